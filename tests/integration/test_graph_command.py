@@ -15,7 +15,7 @@ from tests.helpers.commands import command
 from tests.helpers.engines import remove_namespace
 from tests.helpers.schemas import require_listing
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
-from trailhound.errors import LibraryNotFoundError, UsageError
+from trailhound.errors import UsageError
 from trailhound.report.render import library
 from trailhound.settings import Settings
 
@@ -166,7 +166,7 @@ def test_a_page_says_what_it_leaves_out(settings: Settings, tmp_path: Path) -> N
 
 
 def test_what_no_page_can_be_made_of_is_refused_before_the_work(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, tmp_path: Path
 ) -> None:
     page = str(tmp_path / "a.html")
     for wrong, reason in (
@@ -180,10 +180,24 @@ def test_what_no_page_can_be_made_of_is_refused_before_the_work(
         done = command(settings, *wrong)
         assert isinstance(done.exception, UsageError)
         assert reason in f"{done.exception} {done.exception.hint}"
+
+
+def test_without_the_graph_library_a_page_has_its_tables_and_says_what_is_missing(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pin = tmp_path / library.PIN.name
     pin.write_bytes(library.PIN.read_bytes())
     monkeypatch.setattr(library.graph_library, "__defaults__", (pin,))
-    done = command(settings, "graph", "--html", page)
-    assert isinstance(done.exception, LibraryNotFoundError)
-    assert "make assets" in done.exception.hint
-    assert not Path(page).exists()
+    page = tmp_path / "a.html"
+    for asked in (("graph",), ("paths", "--from", "user:ada", "--to", "s3:payroll")):
+        done = command(settings, *asked, "--html", str(page))
+        assert done.exit_code == 0, done.exception
+        said = " ".join(done.stderr.split())
+        assert "the page has tables and no drawing: the graph library cytoscape" in said
+        assert "make assets" in said
+        text = page.read_text("utf-8").replace("<wbr>", "")
+        assert "tables and no drawing" in text
+        assert "<details open><summary>All of the graph as a table" in text
+        assert "s3:payroll" in text
+        assert "<script" not in text
+        page.unlink()

@@ -18,6 +18,7 @@ from tests.helpers.activity_pages import Drawn, need_library, page_of
 from tests.helpers.browsers import drawn, logged, requested
 from tests.helpers.reports import ACTIVE, HOSTILE
 from trailhound.report.render.activity import ActivityPage, activity_page
+from trailhound.report.render.library import graph_library
 
 ADA, OPS, DATA, LOGS, KEY, BOB = (
     Node("user", "ada", "111122223333"),
@@ -49,7 +50,7 @@ def library() -> None:
 
 def show(browser: Chrome, folder: Path, page: ActivityPage) -> Path:
     file = folder / "graph.html"
-    file.write_text(activity_page(page), "utf-8")
+    file.write_text(activity_page(page, graph_library()), "utf-8")
     logged(browser, "browser")
     logged(browser, "performance")
     browser.get(file.as_uri())

@@ -24,7 +24,6 @@ from trailhound.cluster.templates import Names
 from trailhound.errors import UsageError
 from trailhound.report.files import check_writable
 from trailhound.report.render.activity import ActivityPage, Link
-from trailhound.report.render.library import graph_library
 from trailhound.settings import Settings
 
 _LISTED: Final = 20
@@ -63,15 +62,13 @@ class Activity:
 
 
 def check_page(file: FilePath, edges: int) -> None:
-    """Check before the work for a page that it can be written. Raises `UsageError`,
-    `LibraryNotFoundError`."""
+    """Check before the work for a page that it can be written. Raises `UsageError`."""
     if edges > MOST_EDGES:
         raise UsageError(
             f"a page has at most {MOST_EDGES:,} edges",
             hint="more can't be read: narrow the time; `trailhound graph --output csv` has all",
         )
     check_writable(file)
-    graph_library()
 
 
 def activity_of(

@@ -144,14 +144,14 @@ def graph(
                 span=span,
                 notes=not_searched(days.skipped_in(span)),
             )
-            write_activity(html, page)
+            lacks = write_activity(html, page)
     skipped = days.skipped_in(span)
     if nothing:
         warn(nothing)
     around = found.around
     if html is not None:
         say(f"{plural(len(around.edges), 'edge')} of the graph are in {html}")
-        for each in left_out(found):
+        for each in [*left_out(found), *filter(None, [lacks])]:
             warn(each)
     elif not nothing or form is not Form.TABLE:
         total = len(around.edges) + around.edges_left_out

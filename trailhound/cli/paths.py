@@ -181,7 +181,7 @@ def paths(
                     paths=proven,
                     notes=notes,
                 )
-                write_activity(html, page)
+                lacks = write_activity(html, page)
         else:
             stage("following roles", 0, 0)
             moved = lateral(index, span.query() if span else None, limit)
@@ -215,6 +215,8 @@ def paths(
             warn(f"there may be other paths: {found.cut}; narrow the time or name nodes")
         if html is not None:
             note(f"the page is in {html}: {_edges_of(around)}", form)
+            if lacks:
+                warn(lacks)
     else:
         rows = [each.as_json() for each in moved.movements]
         rows += [each.as_json() for each in moved.chains]

@@ -26,6 +26,7 @@ from detections.investigation.paths import Path as ProvenPath
 from detections.investigation.surroundings import Surroundings
 from detections.span import Span, moment
 from trailhound import __version__
+from trailhound.errors import LibraryNotFoundError
 from trailhound.report.files import put
 from trailhound.report.render.layers import places
 from trailhound.report.render.library import graph_library
@@ -76,17 +77,23 @@ class ActivityPage:
     link: Link = lambda _event, _time: ""
 
 
-def write_activity(path: Path, page: ActivityPage) -> None:
-    """Write the page atomically. Raises `ReportError`, and `LibraryNotFoundError` if the graph
-    library is not installed."""
-    put(path, activity_page(page).encode())
+def write_activity(path: Path, page: ActivityPage) -> str:
+    """Write the page atomically. Returns a sentence on what it lacks: without the graph library it
+    has its tables and no drawing. Raises `ReportError`."""
+    try:
+        library, lacks = graph_library(), ""
+    except LibraryNotFoundError as missing:
+        library = ""
+        lacks = f"the page has tables and no drawing: {missing.message}; {missing.hint}"
+    put(path, activity_page(page, library, lacks).encode())
+    return lacks
 
 
-def activity_page(page: ActivityPage) -> str:
-    """The page. Raises `LibraryNotFoundError`."""
+def activity_page(page: ActivityPage, library: str, lacks: str = "") -> str:
+    """The page, drawn by this library; without it the tables, and what the page `lacks`."""
     assets = _HERE / "assets"
     style = "".join((assets / name).read_text("utf-8") for name in ("report.css", "activity.css"))
-    scripts = (graph_library(), (assets / "activity.js").read_text("utf-8"))
+    scripts = (library, (assets / "activity.js").read_text("utf-8")) if library else ()
     data = _data(page)
     present = {node["kind"] for node in data["nodes"]}
     return (
@@ -94,6 +101,8 @@ def activity_page(page: ActivityPage) -> str:
         .get_template("activity.html.j2")
         .render(
             page=page,
+            drawn=bool(library),
+            lacks=lacks,
             data=Markup(embedded(data)),  # noqa: S704 - no character of it can end its element
             paths=data["paths"],
             nodes=data["nodes"],

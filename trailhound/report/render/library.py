@@ -28,7 +28,7 @@ def graph_library(pin_file: Path = PIN) -> str:
         content = path.read_bytes()
     except FileNotFoundError:
         raise LibraryNotFoundError(
-            f"the page needs the graph library {known}, which is not installed", hint=hint
+            f"the graph library {known} is not installed", hint=hint
         ) from None
     digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
     if f"sha256-{digest}" != wanted:
