@@ -287,6 +287,69 @@ def test_a_path_alone_has_its_steps(page: Chrome) -> None:
     assert visible(page) == (6, 6)
 
 
+CROWD = [Drawn(ADA, Node("s3", f"bucket-{number}"), risk=1 + number % 7) for number in range(60)]
+"""More than a screen shows with their names."""
+
+
+def said(browser: Chrome) -> str:
+    return browser.find_element(By.ID, "said").text
+
+
+def test_of_many_nodes_the_paths_are_shown_first_and_the_rest_is_counted(
+    browser: Chrome, tmp_path: Path
+) -> None:
+    show(browser, tmp_path, page_of([*EDGES, *CROWD], [(ADA, OPS, DATA), (ADA, DATA)]))
+    drawn(browser)
+    assert visible(browser) == (3, 3)
+    nodes, edges = script(browser, "return [cy.nodes().length, cy.edges().length]")
+    hidden = f"{edges - 3} edges and {nodes - 3} nodes are hidden"
+    assert (
+        f"3 of {edges} edges and 3 of {nodes} nodes shown. These are the paths: {hidden}"
+        in said(browser)
+    )
+    # The names are read: they are drawn in at least 9 pixels.
+    assert (
+        script(browser, "return cy.zoom() * parseFloat(cy.nodes(':visible')[0].style('font-size'))")
+        >= 9
+    )
+    browser.find_element(By.CSS_SELECTOR, "#said button").click()
+    drawn(browser)
+    assert visible(browser) == (nodes, edges)
+    assert "hidden" not in said(browser)
+    browser.find_element(By.CSS_SELECTOR, "button[type=reset]").click()
+    drawn(browser)
+    assert visible(browser) == (3, 3)
+    # What is asked for by name is shown, with all of the rest.
+    browser.find_element(By.ID, "search").send_keys("s3:bucket-59", Keys.ENTER)
+    assert panel(browser).startswith("s3:bucket-59\n")
+    assert visible(browser) == (nodes, edges)
+
+
+def test_of_many_nodes_without_a_path_the_edges_of_the_highest_risk_are_shown_first(
+    browser: Chrome, tmp_path: Path
+) -> None:
+    show(browser, tmp_path, page_of(CROWD))
+    drawn(browser)
+    assert visible(browser) == (25, 24)
+    seen, hidden = script(
+        browser,
+        "const { edges } = JSON.parse(document.getElementById('data').textContent);"
+        "return [true, false].map(shown => cy.edges().filter(e => e.visible() === shown)"
+        ".map(e => edges[e.data('place')].risk))",
+    )
+    assert min(seen) >= max(hidden)
+    assert "These have the highest risk scores: 36 edges and 36 nodes are hidden" in said(browser)
+    over = script(
+        browser,
+        "const boxes = cy.nodes(':visible').map(n => n.boundingBox({includeEdges: false}));"
+        "return boxes.some((a, i) => boxes.some((b, j) => i < j && a.x1 < b.x2 && b.x1 < a.x2"
+        " && a.y1 < b.y2 && b.y1 < a.y2))",
+    )
+    assert not over
+    choose(browser, "path", "")
+    assert visible(browser) == (61, 60)
+
+
 def test_a_node_is_found_and_the_drawing_moved_by_keys_alone(page: Chrome) -> None:
     search = page.find_element(By.ID, "search")
     search.send_keys("S3:LO", Keys.ENTER)
@@ -371,6 +434,7 @@ def test_two_thousand_edges_are_drawn_once_a_frame(browser: Chrome, tmp_path: Pa
     made = page_of(edges)
     show(browser, tmp_path, made)
     assert script(browser, "return cy.edges().length") == 2_000
+    choose(browser, "path", "")
     assert "2,000 of 2,000 edges" in browser.find_element(By.ID, "said").text
     redrawn = browser.execute_async_script(
         """

@@ -40,6 +40,8 @@ _LABEL: Final = 24
 """The most characters of a name in the drawing; the panel shows the full name."""
 SHOWN_EDGES: Final = 2_000
 """The most rows of the table of all edges."""
+_FEW_NODES: Final = 25
+"""The most nodes that a screen shows with their names. Of more, the page begins with a part."""
 _NAMED_ON: Final = 20
 """The most resources of an event that are named."""
 KIND_NAMES: Final[Mapping[str, str]] = {
@@ -103,6 +105,7 @@ def activity_page(page: ActivityPage, library: str, lacks: str = "") -> str:
             page=page,
             drawn=bool(library),
             lacks=lacks,
+            few_nodes=_FEW_NODES,
             data=Markup(embedded(data)),  # noqa: S704 - no character of it can end its element
             paths=data["paths"],
             nodes=data["nodes"],
@@ -157,6 +160,7 @@ def _data(page: ActivityPage) -> dict[str, Any]:
                 "account": visible(node.account, _LONGEST),
                 "x": where[node][0],
                 "y": where[node][1],
+                "layer": page.shown.layers[node],
                 "spine": node in page.shown.spine,
                 "commands": [
                     made
@@ -202,6 +206,7 @@ def _data(page: ActivityPage) -> dict[str, Any]:
             "count": page.evidence.spans,
         },
         "kinds": KIND_NAMES,
+        "few": _FEW_NODES,
     }
 
 

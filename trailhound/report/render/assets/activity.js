@@ -87,9 +87,9 @@ const classes = (edge, place) => {
   return made;
 };
 // A straight line would run through other nodes: it is bent, the more the more of them there are.
-const bend = (edge) => {
-  const one = nodes[edge.s], other = nodes[edge.t];
-  const between = one.y !== other.y ? 0 : nodes.filter((each) => each.y === one.y
+const bend = (edge, places = nodes) => {
+  const one = places[edge.s], other = places[edge.t];
+  const between = one.y !== other.y ? 0 : places.filter((each) => each && each.y === one.y
     && each.x > Math.min(one.x, other.x) && each.x < Math.max(one.x, other.x)).length;
   return between && (between % 2 ? -1 : 1) * (30 + 55 * Math.min(between, 4));
 };
@@ -115,10 +115,71 @@ dark.addEventListener("change", () => cy.style(styles(dark.matches ? DARK : LIGH
 const nodeAt = nodes.map((_, place) => cy.getElementById(`n${place}`));
 const edgeAt = edges.map((_, place) => cy.getElementById(`e${place}`));
 
+/* A part of it. */
+
+const ROWS = 6;
+// The edges of the highest risk, and one of each requested node, as long as there are few nodes.
+const important = () => {
+  const spine = new Set(), ranked = edges.map((_, place) => place);
+  const asked = ranked.filter((place) => [edges[place].s, edges[place].t].some((node) => {
+    const fresh = nodes[node].spine && !spine.has(node);
+    if (fresh) spine.add(node);
+    return fresh;
+  }));
+  ranked.sort((a, b) => edges[b].risk - edges[a].risk || a - b);
+  const used = new Set(), chosen = new Set();
+  for (const place of [...asked, ...ranked]) {
+    const { s, t } = edges[place];
+    if (new Set([...used, s, t]).size > data.few) continue;
+    used.add(s).add(t);
+    chosen.add(place);
+  }
+  return chosen;
+};
+const most = nodes.length > data.few ? important() : null;
+const start = nodes.length <= data.few ? "" : !paths.length ? "first"
+  : new Set(paths.flatMap((path) => path.nodes)).size <= data.few ? "all" : "0";
+// The edges of what is shown; null: all.
+const part = (which) => which === "" ? null : which === "first" ? most
+  : which === "all" ? onPath : new Set(paths[which].edges);
+const nodesOf = (part) => new Set([...part].flatMap((place) => [edges[place].s, edges[place].t]));
+// The nodes of a part stand close together, in the order that they have in the whole.
+const close = (used) => {
+  const layers = new Map();
+  nodes.forEach((node, place) => {
+    if (used.has(place)) layers.set(node.layer, [...(layers.get(node.layer) || []), place]);
+  });
+  const places = [];
+  let x = 0;
+  for (const layer of [...layers.keys()].sort((a, b) => a - b)) {
+    const all = layers.get(layer).sort((a, b) => nodes[a].y - nodes[b].y || nodes[a].x - nodes[b].x);
+    for (let from = 0; from < all.length; from += ROWS) {
+      const column = all.slice(from, from + ROWS);
+      column.forEach((node, row) => {
+        places[node] = { x, y: (row - (column.length - 1) / 2) * 110 + (from / ROWS % 2) * 55 };
+      });
+      x += column.some((node) => nodes[node].spine) ? 330 : 240; // their names are larger
+    }
+  }
+  return places;
+};
+const arrange = (used) => {
+  const where = used ? close(used) : nodes;
+  cy.batch(() => {
+    where.forEach(({ x, y }, node) => nodeAt[node].position({ x, y }));
+    edges.forEach((edge, number) => {
+      if (!where[edge.s] || !where[edge.t] || edgeAt[number].hasClass("both")) return;
+      const bent = bend(edge, where);
+      edgeAt[number].data("bend", bent);
+      edgeAt[number].toggleClass("far", Boolean(bent));
+    });
+  });
+};
+
 /* Filters. */
 
 const last = spans.count - 1;
-const state = { from: 0, until: last, outcome: "all", risk: 0, path: "", chosen: null };
+const state = { from: 0, until: last, outcome: "all", risk: 0, path: start, chosen: null };
 const within = (edge) => {
   let events = 0, failed = 0, risk = 0;
   for (const [span, succeeded, refused, risk1, risk2] of edge.spans) {
@@ -129,13 +190,13 @@ const within = (edge) => {
   return { events, failed, risk };
 };
 let shown = [];
+const isPath = (which) => !["", "all", "first"].includes(which); // a single path
 const apply = () => {
-  const alone = state.path === "" ? null
-    : new Set(state.path === "all" ? onPath : paths[state.path].edges);
+  const alone = part(state.path);
   shown = edges.map(within);
   const used = new Set();
   const steps = new Map();
-  const named = state.path === "all" || state.path === "" ? (paths.length === 1 ? [paths[0]] : []) : [paths[state.path]];
+  const named = isPath(state.path) ? [paths[state.path]] : paths.length === 1 ? [paths[0]] : [];
   for (const path of named) path.edges.forEach((edge, place) => steps.set(edge, `${place + 1} ${path.steps[place].call.slice(0, 40)}`));
   let visible = 0;
   cy.batch(() => {
@@ -156,6 +217,11 @@ const apply = () => {
     nodes.forEach((_, place) => nodeAt[place].toggleClass("hidden", !used.has(place)));
   });
   at("said").textContent = `${number(visible)} of ${counted(edges.length, "edge")} and ${number(used.size)} of ${counted(nodes.length, "node")} shown.`;
+  if (alone) {
+    const hidden = edges.length - alone.size, out = nodes.length - nodesOf(alone).size;
+    at("said").append(` ${state.path === "first" ? "These have the highest risk scores" : state.path === "all" ? "These are the paths" : "This is one path"}: ${counted(hidden, "edge")}${out ? ` and ${counted(out, "node")}` : ""} ${hidden + out === 1 ? "is" : "are"} hidden. `,
+      make("button", { type: "button", click: () => showPath("") }, "Show all"));
+  }
   times();
   if (state.chosen) choose(state.chosen, false);
   else whole();
@@ -203,15 +269,17 @@ at("risk").addEventListener("change", (event) => { state.risk = Number(event.tar
 at("path")?.addEventListener("change", (event) => showPath(event.target.value));
 const showPath = (value) => {
   state.path = value;
-  at("path").value = value;
+  if (at("path")) at("path").value = value;
+  const seen = part(value);
+  arrange(seen && nodesOf(seen));
   clear();
   apply();
   fit();
 };
 at("filters").addEventListener("submit", (event) => { event.preventDefault(); find(true); });
 at("filters").addEventListener("reset", () => {
-  Object.assign(state, { from: 0, until: last, outcome: "all", risk: 0, path: "", chosen: null });
-  setTimeout(() => { at("from").value = 0; at("until").value = last; clear(); apply(); fit(); });
+  Object.assign(state, { from: 0, until: last, outcome: "all", risk: 0, chosen: null });
+  setTimeout(() => { at("from").value = 0; at("until").value = last; showPath(start); });
 });
 
 /* A node by its name. */
@@ -356,7 +424,7 @@ const pathPanel = (which) => {
 };
 // Without a choice, what the panel is about.
 const whole = () => {
-  if (state.path === "" || state.path === "all") overview(); else pathPanel(Number(state.path));
+  if (isPath(state.path)) pathPanel(Number(state.path)); else overview();
 };
 const overview = () => {
   const places = edges.map((_, place) => place).sort((a, b) => edges[b].risk - edges[a].risk || edges[b].count - edges[a].count);
@@ -372,6 +440,9 @@ const overview = () => {
 };
 
 const choose = (what, move) => {
+  // What is chosen by its name may be in the part that is not shown.
+  const seen = move && part(state.path);
+  if (seen && ("edge" in what ? !seen.has(what.edge) : !nodesOf(seen).has(what.node))) showPath("");
   state.chosen = what;
   const element = "node" in what ? nodeAt[what.node] : edgeAt[what.edge];
   cy.batch(() => {
@@ -431,8 +502,7 @@ addEventListener("beforeprint", () => {
 });
 
 histogram();
-apply();
-fit();
+showPath(start);
 // Tests and the curious look at it by this name.
 globalThis.trailhoundGraph = { cy, state };
 })();
