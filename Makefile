@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# On a terminal pip shows the bytes of each download; elsewhere its lines would hide the rest.
+QUIET := $(shell test -t 2 || echo --quiet)
 
 # The graph library of the interactive pages. npm fetches it; where there is none, one is put into
 # the environment.
@@ -16,16 +18,16 @@ LIBRARY := trailhound/report/render/libraries/cytoscape/cytoscape.min.js
 $(VENV)/run.stamp: requirements/run.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Trailhound needs Python 3.11 or newer; {sys.executable} is {v[0]}.{v[1]}. Try: make $(MAKECMDGOALS) PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/run.txt
+	$(BIN)/python -m pip install $(QUIET) --no-deps --require-hashes -r requirements/run.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/run.stamp requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install $(QUIET) --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
 
 $(LIBRARY): trailhound/report/render/libraries/cytoscape.json | $(VENV)/run.stamp
-	@command -v npm >/dev/null || $(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/npm.txt
+	@command -v npm >/dev/null || $(BIN)/python -m pip install $(QUIET) --no-deps --require-hashes -r requirements/npm.txt
 	$(BIN)/python requirements/graph_library.py
 	@touch $@
 

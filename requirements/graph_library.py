@@ -72,6 +72,7 @@ def _packed(pin: dict[str, Any], folder: Path) -> Path:
             "`pip install --require-hashes -r requirements/npm.txt` (`make assets` does)"
         )
     package = f"{pin['name']}@{pin['version']}"
+    sys.stderr.write(f"fetching {package} by npm …\n")
     command = [npm, "pack", package, "--ignore-scripts", "--pack-destination", str(folder)]
     try:
         done = subprocess.run(
@@ -83,6 +84,7 @@ def _packed(pin: dict[str, Any], folder: Path) -> Path:
     if done.returncode or len(archives) != 1:
         said = (done.stderr.strip() or done.stdout.strip())[-1_000:]
         raise FetchError(f"npm did not fetch {package} (exit code {done.returncode}): {said}")
+    sys.stderr.write(f"fetched {package}, {archives[0].stat().st_size / 2**20:.1f} MiB\n")
     return archives[0]
 
 

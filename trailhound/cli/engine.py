@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, out, safe, say, size
+from trailhound.cli.stages import LINE_EVERY, Stage, lines_of
 
 with late_imports():
     from detections.automation.known_summary import KnownSummary, known_summary
@@ -57,7 +58,7 @@ def up(config: Config = None) -> None:
 def start_engine(settings: Settings) -> bool:
     """Start the local engine with a bar and a spinner on stderr; `False` if it already ran."""
     engine = local_engine(settings)
-    with _fetching() as progress, err.status("starting OpenSearch …") as spinner:
+    with show_fetching() as progress, err.status("starting OpenSearch …") as spinner:
         spinner.stop()
         started = engine.start(progress, waiting=spinner.start)
     status = engine.status()
@@ -208,29 +209,41 @@ def _for_people(name: str, value: object) -> object:
 
 
 @contextmanager
-def _fetching() -> Iterator[Fetching]:
-    """A bar for the download, shown while it runs."""
+def show_fetching(line_every: float = LINE_EVERY) -> Iterator[Fetching]:
+    """The bytes of a download, of all: a bar on a terminal while it runs, lines in a pipe."""
+    with ExitStack() as shown:
+        yield _bar(shown) if err.is_terminal else _lines(shown, line_every)
+
+
+def _bar(shown: ExitStack) -> Fetching:
     bar = Progress(
         TextColumn("fetching OpenSearch"),
         BarColumn(),
-        DownloadColumn(),
+        DownloadColumn(binary_units=True),
         TimeRemainingColumn(),
         console=err,
         transient=True,
-        disable=not err.is_terminal,
     )
     task = bar.add_task("", total=None)
+    shown.callback(bar.stop)
 
     def report(done: int, total: int) -> None:
-        if done == 0:
-            if not err.is_terminal:
-                err.print(f"fetching OpenSearch ({size(total)}) …")
-            bar.start()
         bar.update(task, completed=done, total=total)
+        if done == 0:
+            bar.start()
         if done >= total:
             bar.stop()
 
-    try:
-        yield report
-    finally:
-        bar.stop()
+    return report
+
+
+def _lines(shown: ExitStack, line_every: float) -> Fetching:
+    stages: list[Stage] = []
+
+    def report(done: int, total: int) -> None:
+        if done == 0:
+            err.print(f"fetching OpenSearch ({size(total)}) …")
+            stages.append(shown.enter_context(lines_of("fetching OpenSearch", "", line_every)))
+        stages[0](f"{size(done)} of {size(total)}", 0, 0)
+
+    return report

@@ -82,7 +82,7 @@ def show_stages(
         with bar_of(command, err) as (_, stage):
             yield stage
     else:
-        with _lines(command, unit, line_every) as stage:
+        with lines_of(command, unit, line_every) as stage:
             yield stage
 
 
@@ -113,7 +113,8 @@ def bar_of(command: str, screen: Console) -> Iterator[tuple[Progress, Stage]]:
 
 
 @contextmanager
-def _lines(command: str, unit: str, line_every: float) -> Iterator[Stage]:
+def lines_of(command: str, unit: str = "", line_every: float = LINE_EVERY) -> Iterator[Stage]:
+    """A line on stderr every `line_every` seconds; yields the function that updates it."""
     now: list[tuple[str, int, int, float | None]] = [("starting", 0, 0, None)]
     began, ended = time.monotonic(), threading.Event()
 

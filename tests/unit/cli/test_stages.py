@@ -16,6 +16,7 @@ from ingest.counts import Counts
 from ingest.objects import Selection
 from ingest.run_report import RunReport
 from tests.helpers.trails import own_settings, record, write_trail
+from trailhound.cli.engine import show_fetching
 from trailhound.cli.progress import Listing, share_done
 from trailhound.cli.screen import set_quiet
 from trailhound.cli.stages import Done, Left, bar_of, said, show_stages
@@ -30,6 +31,26 @@ def test_in_a_pipe_a_line_says_what_is_under_way(capfd: pytest.CaptureFixture[st
             said += capfd.readouterr().err
     assert all(line.startswith("report: ") for line in said.splitlines())
     capfd.readouterr()
+
+
+def test_in_a_pipe_a_download_says_the_bytes_fetched_of_all(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    said = ""
+    with show_fetching(line_every=0.01) as progress:
+        progress(0, 3 * 2**20)
+        progress(3 * 2**19, 3 * 2**20)
+        while "fetching OpenSearch: 1.5 MiB of 3.0 MiB (0 s)" not in said:
+            time.sleep(0.01)
+            said += capfd.readouterr().err
+    assert said.startswith("fetching OpenSearch (3.0 MiB) …\n")
+    capfd.readouterr()
+
+
+def test_without_a_download_nothing_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+    with show_fetching(line_every=0.001):
+        time.sleep(0.05)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_work_that_is_done_at_once_writes_nothing(capfd: pytest.CaptureFixture[str]) -> None:
