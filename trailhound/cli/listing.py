@@ -16,6 +16,7 @@ from __future__ import annotations
 import csv
 import io
 import json as jsonlib
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,6 +48,9 @@ _BLOCK = 200
 """Lines per write."""
 _FORMULA = frozenset("=+-@＝＋－＠\t\r\n")
 """First characters of a text that a spreadsheet reads as a formula (OWASP, CSV Injection)."""
+_INNER_FORMULA = re.compile(f'(;[\\s"]*)(?=[{re.escape("".join(_FORMULA))}])')
+"""Where a spreadsheet of a language that separates by semicolons begins a cell within a text. It
+takes no notice of the quotes round it, which come after a comma there, not after a separator."""
 
 
 class Form(StrEnum):
@@ -144,8 +148,8 @@ class Listing(Generic[Row]):
 
     def csv_lines(self, rows: Iterable[Row]) -> Iterator[str]:
         """A line of column names, then a line for each row, as CSV that is safe to open: text is
-        quoted, control characters are escaped, and text that a spreadsheet would read as a formula
-        gets a `'` before it, as OWASP advises."""
+        quoted, control characters are escaped, and text that a spreadsheet would read as a formula,
+        at its beginning or after a semicolon, gets a `'` before it, as OWASP advises."""
         text = io.StringIO()
         writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
         writer.writerow([column.name for column in self.columns])
@@ -224,5 +228,5 @@ def _csv_cell(column: Column[Row], row: Row) -> object:
     if column.kind is Kind.NUMBER:
         number = column.value(row)
         return "" if number is None else number
-    text = plain(column, row)
+    text = _INNER_FORMULA.sub(r"\1'", plain(column, row))
     return f"'{text}" if text.lstrip()[:1] in _FORMULA else text

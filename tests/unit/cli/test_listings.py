@@ -265,6 +265,22 @@ def test_no_text_in_csv_is_a_formula() -> None:
     assert "plain" in (text for text, _ in rows)
 
 
+def test_no_part_of_a_text_in_csv_is_a_formula_where_semicolons_separate() -> None:
+    """There the commas and the quotes after them are parts of one cell, and each `;` ends it."""
+    texts = ["a;=1+1;b", "a; \t@SUM(A1)", 'a;"=1', "a;＝1", ";;-1", "Mozilla/5.0 (X11; Linux)"]
+    listing = Listing[str](
+        "texts",
+        (Column("number", len, kind=Kind.NUMBER), Column("text", str)),
+        lambda each: {"text": each},
+    )
+    for line in listing.csv_lines(texts):
+        for cell in line.split(";")[1:]:
+            assert cell.lstrip(' "')[:1] not in {"=", "+", "-", "@", "＝"}
+    written = list(csv.reader(io.StringIO("".join(listing.csv_lines(texts)))))
+    assert written[1][1] == "a;'=1+1;b"
+    assert written[-1][1] == texts[-1]
+
+
 def test_json_is_one_object_and_ndjson_one_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     alerts.LISTING.show(ROWS, Form.JSON, beside={"more": False})
     assert json.loads(capsys.readouterr().out) == {"alerts": ROWS, "more": False}
