@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
@@ -16,7 +16,7 @@ from detections.events.index import EventIndex
 from detections.events.light import Mapped
 from detections.finding import Finding
 from detections.matcher.event_values import leaves
-from trailhound.batching import batched
+from trailhound.batching import batched, weighed
 from trailhound.cluster.templates import Names
 
 CALLS = 100
@@ -55,7 +55,9 @@ def read_facts(client: OpenSearch, names: Names, findings: Sequence[Finding]) ->
     An event that is gone (its day was deleted) is left out. Raises `ClusterError`.
     """
     facts: dict[str, Fact] = {}
-    for part in _parts(findings):
+    # Neighbours in time are together, so that each request searches few days.
+    by_time = sorted(findings, key=lambda each: each.first_seen)
+    for part in weighed(by_time, lambda each: len(each.events), _AT_ONCE):
         spans = spans_of(part)
         for ids in batched(sorted(spans), _AT_ONCE):
             facts |= _read(client, names.days, {each: spans[each] for each in ids})
@@ -90,21 +92,6 @@ def spans_of(findings: Iterable[Finding]) -> dict[str, tuple[datetime, datetime]
             known = spans.get(event, (first, last))
             spans[event] = min(known[0], first), max(known[1], last)
     return spans
-
-
-def _parts(findings: Sequence[Finding]) -> Iterator[list[Finding]]:
-    """The findings in parts for one request each. Neighbours in time are together, so that each
-    request searches few days."""
-    part: list[Finding] = []
-    events = 0
-    for finding in sorted(findings, key=lambda each: each.first_seen):
-        if part and events + len(finding.events) > _AT_ONCE:
-            yield part
-            part, events = [], 0
-        part.append(finding)
-        events += len(finding.events)
-    if part:
-        yield part
 
 
 def _read(

@@ -20,19 +20,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 from opensearchpy import OpenSearch
 
-from detections.alerts.burst import FULL, Burst, Fact, burst_of, covered
+from detections.alerts.burst import Burst, Fact, burst_of
 from detections.alerts.document import (
     Document,
     changed_state,
     counting,
-    known,
     levelled,
     noted,
     raised,
@@ -41,26 +40,31 @@ from detections.alerts.document import (
 from detections.alerts.earlier import earlier_alerts
 from detections.alerts.event_query import EventQueries, EventQuery, Totals, totals
 from detections.alerts.facts import day_of, of_one_day_each, read_facts
-from detections.alerts.merging import AlertMerger, Directory, Entry, alert_id, group_key, intervals
-from detections.alerts.nearness import Nearness
-from detections.alerts.paging import every
+from detections.alerts.group_plan import GroupFindings, GroupPlan
+from detections.alerts.merging import alert_id, group_key
 from detections.alerts.twins import TWIN_KEY, twin_key
 from detections.finding import Finding, Group
 from detections.incidents.document import DUE
-from detections.packs.kinds import SINGLES, window_of
+from detections.packs.kinds import SINGLES
 from detections.rule import Rule
-from trailhound.batching import batched
+from trailhound.batching import batched, weighed
 from trailhound.cluster.dialect import dialect_of
-from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
-from trailhound.cluster.versions import OVERTAKEN, Stored, Write, read_many, values_of, write_many
+from trailhound.cluster.versions import OVERTAKEN, Write, read_many, values_of, write_many
 from trailhound.errors import RequestFailedError
 from trailhound.settings import Settings
-from trailhound.state.alert_groups import AlertGroup, AlertGroups, StoredGroup
+from trailhound.state.alert_groups import AlertGroups
 
 AT_ONCE = 5_000
 """Findings in one batch."""
 GROUPS_AT_ONCE = 100
+FACTS_HELD = 10_000
+"""Events whose facts are in memory at once, some 2 KB each."""
+ALERTS_HELD = 20_000
+"""Events of the alerts that are in memory at once, to be written: some 1 KB each. One group's
+alerts may have more."""
+ALERTS_READ = 20
+"""Alerts in one reply; each has up to 1.5 MB."""
 ROUNDS = 100
 """Attempts for a group while others write to it; more indicate a fault, not a race."""
 
@@ -72,16 +76,6 @@ class Recorded:
     created: set[str] = field(default_factory=set)
     updated: set[str] = field(default_factory=set)
     merged: set[str] = field(default_factory=set)
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """The findings of one rule about one group."""
-
-    rule: Rule
-    group: Group
-    findings: Sequence[Finding]
-    key: str
 
 
 class Recorder:
@@ -130,7 +124,7 @@ class Recorder:
                 alone.append(finding)
         self._create(alone, made)
         batches = [
-            _Batch(self._rules[rule_id], group, several, group_key(rule_id, group))
+            GroupFindings(self._rules[rule_id], group, several, group_key(rule_id, group))
             for (rule_id, group), several in groups.items()
         ]
         for some in batched(batches, GROUPS_AT_ONCE):
@@ -173,11 +167,20 @@ class Recorder:
         }
         made.created |= write_many(self._client, self._names.alerts, writes)
 
-    def _record_groups(self, batches: Sequence[_Batch], made: Recorded) -> None:
+    def _record_groups(self, batches: Sequence[GroupFindings], made: Recorded) -> None:
         # A schedule finds the same events repeatedly: read only those that no alert names yet.
-        plans = [plan for plan in self._plans(batches, {}) if plan.changes]
-        left = [plan.batch for plan in plans]
-        facts = read_facts(self._client, self._names, [f for plan in plans for f in plan.unnamed()])
+        changing = [
+            (plan.batch, list(plan.unnamed())) for plan in self._plans(batches, {}) if plan.changes
+        ]
+        for part in weighed(changing, lambda each: _events(each[1]), FACTS_HELD):
+            unnamed = [finding for _, findings in part for finding in findings]
+            facts = read_facts(self._client, self._names, unnamed)
+            self._merge_groups([batch for batch, _ in part], facts, made)
+
+    def _merge_groups(
+        self, batches: Sequence[GroupFindings], facts: Mapping[str, Fact], made: Recorded
+    ) -> None:
+        left = list(batches)
         for number in range(ROUNDS):
             if not left:
                 return
@@ -189,42 +192,51 @@ class Recorder:
             hint="check how many daemons and `detect` commands run at once, and try again",
         )
 
-    def _plans(self, batches: Sequence[_Batch], facts: Mapping[str, Fact]) -> list[_Plan]:
-        """The plan for each group, from what is stored now."""
+    def _plans(
+        self, batches: Sequence[GroupFindings], facts: Mapping[str, Fact]
+    ) -> Iterator[GroupPlan]:
+        """The plan for each group, from what is stored now: as they are consumed, since the alerts
+        of all of them may be too many for memory."""
         groups = self._groups.read(each.key for each in batches)
         removed = None
         if len(groups) < len(batches):
             removed = self._groups.removed_until()
-        plans = [
-            _Plan(batch, facts, groups.get(batch.key), removed, self._client, self._names.alerts)
+        plans = (
+            GroupPlan(
+                batch, facts, groups.get(batch.key), removed, self._client, self._names.alerts
+            )
             for batch in batches
-        ]
-        needed = {name for plan in plans for name in plan.needed}
-        stored = read_many(self._client, self._names.alerts, needed)
-        for plan in plans:
-            plan.merge(stored)
-        return plans
+        )
+        for some in weighed(plans, lambda plan: len(plan.needed), ALERTS_READ):
+            needed = {name for plan in some for name in plan.needed}
+            stored = read_many(self._client, self._names.alerts, needed)
+            while some:
+                plan = some.pop(0)
+                plan.merge({name: stored.pop(name) for name in plan.needed & stored.keys()})
+                yield plan
 
     def _round(
-        self, batches: list[_Batch], facts: Mapping[str, Fact], made: Recorded
-    ) -> list[_Batch]:
+        self, batches: list[GroupFindings], facts: Mapping[str, Fact], made: Recorded
+    ) -> list[GroupFindings]:
         """One attempt for each group. Returns those that need another one: after a version
         conflict, or once mergers were completed."""
-        plans = self._plans(batches, facts)
-        changed = {plan.batch.key: plan.group_write() for plan in plans if plan.group_changed}
-        written = self._groups.write(changed)
-        ours = [plan for plan in plans if not plan.group_changed or plan.batch.key in written]
-        whole = self._write(ours, made)
-        return [plan.batch for plan in plans if not plan.ready or plan not in whole]
+        again: list[GroupFindings] = []
+        for plans in weighed(self._plans(batches, facts), lambda plan: plan.held, ALERTS_HELD):
+            changed = {plan.batch.key: plan.group_write() for plan in plans if plan.group_changed}
+            written = self._groups.write(changed)
+            ours = [plan for plan in plans if not plan.group_changed or plan.batch.key in written]
+            whole = self._write(ours, made)
+            again += [plan.batch for plan in plans if not plan.ready or plan not in whole]
+        return again
 
-    def _write(self, plans: list[_Plan], made: Recorded) -> list[_Plan]:
+    def _write(self, plans: list[GroupPlan], made: Recorded) -> list[GroupPlan]:
         """Writes the groups' alerts. Returns the groups without a version conflict."""
         now = datetime.now(UTC)
         whole = plans
         # The target of a merger is written before the other alert is closed.
         for absorbed in (False, True):
             writes: dict[str, Write] = {}
-            owners: dict[str, _Plan] = {}
+            owners: dict[str, GroupPlan] = {}
             for plan in whole:
                 for name in plan.merger.absorbed if absorbed else plan.merger.changed:
                     make = self._closing if absorbed else self._text
@@ -239,7 +251,7 @@ class Recorder:
             whole = [plan for plan in whole if plan not in conflicted]
         return whole
 
-    def _text(self, plan: _Plan, name: str, now: datetime) -> Write:
+    def _text(self, plan: GroupPlan, name: str, now: datetime) -> Write:
         before = plan.stored.get(name)
         held = plan.merger.alerts[name]
         assert held is not None, "what changed is held"  # noqa: S101
@@ -269,7 +281,7 @@ class Recorder:
             )  # an alert whose level rose is sent itself, also if a digest had it
         return worded(made) | {DUE: True}
 
-    def _closing(self, plan: _Plan, name: str, now: datetime) -> Write:
+    def _closing(self, plan: GroupPlan, name: str, now: datetime) -> Write:
         """Closes an alert that was merged into another.
 
         If it was never written, it is created as closed, without events: a slow writer that raised
@@ -318,107 +330,5 @@ class Recorder:
         return found if found.count >= burst.count else None
 
 
-class _Plan:
-    """One attempt for one group: its stored state and the changes to write."""
-
-    def __init__(
-        self,
-        batch: _Batch,
-        facts: Mapping[str, Fact],
-        stored: StoredGroup | None,
-        removed: datetime | None,
-        client: OpenSearch,
-        index: str,
-    ) -> None:
-        self.batch = batch
-        self._group = stored
-        self._facts = facts
-        directory = Directory.read(stored.group) if stored else Directory(forgotten=removed)
-        nearness = Nearness(batch.rule.suppress, window_of(batch.rule))
-        reach = nearness.reach
-        self.plain = batch.rule.kind in SINGLES
-        self.stored: dict[str, Stored] = {}
-        self.ready = True
-        """False: mergers are completed first, and the findings need another attempt."""
-        spans = intervals([Entry(*covered(finding)) for finding in batch.findings], reach)
-        if directory.forgotten is not None and spans[0][0] - reach <= directory.forgotten:
-            since, until = spans[0][0] - reach, min(spans[-1][1] + reach, directory.forgotten)
-            for name, entry in forgotten(client, index, batch.key, since, until):
-                directory.entries.setdefault(name, entry)
-        self.needed = {
-            name for since, until in spans for name in directory.near(since, until, nearness)
-        }
-        self.merger = AlertMerger(
-            batch.rule.id, batch.group, nearness, self.plain, directory, {}, facts
-        )
-
-    def unnamed(self) -> Iterator[Finding]:
-        """The findings, reduced to events that no alert near them names."""
-        named = {
-            event
-            for each in self.stored.values()
-            for event in each.document["evidence"]["event_id"]
-        }
-        for finding in self.batch.findings:
-            events = tuple(event for event in finding.events if event not in named)
-            if events:
-                yield replace(finding, events=events)
-
-    def merge(self, stored: Mapping[str, Stored]) -> None:
-        self.stored = {name: stored[name] for name in self.needed if name in stored}
-        full = FULL if self.plain else None
-        self.merger.alerts = {
-            name: known(self.stored[name].document, full=full) if name in self.stored else None
-            for name in self.needed
-        }
-        # Events that an alert names already are not read again.
-        named = {
-            each.id: Fact(each.time, {}, each.call, each.failed)
-            for alert in self.merger.alerts.values()
-            if alert is not None
-            for each in alert.burst.evidence
-        }
-        facts = {**named, **self._facts}
-        self.merger.facts = facts
-        self.ready = self.merger.complete_mergers()
-        if self.ready:
-            self.merger.merge([burst_of(finding, facts) for finding in self.batch.findings])
-
-    @property
-    def changes(self) -> bool:
-        """Whether there is anything to write."""
-        return bool(self.group_changed or self.merger.changed or self.merger.absorbed)
-
-    @property
-    def group_changed(self) -> bool:
-        """Whether the list of the group's alerts differs from the stored one."""
-        if self._group is None:
-            return True
-        before, after = self._group.group, self._written()
-        return (before.alerts, before.forgotten) != (after.alerts, after.forgotten)
-
-    def group_write(self) -> tuple[AlertGroup, StoredGroup | None]:
-        """The list of the group's alerts, and the stored version that it replaces."""
-        return self._written(), self._group
-
-    def _written(self) -> AlertGroup:
-        return self.merger.directory.write(self.batch.key, self.batch.rule.id)
-
-
-def forgotten(
-    client: OpenSearch, index: str, key: str, since: datetime, until: datetime
-) -> Iterator[tuple[str, Entry]]:
-    """Searches a group's alerts in an interval, which its directory no longer lists."""
-    make_searchable(client, index, required=True)
-    asked: list[dict[str, Any]] = [
-        {"term": {"group_key": key}},
-        {"range": {"last_seen": {"gte": since.isoformat()}}},
-        {"range": {"first_seen": {"lte": until.isoformat()}}},
-    ]
-    for name, document in every(
-        client, index, asked, fields=("first_seen", "last_seen", "merged_into")
-    ):
-        first, last = (
-            datetime.fromisoformat(document[name]) for name in ("first_seen", "last_seen")
-        )
-        yield name, Entry(first, last, document.get("merged_into", ""))
+def _events(findings: Iterable[Finding]) -> int:
+    return sum(len(each.events) for each in findings)

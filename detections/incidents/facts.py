@@ -3,7 +3,7 @@ how many principals share an address or a role."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
@@ -25,11 +25,13 @@ from detections.incidents.joining import (
     Sharing,
 )
 from detections.incidents.links import both, issued_to, links_of
-from trailhound.batching import batched
+from trailhound.batching import batched, weighed
 from trailhound.cluster.templates import Names
 
 EVENTS: Final = 1_000
 """The number of earliest events by which an alert is linked."""
+HELD: Final = 10_000
+"""Events of alerts in memory at once, some 3 KB each: a batch may have twenty times as many."""
 _AT_ONCE: Final = 1_000
 _SEARCHES: Final = 100
 _ISSUED: Final = timedelta(hours=36)
@@ -71,16 +73,15 @@ class Facts:
     def linked(self, alerts: Sequence[AlertEvents]) -> dict[str, LinkedAlert]:
         """The alerts with the links of their events, by id. Stored links of events that are gone
         (their day was deleted) stay."""
+        parts = weighed(alerts, lambda each: len(each.events[:EVENTS]), HELD)
+        return {each.id: each for part in parts for each in self._linked(part)}
+
+    def _linked(self, alerts: Sequence[AlertEvents]) -> Iterator[LinkedAlert]:
         sources = self._events(alerts)
-        of = {
-            each.id: [sources[name] for name in each.events[:EVENTS] if name in sources]
-            for each in alerts
-        }
         chain = self._issuers(alerts, sources.values())
-        return {
-            each.id: LinkedAlert(each.id, each.first, each.last, _links(each, of[each.id], chain))
-            for each in alerts
-        }
+        for each in alerts:
+            events = [sources[name] for name in each.events[:EVENTS] if name in sources]
+            yield LinkedAlert(each.id, each.first, each.last, _links(each, events, chain))
 
     def sharing(self, alerts: Iterable[LinkedAlert]) -> Sharing:
         """How many principals share what these alerts have, and what earlier ones had."""
