@@ -32,18 +32,22 @@ much as reading so many."""
 MAX_EXTENSIONS = 6
 """How often a burst is followed, twice as far each time: 1 + 2 + … + 32 timespans per side."""
 PENDING = 200
+PENDING_EVENTS = 50_000
+"""Bursts to be followed are kept until so many, or so many ids of their events: 5 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of memory: `batch` groups are read together, `max_held` events are in windows at once.
+    """Of memory: `batch` groups are read together, `max_held` events are in windows at once, and
+    `pending` ids of events in bursts that are to be followed.
 
-    `whole` and `batch` do not change results.
+    `whole`, `batch` and `pending` do not change results.
     """
 
     whole: int = WHOLE
     batch: int = BATCH_GROUPS
     max_held: int = MAX_HELD
+    pending: int = PENDING_EVENTS
 
 
 class Correlator:
@@ -151,14 +155,16 @@ class _Search:
     def _of(self, anchor: Anchor, counts: Counts | None) -> Iterator[tuple[GroupKey, Burst]]:
         """Those of the anchor's windows. `counts`: of what `near` it, where known."""
         pending: list[tuple[GroupKey, Burst]] = []
+        events = 0
         for key, burst in self._near(anchor, counts):
             if self._open(burst, anchor):
                 pending.append((key, burst))
+                events += len(burst.ids)
             elif burst.touched:
                 yield key, burst
-            if len(pending) >= PENDING:
+            if len(pending) >= PENDING or events >= self._limits.pending:
                 yield from self._once(self._followed(pending, anchor))
-                pending = []
+                pending, events = [], 0
         yield from self._once(self._followed(pending, anchor))
 
     def _once(self, followed: Iterator[tuple[GroupKey, Burst]]) -> Iterator[tuple[GroupKey, Burst]]:
@@ -197,14 +203,15 @@ class _Search:
                 until += step
             anchor = Anchor(since, until)
             step *= 2
-            known: dict[GroupKey, list[Burst]] = {}
+            known: dict[GroupKey, list[int]] = {}
             for key, burst in pending:
-                known.setdefault(key, []).append(burst)
+                known.setdefault(key, []).append(burst.first_fired)
             pending = []
             window = since - self._correlation.timespan, until
             groups = [Some((window,), list(known))]
             for key, burst in self._sweep.bursts(anchor, groups):
-                if not any(_holds(burst, each) for each in known.get(key, ())):
+                # What a narrower interval showed is part of this burst.
+                if not any(burst.first_fired <= each <= burst.fired for each in known.get(key, ())):
                     continue
                 if self._open(burst, anchor):
                     pending.append((key, burst))
@@ -264,8 +271,3 @@ class _Search:
         if parts is None:
             parts = self._parts[key] = PlainParts(correlation, compile_rule, self._touch)
         return parts
-
-
-def _holds(burst: Burst, part: Burst) -> bool:
-    """Whether `part` is what an earlier, narrower interval showed of `burst`."""
-    return burst.first_fired <= part.first_fired <= burst.fired

@@ -127,7 +127,9 @@ def answers(
         if narrow:
             wide = Span(asked.since - around, asked.until + around, clock)
             known = Known(asked, wide, Vocabulary.of(index.search(Vocabulary.request(wide))))
-        correlator = Correlator(index, rule, compiled, Limits(whole=whole, batch=2), known=known)
+        correlator = Correlator(
+            index, rule, compiled, Limits(whole=whole, batch=2, pending=3), known=known
+        )
         findings = list(correlator.findings("rule", asked))
         assert all(each.count == len(each.events) for each in findings)
         found.append(
