@@ -116,13 +116,8 @@ def remove_namespace(url: str, namespace: str) -> None:
     client = OpenSearch(url, timeout=60)
     try:
         remove_indices(client, f"{namespace}-*")
-        for kind, key in (
-            ("_index_template", "index_templates"),
-            ("_component_template", "component_templates"),
-        ):
-            found = client.transport.perform_request("GET", f"/{kind}")
-            for each in found[key]:
-                if each["name"].startswith(f"{namespace}-"):
-                    client.transport.perform_request("DELETE", f"/{kind}/{each['name']}")
+        for kind in ("_index_template", "_component_template"):
+            path, none = f"/{kind}/{namespace}-*", {"ignore": 404}
+            client.transport.perform_request("DELETE", path, params=none)
     finally:
         client.close()

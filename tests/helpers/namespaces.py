@@ -11,13 +11,14 @@ import json
 import re
 import uuid
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from opensearchpy import OpenSearch, TransportError
 
 from tests.helpers.engines import remove_documents, remove_namespace
-from tests.helpers.trails import own_settings
+from tests.helpers.trails import READY, own_settings, template_marks
 from trailhound.cluster import templates
 from trailhound.cluster.dialect import dialect_of
 
@@ -45,20 +46,23 @@ class Namespaces:
         self._settings = own_settings(url, model, folder)
         self._dialect = dialect_of(self._client)
         templates.init(self._client, self._settings)
-        self._model = self._shape(model)
+        self._model = self._shape(model, self._marks(model))
         remove_namespace(url, model)
 
     def take(self) -> str:
         """A namespace without a document: one that waits, or a new one, not prepared."""
         while len(self._waiting) >= KEPT:
             name = self._waiting.popleft()
-            if self._shape(name) == self._model and not self._documents(name):
+            marks = self._marks(name)
+            if self._shape(name, marks) == self._model and not self._documents(name):
+                READY[name] = marks
                 return name
             remove_namespace(self._url, name)
         return new_name()
 
     def give(self, name: str) -> None:
         """What a test is done with: emptied and kept, or removed. `take` looks at the rest."""
+        READY.pop(name, None)
         kept = set(self._singles(name))
         rows = self._client.cat.indices(
             index=f"{name}-*", format="json", expand_wildcards="all", h="index,docs.count"
@@ -93,27 +97,24 @@ class Namespaces:
         self._client.indices.refresh(index=singles)
         return int(self._client.count(index=singles)["count"])
 
-    def _shape(self, name: str) -> Any:
-        """Templates, mappings, settings and aliases of a namespace, its name left out."""
+    def _shape(self, name: str, marks: Mapping[str, Any]) -> Any:
+        """Templates, mappings, settings and aliases of a namespace, its name left out; `marks` are
+        those that its templates should have."""
         indices = self._client.indices.get(index=f"{name}-*", expand_wildcards="all")
-        made = self._client.transport.perform_request("GET", "/_index_template")
-        ours = [each for each in made["index_templates"] if each["name"].startswith(f"{name}-")]
-        ours.sort(key=lambda each: str(each["name"]))
-        right = self._marks(name)
+        # By name: those of all namespaces together are hundreds of kilobytes.
+        path, none = f"/_index_template/{name}-*", {"ignore": 404}
+        made = self._client.transport.perform_request("GET", path, params=none)
+        ours = sorted(made["index_templates"], key=lambda each: str(each["name"]))
         for each in ours:
             # A fingerprint is of all that a template holds, its namespace's names included.
             mark = each["index_template"].pop("_meta", None)
-            each["is_todays"] = mark == right.get(each["name"])
+            each["is_todays"] = mark == marks.get(each["name"])
             for moment in ("created_date_millis", "modified_date_millis"):  # Elasticsearch 9
                 each["index_template"].pop(moment, None)
         text = json.dumps([indices, ours], sort_keys=True).replace(name, "")
         return _OF_ONE_INDEX.sub("", text)
 
     def _marks(self, name: str) -> dict[str, Any]:
-        """Template name → the mark that `init` gives it in this namespace."""
+        """The marks of a namespace's templates as `init` makes them."""
         settings = self._settings.model_copy(update={"namespace": name})
-        names = templates.Names(settings.prefix)
-        return {
-            names.template(kind): templates.template(kind, settings, self._dialect)["_meta"]
-            for kind in templates.MAPPINGS
-        }
+        return template_marks(settings, self._dialect)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from ingest.sources import open_source
 from trailhound.app.enrichment import enricher_from
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect, raw_request
+from trailhound.cluster.dialect import Dialect, dialect_of
 from trailhound.cluster.reader import IndexReader
 from trailhound.settings import Settings, load
 from trailhound.state.objects import ObjectState
@@ -71,11 +72,27 @@ def own_settings(url: str, namespace: str, home: Path, **sections: Any) -> Setti
     return load(None, flags | sections)
 
 
+READY: dict[str, Mapping[str, Any]] = {}
+"""Namespaces that were found as `init` makes them, and not used since; each with the marks
+(`template_marks`) of its templates."""
+
+
 def prepared(settings: Settings) -> OpenSearch:
-    """A client on a cluster where `init` has run."""
+    """A client on a cluster where `init` has run: now, unless it would find all as it makes it."""
     client = connect(settings)
-    templates.init(client, settings)
+    marks = READY.pop(settings.namespace, None)
+    if marks is None or marks != template_marks(settings, dialect_of(client)):
+        templates.init(client, settings)
     return client
+
+
+def template_marks(settings: Settings, dialect: Dialect) -> dict[str, Any]:
+    """Template name → the mark that `init` gives it."""
+    names = templates.Names(settings.prefix)
+    return {
+        names.template(kind): templates.template(kind, settings, dialect)["_meta"]
+        for kind in templates.MAPPINGS
+    }
 
 
 def backfill(

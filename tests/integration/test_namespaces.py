@@ -9,7 +9,7 @@ from opensearchpy import OpenSearch
 
 from tests.helpers import namespaces
 from tests.helpers.engines import remove_namespace
-from tests.helpers.trails import own_settings
+from tests.helpers.trails import own_settings, prepared
 from trailhound.cluster import templates
 from trailhound.cluster.dialect import dialect_of
 
@@ -31,6 +31,18 @@ def test_a_prepared_namespace_is_used_again_and_a_changed_one_is_not(
         assert waiting.take() == name
         assert client.count(index=f"{name}-*")["count"] == 0
         assert not client.indices.exists(index=days.days, allow_no_indices=False)
+
+        copies = own_settings(engine, name, tmp_path, index={"replicas": 3})
+        prepared(copies)  # as the namespace was found, but by other settings
+        path = f"/_index_template/{days.template('events')}"
+        (made,) = client.transport.perform_request("GET", path)["index_templates"]
+        index = made["index_template"]["template"]["settings"]["index"]
+        assert index["number_of_replicas"] == "3"
+        client.transport.perform_request("DELETE", path)
+        prepared(settings)  # the second time, whatever was found before
+        assert client.transport.perform_request("GET", path)["index_templates"]
+        waiting.give(name)
+        assert waiting.take() == name
 
         body = templates.template("events", settings, dialect_of(client))
         body["_meta"]["trailhound"]["fingerprint"] = "of another release"
