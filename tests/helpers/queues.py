@@ -58,8 +58,13 @@ class Queue:
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for it."""
+    """Wait for it. No more than a third of the time goes into looking, however long a look takes:
+    it is often a whole command, and what is waited for needs the processors too."""
     end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, f"it never came to that: {what}"
-        time.sleep(0.1)
+    while True:
+        began = time.monotonic()
+        if condition():
+            return
+        looked = time.monotonic()
+        assert looked < end, f"it never came to that: {what}"
+        time.sleep(max(0.1, 2 * (looked - began)))
