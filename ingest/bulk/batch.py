@@ -77,8 +77,8 @@ class Batch:
 
     def body(self, sent: str) -> bytes:
         """The body of the request, with `sent` as `event.ingested`."""
-        end = tail(sent)
-        return end.join(self.heads) + end
+        # Empty text last: the join writes the last tail too. To append it would copy all of it.
+        return tail(sent).join([*self.heads, b""])
 
     def target(self, item: int) -> tuple[str, str]:
         """Index and `_id` of a document."""
