@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -21,12 +22,17 @@ DENIED = "AccessDenied"
 UNAUTHORIZED = "Client.UnauthorizedOperation"
 
 
+class NoRoom(Exception):
+    """The attack has more steps than its incident has room for."""
+
+
 @dataclass(slots=True)
 class Incident:
     """One attack: a clock that only advances, and the records so far.
 
     `bucket` says where it happens: all of it in one day, account and region, the home region.
-    `bulk` is the number of objects for steps that read many.
+    `bulk` is the number of objects for steps that read many, `room` the number of steps at the
+    most.
     """
 
     rng: Random
@@ -35,6 +41,7 @@ class Incident:
     bucket: Bucket
     second: int
     bulk: int
+    room: int = sys.maxsize
     records: list[Record] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)
@@ -128,7 +135,12 @@ class Incident:
         pause: tuple[int, int] = (20, 240),
         **shape: Any,
     ) -> None:
-        """One call, after a pause. `shape` are further arguments of `Shape`."""
+        """One call, after a pause. `shape` are further arguments of `Shape`.
+
+        Raises `NoRoom`.
+        """
+        if len(self.steps) >= self.room:
+            raise NoRoom
         self.wait(*pause)
         fault = None
         if error or message:

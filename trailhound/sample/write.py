@@ -13,7 +13,7 @@ from typing import Any
 from trailhound.errors import UsageError
 from trailhound.sample.attacks import ATTACKS
 from trailhound.sample.estate import Estate, build
-from trailhound.sample.incident import Incident
+from trailhound.sample.incident import Incident, NoRoom
 from trailhound.sample.layout import Shelf
 from trailhound.sample.plan import Bucket, apportion, file_sizes, quotas, region_weights
 from trailhound.sample.records import Record, Recorder
@@ -134,13 +134,16 @@ def _hide_attacks(
                 bucket=bucket,
                 second=int(rng.random() * 18 * 3600),
                 bulk=min(BULK, spec.events // _EVENTS_PER_BULK),
+                room=room[bucket],
             )
-            attack(incident)
-            if len(incident.steps) <= room[bucket]:
-                room[bucket] -= len(incident.steps)
-                hidden.setdefault(bucket, []).extend(incident.records)
-                labels.append(incident.label(name))
-                break
+            try:
+                attack(incident)
+            except NoRoom:
+                continue
+            room[bucket] -= len(incident.steps)
+            hidden.setdefault(bucket, []).extend(incident.records)
+            labels.append(incident.label(name))
+            break
         else:
             dropped.append(name)
     return hidden, tuple(labels), tuple(dropped)
