@@ -19,13 +19,13 @@ _KINDS = {"informational": "info", "low": "info", "medium": "warning"}
 """Apprise's type for a level; more severe levels are failures."""
 
 _MENTION: Final = re.compile(r"<(?=[!@#]|users/)|(?<![\w.+-])@(?=[\w*&!])", re.IGNORECASE)
-"""What would notify people in a chat: `<!here>`, `<@U1>`, `<users/all>`, `@here`, `@**all**`; not
-the `@` of an address of mail."""
+"""Mentions, which would notify people in a chat: `<!here>`, `<@U1>`, `<users/all>`, `@here`,
+`@**all**`; not the `@` of a mail address."""
 _LINK: Final = re.compile(r"\](?=[(\[:])|<(?=[a-z][a-z0-9+.-]*:)", re.IGNORECASE)
-"""Within what would be a link or an image with a text of its own: `[text](address)`, `[text][name]`
-and `[name]: address` of Markdown, `<address|text>` of Slack. Many chats read plain text so, and
-apprise escapes it for some of them only. An address that stands by itself stays a link: it shows
-where it leads."""
+"""The middle of a link or an image whose text hides its address: `[text](address)`, `[text][name]`
+and `[name]: address` of Markdown, `<address|text>` of Slack. Many chats interpret these in plain
+text, and apprise escapes them for some chats only. A bare address stays a link: it shows its
+target."""
 _BREAK: Final = "\u200b"
 
 
@@ -86,7 +86,7 @@ class AppriseChannel:
 
 
 def _broken(pattern: re.Pattern[str], text: str) -> str:
-    """The text with a space of no width after each match: no service takes it for that any more."""
+    """The text with a zero-width space after each match, so that no service interprets it."""
     return pattern.sub(lambda found: f"{found[0]}{_BREAK}", text)
 
 

@@ -1,9 +1,9 @@
 """Which alerts a channel gets in one message: those of one incident, and twins in any case.
 
-A channel is told of an incident when its first alert is due, and once more when one is more severe
-than what it was told. What it was told follows from the deliveries that are recorded in the
-incident's alerts: a run that stopped in between is completed by the next one. Alerts that are
-closed do not count, so that an incident that goes on after it was closed is told again.
+A channel gets a message for an incident when its first alert is due, and one more when an alert is
+more severe than that message. Which messages were sent is read from the deliveries recorded in the
+incident's alerts, so the next run completes a run that was interrupted. Closed alerts do not count:
+an incident with new alerts after it was closed gets a message again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from trailhound.batching import batched
 
 SENT: Final = "sent"
 FOLDED: Final = "folded"
-"""An alert's delivery: it is in the message of another alert, `into`, which had `level`."""
+"""States of an alert's delivery. `folded`: it needs no message of its own, because the message of
+another alert (`into`), sent at `level`, covers it."""
 
 OTHERS: Final = 10
 """Other alerts of the incident that a message names."""
@@ -31,8 +32,9 @@ _IDS_AT_ONCE: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """An alert to be sent to a channel. `pending`: the alert's document has an entry for it.
-    `about`: what its message is about: the incident, or what twins have in common, or itself."""
+    """An alert to be sent to a channel. `pending`: the alert's document has a delivery entry for
+    the channel. `about`: the subject of its message: the id of its incident, else the key that its
+    twins share, else its own id."""
 
     name: str
     level: Level
@@ -42,9 +44,9 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a channel was told of an incident: by which alert, at which level. `waits`: a message
-    failed and is tried again later."""
+class Notified:
+    """What a channel was sent about an incident: the alert of the message, and its level; None
+    where nothing was sent. `waits`: a message failed and is retried later."""
 
     by: str = ""
     level: Level | None = None
@@ -53,7 +55,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """One message: about `lead`, and the `others` that need none then."""
+    """One message: it is about `lead`, and covers the `others`."""
 
     lead: Due
     others: tuple[Due, ...] = ()
@@ -66,24 +68,26 @@ class Bundle:
 @dataclass(slots=True)
 class Bundled:
     """`send`: the messages, in the order of their leads. `covered`: alerts that need no message,
-    and the incident's that was sent. `waiting`: how many wait with a message that failed."""
+    each with the message that covers it. `waiting`: number of alerts that wait for the retry of a
+    failed message."""
 
     send: list[Bundle] = field(default_factory=list)
-    covered: list[tuple[Due, Told]] = field(default_factory=list)
+    covered: list[tuple[Due, Notified]] = field(default_factory=list)
     waiting: int = 0
 
 
-def covers(told: Told, level: Level) -> bool:
+def covers(notified: Notified, level: Level) -> bool:
     """Whether an alert of this level needs no message of its own."""
-    return told.level is not None and _rank(level) <= _rank(told.level)
+    return notified.level is not None and _rank(level) <= _rank(notified.level)
 
 
-def bundled(due: Sequence[Due], told: Mapping[str, Told]) -> Bundled:
-    """Due alerts, the most severe first, by message."""
+def bundled(due: Sequence[Due], notified: Mapping[str, Notified]) -> Bundled:
+    """The messages for `due`, which is ordered by severity, the most severe first; `notified` is by
+    `Due.about`."""
     groups: dict[str, list[Due]] = {}
     made = Bundled()
     for each in due:
-        known = told.get(each.about, Told())
+        known = notified.get(each.about, Notified())
         if covers(known, each.level):
             made.covered.append((each, known))
         elif known.waits:
@@ -94,12 +98,13 @@ def bundled(due: Sequence[Due], told: Mapping[str, Told]) -> Bundled:
     return made
 
 
-def told_of(
+def notified_of(
     client: OpenSearch, index: str, channel: str, by: str, values: Iterable[str], now: datetime
-) -> dict[str, Told]:
-    """What the channel was told of the alerts that have these values of the field `by`."""
+) -> dict[str, Notified]:
+    """What the channel was sent about the alerts that have these `values` in the field `by`: value
+    → message. Raises opensearch-py's exceptions."""
     names = sorted(set(values))
-    found: dict[str, Told] = {}
+    found: dict[str, Notified] = {}
     tried = [{"term": {f"delivery.{name}": channel}} for name in ("done", "pending")]
     for some in batched(names, _IDS_AT_ONCE):
         clauses: list[Mapping[str, Any]] = [
@@ -110,20 +115,22 @@ def told_of(
         fields = (by, "level", "delivery")
         for alert, document in every(client, index, clauses, but=but, fields=fields):
             log = document["delivery"].get("log", {}).get(channel, {})
-            before = found.get(document[by], Told())
+            before = found.get(document[by], Notified())
             found[document[by]] = _with(before, alert, document["level"], log, now)
     return found
 
 
-def _with(told: Told, alert: str, level: Level, log: Mapping[str, Any], now: datetime) -> Told:
+def _with(
+    notified: Notified, alert: str, level: Level, log: Mapping[str, Any], now: datetime
+) -> Notified:
     match log.get("state"):
         case "sent" | "folded":
             said: Level = log.get("level") or level
-            if not covers(told, said):
-                return Told(log.get("into") or alert, said, told.waits)
+            if not covers(notified, said):
+                return Notified(log.get("into") or alert, said, notified.waits)
         case "pending" if log.get("next_at") and datetime.fromisoformat(log["next_at"]) > now:
-            return Told(told.by, told.level, waits=True)
-    return told
+            return Notified(notified.by, notified.level, waits=True)
+    return notified
 
 
 def _rank(level: Level) -> int:
@@ -131,8 +138,9 @@ def _rank(level: Level) -> int:
 
 
 def others_of(client: OpenSearch, index: str, incident: str, lead: str) -> dict[str, Any]:
-    """What a message says of the incident: `alerts`, how many it has that are not closed, and the
-    most severe `others`. Empty where there are none. Twins are one alert."""
+    """The part of a message on the incident: its `id`, the number of its `alerts` that are not
+    closed, and the most severe `others` (up to `OTHERS`). Empty where there are no others. Twins
+    count as one alert. Raises opensearch-py's exceptions."""
     but = [{"term": {"state": "closed"}}, {"exists": {"field": "merged_into"}}]
     found = every(
         client,

@@ -36,7 +36,8 @@ class CatchUpDigest:
         self._renderer = renderer
 
     def due(self) -> CatchUp | None:
-        """The finished catch-up, whose digest may still be missing on some channel."""
+        """The finished catch-up, if there is one; its digest may still have to be sent to a
+        channel."""
         catch_up = self._catch_ups.get(SCHEDULED_RULES)
         return catch_up if catch_up is not None and catch_up.done else None
 
@@ -62,10 +63,10 @@ class CatchUpDigest:
             except NotifyError as error:
                 LOG.warning("the catch-up digest was not delivered: %s", error.message)
                 return error
-        LOG.info(
-            "the catch-up digest was delivered",
-            extra={"fields": {"channel": channel.name, "alerts": sum(levels.values())}},
-        )
+            LOG.info(
+                "the catch-up digest was delivered",
+                extra={"fields": {"channel": channel.name, "alerts": sum(levels.values())}},
+            )
         self._catch_ups.revise(
             catch_up,
             lambda it: msgspec.structs.replace(

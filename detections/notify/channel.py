@@ -26,7 +26,8 @@ MessageKind = Literal["alert", "digest", "test"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`key` is the same each time that a message is sent: for an alert, its id."""
+    """`key` identifies a message and is the same in each attempt to send it; for an alert it is
+    `renderer.message_key`. `facts` are further members of `document`."""
 
     key: str
     kind: MessageKind
@@ -39,7 +40,7 @@ class Message:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def document(self) -> bytes:
-        """For programs: `id`, `kind`, `subject`, `text`, `level`, `alert`, and the facts."""
+        """The message as JSON: `id`, `kind`, `subject`, `text`, `level`, `alert`, and the facts."""
         return orjson.dumps(
             {
                 "id": self.key,

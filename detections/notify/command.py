@@ -1,8 +1,8 @@
-"""Runs a program with the message as JSON on its standard input, and nowhere else.
+"""Runs a program, with the message as JSON on its standard input.
 
 There is no shell, and the arguments are those of the settings: the content of an event never
 becomes part of a command line. It gets the environment without Trailhound's own variables, which
-may hold passwords.
+may hold passwords, and with `TRAILHOUND_ALERT_ID`, the message's key.
 """
 
 from __future__ import annotations

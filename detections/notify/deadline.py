@@ -1,7 +1,7 @@
 """A deadline for a delivery as a whole.
 
-The timeouts of connections hold for each step: a receiver that sends a byte at a time would keep
-the notifier, and with it every other channel, for ever.
+The timeouts of connections apply to each step: a receiver that sends a byte at a time would block
+the notifier, and with it every other channel, without limit.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from detections.notify.channel import Channel, Message
 
 STEPS: Final = 6
-"""The deadline in timeouts of one step: resolving, connecting, TLS, and a few answers."""
+"""The deadline as a multiple of one step's timeout: name resolution, connection, TLS, responses."""
 
 
 class WithDeadline:
-    """A channel whose deliveries end in time: after that the message is not delivered, as far as is
-    known. Nothing can end such a delivery from outside, so it goes on in its thread, and until it
-    ends the channel accepts no message: there is at most one."""
+    """A channel with a deadline for each delivery. A delivery that takes longer is a `NotifyError`.
+    Its thread cannot be interrupted and goes on, and until it ends the channel accepts no message:
+    at most one thread per channel hangs."""
 
     def __init__(self, channel: Channel, name: str, timeout: float) -> None:
         """`timeout` is that of one step, in seconds."""
@@ -34,7 +34,7 @@ class WithDeadline:
     def send(self, message: Message) -> None:
         if self._unfinished is not None and self._unfinished.is_alive():
             raise NotifyError(
-                f"{self._name}: the delivery before has not ended yet",
+                f"{self._name}: the previous delivery has not ended yet",
                 hint="check that the receiver answers at once",
             )
         done: Future[None] = Future()

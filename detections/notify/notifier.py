@@ -29,11 +29,11 @@ from detections.notify.bundles import (
     Bundle,
     Bundled,
     Due,
-    Told,
+    Notified,
     bundled,
     covers,
+    notified_of,
     others_of,
-    told_of,
 )
 from detections.notify.catch_up_digest import CatchUpDigest
 from detections.notify.channel import Channel, Session, open_channel
@@ -58,8 +58,9 @@ _BACKOFF = Backoff(first=30.0, longest=3600.0)
 
 @dataclass(slots=True)
 class Delivered:
-    """The results of one run, by channel. `held` wait because of the rate limit; `given_up` failed
-    for too long; `broken` is the reason why a channel could not be opened."""
+    """The results of one run, by channel. `sent`, `failed` and `given_up` (failed for longer than
+    `give_up_after_hours`) count messages, `held` counts alerts that wait because of the rate limit.
+    `broken` is the reason why a channel could not be opened."""
 
     sent: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
@@ -69,7 +70,7 @@ class Delivered:
 
 
 class Notifier:
-    """Delivers what is due. `session` makes AWS sessions from settings, for SNS."""
+    """Delivers due alerts. `session` creates AWS sessions from settings, for SNS."""
 
     def __init__(self, client: OpenSearch, settings: Settings, session: Session) -> None:
         self.client = client
@@ -83,7 +84,7 @@ class Notifier:
         self._digest = CatchUpDigest(client, settings, self.renderer)
         self._channels = Channels(client, settings)
         self.waiting: dict[str, int] = {}
-        """By channel, as last recorded."""
+        """Alerts that wait, by channel, as last recorded."""
 
     def deliver(self, now: datetime, holds_lease: Callable[[], bool] = lambda: True) -> Delivered:
         """One run over all channels; one that fails does not delay the others.
@@ -236,8 +237,8 @@ class _ChannelRun:
         return due, read - len(due), read == MAX_READ
 
     def _bundled(self, due: Sequence[Due]) -> Bundled:
-        """The messages to send. What an earlier one covers is recorded as that."""
-        told = told_of(
+        """The messages to send. Alerts that an earlier message covers are recorded as covered."""
+        notified = notified_of(
             self._client,
             self._alerts,
             self._channel.name,
@@ -245,11 +246,11 @@ class _ChannelRun:
             (each.about for each in due),
             self._now,
         )
-        made = bundled(due, told)
+        made = bundled(due, notified)
         self._record_covered({each.name: said for each, said in made.covered})
         return made
 
-    def _record_covered(self, covered: Mapping[str, Told]) -> None:
+    def _record_covered(self, covered: Mapping[str, Notified]) -> None:
         """Record that alerts are in the message of another one. Those that were changed meanwhile
         are recorded in the next run."""
         stored = read_many(self._client, self._alerts, covered)
@@ -302,11 +303,11 @@ class _ChannelRun:
         self._report.sent[self._channel.name] += 1
         level = stored.document["level"]
         revise(self._client, self._alerts, name, lambda it: self._sent(it, level))
-        self._record_covered({each.name: Told(name, level) for each in bundle.others})
+        self._record_covered({each.name: Notified(name, level) for each in bundle.others})
         return ""
 
     def _sent(self, document: Document, level: str) -> Document:
-        """The delivery; an alert that rose above the level that was sent is due again."""
+        """Records the delivery; an alert whose level rose meanwhile stays due."""
         attempts = self._log(document).get("attempts", 0) + 1
         entry = {"state": SENT, "at": stamp(self._now), "attempts": attempts, "level": level}
         return _with(document, self._channel.name, entry, done=document["level"] == level)
@@ -344,9 +345,8 @@ class _ChannelRun:
             name: Write(_with(each.document, self._channel.name, entry, done=False), each)
             for name, each in stored.items()
         }
-        write_many(
-            self._client, self._alerts, writes
-        )  # those changed meanwhile are marked in the next run
+        # Alerts that were changed meanwhile are marked in the next run.
+        write_many(self._client, self._alerts, writes)
 
     def _send_digest(self, held: Sequence[Due], *, more: bool) -> None:
         if not self._limiter.digest_due(self._now):

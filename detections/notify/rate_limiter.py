@@ -1,4 +1,4 @@
-"""Limits the messages a minute of a channel, across all daemons."""
+"""Limits the messages that a channel gets per minute, across all daemons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Renders messages with Jinja templates; the user's override the shipped ones.
+"""Renders messages with Jinja templates; the user's templates override the shipped ones.
 
 Templates get an alert as `trailhound alerts show --json` prints it. They run in Jinja's sandbox;
 HTML is escaped automatically, Markdown by the filter `plain`. If a template fails, this is logged
@@ -124,7 +124,8 @@ class MessageRenderer:
 
 
 def message_key(alert: Mapping[str, Any]) -> str:
-    """What receivers know a message by: the alert's id, and its level once that has risen.
+    """The key by which receivers recognise an alert's message: the alert's id, with the level
+    appended once that has risen, so that the second message is not taken for a repetition.
 
     >>> message_key({"id": "5f1c", "raised_from": "low", "level": "medium"})
     '5f1c-medium'
@@ -133,7 +134,8 @@ def message_key(alert: Mapping[str, Any]) -> str:
 
 
 def shortened(alert: Mapping[str, Any]) -> dict[str, Any]:
-    """An alert that fits into a message: a limited number of values of limited length."""
+    """An alert (as `trailhound alerts show --json` prints it) for a message: a limited number of
+    values of limited length, without its history and deliveries."""
     entity = {
         kind: [value[:LONGEST_VALUE] for value in values[:MAX_VALUES]]
         for kind, values in alert["entity"].items()

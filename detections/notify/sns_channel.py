@@ -1,8 +1,8 @@
 """An SNS topic.
 
-The message is written for who reads it: text for mail and SMS, the JSON document for queues,
-functions and HTTP. `alert_id`, `kind`, `level` and `tactics` are attributes, so that a
-subscription can filter. On a FIFO topic the alert's id is the deduplication id.
+The message depends on the protocol of a subscription: text for mail and SMS, the JSON document for
+queues, functions and HTTP. `alert_id` (the message's key), `kind`, `level` and `tactics` are
+attributes, so that a subscription can filter. On a FIFO topic the key is the deduplication id.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ class SnsChannel:
         except ClientError as error:
             said = error.response.get("Error", {})
             raise NotifyError(
-                f"{self._name}: SNS rejected it: {said.get('Code')}: {said.get('Message')}",
+                f"{self._name}: SNS rejected the message: "
+                f"{said.get('Code')}: {said.get('Message')}",
                 hint=f"allow sns:Publish on {self._arn} (and kms:GenerateDataKey, kms:Decrypt "
                 "where it is encrypted)",
             ) from None

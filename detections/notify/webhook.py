@@ -2,8 +2,8 @@
 
     POST /path
     Content-Type: application/json
-    Idempotency-Key: 5f1c0a…                      the alert's id
-    X-Trailhound-Timestamp: 1740830400            seconds since 1970, when this try was made
+    Idempotency-Key: 5f1c0a…                      the message's key (`renderer.message_key`)
+    X-Trailhound-Timestamp: 1740830400            seconds since 1970, at this attempt
     X-Trailhound-Signature: v1=4d1b…              hex HMAC-SHA256 of "TIMESTAMP.BODY"
 
 Any status of 200 to 299 is a delivery. Redirects are not followed: they would send the alert to an

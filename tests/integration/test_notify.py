@@ -32,6 +32,7 @@ from tests.helpers.trails import own_settings, prepared
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
 from trailhound.errors import UsageError
+from trailhound.state.catch_up import SCHEDULED_RULES, CatchUp, CatchUps
 
 SECRET = "s3cr3t-t0ken"
 NOW = datetime.now(UTC).replace(second=30, microsecond=0)
@@ -402,7 +403,7 @@ def test_a_topic_that_is_gone_is_a_failure(house: House, s3_endpoint: str) -> No
     report = Notifier(house.client, settings, aws_session).deliver(NOW)
     assert report.failed == {"sns": 1}
     (alert,) = AlertStore(house.client, settings).find(AlertQuery())
-    assert "SNS rejected it: NotFound" in house.reported(alert["id"])["sns"]["error"]
+    assert "SNS rejected the message: NotFound" in house.reported(alert["id"])["sns"]["error"]
 
 
 def test_the_test_command(house: House, receiver: Receiver) -> None:
@@ -512,3 +513,17 @@ def test_alerts_of_the_same_events_are_one_message(house: House, receiver: Recei
         found("by-address")
         notifier.deliver(NOW)
         assert len(receiver.received) == 1 + closed
+
+
+def test_a_catch_up_without_alerts_is_recorded_and_no_digest_is_said_to_be_delivered(
+    house: House, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    notifier = house.with_channels(hook(receiver))
+    catch_ups = CatchUps(house.client, house.settings)
+    assert catch_ups.begin(CatchUp(name=SCHEDULED_RULES, found_at=NOW, until=NOW, done=True))
+    assert not notifier.deliver(NOW).sent
+    after = catch_ups.get(SCHEDULED_RULES)
+    assert after is not None
+    assert after.notified == ("hook",)
+    assert receiver.received == []
+    assert "digest was delivered" not in caplog.text

@@ -1,10 +1,10 @@
-"""Which alerts are one message, given what a channel was told before."""
+"""Which alerts are one message, given what a channel was sent before."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from detections.notify.bundles import Due, Told, bundled
+from detections.notify.bundles import Due, Notified, bundled
 from detections.rule import Level
 
 NOW = datetime(2025, 3, 1, tzinfo=UTC)
@@ -20,10 +20,10 @@ def test_the_first_of_an_incident_is_sent_and_the_others_are_in_it() -> None:
     assert [[each.name for each in bundle.alerts] for bundle in made.send] == [["a", "c"], ["b"]]
 
 
-def test_only_what_is_more_severe_than_what_was_told_is_sent() -> None:
-    told = {"x": Told("a", "high"), "y": Told("b", "medium"), "z": Told(waits=True)}
+def test_only_what_is_more_severe_than_what_was_sent_needs_a_message() -> None:
+    notified = {"x": Notified("a", "high"), "y": Notified("b", "medium"), "z": Notified(waits=True)}
     alerts = [due("c", "high", "x"), due("d", "high", "y"), due("e", "low", "y")]
-    made = bundled([*alerts, due("f", "high", "z")], told)
+    made = bundled([*alerts, due("f", "high", "z")], notified)
     assert [bundle.lead.name for bundle in made.send] == ["d"]
     assert [(each.name, said.by) for each, said in made.covered] == [("c", "a"), ("e", "b")]
     assert made.waiting == 1

@@ -117,7 +117,7 @@ def test_a_receiver_that_answers_a_byte_at_a_time_does_not_hold_the_notifier() -
         with pytest.raises(NotifyError, match=r"did not end within 0\.6 s") as caught:
             opened.send(MESSAGE)
         assert SECRET not in f"{caught.value!r}{caught.value.hint}"
-        with pytest.raises(NotifyError, match="before has not ended"):
+        with pytest.raises(NotifyError, match="previous delivery has not ended"):
             opened.send(MESSAGE)
         assert len(came) == 1
         released.set()
