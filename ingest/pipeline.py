@@ -40,7 +40,8 @@ class Pipeline:
 
     With `skip_stored`, a record that this run knows to be in the index is counted as a duplicate
     and not sent. Not for a process that outlives its indices, such as a daemon: what was deleted
-    under it could not be read again. `expected`: what verified digests list, see `ObjectReader`.
+    under it could not be read again. `selected`: somebody selected the objects, see `DayLimit`.
+    `expected`: what verified digests list, see `ObjectReader`.
     Raises `ForeignTemplateError` where the templates in force are not ours.
     """
 
@@ -53,6 +54,7 @@ class Pipeline:
         *,
         selection: Selection,
         skip_stored: bool = False,
+        selected: bool = False,
         expected: ExpectedHashes | None = None,
     ) -> None:
         self._expected = expected
@@ -72,6 +74,7 @@ class Pipeline:
             self.sender, conflicts, self.days, self.deadletters, retry_policy, self._stored
         )
         self._selection = selection
+        self._selected = selected
         self._mark_flat = dialect_of(client).marks_flat
         self.enrich_with(enricher, settings)
         self._writer: BulkWriter | None = None
@@ -79,7 +82,9 @@ class Pipeline:
     def enrich_with(self, enricher: Enricher, settings: Settings) -> None:
         """Enrich and filter by these settings from the next object on."""
         wanted = RecordFilter(settings, self._selection)
-        limit = DayLimit(settings.ingest, self.days.exists)
+        limit = DayLimit(
+            settings.ingest, self.days.exists, self.days.has_room, selected=self._selected
+        )
         assembler = Assembler(
             enricher,
             self.days.ensure,

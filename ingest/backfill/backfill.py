@@ -55,6 +55,7 @@ class Backfill:
             self._retry_policy,
             selection=selection,
             skip_stored=True,
+            selected=True,
             expected=expected,
         )
         self.ledger = self.pipeline.ledger

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from trailhound.settings import Settings
 
 _ROOM_READ_EVERY = 20
 """The number of new days after which the shard limit is read again, by two requests."""
+_READ_AGAIN_AFTER = 30.0
 
 
 class Days:
@@ -38,6 +40,7 @@ class Days:
         self._room: int | None = None
         self._first_room: int | None = None
         self._room_read = False
+        self._room_read_at = 0.0
         self._expected: set[str] = set()
         self._coming = 0
         self._created = 0
@@ -149,10 +152,24 @@ class Days:
                 "with --since",
             )
 
+    def has_room(self, days: int) -> bool:
+        """Whether the cluster has room for so many new days. What is too little is read again, at
+        most every `_READ_AGAIN_AFTER` seconds: it is asked for each event that would make a day."""
+        with self._lock:
+            self._read_room()
+            late = time.monotonic() - self._room_read_at > _READ_AGAIN_AFTER
+            if self._room is not None and self._room < days * self._shards and late:
+                self._reread_room()
+            return self._room is None or self._room >= days * self._shards
+
+    def _reread_room(self) -> None:
+        self._room = self._retry_policy.run(lambda: shard_room(self._client))
+        self._room_read_at = time.monotonic()
+
     def _read_room(self) -> None:
         """Read the remaining shards; at the first new day, since most runs have none."""
         if not self._room_read:
-            self._room = self._retry_policy.run(lambda: shard_room(self._client))
+            self._reread_room()
             self._first_room, self._room_read = self._room, True
 
     def _create(self, index: str) -> None:
@@ -161,7 +178,7 @@ class Days:
         # Other clients create indices too: read it again at intervals, and before raising an error.
         stale = self._created % _ROOM_READ_EVERY == 0
         if self._room is not None and (stale or self._room < self._shards):
-            self._room = self._retry_policy.run(lambda: shard_room(self._client))
+            self._reread_room()
         self.check_shard_limit(1)
 
         def create() -> None:

@@ -88,7 +88,8 @@ class Retry:
         self._objects = StateStore(client, settings, ObjectState)
         retry_policy = RetryPolicy(settings.ingest.give_up_after)
         self._job = Pipeline(client, settings, enricher, retry_policy, selection=Selection())
-        self._limit = None if new_days else DayLimit(settings.ingest, self._job.days.exists)
+        days = self._job.days
+        self._limit = None if new_days else DayLimit(settings.ingest, days.exists, days.has_room)
         self._assembler = Assembler(
             enricher,
             self._job.days.ensure,

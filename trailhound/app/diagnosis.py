@@ -18,6 +18,7 @@ from detections.packs.describe import counted, problem_lines
 from enrich.geo import GeoDatabase
 from ingest.bulk.days import shard_room
 from ingest.deadletters.spool import SPOOL_FILE
+from ingest.documents.day_limit import KEPT_DAYS
 from ingest.objects import Selection
 from ingest.sources import open_source
 from trailhound.app.detection import rules_in_force
@@ -118,6 +119,11 @@ def _shards(client: OpenSearch, settings: Settings) -> Check:
         return Check("shards", "ok", "the cluster shows no shard limit")
     days = room // (settings.index.shards * (1 + (settings.index.replicas or 0)))
     advice = "raise cluster.max_shards_per_node, or add a node" if days < 90 else ""
+    if days <= KEPT_DAYS:
+        advice += (
+            "; events delivered now, of days that have no index and are longer ago, wait in the "
+            "dead letters"
+        )
     return Check("shards", "warning" if advice else "ok", f"room for {days:,} more days", advice)
 
 
