@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from detections.automation.learning import Learned, Pattern, learn
 from detections.automation.observing import (
     alert_days,
     examples,
+    harmless_days,
     observed,
     span_before,
 )
@@ -51,11 +52,13 @@ NEW_ENTRY: Final = Rule(
 
 @dataclass(frozen=True, slots=True)
 class LearnedToday:
-    """What was learned of the days before `day`."""
+    """What was learned of the days before `day`. `withheld`: entries that were not made because too
+    few of their days were looked at by a rule."""
 
     day: date
     changes: Learned
     observed: int
+    withheld: int = 0
 
 
 class Learner:
@@ -68,8 +71,12 @@ class Learner:
         self._pack = pack
         self._entries = KnownAutomations(client, settings)
 
-    def run(self, now: datetime, *, record: bool = True) -> LearnedToday:
+    def run(self, now: datetime, *, record: bool = True, unsearched: bool = True) -> LearnedToday:
         """Learns from the days before `now`; without `record` nothing is written.
+
+        `unsearched`: days count, too, of which all events came after the scheduled rules had passed
+        and about which there is no alert. Somebody has to want that: who can write files to the
+        bucket can make up such days. Without it no entry begins by them; one that exists may go on.
 
         A further run changes nothing until a day has passed or an alert was closed. Raises
         `ClusterError`, opensearch-py's exceptions, and `RequestFailedError`.
@@ -79,13 +86,25 @@ class Learner:
         rules = TrustingRules(self._pack.compiled).asking
         seen = observed(self._client, self._settings, rules, span)
         alerts = alert_days(self._client, self._settings, span, NEW_ENTRY.id)
-        counted = {pattern: days - alerts.of(pattern) for pattern, days in seen.items()}
+        counted = {pattern: days - alerts.of(pattern) for pattern, days in seen.days.items()}
         entries = self._entries.all()
         changes = learn(counted, entries, today, self._chosen, self._titles())
+        withheld = 0
+        if changes.new and not unsearched:
+            harmless = harmless_days(self._client, self._settings, span, NEW_ENTRY.id)
+            looked_at = {
+                pattern: days - (seen.late(pattern) - harmless.of(pattern))
+                for pattern, days in counted.items()
+            }
+            made = learn(looked_at, entries, today, self._chosen, self._titles()).new
+            sure = {each.what for each in made}
+            new = tuple(each for each in changes.new if each.what in sure)
+            withheld = len(changes.new) - len(new)
+            changes = replace(changes, new=new)
         if record:
             self._entries.write([*changes.new, *changes.kept, *changes.ended])
             raise_alerts(self._client, self._settings, now)
-        return LearnedToday(today, changes, len(seen))
+        return LearnedToday(today, changes, len(seen.days), withheld)
 
     def _titles(self) -> Mapping[str, str]:
         return {rule.id: rule.title for rule in (*self._pack.rules, *self._pack.disabled)}

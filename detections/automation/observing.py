@@ -8,7 +8,8 @@ same role.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +23,7 @@ from detections.automation.relation import ENDPOINT, ROLE_ID, Trusted, network_o
 from detections.compiled import Compiled, Query
 from detections.events.identity import ADDRESS, ISSUER, OF_IDENTITY_CENTER, RECIPIENT
 from detections.events.index import EventIndex, histogram, terms
+from detections.running.pace import pace_of
 from detections.span import Span, moment
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
@@ -50,12 +52,25 @@ A_ROLES_SESSION: Final[Query] = {
 }
 
 
+@dataclass(slots=True)
+class Observed:
+    """The days on which each pattern occurred, and those of them on which an event came in time for
+    the scheduled rules to look at it."""
+
+    days: dict[Pattern, set[date]] = field(default_factory=lambda: defaultdict(set))
+    in_time: dict[Pattern, set[date]] = field(default_factory=lambda: defaultdict(set))
+
+    def late(self, pattern: Pattern) -> set[date]:
+        """The days of which all events came too late: from a backfill, or with times made up."""
+        return self.days[pattern] - self.in_time[pattern]
+
+
 def observed(
     client: OpenSearch,
     settings: Settings,
     rules: Mapping[str, Compiled],
     span: Span,
-) -> dict[Pattern, set[date]]:
+) -> Observed:
     """The days in a span on which each pattern occurred. Raises `ClusterError`."""
     index = EventIndex(client, Names(settings.prefix).days)
     dialect = dialect_of(client)
@@ -64,10 +79,10 @@ def observed(
         for name, rule in rules.items()
     ]
     none = index.none_match([query for _, query in asked])
-    found: dict[Pattern, set[date]] = defaultdict(set)
+    found = Observed()
     for (name, query), nothing in zip(asked, none, strict=True):
         if not nothing:
-            _observe(index, name, query, settings.detections.known_automation, found)
+            _observe(index, name, query, settings, found)
     return found
 
 
@@ -75,9 +90,10 @@ def _observe(
     index: EventIndex,
     rule_id: str,
     query: Query,
-    settings: KnownAutomationSettings,
-    found: dict[Pattern, set[date]],
+    settings: Settings,
+    found: Observed,
 ) -> None:
+    chosen, late = settings.detections.known_automation, pace_of(settings).late
     sources = [
         *(
             terms(str(place), name)
@@ -87,9 +103,10 @@ def _observe(
         terms(ADDRESS, ADDRESS),
         histogram("day", DAY),
     ]
-    for bucket in index.buckets(query, sources):
+    came = {"came": {"min": {"field": "event.ingested"}}}
+    for bucket in index.buckets(query, sources, came):
         key: Mapping[str, Any] = bucket["key"]
-        network = network_of(str(key[ADDRESS]), settings.ipv4_prefix, settings.ipv6_prefix)
+        network = network_of(str(key[ADDRESS]), chosen.ipv4_prefix, chosen.ipv6_prefix)
         pattern = Pattern(
             rule_id=rule_id,
             account=key[RECIPIENT] or "",
@@ -101,7 +118,10 @@ def _observe(
             endpoint=key[ENDPOINT] or "",
         )
         if network:
-            found[pattern].add(moment(int(key["day"])).date())
+            day, first = moment(int(key["day"])), bucket["came"]["value"]
+            found.days[pattern].add(day.date())
+            if first is not None and moment(int(first)) < day + timedelta(days=1) + late:
+                found.in_time[pattern].add(day.date())
 
 
 def _or_missing(field: str) -> dict[str, Any]:
@@ -172,20 +192,40 @@ def session_of_role(arn: str) -> Session:
 def alert_days(client: OpenSearch, settings: Settings, span: Span, but_rule: str) -> AlertDays:
     """The alert days of a span. Alerts of `but_rule` and of informational rules do not count.
     Raises `ClusterError`."""
+    return _days_of(client, settings, span, but=[{"term": {"rule.id": but_rule}}, *_NO_WARNING])
+
+
+def harmless_days(client: OpenSearch, settings: Settings, span: Span, but_rule: str) -> AlertDays:
+    """The days of a span with alerts that are none of `alert_days`: a rule has looked at them.
+    Raises `ClusterError`."""
+    asked: list[Query] = [{"bool": {"should": _NO_WARNING, "minimum_should_match": 1}}]
+    return _days_of(client, settings, span, asked, [{"term": {"rule.id": but_rule}}])
+
+
+_NO_WARNING: Final[list[Query]] = [
+    # Informational rules record what happens, including known automation; they are no warning.
+    {"term": {"rule.level": "informational"}},
+    {"bool": {"filter": [{"term": {"state": "closed"}}, {"terms": {"disposition": BENIGN}}]}},
+]
+
+
+def _days_of(
+    client: OpenSearch,
+    settings: Settings,
+    span: Span,
+    asked: Sequence[Query] = (),
+    but: Sequence[Query] = (),
+) -> AlertDays:
     found = AlertDays()
-    asked = [
+    within: list[Query] = [
         {"range": {"last_seen": {"gte": span.since.isoformat()}}},
         {"range": {"first_seen": {"lt": span.until.isoformat()}}},
+        *asked,
     ]
-    but: list[Query] = [
-        {"term": {"rule.id": but_rule}},
-        # Informational rules record what happens, including known automation; they are no warning.
-        {"term": {"rule.level": "informational"}},
-        {"exists": {"field": "merged_into"}},
-        {"bool": {"filter": [{"term": {"state": "closed"}}, {"terms": {"disposition": BENIGN}}]}},
-    ]
+    merged: Query = {"exists": {"field": "merged_into"}}
     fields = ("first_seen", "last_seen", "entity.arn", "calls")
-    for _, alert in every(client, Names(settings.prefix).alerts, asked, but=but, fields=fields):
+    alerts = every(client, Names(settings.prefix).alerts, within, but=[merged, *but], fields=fields)
+    for _, alert in alerts:
         found.add(alert)
     return found
 

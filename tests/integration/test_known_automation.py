@@ -13,20 +13,21 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from detections.automation.learner import NEW_ENTRY
+from detections.automation.learner import NEW_ENTRY, LearnedToday, Learner
 from detections.automation.relation import Relation, Trusted
 from detections.automation.trusting import trusting
 from detections.compiled import Compiled
 from detections.events.index import EventIndex
 from detections.events.matching import decided, reader_for
-from detections.packs.loading import SHIPPED, load_paths
+from detections.packs.loading import SHIPPED, load, load_paths
 from tests.helpers.commands import command
 from tests.helpers.engines import remove_namespace
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
 from trailhound.errors import UsageError
-from trailhound.settings import Settings
+from trailhound.settings import DetectionSettings, Settings
+from trailhound.settings.detections import KnownAutomationSettings
 
 RULE = "EventBridge rules disabled or emptied"
 ROLE = "arn:aws:iam::111122223333:role/ci/deploy"
@@ -106,6 +107,18 @@ def run(settings: Settings, *arguments: str) -> dict[str, Any]:
     return found
 
 
+def scheduled(settings: Settings, client: OpenSearch) -> LearnedToday:
+    """What the daemon's job would learn on the day of the attacks; nothing is written."""
+    chosen = DetectionSettings(
+        shipped=False,
+        rules=[str(FILE)],
+        known_automation=KnownAutomationSettings(days=3, within_days=6, expires_days=2),
+    )
+    settings = settings.model_copy(update={"detections": chosen})
+    now = FIRST + timedelta(days=DAYS)
+    return Learner(client, settings, load(chosen)).run(now, record=False, unsearched=False)
+
+
 def reported(settings: Settings, client: OpenSearch) -> set[str]:
     """The ids of the events of `RULE`'s alerts from the last day on."""
     client.indices.refresh(index=Names(settings.prefix).alerts)
@@ -126,6 +139,9 @@ def test_a_history_teaches_what_is_reported_no_more(
     before = [f"{FIRST + timedelta(days=number):%Y-%m-%d}" for number in range(DAYS)]
     assert tried["unsearched_days"] == before
     assert run(settings, "automation", "list")["entries"] == []
+    # The daemon does not: the events came long after their time, and nobody has looked at them.
+    of_daemon = scheduled(settings, client)
+    assert (of_daemon.changes.new, of_daemon.withheld) == ((), 1)
 
     # Two days before are not enough.
     early = f"{FIRST + timedelta(days=2):%Y-%m-%d}"
@@ -153,6 +169,8 @@ def test_a_history_teaches_what_is_reported_no_more(
     until = ("--until", f"{FIRST + timedelta(days=DAYS - 1, hours=2):%Y-%m-%dT%H:%M:%SZ}")
     run(settings, "alerts", "close", "--all", "--yes", "--rule", RULE, *until, "--as", "benign")
     client.indices.refresh(index=Names(settings.prefix).alerts)
+    of_daemon = scheduled(settings, client)  # by now somebody has
+    assert ([each.key for each in of_daemon.changes.new], of_daemon.withheld) == ([entry["id"]], 0)
     (again,) = run(settings, "automation", "learn", "--at", day)["new"]
     assert again["id"] == entry["id"]
 

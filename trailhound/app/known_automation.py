@@ -74,8 +74,14 @@ def learning_job(client: OpenSearch, settings: Settings) -> Job | None:
             return
         now = datetime.now(UTC)
         pack = load(settings.detections)
-        done = Learner(client, settings, pack).run(now)
+        done = Learner(client, settings, pack).run(now, unsearched=False)
         changes = done.changes
+        if done.withheld:
+            LOG.info(
+                "calls not learned, since too few of their days were looked at by a rule: "
+                "`trailhound detect` looks at them, `trailhound automation learn` counts them",
+                extra={"fields": {"calls": done.withheld}},
+            )
         if changes.new or changes.ended:
             said = {"new": len(changes.new), "ended": len(changes.ended)}
             LOG.info("known automation changed", extra={"fields": said})
@@ -108,7 +114,7 @@ class KnownCalls:
         return self._entries.all()
 
     def learn(self, now: datetime, *, record: bool = True) -> LearnedToday:
-        """Learn once, as the daemon's job does."""
+        """Learn once. Unlike for the daemon's job, days count that no rule looked at."""
         pack = load(self._settings.detections)
         return Learner(self._client, self._settings, pack).run(now, record=record)
 
