@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,9 @@ def _charts(report: Report) -> dict[str, Markup]:
     }
 
 
+@cache
 def environment() -> Environment:
-    """The template engine with our filters; it escapes every value."""
+    """The template engine with our filters; it escapes every value. It keeps what it compiled."""
     made = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
