@@ -1,4 +1,5 @@
-"""Threads that a fault does not end: restarted with back-off, and reported while they fail.
+"""Threads that a fault does not end, restarted with back-off and reported while they fail; and
+threads for a task that ends.
 
 A thread that dies of an exception leaves a process that looks healthy and does nothing. So whatever
 works for as long as the daemon runs is one of these: its faults are counted and kept for
@@ -11,10 +12,15 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from trailhound.backoff import Backoff
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 LOG = logging.getLogger("trailhound.threads")
 _BACKOFF = Backoff(first=1.0, longest=60.0)
@@ -91,3 +97,24 @@ def supervised_threads() -> list[ThreadStatus]:
 
 def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:500]
+
+
+def in_order(
+    work: Callable[[T], R], values: Iterable[T], at_once: int, name: str
+) -> Generator[R, None, None]:
+    """As `map`, with so many calls at once, each in a thread named after `name`.
+
+    Results are in the order of the values, the first error ends them, as does closing the iterator:
+    calls that have not begun by then are not made, and those that have are waited for.
+
+    >>> list(in_order(len, ["a", "bb", ""], 2, "doc"))
+    [1, 2, 0]
+    """
+    if at_once < 2:
+        yield from map(work, values)
+        return
+    threads = ThreadPoolExecutor(at_once, name)
+    try:
+        yield from threads.map(work, values)
+    finally:
+        threads.shutdown(cancel_futures=True)

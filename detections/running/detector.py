@@ -22,6 +22,7 @@ from trailhound.cluster.client import answers
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import ClusterUnreachableError, TrailhoundError
 from trailhound.settings import Settings
+from trailhound.threads import in_order
 
 RECORDED_AT_ONCE = 1_000
 EVENTS_AT_ONCE = 20_000
@@ -73,10 +74,13 @@ class Detector:
         *,
         index: str | None = None,
         prepare: Callable[[], object] = lambda: None,
+        at_once: int = 1,
     ) -> None:
         """`index`: an expression of daily indices; default: all. `prepare` is called before each
-        run: what rules are asked may have changed."""
+        run: what rules are asked may have changed. `at_once`: how many rules, of other kinds than
+        plain, are evaluated beside each other, each in a thread."""
         self._prepare = prepare
+        self._at_once = at_once
         self._client = client
         self._where = settings.hosts[0]
         self._pack = pack
@@ -104,11 +108,14 @@ class Detector:
             yield run
         others = [rule for rule in rules if rule.kind != "sigma"]
         idle = self._idle_of(others, span)
-        for rule in others:
+
+        def run_of(rule: Rule) -> RuleRun:
             run = RuleRun(rule)
             if rule.id not in idle:
                 self._consume(run, self._evaluate(rule, span), record=record)
-            yield run
+            return run
+
+        yield from in_order(run_of, others, self._at_once, "rule")
 
     def _idle_of(self, rules: Sequence[Rule], span: Span) -> Collection[str]:
         if self._idle is None or not rules:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
 from trailhound import threads
 from trailhound.backoff import Backoff
-from trailhound.threads import SupervisedThread, supervised_threads
+from trailhound.threads import SupervisedThread, in_order, supervised_threads
 
 
 def status(name: str) -> threads.ThreadStatus:
@@ -62,3 +63,42 @@ def test_a_thread_that_waits_to_be_started_again_ends_when_told_to() -> None:
     stopping.set()
     thread.join(30)
     assert not thread.is_alive()
+
+
+def test_calls_at_once_are_as_many_as_were_asked_for_and_in_order() -> None:
+    both = threading.Barrier(2)  # passed only by two at once
+    at_once, most, lock = 0, 0, threading.Lock()
+
+    def work(number: int) -> int:
+        nonlocal at_once, most
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+        both.wait(30)
+        with lock:
+            at_once -= 1
+        return number * 2
+
+    assert list(in_order(work, range(10), 2, "pair")) == [number * 2 for number in range(10)]
+    assert most == 2
+
+
+@pytest.mark.parametrize("broken", [True, False], ids=["an error", "closed"])
+def test_after_an_error_or_an_early_end_no_further_call_is_made(broken: bool) -> None:
+    made: list[int] = []
+
+    def work(number: int) -> int:
+        made.append(number)
+        time.sleep(0.05)  # all of them would take minutes
+        if broken and number == 1:
+            raise ValueError("broken")
+        return number
+
+    results = in_order(work, range(5_000), 2, "ended")
+    assert next(results) == 0
+    if broken:
+        with pytest.raises(ValueError, match="broken"):
+            next(results)
+    results.close()
+    assert not [each for each in threading.enumerate() if each.name.startswith("ended")]
+    assert len(made) < 5_000

@@ -22,6 +22,9 @@ from detections.span import Span
 from trailhound.app.known_automation import AutomationHistory
 from trailhound.settings import Settings
 
+AT_ONCE = 2
+"""Rules of a history that are evaluated beside each other: the cluster answers one while the
+findings of another are recorded."""
 Watch = Callable[[Piece, float], None]
 """Called with the current piece of the history, and the share of its rules that have run."""
 
@@ -60,10 +63,15 @@ class DetectionTotals:
 
 
 def detector(
-    client: OpenSearch, settings: Settings, pack: Pack, index: str | None = None
+    client: OpenSearch,
+    settings: Settings,
+    pack: Pack,
+    index: str | None = None,
+    *,
+    at_once: int = 1,
 ) -> Detector:
     """A detector that runs the rules of a pack on the settings' cluster, over all days or those of
-    `index`. Each run uses the known automation of its time."""
+    `index`. Each run uses the known automation of its time; `at_once` as for `Detector`."""
     history = AutomationHistory(client, settings, pack)
     trusting = history.pack
     evaluator = Evaluator(client, settings, trusting.compiled, index=index)
@@ -75,6 +83,7 @@ def detector(
         evaluator.idle,
         index=index,
         prepare=history.refresh,
+        at_once=at_once,
     )
 
 
@@ -102,7 +111,8 @@ class History:
         self._pack = pack
         self._rules = pack.alerting
         self._searched: Span | None = None
-        self._detector = detector(client, settings, pack, self.survey.indices.expression)
+        days = self.survey.indices.expression
+        self._detector = detector(client, settings, pack, days, at_once=AT_ONCE)
         self._stopped = False
 
     def stop(self) -> None:
