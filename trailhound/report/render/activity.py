@@ -40,8 +40,10 @@ _LABEL: Final = 24
 """The most characters of a name in the drawing; the panel shows the full name."""
 SHOWN_EDGES: Final = 2_000
 """The most rows of the table of all edges."""
+_LEGIBLE_NODES: Final = 40
+"""The most nodes with which the page begins to show all of the graph."""
 _FEW_NODES: Final = 25
-"""The most nodes that a screen shows with their names. Of more, the page begins with a part."""
+"""The most nodes of the part with which it begins otherwise."""
 _NAMED_ON: Final = 20
 """The most resources of an event that are named."""
 KIND_NAMES: Final[Mapping[str, str]] = {
@@ -105,7 +107,7 @@ def activity_page(page: ActivityPage, library: str, lacks: str = "") -> str:
             page=page,
             drawn=bool(library),
             lacks=lacks,
-            few_nodes=_FEW_NODES,
+            legible_nodes=_LEGIBLE_NODES,
             data=Markup(embedded(data)),  # noqa: S704 - no character of it can end its element
             paths=data["paths"],
             nodes=data["nodes"],
@@ -206,6 +208,7 @@ def _data(page: ActivityPage) -> dict[str, Any]:
             "count": page.evidence.spans,
         },
         "kinds": KIND_NAMES,
+        "legible": _LEGIBLE_NODES,
         "few": _FEW_NODES,
     }
 

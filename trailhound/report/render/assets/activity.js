@@ -136,8 +136,8 @@ const important = () => {
   }
   return chosen;
 };
-const most = nodes.length > data.few ? important() : null;
-const start = nodes.length <= data.few ? "" : !paths.length ? "first"
+const most = nodes.length > data.legible ? important() : null;
+const start = nodes.length <= data.legible ? "" : !paths.length ? "first"
   : new Set(paths.flatMap((path) => path.nodes)).size <= data.few ? "all" : "0";
 // The edges of what is shown; null: all.
 const part = (which) => which === "" ? null : which === "first" ? most
