@@ -18,7 +18,10 @@ from trailhound.settings import Settings
 
 _ROOM_READ_EVERY = 20
 """The number of new days after which the shard limit is read again, by two requests."""
-_READ_AGAIN_AFTER = 30.0
+_READ_AGAIN_AFTER = 5.0
+"""Seconds after which room that may be too little is read again: other daemons make days, too."""
+_NEAR = 8
+"""How many times the room that is asked for counts as perhaps too little."""
 
 
 class Days:
@@ -153,12 +156,12 @@ class Days:
             )
 
     def has_room(self, days: int) -> bool:
-        """Whether the cluster has room for so many new days. What is too little is read again, at
-        most every `_READ_AGAIN_AFTER` seconds: it is asked for each event that would make a day."""
+        """Whether the cluster has room for so many new days. Asked for each event that would make a
+        day, so little room is read again at most every `_READ_AGAIN_AFTER` seconds."""
         with self._lock:
             self._read_room()
             late = time.monotonic() - self._room_read_at > _READ_AGAIN_AFTER
-            if self._room is not None and self._room < days * self._shards and late:
+            if self._room is not None and self._room < _NEAR * days * self._shards and late:
                 self._reread_room()
             return self._room is None or self._room >= days * self._shards
 
