@@ -42,10 +42,10 @@ NOT_OF_AWS: Query = {
 }
 """Events of neither an AWS service nor a service-linked role."""
 MAX_COUNTED = 2_000_000
-"""Pairs of principal and window counted in memory, where the engine cannot count."""
+"""Limit of pairs of principal and window counted in memory, where the engine cannot count."""
 BATCH = 500
 _BATCH_EVENTS = 20_000
-"""Events of the windows whose populations are formed together, and those of one window more."""
+"""Windows are added to a batch until they have so many events, so it may have those of one more."""
 MAX_INTERVALS = 64
 """Intervals of touched windows in one query."""
 
@@ -89,7 +89,8 @@ def findings(
 
 
 def principal_views(anomaly: Anomaly) -> list[View]:
-    """The views in which principals are told apart, without AWS's own where they are left out."""
+    """The views of the events by which principals are identified, without AWS's own principals
+    where `services` is false."""
     found = views(anomaly.group_by)
     if anomaly.services:
         return list(found)
@@ -104,8 +105,9 @@ def _population(
     """Two passes over each batch of intervals: the first sums up each window, the second finds
     outliers.
 
-    The principals of `population` are one, formed before any exception: leaving somebody out makes
-    nobody else an outlier. Outliers are of `searches`.
+    The population consists of the principals of all searches in `population`, before any exception,
+    so that an exception for one principal makes no other one an outlier. Outliers are those of
+    `searches`.
     """
     for intervals in batches:
         where = any_of([during(each) for each in intervals])
@@ -120,18 +122,24 @@ def _population(
 
 
 def sentence(anomaly: Anomaly, start: int, count: int) -> str:
-    """What is said of an outlier with so many events in the window from `start` on."""
-    usual = "all principals" if anomaly.baseline == "population" else "its own past weeks"
-    what = "events" if anomaly.measure == "count" else f"events by {anomaly.field}"
+    """The finding's text, for an outlier with `count` events in the window that starts at `start`
+    (milliseconds)."""
+    usual, spread = (
+        ("mean of all principals", "standard deviations")
+        if anomaly.baseline == "population"
+        else ("median of the same hour in its past weeks", "robust standard deviations")
+    )
+    measured = "" if anomaly.measure == "count" else f"the number of values of {anomaly.field} is "
     return (
-        f"above the mean of {usual} by more than {anomaly.deviations:g} standard "
-        f"deviations: {count} {what} from {moment(start):%Y-%m-%d %H:%M} on"
+        f"{measured}above the {usual} by more than {anomaly.deviations:g} {spread}: "
+        f"{count} events from {moment(start):%Y-%m-%d %H:%M} on"
     )
 
 
 @dataclass(slots=True)
 class _Read:
-    """What was read of an outlier's events; `ids` are the first `EVIDENCE`."""
+    """The events of an outlier that were read; times in milliseconds, `ids` of the first
+    `EVIDENCE`."""
 
     ids: list[str] = field(default_factory=list)
     count: int = 0
@@ -230,8 +238,8 @@ class _Search:
     def _many(
         self, window: Query, keys: Sequence[GroupKey]
     ) -> dict[GroupKey, tuple[int, Interval]]:
-        """How many events those of principals with more than `EVIDENCE` in a window have, the first
-        and the last time; none where an event has to be decided."""
+        """The principals with more than `EVIDENCE` events in a window: how many, and the first and
+        last time. Empty where the matcher has to decide on an event."""
         filters = window, of_groups(self._anomaly.group_by, keys)
         if not self._matching.counted_by_engine(*filters):
             return {}
@@ -294,8 +302,8 @@ class _Search:
             yield batch
 
     def crowded(self, intervals: Sequence[Interval]) -> bool:
-        """Whether a window of these has events enough for a population: of few events it is known
-        without a look at whose they are."""
+        """Whether a window in these intervals has enough events for a population. This saves
+        finding the principals of windows that have too few events."""
         touched = self._matching.where(any_of([during(each) for each in intervals]))
         windows = self._snapshot.buckets(touched, [histogram("window", self._anomaly.window)])
         return any(bucket["doc_count"] > MORE_THAN for bucket in windows)
