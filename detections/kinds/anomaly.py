@@ -23,7 +23,7 @@ from trailhound.errors import RuleError
 Baseline = Literal["population", "hour_of_week"]
 Measure = Literal["count", "distinct"]
 MORE_THAN = 3
-"""Principals: the definition of anomalous activity requires more than this."""
+"""A population has more principals than this."""
 ROBUST = 1.4826
 HOUR = 3_600_000
 WEEK = 168 * HOUR
@@ -34,7 +34,7 @@ class Anomaly:
     """`window` is in milliseconds; `weeks` and `training_weeks` are for `hour_of_week`.
 
     `group_by` are the fields that identify a principal; smaller measures than `min_count` are never
-    reported. Without `services`, AWS services and service-linked roles are not looked at.
+    reported. Without `services`, AWS services and service-linked roles are left out.
     """
 
     group_by: tuple[str, ...]

@@ -26,9 +26,10 @@ def _no_window(_definition: Any) -> timedelta:
 @dataclass(frozen=True, slots=True)
 class OwnKind:
     """`name` is also the key under `trailhound:` in a rule; `options` are the keys below that.
-    `single`: each finding is about one event. `counts_exactly`: a finding's events are all those
-    that the rule's query finds of its group and time. `window`: of a definition, the windows that
-    it judges one by one, whose alerts are one if they follow each other; zero for none.
+    `single`: each finding is one event. `counts_exactly`: a finding's events are all that the
+    rule's query finds in its group and time. `window`: definition → length of the windows that the
+    rule evaluates one by one; findings in successive windows are one alert. Zero if it has no
+    windows.
     """
 
     name: Kind

@@ -2,7 +2,7 @@
 
 An event is new if no event of the rule has the same value for the same principal in the `days`
 before it. Without history everything would be new, so a principal must have an event of the rule
-that is at least `training_days` older.
+between `days` and `training_days` before it.
 """
 
 from __future__ import annotations
@@ -116,11 +116,11 @@ class _Search:
     def _unseen(
         self, batch: Mapping[GroupKey, int], interval: Interval, *, exact: bool
     ) -> list[GroupKey]:
-        """Those of the pairs that may be new. Most are not, which few requests establish."""
+        """The pairs that may be new. Most pairs are not, and few requests exclude these."""
         compiled = self.past.compiled
         left = dict(batch)
         if exact:
-            # One query for the time that all pairs of the batch remember; then each pair's own.
+            # One query for the time that the memories of all pairs share; then one for each pair.
             shared = max(left.values()) - self._memory, min(left.values()) - 1
             if shared[0] <= shared[1]:
                 filters = [compiled.exact, during(shared), of_groups(self._fields, left)]

@@ -13,16 +13,16 @@ _RENAMED: Mapping[str, Mapping[str, str]] = {
     "anomaly": {"per": "group_by", "least": "min_count", "learn": "training_weeks"},
     "impossible_travel": {"per": "group_by"},
 }
-"""Kind → keys of the last release → their names today. The old ones are read for one release."""
+"""Kind → old key → current key. The old keys are still read for one release."""
 
 
 def renamed_options(kind: str) -> Mapping[str, str]:
-    """The old keys of a kind that are still read → their names today; empty for other kinds."""
+    """The old keys of a kind that are still read → the current keys; empty for other kinds."""
     return _RENAMED.get(kind, {})
 
 
 def current_options(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a rule under today's keys. Raises `RuleError` where both names are given.
+    """The options of a rule under their current keys. Raises `RuleError` where both are given.
 
     >>> current_options("anomaly", {"per": "userIdentity.arn", "least": 3})
     {'group_by': 'userIdentity.arn', 'min_count': 3}

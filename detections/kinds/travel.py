@@ -46,7 +46,7 @@ class ImpossibleTravel:
 
     @property
     def max_gap(self) -> int:
-        """Milliseconds in which any place can be reached: longer gaps need no look."""
+        """Milliseconds in which any place can be reached: no longer gap is impossible."""
         return int(FARTHEST_KM / self.max_kmh * HOUR) + 1
 
 

@@ -25,7 +25,8 @@ class Actions:
         self._previous: dict[str, Any] | None = None
 
     def parse(self, document: Document) -> Parsed | None:
-        """The rule of a document; None for one that only sets or ends a template."""
+        """The rule of a document; None for one that only sets or ends a template. Raises pySigma's
+        errors, and others on hostile YAML."""
         content = document.content
         action = content.get("action")
         if action == "global":

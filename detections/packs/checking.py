@@ -1,7 +1,7 @@
 """Every fault of a rule document at once, each at its own line.
 
-Loading a rule ends at its first fault. This looks at each part by itself: the keys of the document,
-the keys under `trailhound:`, every field and value of the detection, and the condition.
+Loading a rule ends at its first fault. This module checks each part separately: the keys of the
+document, the keys under `trailhound:`, every field and value of the detection, and the condition.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ BOOLEAN_FIELDS = frozenset(
 )
 """Fields in which CloudTrail writes true and false."""
 YAML_BOOLEANS = frozenset({"yes", "no", "on", "off", "y", "n"})
-"""Booleans of YAML 1.1, which are compared as texts here."""
+"""Booleans of YAML 1.1, which a rule compares as text."""
 _ROOTS = frozenset(
     path.partition(".")[0] for path in (*EVENT["properties"], *RAW, *ADDED, *ALIASES)
 )
@@ -108,8 +108,8 @@ def _numbered(value: object, path: Path, paths: list[Path]) -> yaml.Node:
 def field_fault(path: str) -> tuple[str, str] | None:
     """(what is wrong, what may be meant) with a field that no CloudTrail event can have.
 
-    A new field below one that CloudTrail has may exist without our knowing it: it is a fault only
-    if it looks like a slip.
+    CloudTrail may have added a field below a known one: such a field is a fault only if it looks
+    like a typing error.
 
     >>> field_fault("eventNam")[1], field_fault("requestParameters.anything")
     ("did you mean 'eventName'?", None)
@@ -151,7 +151,7 @@ class _Check:
 
     def faults(self) -> Iterator[RuleFault]:
         yield from self._keys()
-        if "action" in self._content:  # what is in force comes from several documents
+        if "action" in self._content:  # the rule is made of several documents
             return
         yield from self._metadata()
         yield from self._extension()
@@ -210,7 +210,7 @@ class _Check:
                 yield self._fault(node, str(error), error.hint)
 
     def _node_of(self, error: SigmaError) -> yaml.Node | None:
-        """The key that an error of pySigma is about."""
+        """The key of the document in which pySigma found an error."""
         name = type(error).__name__
         if name in _KEYS_OF_ERRORS:
             return self._at(_KEYS_OF_ERRORS[name])
@@ -253,7 +253,7 @@ class _Check:
     def _kind(
         self, kind: Any, content: object, where: tuple[yaml.Node, yaml.Node]
     ) -> Iterator[RuleFault]:
-        """The options of one of our kinds: each that is wrong, one after the other."""
+        """Each invalid option of one of our own kinds."""
         if not isinstance(content, dict):
             yield self._fault(
                 where[0], f"`trailhound: {kind}` is not a mapping", "see docs/rules.md"
@@ -297,7 +297,7 @@ class _Check:
             if name == "timeframe":
                 yield self._fault(
                     where and where[0],
-                    "`timeframe` is of Sigma's first version",
+                    "`timeframe` is not supported: Sigma has correlations instead",
                     "write a correlation with a timespan",
                 )
                 continue

@@ -1,7 +1,9 @@
-"""What a caller chooses about itself, and which rules leave events out for that alone.
+"""Fields that a caller can set freely, and rules that leave out events because of such a field
+alone.
 
-The user agent, the name of a session, of a role or user that somebody made: an attacker chooses
-them as well, and is then not reported. A whole ARN names one role, and is no such choice.
+A caller chooses its user agent and session name, and the name of a role or user that it creates. An
+attacker can choose the same value, and the rule does not report the call. A whole ARN names one
+role and cannot be chosen.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ AGENTS: Final = frozenset(
         "user_agent.version",
     }
 )
-"""Fields that a caller writes as it likes."""
+"""Fields whose value the caller sets."""
 NAMES: Final = frozenset(
     {
         "userIdentity.arn",
@@ -33,16 +35,16 @@ NAMES: Final = frozenset(
         "user.name",
     }
 )
-"""Fields that a part of a name is chosen in, by whoever makes a session, role or user."""
+"""Fields with names that whoever creates a session, role or user chooses in part."""
 RESERVED: Final = ("aws-reserved/", "aws-service-role/", "awsservicerolefor")
-"""Parts of names that AWS alone gives."""
+"""Parts of names that only AWS can assign."""
 
 _OF_ONE_ROLE: Final = re.compile(r"arn:aws[a-z-]*:sts::[0-9]{12}:assumed-role/[^*?/]+/\*")
 """All sessions of a role."""
 
 
 def silencing(node: Node) -> frozenset[str]:
-    """The fields of which one alone, as a caller chooses it, keeps a rule from matching.
+    """The fields with which a caller can keep a rule from matching: one of them is enough.
 
     >>> from detections.matcher import SigmaMatcher
     >>> rule = {"call": {"eventName": "StopLogging"}, "code": {"user_agent.kind": "iac"}}
@@ -63,7 +65,7 @@ def silencing(node: Node) -> frozenset[str]:
 
 
 def _by_choice(node: Node) -> frozenset[str]:
-    """The fields by which a caller makes all of it true; none where it needs more than these."""
+    """The fields by which alone a caller can make `node` true; empty if that takes other fields."""
     match node:
         case Test(_, _, field_test):
             return frozenset() if field_test is None else _chosen(field_test)
@@ -88,7 +90,7 @@ def _chosen(test: FieldTest) -> frozenset[str]:
 
 
 def _is_a_part(value: SigmaType) -> bool:
-    """Whether it matches names that only have something in common."""
+    """Whether it is a pattern that matches a part of a name."""
     if not isinstance(value, SigmaString) or not value.contains_special():
         return False
     text = str(value).lower()

@@ -14,7 +14,8 @@ from detections.rule import LEVELS, Rule
 
 
 def listed(pack: Pack) -> list[dict[str, Any]]:
-    """Every rule, the most severe first: `level`, `kind`, `title`, `id`, `state`."""
+    """Every rule, the most severe first: `id`, `title`, `level`, `kind`, `state` (`on`, `off`,
+    `part of another`), `tactics`, `techniques`, `interval` in seconds, `place` (file and line)."""
     states = [(rule, "on" if rule.alerts else "part of another") for rule in pack.rules]
     states += [(rule, "off") for rule in pack.disabled]
     states.sort(key=lambda each: (-LEVELS.index(each[0].level), each[0].title))
@@ -35,7 +36,7 @@ def listed(pack: Pack) -> list[dict[str, Any]]:
 
 
 def counted(pack: Pack) -> str:
-    """How many rules there are, and of what parts that number is the sum."""
+    """The number of rules, as the sum of those that alert, parts of others, and disabled ones."""
     parts = len(pack.rules) - len(pack.alerting)
     off = f", {len(pack.disabled):,} disabled" if pack.disabled else ""
     total = len(pack.rules) + len(pack.disabled)
@@ -111,7 +112,8 @@ def shown(pack: Pack, rule: Rule) -> dict[str, Any]:
 
 
 def explained(pack: Pack, rule: Rule) -> tuple[dict[str, Any], list[str]]:
-    """The query of a rule, or of each rule that a correlation refers to, and notes on it."""
+    """The query of a rule, or the correlation with the query of each rule that it refers to; and
+    notes on it. Raises `UsageError` for a rule that the pack does not have."""
     if isinstance(rule.definition, SigmaCorrelationRule):
         parts = [pack.rule(rule_id(each.rule)) for each in rule.definition.referenced_rules]
         described = {
@@ -122,7 +124,7 @@ def explained(pack: Pack, rule: Rule) -> tuple[dict[str, Any], list[str]]:
     compiled = pack.compiled[rule.id]
     notes = []
     if compiled.post_filter is not None:
-        notes.append("the query is a superset of the rule: each hit is then decided")
+        notes.append("the query is a superset of the rule: the matcher then decides each hit")
     notes += [
         f"the index does not search {path!r}: it is not in the query, and is read from each hit"
         for path in compiled.unsearched

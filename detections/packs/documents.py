@@ -38,16 +38,16 @@ TEXTS = frozenset(
 
 
 Subject = Literal["rule", "exception", "override", "placeholder", "file", "warning", "note"]
-"""What a fault is about."""
+"""The kind of object that has the fault; `warning` and `note` are faults that stop nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleFault:
     """A fault of a rule, an exception, an override, a placeholder or a file.
 
-    `stops` says whether the rule doesn't run, or the exception isn't applied, for it. A `note` is
-    for information: nothing is left out, and nothing is to be fixed; a `warning` is to be fixed,
-    and no fault of a pack as others wrote it.
+    `stops`: because of it, the rule does not run or the exception is not applied. A `note` is for
+    information: nothing is left out, and nothing has to be fixed. A `warning` should be fixed in
+    one's own rules, but does not make a pack of others incomplete (`Pack.incomplete`).
     """
 
     place: FilePosition

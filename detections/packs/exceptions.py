@@ -18,8 +18,8 @@ DEFAULTS: Final = Path(__file__).parent.parent / "exceptions"
 
 @dataclass(frozen=True, slots=True)
 class RuleException:
-    """An exception that was loaded. `rules` are the titles of the rules that it narrows; `active`
-    is false if it is switched off or matches none."""
+    """A loaded exception. `rules` are the titles of the rules that it narrows; `active` is false if
+    it is switched off or narrows no rule."""
 
     id: str
     title: str
@@ -31,7 +31,7 @@ class RuleException:
 
 
 def exception_id(exception: SigmaFilter) -> str:
-    """Its id; "" if it has none."""
+    """The id of an exception; "" if it has none."""
     return "" if exception.id is None else str(exception.id)
 
 

@@ -1,7 +1,7 @@
-"""The packs that were loaded last, each for as long as nothing of it has changed.
+"""A cache of the packs that were loaded last; an entry is valid until one of its files changes.
 
-To read and compile the shipped one takes a second. A daemon that reloads its settings, or a command
-that needs a pack twice, gets it again.
+Reading and compiling the shipped pack takes a second. A daemon that reloads its settings, or a
+command that needs a pack twice, gets the same pack again.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from trailhound.settings import DetectionSettings
 
 _MOST = 4
 _packs: dict[tuple[object, ...], Pack] = {}
-"""By all that each was made of."""
+"""By settings and files."""
 
 
 def kept(settings: DetectionSettings, paths: Iterable[Path], load: Callable[[], Pack]) -> Pack:
-    """The pack of these settings and of the files at these paths; `load` makes it where it is new
-    or changed."""
+    """The pack of these settings and of the files at these paths; `load` is called if it is not in
+    the cache or has changed."""
     made_of = settings.model_dump_json(), *_files(paths)
     pack = _packs.get(made_of)
     if pack is None:
@@ -32,7 +32,8 @@ def kept(settings: DetectionSettings, paths: Iterable[Path], load: Callable[[], 
 
 
 def _files(paths: Iterable[Path]) -> Iterator[object]:
-    """What differs once a file at these paths, or which files there are, changes."""
+    """The identity and state of every file at these paths: differs if one is changed, added,
+    removed."""
     for path in paths:
         yield path
         for file in rule_files(path.expanduser()):

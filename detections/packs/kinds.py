@@ -29,7 +29,7 @@ OPTIONS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
         **{name: each.options for name, each in OWN_KINDS.items()},
     }
 )
-"""The options that settings may override, by kind; of our own kinds, all."""
+"""Kind → the options that settings may override; all options of our own kinds."""
 
 SINGLES: frozenset[Kind] = frozenset(
     {"sigma", *(name for name, each in OWN_KINDS.items() if each.single)}
@@ -38,12 +38,12 @@ SINGLES: frozenset[Kind] = frozenset(
 
 
 def window_of(rule: Rule) -> timedelta:
-    """The windows that a rule judges one by one (`OwnKind.window`); zero for other rules."""
+    """The length of the windows that a rule evaluates (`OwnKind.window`); zero for other rules."""
     own = OWN_KINDS.get(rule.kind)
     return own.window(rule.definition) if own else timedelta(0)
 
 
 def counts_exactly(rule: Rule) -> bool:
-    """Whether a plain rule's findings are all that its query finds (`OwnKind.counts_exactly`)."""
+    """Whether a finding's events are all that the rule's query finds (`OwnKind.counts_exactly`)."""
     own = OWN_KINDS.get(rule.kind)
     return own is not None and own.counts_exactly

@@ -44,9 +44,9 @@ SHIPPED = Path(__file__).parent.parent / "rules"
 def load(settings: DetectionSettings, more: Sequence[Path] = ()) -> Pack:
     """The shipped pack, those of the settings, and `more`, with exceptions and overrides.
 
-    A path of `detections.rules` that does not exist is a fault, as is all that is wrong inside
-    one; the other rules load. Raises `UsageError` for a missing path of `more` and for a missing
-    exception.
+    A path of `detections.rules` that does not exist is a fault, and so is everything invalid in a
+    file; the other rules load. Raises `UsageError` for a missing path of `more` or of
+    `detections.exceptions`.
     """
     shipped = [SHIPPED] if settings.shipped and SHIPPED.is_dir() else []
     missing = missing_paths(settings)
@@ -72,7 +72,8 @@ def missing_paths(settings: DetectionSettings) -> list[Path]:
 def load_paths(paths: Iterable[Path], settings: DetectionSettings) -> Pack:
     """The rules at `paths` alone, with the settings' exceptions, placeholders and overrides.
 
-    The same pack again while no file of it and no setting of detections has changed.
+    Returns the same pack again while no file of it and no setting under `detections` has changed.
+    Raises `UsageError` for a path that does not exist.
     """
     listed = list(paths)
     files = [*listed, DEFAULTS, *settings.exceptions]
@@ -91,7 +92,7 @@ class _Loading:
         self._filters: list[tuple[SigmaFilter, FilePosition]] = []
         self._exceptions: list[RuleException] = []
         self._unfiltered: dict[str, SigmaRule] = {}
-        """Rules as they were before any exception, of those that one narrows."""
+        """The narrowed rules by id, as they were before any exception."""
 
     def run(self, paths: list[Path]) -> Pack:
         for path in [*paths, *self._settings.exceptions]:
@@ -139,7 +140,7 @@ class _Loading:
     # Reading
 
     def _read_all(self, paths: Iterable[Path], *, may_be_empty: bool = False) -> None:
-        """`may_be_empty`: a folder of exceptions is, until there is one."""
+        """`may_be_empty`: a folder without rule files is no fault, as for exceptions."""
         seen: set[Path] = set()
         for path in paths:
             for file in rule_files(path):
@@ -260,14 +261,15 @@ class _Loading:
         return tuple(narrowed)
 
     def _name_unknown(self, exception: SigmaFilter) -> None:
-        """Each rule that an exception names and that is not there, beside others that are."""
+        """Names each rule that an exception names and that does not exist, if another of them
+        does."""
         rules = exception.filter.rules
         if isinstance(rules, str) or self._places[id(exception)].path.is_relative_to(DEFAULTS):
             return
         known = {str(name).lower() for each in self._sigma for name in (each.id, each.name) if name}
         unknown = [each.reference for each in rules if each.reference.lower() not in known]
         if len(unknown) == len(rules):
-            return  # it matches no rule at all, which is named already
+            return  # it matches no rule at all: that fault is recorded already
         for name in unknown:
             self._fault(
                 exception,
@@ -354,7 +356,7 @@ class _Loading:
         for path in sorted(silencing(matcher.root)):
             self._fault(
                 sigma,
-                f"a caller chooses {path!r}, and with it alone keeps the rule from matching",
+                f"a caller can set {path!r} so that the rule does not match, whatever else it does",
                 "see `history.known_automation` in docs/rules.md",
                 stops=False,
                 what="note",
@@ -375,7 +377,8 @@ class _Loading:
             )
 
     def _only_for_others(self, rules: list[Rule]) -> set[str]:
-        """Ids of rules that are only parts of correlations. Drops correlations of broken rules."""
+        """Ids of rules that only correlations use. Removes correlations of broken rules from
+        `rules`."""
         silent: set[str] = set()
         alive = {rule.id for rule in rules}
         while True:
@@ -421,7 +424,7 @@ class _Loading:
 
 
 def _once(faults: Iterable[RuleFault]) -> tuple[RuleFault, ...]:
-    """Each fault once: a folder may be given and be in the settings too, under another name."""
+    """Each fault once: the settings and the command line may name one folder in two ways."""
     found = {(each.place.path.resolve(), each.place.line, each.reason): each for each in faults}
     return tuple(found.values())
 

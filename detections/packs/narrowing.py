@@ -1,8 +1,8 @@
-"""Which events an exception leaves out: conditions chosen from the events of an alert, and the
-Sigma filter that they make. Pure.
+"""Conditions for an exception, chosen from the events of an alert, and the Sigma filter made of
+them. Pure.
 
-Narrow enough that others still raise the rule: who it was, and one thing more that all of the
-events share.
+By default an exception is narrow, so that other callers still raise the rule: it has a condition on
+the principal and one on another field that all events share.
 """
 
 from __future__ import annotations
@@ -39,26 +39,27 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "account": ("recipientAccountId",),
     "region": ("awsRegion",),
 }
-"""What may be said instead of a field: the first of these that all events have."""
+"""Names that `--by` takes instead of a field: the first of the fields that all events have is
+used."""
 
 _FEW: Final = 3
-"""Values of a field that is chosen for being shared."""
+"""Most values of the condition beside the principal, when it is not named with `--by`."""
 MOST: Final = 20
-"""Values of a field that is asked for, and principals: more would be a rule of its own."""
+"""Most principals or calls, and most values of a field named with `--by`."""
 _IDS: Final = uuid.UUID("3b0b2e0f-2a3e-5f0c-8a5f-0d6f6b6f1c55")
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A field, and the values of which an event has one."""
+    """A field, and its values: an event meets the condition if it has one of them."""
 
     field: str
     values: tuple[str, ...]
 
 
 def choose(events: Sequence[Event], by: Sequence[str] = ()) -> tuple[Condition, ...]:
-    """Conditions that every event meets: those on the fields of `by`, else principal and what
-    else they share. Raises `UsageError` where there are none."""
+    """Conditions that every event meets: on the fields of `by`, else on the principal and on
+    another field that they share. Raises `UsageError` where there are none."""
     if by:
         return tuple(dict.fromkeys(_asked(events, name) for name in by))
     who = _first(events, _principals(events), MOST)
@@ -72,7 +73,8 @@ def choose(events: Sequence[Event], by: Sequence[str] = ()) -> tuple[Condition, 
         if found is not None:
             return who, found
     raise UsageError(
-        "its events share nothing but the principal", hint="say what is meant: --by principal"
+        "its events share nothing but the principal",
+        hint="to leave out all of its events: --by principal",
     )
 
 
@@ -95,8 +97,8 @@ def _asked(events: Sequence[Event], name: str) -> Condition:
 
 
 def _principals(events: Sequence[Event]) -> tuple[str, ...]:
-    """The fields that say who acted: a role stands for its sessions, except where these are
-    people's."""
+    """The fields that identify a principal: the role instead of each of its sessions, except for
+    roles of Identity Center, whose sessions are people."""
     issuers = {value for event in events for value in _values(event, ISSUER)}
     fields = NAMES["principal"]
     return fields[1:] if any(OF_IDENTITY_CENTER in value for value in issuers) else fields
@@ -109,7 +111,7 @@ def _first(events: Sequence[Event], fields: Iterable[str], most: int) -> Conditi
         if not all(each):
             continue
         common = set(each[0]).intersection(*each[1:])
-        # Of a field with several values, those that all events share are enough.
+        # Where events have several values in the field, the shared ones identify them all.
         several = any(len(values) > 1 for values in each)
         found = sorted(common) if common and several else sorted({v for vs in each for v in vs})
         if len(found) <= most:
@@ -130,7 +132,7 @@ def _fields(event: Event) -> Iterator[str]:
 
 
 def escaped(value: str) -> str:
-    r"""A text that Sigma matches as it is: events may hold its wildcards.
+    r"""A text for Sigma to match literally: values of events may contain Sigma's wildcards.
 
     >>> escaped("a*b\\c?")
     'a\\*b\\\\c\\?'
@@ -147,8 +149,8 @@ def exception_content(
     author: str,
     today: date,
 ) -> dict[str, Any]:
-    """The document of an exception that narrows these rules. Its id follows from what it narrows
-    and by what. Raises `UsageError` for a rule that no exception can name."""
+    """The document of an exception that narrows these rules. Its id is derived from the rules and
+    the conditions. Raises `UsageError` for a rule that no exception can name."""
     names = [_reference(rule) for rule in rules]
     selection = {each.field: [escaped(value) for value in each.values] for each in conditions}
     own = repr((sorted(names), sorted(selection.items())))
@@ -181,7 +183,7 @@ def _reference(rule: SigmaRule) -> str:
     if rule.name:
         return str(rule.name)
     raise UsageError(
-        f"the rule {rule.title!r} has neither an id nor a name that an exception could give",
+        f"the rule {rule.title!r} has neither an id nor a `name` for an exception to refer to",
         hint=f"add to it: id: {rule_id(rule)}",
     )
 

@@ -43,7 +43,7 @@ class Unused:
 def override(
     rule: Rule, sigma: SigmaRule | SigmaCorrelationRule, given: OverrideSettings
 ) -> tuple[Rule, list[Unused]]:
-    """The rule as overridden, and the keys of the override that it can't take.
+    """The overridden rule, and the keys of the override that do not apply to it.
 
     A correlation's timespan and threshold are changed in `sigma`, which other correlations may
     refer to.

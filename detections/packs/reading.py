@@ -17,7 +17,7 @@ from detections.rule import LEVELS, SEVERITIES, Attack, FilePosition, Kind, Leve
 from trailhound.errors import RuleError
 
 DEFAULT_LEVEL: Level = "medium"
-"""The level of a rule without one, which Sigma does not define."""
+"""The level of a rule without one; Sigma defines no default."""
 
 _NAMELESS = uuid.UUID("6b1c7bd0-3d0e-5a86-9f34-6d4a3a3a6a11")
 _MOST_SECONDS = 366 * 86_400

@@ -38,8 +38,8 @@ Idle = Callable[[Sequence[Rule], Span], Collection[str]]
 class RuleRun:
     """What one rule did in one span.
 
-    `findings` counts events of a plain rule, bursts of the other kinds; `recorded` are the alerts
-    written, up to the `error` if there is one.
+    `findings` counts the rule's findings (for a plain rule, its events); `recorded` are the alerts
+    that were written, before the `error` if there is one. `seconds` is the time that it took.
     """
 
     rule: Rule
@@ -77,8 +77,8 @@ class Detector:
         at_once: int = 1,
     ) -> None:
         """`index`: an expression of daily indices; default: all. `prepare` is called before each
-        run: what rules are asked may have changed. `at_once`: how many rules, of other kinds than
-        plain, are evaluated beside each other, each in a thread."""
+        run, to update what the rules' queries depend on (the known automation). `at_once`: how many
+        rules, of other kinds than plain, are evaluated beside each other, each in a thread."""
         self._prepare = prepare
         self._at_once = at_once
         self._client = client

@@ -71,7 +71,8 @@ class DueRules:
         return bool(due)
 
     def _started_catch_up(self, now: datetime) -> CatchUp | None:
-        """The catch-up of rules that could not run; it covers what was ingested until now."""
+        """The catch-up, if the rules could not run for a time; its end is set when they first run
+        again."""
         catch_up = self._catch_ups.get(SCHEDULED_RULES)
         if catch_up is None or catch_up.done or catch_up.until is not None:
             return catch_up

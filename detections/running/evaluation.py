@@ -37,8 +37,9 @@ from trailhound.settings import Settings
 
 @dataclass(slots=True)
 class _Looked:
-    """What a look at many rules showed of a span: the views of correlations that may find
-    something, by rule id. Of the `unanswered`, their own run has to ask again."""
+    """The result of `Evaluator.idle` for a span: `promising` has, by rule id, the views of
+    correlations that may find something. For the `unanswered` rules the request failed: their own
+    run repeats it."""
 
     span: Span | None = None
     known: Known | None = None
@@ -90,8 +91,8 @@ class Evaluator:
         return self._plain(rule, span)
 
     def idle(self, rules: Sequence[Rule], span: Span) -> frozenset[str]:
-        """The ids of the rules that can find nothing in the span: their events are not there, or
-        too few.
+        """The ids of the rules that can find nothing in the span, since it has none or too few of
+        their events.
 
         One request for many rules: most have no events in most intervals, and need no requests of
         their own. Raises `ClusterUnreachableError`; a rule whose query fails is not
@@ -132,8 +133,8 @@ class Evaluator:
         return frozenset(rule.id for rule in rules if rule.id not in hopeful)
 
     def _look_around(self, rules: Sequence[Rule], span: Span) -> Known | None:
-        """What is known of the span's events, and by `@timestamp` of those that windows with these
-        may hold."""
+        """The calls and services that the span has (`Search.vocabulary`); for a span of
+        `@timestamp` also of the time around it that the rules' windows reach."""
         around = span
         if span.clock == "@timestamp":
             widest = max(map(self._reach, rules), default=timedelta(0))
@@ -152,8 +153,8 @@ class Evaluator:
     def _prospects(
         self, rule: Rule, span: Span, known: Known | None
     ) -> list[Prospect] | list[Query]:
-        """What to ask of a rule, without what is known not to be there: most rules name calls that
-        nobody made. Raises `RuleError`."""
+        """The queries of a rule, without those that `known` shows to find nothing: most rules name
+        calls that nobody made. Raises `RuleError`."""
         if not rule.is_correlation:
             touched = in_span(self._events(rule).query, span, known)
             return [] if touched == NOTHING else [touched]

@@ -59,7 +59,7 @@ class NotRun:
 
 
 class FileRules:
-    """The rules of a pack over a span of event time. `close` gives up the temporary file."""
+    """The rules of a pack over a span of event time. `close` deletes the temporary file."""
 
     def __init__(self, pack: Pack, span: Span, *, max_held: int = MAX_HELD) -> None:
         self._pack = pack
@@ -68,7 +68,7 @@ class FileRules:
         self._correlations: dict[str, Correlation] = {}
         self.not_run: list[NotRun] = []
         self.rules: list[Rule] = []
-        """Those that are run, plain rules first, as a search of the index does."""
+        """The rules that are run, plain rules first, in the same order as over an index."""
         leaves: dict[str, Compiled] = {}
         fields: set[str] = {*FACT_FIELDS, "eventID", "trail", "user_type"}
         for rule in sorted(pack.alerting, key=lambda each: not each.is_plain):
@@ -96,7 +96,8 @@ class FileRules:
         return self._correlated(rule) if rule.is_correlation else self._plain(rule)
 
     def totals(self, rule: Rule, group: Group, first: datetime, last: datetime) -> Totals:
-        """What `detections.alerts.event_query.totals` finds in an index for such an alert."""
+        """The counts of an alert's events, as `detections.alerts.event_query.totals` has them from
+        an index."""
         parts, exact = counted_parts(rule, group)
         exact = exact and all(self._pack.compiled[name].post_filter is None for name, _ in parts)
         numbers: dict[int, list[Mapping[str, str]]] = {}

@@ -1,4 +1,5 @@
-"""The timing of scheduled rules. What asks for it alone imports no rules."""
+"""The timing of scheduled rules, in a module that imports no rules: commands that need only the
+timing start faster."""
 
 from __future__ import annotations
 

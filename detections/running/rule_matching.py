@@ -1,7 +1,7 @@
 """Which of many rules match an event, decided by their matchers alone.
 
-Most rules name the calls that they are about, so of each call only those rules are asked that it
-does not rule out (`detections.matcher.precheck`).
+Most rules test `eventName` or `eventSource`. So for each call only those rules are evaluated that
+its name and source do not rule out (`detections.matcher.precheck`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from trailhound.errors import RuleError
 
 _SOURCE, _NAME = "eventSource", "eventName"
 _CALLS: Final = 16_384
-"""Calls whose rules are remembered."""
+"""Calls whose rules are cached."""
 
 
 class RuleMatching:

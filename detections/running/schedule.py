@@ -37,8 +37,8 @@ def batches(
 ) -> list[RuleBatch]:
     """The batches to run now, the furthest behind first.
 
-    A rule without a checkpoint begins `lookback` ago: history is for `trailhound detect`. A
-    checkpoint later than that comes from a clock that has been set back, and is not trusted.
+    A rule without a checkpoint begins `lookback` ago: history is for `trailhound detect`. A later
+    checkpoint was written before the clock was set back, and is ignored.
     """
     latest = now - pace.lookback
     due: dict[datetime, list[Rule]] = defaultdict(list)
