@@ -1,8 +1,8 @@
 """Sigma to OpenSearch's query DSL.
 
-pySigma parses; `matcher` makes of it the tree that defines what a rule means; this compiles the
-same tree to a query. So the two cannot disagree on structure, and where the query DSL cannot
-express a leaf of the tree, the query lets more through and the matcher decides.
+pySigma parses a rule; `matcher` converts it to a tree that defines what the rule means; this module
+compiles the same tree to a query. So query and matcher have the same structure. Where the query DSL
+cannot express a leaf of the tree, the query finds more events and the matcher decides.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MOST_CLAUSES = 1_000
 def compile_rule(
     rule: SigmaRule, placeholders: Mapping[str, Sequence[str]] = NO_PLACEHOLDERS
 ) -> Compiled:
-    """The query of a parsed rule, and who decides where it is not exact.
+    """The query of a parsed rule, with the matcher that decides on its hits if it is not exact.
 
     Raises `RuleError` for a rule that is faulty, too large, or without a searchable field.
     """
@@ -123,7 +123,7 @@ def _has_keyword(node: Node) -> bool:
 
 
 def _moved(paths: frozenset[str]) -> Query | None:
-    """Events of which a repair moved something that a rule on these paths would look at."""
+    """Events of which a repair moved a value that a rule on these paths tests."""
     if not paths:
         return None
     at: dict[str, None] = {}

@@ -1,8 +1,9 @@
-"""Estimates the engine's work for an expression, which it turns into a deterministic automaton.
+"""Estimates the engine's work for a regular expression, which it turns into a deterministic
+automaton.
 
-Lucene refuses an expression that needs too much (`max_determinized_states`), and with it the whole
-query. `.*a.{20}b` has 2^20 states: after each `a` the automaton has to remember where it may end.
-That is estimated before the query, so that such a rule's query is wider instead.
+Lucene rejects an expression that needs too much work (`max_determinized_states`), and with it the
+whole query. `.*a.{20}b` has 2^20 states: after each `a` the automaton has to remember where it may
+end. The work is estimated before the query is made, so that it gets a wider expression instead.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ _EMPTY = _Part(frozenset(), frozenset(), empty=True)
 
 @lru_cache(maxsize=4_096)
 def too_complex(pattern: str, most: int = MOST_EFFORT) -> bool:
-    """Whether determinizing Lucene's `pattern` takes more than `most` positions, all states added.
+    """Whether determinizing Lucene's `pattern` takes more than `most` positions, summed over
+    states.
 
     An expression that cannot be parsed counts as too complex.
 

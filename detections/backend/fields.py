@@ -81,7 +81,7 @@ def _leaf(path: str, kind: Kind) -> Field:
 def fields_at(path: str) -> list[Field]:
     """Where to look for a value at `path`: one place, or every leaf of a mapped object.
 
-    None where the index has nothing searchable there.
+    Empty where the index has nothing searchable there.
 
     >>> [field.kind for field in fields_at("requestParameters.a.b")]
     ['flat']
@@ -102,8 +102,8 @@ def fields_at(path: str) -> list[Field]:
 def is_unsearched(path: str) -> bool:
     """Whether the index doesn't search the field: it has none, or keeps its value apart.
 
-    What `index.unsearched` lists by default counts whatever the setting says: days of another
-    setting are searched too, and the matcher, who decides then, is right for all of them.
+    The fields that `index.unsearched` lists by default always count as not searched: a query also
+    covers days that were indexed under another setting, and the matcher decides correctly for all.
 
     >>> is_unsearched("additionalEventData.x-amz-id-2"), is_unsearched("eventName")
     (True, False)
@@ -112,7 +112,7 @@ def is_unsearched(path: str) -> bool:
 
 
 def unsearchable(path: str) -> RuleError:
-    """The fault of a rule on a field that the index doesn't search."""
+    """The error for a rule whose only condition is on a field that the index doesn't search."""
     near = get_close_matches(path, [*LEAVES, *ALIASES], n=1, cutoff=0.8)
     return RuleError(
         f"the index does not search the field {path!r}, and the rule has no other condition",
@@ -125,7 +125,7 @@ RAW_LEAVES: tuple[Field, ...] = tuple(
     for path, kind in LEAVES.items()
     if path.partition(".")[0] in RAW and path.partition(".")[0] not in ADDED
 )
-"""All of CloudTrail's fields, which a keyword searches."""
+"""All searchable fields of CloudTrail's own, in which a keyword is searched."""
 
 
 def around(path: str) -> tuple[list[str], bool]:

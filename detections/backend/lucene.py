@@ -1,6 +1,6 @@
-"""Regular expressions in Lucene's dialect, which knows no anchors, look-around or flags.
+"""Regular expressions in Lucene's dialect, which has no anchors, look-around or flags.
 
-Lucene matches a whole term; everything here is written for that. Letters are written as classes
+Lucene matches a whole term; all expressions here are made for that. Letters are written as classes
 (`[aA]`) where case is ignored: Lucene's own flag folds ASCII on OpenSearch 2 and Unicode on 3, and
 on a `flat_object` it would fold the path as well.
 """

@@ -1,8 +1,9 @@
-"""A rule's regular expression in Lucene's dialect: the same where that can be, else a wider one.
+"""A rule's regular expression in Lucene's dialect: an equivalent one where possible, else a wider
+one.
 
-Sigma's `re` is searched for in the text, by RE2 (see `sigma_values`) or, where RE2 does not know
-the syntax, by Python's `re`. Lucene's matches whole terms and knows neither anchors nor
-look-around, nor flags. What it cannot express is left out, which only ever lets more through.
+The matcher searches for Sigma's `re` in the text, with RE2 (see `sigma_values`) or, where RE2 does
+not support the syntax, with Python's `re`. Lucene matches whole terms and has neither anchors nor
+look-around, nor flags. What it cannot express is left out, so that it can only match more.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from detections.backend.regex_syntax import (
 )
 
 MOST_COPIES = 300
-"""States that counted repetition may need; Lucene unrolls it, and refuses some thousands."""
+"""Most states for counted repetition, which Lucene unrolls; it rejects some thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def translated(value: SigmaRegularExpression, modifiers: Iterable[type]) -> Tran
     start, end = SigmaStartswithModifier in modifiers, SigmaEndswithModifier in modifiers
     try:
         tree = parse(source, Dialect.RE2 if linear else Dialect.PYTHON, _flags(value))
-        for most_copies in (MOST_COPIES, 1):  # the second time, counted repetition becomes any
+        for most_copies in (MOST_COPIES, 1):  # second time: `x{2,5}` as `x*`
             translation = _Translation(exact=linear, most_copies=most_copies)
             pattern = translation.whole(tree, start, end)
             if len(pattern) <= LONGEST and not too_complex(pattern):
@@ -94,9 +95,9 @@ class _Translation:
         self._copies = 1
 
     def whole(self, node: Node, at_start: bool, at_end: bool) -> str:
-        """The expression open at both sides, unless anchored there.
+        """The expression with `.*` at each end where it has no anchor.
 
-        An anchor counts on its side of the expression, or of each of its alternatives.
+        An anchor is recognised at the ends of the expression, or of each of its alternatives.
         """
         if isinstance(node, Alternatives):
             return "|".join(self.whole(each, at_start, at_end) for each in node.branches)

@@ -1,9 +1,9 @@
 """Sigma strings as clauses of the query DSL, for a field of any kind.
 
-Case folds as ASCII does, exactly as the matcher's `lowered` lets an ASCII text fold. In the query a
-letter beyond ASCII is any one character, and the matcher decides. Inside a
-`flat_object` every value is found as `path=value`, and case-insensitive queries would fold the
-path too; so all of those are regular expressions, whose path ends in `(\\..*)?` to include what is
+Case is ignored for ASCII letters only, as by the matcher's `lowered` for an ASCII text. In the
+query another letter is any one character, and the matcher decides. Inside a `flat_object` every
+value is indexed as `path=value`, and a case-insensitive query would ignore the case of the path
+too; so all queries there are regular expressions, whose path ends in `BELOW` to include what is
 below it.
 """
 
@@ -24,19 +24,22 @@ from trailhound.batching import batched
 from trailhound.cluster.mappings import DOC_VALUES_ONLY
 
 FEW = 8
-"""Up to this number, each string is a clause, which is readable; more are packed together."""
+"""Up to this number, each string is a clause of its own, so that `rules explain` is readable; more
+are packed into regular expressions."""
 MOST_TERMS = 65_536
 """Values that the engine allows in one `terms` (`index.max_terms_count`)."""
 MOST_PACKED = 64
-"""Packed expressions for one field; beyond, the query has only the strings' prefixes."""
+"""Most packed expressions for one field; with more, the query has only the strings' prefixes."""
 MANY_SINGLES = 6
+"""Number of `?` in a pattern from which on its complexity is estimated."""
 SHORT = 100
-"""Characters of an expression that is always under the engine's limit of states."""
+"""Characters of an expression for which the engine's default limit of states is enough."""
 BELOW = r"(\.[^=]*)?"
-"""What may follow a path in a flat_object: it also matches all that is below it.
+"""What may follow a path in a flat_object, so that the expression also matches all that is below
+it.
 
-To the index a key `a.b` is a `b` in an `a`, and a `=` of a key is like the one before the value:
-only there it can differ from the matcher.
+The index cannot tell a key `a.b` from a `b` in an `a`, nor a `=` in a key from the one before the
+value: only in these cases a hit can differ from the matcher.
 """
 
 
@@ -84,11 +87,12 @@ class Pattern:
         )
 
     def too_complex(self) -> bool:
-        """Whether the engine would refuse it: many `?` after a `*` are as bad as `.{20}`."""
+        """Whether the engine would reject it: many `?` after a `*` need as many states as
+        `.{20}`."""
         return self.parts.count(ANY_CHARACTER) >= MANY_SINGLES and too_complex(self.regexp())
 
     def shape(self) -> tuple[str, str, str]:
-        """For Lucene: what precedes, the text itself, what follows.
+        """(before, text, after) for Lucene.
 
         Alternatives between the same two are packed as `.*(a|b).*`: as `.*a.*|.*b.*` they would
         double the automaton's states with every one. A pattern with wildcards inside is all in the
@@ -105,7 +109,8 @@ class Pattern:
         return self.regexp(), "", ""
 
     def regexp(self) -> str:
-        """For Lucene, matching a whole text; `()` is its empty one."""
+        """The regular expression for Lucene, which matches a whole text; `()` matches an empty
+        one."""
         return "".join(map(self._expression, self.parts)) or "()"
 
     def _expression(self, part: object) -> str:
@@ -190,7 +195,7 @@ def _readable(field: Field, pattern: Pattern) -> Clause:
     elif len(pattern.wildcard()) > LONGEST or pattern.too_complex():
         return Clause.approximate(_start(field, [pattern.prefix[: LONGEST // 5]], pattern.fold))
     elif field.path in DOC_VALUES_ONLY and pattern.fold:
-        # There a wildcard without regard to case finds nothing on OpenSearch (tried on 2.19, 3.8).
+        # On such fields a case-insensitive wildcard query finds nothing on OpenSearch (2.19, 3.8).
         query = regexp(field, pattern.regexp())
     else:
         query = {"wildcard": {field.path: {"value": pattern.wildcard(), **body}}}

@@ -45,7 +45,7 @@ _RANGES = {
 
 
 def value_clause(field: Field, value: SigmaType, modifiers: frozenset[type]) -> Clause:
-    """`value` at one field. What the DSL cannot express is left to the matcher."""
+    """The clause for `value` at one field; a superset where the query DSL cannot express it."""
     match value:
         case SigmaBool():
             return one_of(field, [SigmaString(str(value).lower())])
@@ -81,7 +81,7 @@ def _number(field: Field, value: SigmaNumber) -> Clause:
 
 def _range(field: Field, limits: dict[str, float | int]) -> Clause:
     query: Query = {"range": {field.path: limits}}
-    # A float of the index has half the digits of the event's.
+    # The index stores these as 32-bit floats, the event has 64 bits.
     decimal = field.path in ("geolocation.latitude", "geolocation.longitude")
     return Clause.approximate(present(field)) if decimal else Clause.exactly(query)
 

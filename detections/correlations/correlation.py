@@ -1,7 +1,7 @@
 """A Sigma correlation as parsed by pySigma: checked, with references and aliases resolved.
 
-What Sigma leaves open is settled in docs/correlations.md. What is not supported is refused here,
-by name.
+docs/correlations.md defines what Sigma leaves open. What is not supported is rejected here, with a
+reason.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Type = Literal[
 ]
 COUNTED: frozenset[Type] = frozenset({"event_count", "value_count"})
 DEEPEST = 8
-"""Correlations of correlations of …; a rule that refers to itself is found by it, too."""
+"""Most levels of correlations of correlations. Circular references are detected by this limit."""
 
 Parsed = CorrelationConditionItem | SigmaRuleReference
 
@@ -56,8 +56,8 @@ Parsed = CorrelationConditionItem | SigmaRuleReference
 class Part:
     """One of the rules that are correlated.
 
-    `group_by` are the fields of its own events for the correlation's group-by names,
-    in their order, and `field` the one for the condition's: aliases are resolved.
+    Aliases are resolved: `group_by` are the fields of this rule's events for the correlation's
+    group-by names, in their order, and `field` is the field for the condition's.
     """
 
     name: str
@@ -99,7 +99,8 @@ class Correlation:
 
     @property
     def grouped_alike(self) -> bool:
-        """Whether all of its parts are grouped by the very fields that it names: no aliases."""
+        """Whether all of its parts are grouped by the fields that it names, so that it has no
+        aliases."""
         return all(
             part.group_by == self.group_by
             and (not isinstance(part.rule, Correlation) or part.rule.grouped_alike)
@@ -107,7 +108,8 @@ class Correlation:
         )
 
     def grouped_by(self, fields: Mapping[str, str]) -> Correlation:
-        """The same by other fields: old name → new one, at every level."""
+        """The correlation grouped by other fields, at every level; `fields` is old name → new
+        name."""
 
         def renamed(names: Sequence[str]) -> tuple[str, ...]:
             return tuple(fields.get(name, name) for name in names)
@@ -140,7 +142,7 @@ class Correlation:
         return list(found.values())
 
     def tally(self) -> WindowTally:
-        """A fresh tally for one group."""
+        """A new tally, for one group."""
         match self.type:
             case "event_count":
                 return EventCount(self.threshold)
@@ -158,7 +160,8 @@ class Correlation:
                 return Measure(self.threshold, "percentile", self.percentile)
 
     def enough(self, present: frozenset[int]) -> bool:
-        """Whether these parts with events meet the condition of a temporal correlation."""
+        """Whether a window meets the condition of a temporal correlation, if exactly the parts at
+        the positions `present` have events in it."""
         if self.expression is None:
             return self.threshold.holds(len(present))
         return _evaluated(self.expression, self._positions(), present)
@@ -171,10 +174,10 @@ class Correlation:
         return any(by_part[part] for part in self.cover(by_part))
 
     def cover(self, costs: Sequence[int]) -> frozenset[int]:
-        """Parts of which every window that can meet the condition holds at least one's event.
+        """Positions of parts such that every window that meets the condition has an event of one of
+        them: only groups with such events can have a finding.
 
-        Of all such sets about the cheapest; `costs` are the parts' numbers of events. So it is
-        enough to look at groups in which those occur.
+        Chosen for a small sum of `costs`, the parts' numbers of events.
         """
         every = frozenset(range(len(self.parts)))
         if self.type not in ("temporal", "temporal_ordered"):

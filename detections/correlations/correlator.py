@@ -27,8 +27,8 @@ from detections.span import Span, duration, moment
 from trailhound.cluster.reader import Snapshot
 
 WHOLE = 300
-"""Up to this number, events are read at once. A look for candidate groups costs the engine about as
-much as reading so many."""
+"""Up to this number, all events are read in one request. The search for candidate groups costs the
+engine about as much as reading so many events."""
 MAX_EXTENSIONS = 6
 """How often a burst is followed, twice as far each time: 1 + 2 + … + 32 timespans per side."""
 PENDING = 200
@@ -38,8 +38,9 @@ PENDING_EVENTS = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of memory: `batch` groups are read together, `max_held` events are in windows at once, and
-    `pending` ids of events in bursts that are to be followed.
+    """Limits of memory: up to `whole` events are read in one request, `batch` groups are read
+    together, `max_held` events are in windows at once, and `pending` ids of events are in bursts
+    that have to be followed.
 
     `whole`, `batch` and `pending` do not change results.
     """
@@ -62,7 +63,7 @@ class Correlator:
         *,
         known: Known | None = None,
     ) -> None:
-        """`known`: of the span that `findings` is called with."""
+        """`known`: the calls and services of the span that `findings` is called with, if known."""
         self._index = index
         self._known = known
         self._correlation = correlation
@@ -153,7 +154,8 @@ class _Search:
             yield from self._of(anchor, None)
 
     def _of(self, anchor: Anchor, counts: Counts | None) -> Iterator[tuple[GroupKey, Burst]]:
-        """Those of the anchor's windows. `counts`: of what `near` it, where known."""
+        """The complete bursts of the windows that end in the anchor. `counts`: of the events in and
+        around it, if known."""
         pending: list[tuple[GroupKey, Burst]] = []
         events = 0
         for key, burst in self._near(anchor, counts):

@@ -1,4 +1,4 @@
-"""What a correlation counts: an event of a rule, or a firing of another correlation.
+"""What a correlation counts: an event of a plain rule, or a firing of another correlation.
 
 Times are integer milliseconds since 1970 in UTC, as in the engine.
 """

@@ -47,7 +47,7 @@ class Leaf:
 
     @property
     def name(self) -> str:
-        """Of its clause in the query."""
+        """The name of its clause in the query (`_name`)."""
         return f"part{self.position}"
 
     @property
@@ -61,8 +61,8 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Events of the plain rules in an interval: in all, those in the span that is searched, and by
-    leaf. Where matchers decide, some of them may not match: there may be fewer, never more."""
+    """Numbers of events of the plain rules in an interval: in all, in the span that is searched,
+    and by leaf. Where a query is only a superset of its rule, these are upper bounds."""
 
     total: int
     touched: int
@@ -80,13 +80,13 @@ class Touch:
             self.by_time = since, until - 1
 
     def of(self, hit: Hit, time: int) -> bool:
-        """Whether a hit does."""
+        """Whether a hit, with `@timestamp` `time` in milliseconds, is in the span."""
         if self.by_time is not None:
             return self.by_time[0] <= time <= self.by_time[1]
         return _TOUCHED in hit.get("matched_queries", ())
 
     def clause(self) -> dict[str, Any]:
-        """What a bool query has beside its filters, for `of` to know."""
+        """The part of a bool query, beside its filters, that `of` needs."""
         if self.by_time is not None:
             return {}
         return {"should": [{"bool": {"_name": _TOUCHED, "filter": [self.query]}}]}
@@ -154,7 +154,8 @@ class PlainParts:
     def occurrences(
         self, hits: Iterable[Hit], groups: Sequence[Some] | None
     ) -> Iterator[tuple[GroupKey, Occurrence]]:
-        """What the events count as, of all groups or of some. `hits` are of `query`, by time."""
+        """The occurrences of all groups or of some, by time. `hits` are those of `query`, by
+        time."""
         wanted: dict[GroupKey, tuple[Interval, ...]] | None = None
         if groups is not None:
             wanted = {key: each.intervals for each in groups for key in each.keys}
@@ -190,7 +191,7 @@ class PlainParts:
 def occurrences(
     reader: FieldReader, hit: Hit, matched: Sequence[Leaf], *, touched: bool
 ) -> Iterator[tuple[GroupKey, Occurrence]]:
-    """What one event counts as: in each of its groups, by the leaves that it matches."""
+    """The occurrences of one event: one in each of its groups, with the leaves that it matches."""
     for fields in dict.fromkeys(leaf.group_by for leaf in matched):
         leaves = [leaf for leaf in matched if leaf.group_by == fields]
         values = tuple(

@@ -1,7 +1,7 @@
 """Correlation conditions with two or more comparisons, as `gt: 100, lte: 200`.
 
-Sigma's specification has them; pySigma takes one comparison alone. So the others are taken out of a
-document before it is parsed, and joined to the parsed condition afterwards.
+Sigma's specification allows them; pySigma accepts only one comparison. So the others are removed
+from a document before it is parsed, and added to the parsed condition afterwards.
 """
 
 from __future__ import annotations

@@ -31,14 +31,15 @@ OPERATORS: Mapping[Operator, Callable[[Fraction, Fraction], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A comparison with a number: `Threshold("gte", 5)`. With `also`, those hold too: a range."""
+    """A comparison with a number: `Threshold("gte", 5)`. With `also`, a range: all must be true."""
 
     op: Operator
     limit: float
     also: tuple[Threshold, ...] = ()
 
     def holds(self, found: int | Fraction) -> bool:
-        """
+        """Whether a measure of a window meets the comparison.
+
         >>> Threshold("gte", 5).holds(5), Threshold("lt", 5).holds(5)
         (True, False)
         >>> between = Threshold("gt", 100, (Threshold("lte", 200),))

@@ -25,7 +25,7 @@ _LONGEST_TAIL = 10_000
 
 @dataclass(slots=True)
 class Burst:
-    """A burst under construction.
+    """A burst, complete after `close`. Times are in milliseconds.
 
     `first` and `last` are times of events, `ids` are of the earliest ones. `first_fired` and
     `fired` are the ends of its first and last window, and `start` is where the first one's
@@ -41,7 +41,8 @@ class Burst:
     count: int = 0
     touched: bool = False
     seen: dict[str, int] | None = None
-    """id → time of all events, where one may come again: in a correlation of correlations."""
+    """id → time of all events in a correlation of correlations, where an event may be added
+    twice."""
 
     def add(self, counted: Counted) -> None:
         """Adds an event or firing of its windows, not earlier than those before."""
@@ -130,7 +131,7 @@ class Windows:
         self._instant.append(event)
 
     def end(self) -> Iterator[Burst]:
-        """Ends the events. Yields the remaining bursts."""
+        """No more events follow. Yields the remaining bursts."""
         if self._instant:
             yield from self._evaluate()
         yield from self._close()

@@ -9,8 +9,8 @@ __all__ = ["NO_PLACEHOLDERS", "SigmaMatcher"]
 
 
 def __getattr__(name: str) -> Any:
-    """What is exported, imported when it is asked for: much here needs no parser of Sigma, which
-    takes longer to import than a command's help to show."""
+    """Imports what is exported on its first use. Much of this package needs no parser of Sigma,
+    whose import takes longer than showing a command's help."""
     if name in __all__:
         from detections.matcher import sigma_matcher
 

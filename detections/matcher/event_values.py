@@ -2,7 +2,7 @@
 
 A path is dotted (`userIdentity.type`). It is followed through nested objects, through arrays (every
 element), and through keys that hold dots themselves: `a.b.c` also finds `{"a.b": {"c": 1}}`.
-A path that lands on an object or an array means every value below it, as a term query on
+A path that ends at an object or an array means every value below it, as a term query on
 the root of a `flat_object` field does, so `responseElements|contains: Failure` sees all leaves.
 
 Null and absent are the same thing here, as they are in the index; so are `{}` and `[]`, which

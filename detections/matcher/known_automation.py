@@ -1,7 +1,8 @@
 """The field `history.known_automation`: whether an event is known automation.
 
-No record has this field, whatever it holds under that name: the account's own history decides
-(`detections.automation`), as of the time of the event. Where there is no history, nothing is known.
+It is not read from the record, even if the record has such a field: the account's own history at
+the time of the event decides (`detections.automation`). Without a history no event is known
+automation.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def known_test(values: Sequence[SigmaType], modifiers: Collection[type]) -> Node
     asked = {str(value).lower() for value in values}
     if modifiers or len(asked) != 1 or not asked <= {"true", "false"}:
         raise RuleError(
-            f"{KNOWN} is neither true nor false",
+            f"{KNOWN} takes `true` or `false` only",
             hint=f"write `{KNOWN}: true` in a selection of its own, and `not` it",
         )
     test = Test(frozenset({KNOWN}), _nothing_is_known, FieldTest(KNOWN, (SigmaString("true"),)))
@@ -31,7 +32,7 @@ def known_test(values: Sequence[SigmaType], modifiers: Collection[type]) -> Node
 
 
 def knowing(node: Node, knows: RecordTest) -> Node:
-    """The same tree with a history to ask."""
+    """The tree, with `knows` as its test for known automation."""
     match node:
         case Test(fields, _, field_test):
             asked = field_test is not None and field_test.field == KNOWN

@@ -1,9 +1,9 @@
-"""`lastpart`, a modifier of ours beside Sigma's: a field reference by the last part of a name.
+"""`lastpart`, a modifier that Sigma lacks: compares the last part of a name with another field.
 
     userIdentity.arn|fieldref|lastpart: requestParameters.userName
 
-The session `dana` of `arn:aws:sts::111122223333:assumed-role/Ops/dana` is the user `dana`, and the
-session `jordana` is not, which Sigma's own `endswith` takes for the same.
+The session `dana` of `arn:aws:sts::111122223333:assumed-role/Ops/dana` equals the user `dana`. The
+session `jordana` does not, although Sigma's own `endswith` matches it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class LastPartReference(SigmaFieldReference):
 
 
 class LastPartModifier(SigmaValueModifier[SigmaFieldReference, SigmaFieldReference]):
-    """Of a field reference alone: pySigma refuses it anywhere else by the type."""
+    """Applies to a field reference only: pySigma rejects any other value by its type."""
 
     def modify(self, val: SigmaFieldReference) -> SigmaFieldReference:
         return LastPartReference(val.field, val.starts_with, val.ends_with)

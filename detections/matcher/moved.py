@@ -15,7 +15,7 @@ from trailhound.cluster.mappings import ADDED
 
 
 def put_back(source: Mapping[str, Any]) -> dict[str, Any]:
-    """`source` as the matcher should see it. What cannot be restored is left out.
+    """`source` with the moved values in their places. What cannot be restored is left out.
 
     >>> put_back({"trail": {"original": [{"pointer": "/a", "json": "[1]"}]}})["a"]
     [1]

@@ -17,7 +17,7 @@ from sigma.types import (
 from trailhound.errors import RuleError
 
 MOST_VALUES = 100_000
-"""One value may expand to this many; more is a mistake, or the product of two long lists."""
+"""Most values that one value may expand to; more is a mistake, or the product of two long lists."""
 
 
 def expanded(value: SigmaType, placeholders: Mapping[str, Sequence[str]]) -> SigmaType:

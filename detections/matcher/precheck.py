@@ -15,8 +15,8 @@ Bound = RecordTest | bool
 def precheck(matcher: SigmaMatcher, known: Collection[str]) -> RecordTest | None:
     """A cheap test on some fields of the record itself: if false, `matches` would be too.
 
-    `known` names those fields; the test takes a mapping that holds them. None where they decide
-    nothing.
+    `known` names those fields; the test takes a mapping with their values. None if they never
+    exclude a record.
     """
     possible, _ = bounds(matcher.root, frozenset(known))
     if isinstance(possible, bool):

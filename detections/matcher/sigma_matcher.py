@@ -4,9 +4,9 @@ No network, no cluster, no clock. pySigma parses; what it parsed is compiled onc
 The meaning is Sigma's. What Sigma leaves to the backend is defined as follows:
 
 - an ECS name that is an alias in the index (`event.action`) is the raw field it refers to;
-- a field that is null, `{}` or `[]` counts as absent: it is `null`, and doesn't `exists`;
-- a path that lands on an object or array matches if any value below it does;
-- `all` asks each value of any element, not all of one element;
+- a field that is null, `{}` or `[]` counts as absent: it matches `null` and not `exists`;
+- a path that ends at an object or array matches if any value below it does;
+- with `all`, each value has to match some element of an array, not all of them the same element;
 - a regular expression is searched for, not anchored;
 - a keyword is a substring of any value, anywhere in the record as CloudTrail wrote it, as in a
 whole log line; the fields that Trailhound adds are not searched;

@@ -2,7 +2,7 @@
 
 Sigma compares without regard to case unless `cased` says so; both sides are lowered by
 `lowered`. No wildcard pattern backtracks: the pieces between the `*` are searched from left
-to right, so the work is linear in the text, whatever an event contains.
+to right, so hostile values of events cannot make a match slow.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Piece:
         source = "".join(re.escape(part) if isinstance(part, str) else "." for part in parts)
         return cls(length, "", re.compile(source, re.DOTALL))
 
-    def stands_at(self, value: str, start: int) -> bool:
+    def matches_at(self, value: str, start: int) -> bool:
         """Whether it matches at `start` (0 or more) of `value`."""
         if self.pattern is None:
             return value.startswith(self.literal, start)
@@ -156,13 +156,13 @@ def _in_order(pattern: Sequence[Piece]) -> TextTest:
     """The first piece at the start, the last at the end, the others between, leftmost first."""
     first, *between = pattern
     if not between:
-        return lambda value: len(value) == first.length and first.stands_at(value, 0)
+        return lambda value: len(value) == first.length and first.matches_at(value, 0)
     last = between.pop()
     least = first.length + last.length
 
     def match(value: str) -> bool:
         end = len(value) - last.length
-        if len(value) < least or not first.stands_at(value, 0) or not last.stands_at(value, end):
+        if len(value) < least or not first.matches_at(value, 0) or not last.matches_at(value, end):
             return False
         position = first.length
         for piece in between:

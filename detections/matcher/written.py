@@ -58,7 +58,7 @@ def written_text(value: SigmaNumber) -> str:
 
 
 def sigma_values(detection: Mapping[str, Any]) -> dict[str, Any]:
-    """A `detection:` (or `filter:`) mapping with every scalar as pySigma is to see it.
+    """A `detection:` (or `filter:`) mapping with every scalar in the type that pySigma needs.
 
     >>> sigma_values({"s": {"a": Plain("No"), "b|exists": Plain("no"), "c|gte": Plain("010")}})
     {'s': {'a': 'No', 'b|exists': False, 'c|gte': 10}}
@@ -124,7 +124,7 @@ def _boolean(value: str) -> bool | str:
 
 
 def _number(value: str) -> int | float | str:
-    """The decimal number that a text is; the text, which pySigma refuses, where it is none."""
+    """The decimal number that a text represents; else the text itself, which pySigma rejects."""
     digits = value.replace("_", "").removeprefix("+")
     sign = "-" if digits.startswith("-") else ""
     whole, dot, rest = digits.removeprefix("-").partition(".")
