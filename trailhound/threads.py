@@ -1,5 +1,5 @@
 """Threads that a fault does not end, restarted with back-off and reported while they fail; and
-threads for a task that ends.
+threads for a task that ends, perhaps with a deadline.
 
 A thread that dies of an exception leaves a process that looks healthy and does nothing. So whatever
 works for as long as the daemon runs is one of these: its faults are counted and kept for
@@ -13,9 +13,9 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from trailhound.backoff import Backoff
 
@@ -118,3 +118,44 @@ def in_order(
         yield from threads.map(work, values)
     finally:
         threads.shutdown(cancel_futures=True)
+
+
+STEPS: Final = 6
+"""A deadline as a multiple of one step's timeout: name resolution, connection, TLS, responses."""
+
+
+class OverdueError(Exception):
+    """A task did not end within its deadline, or the one before has not ended yet; in words."""
+
+
+class Deadline:
+    """Runs tasks that wait for a peer, each with a deadline as a whole.
+
+    The timeouts of connections apply to each step: a peer that sends a byte at a time would block
+    its caller without limit. A task that takes longer cannot be interrupted and goes on in its
+    thread, and until it ends no other is begun: at most one thread hangs.
+    """
+
+    def __init__(self, name: str, seconds: float) -> None:
+        self._name = name
+        self._seconds = seconds
+        self._unfinished: threading.Thread | None = None
+
+    def run(self, task: Callable[[], R]) -> R:
+        """The result of a task. Raises what it raises, and `OverdueError`."""
+        if self._unfinished is not None and self._unfinished.is_alive():
+            raise OverdueError("the previous delivery has not ended yet")
+        done: Future[R] = Future()
+
+        def work() -> None:
+            try:
+                done.set_result(task())
+            except BaseException as error:  # noqa: BLE001 - of the caller's thread
+                done.set_exception(error)
+
+        thread = threading.Thread(target=work, name=self._name, daemon=True)
+        thread.start()
+        if wait((done,), self._seconds).not_done:
+            self._unfinished = thread
+            raise OverdueError(f"the delivery did not end within {self._seconds:g} s")
+        return done.result()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -188,6 +189,28 @@ def test_it_goes_by_starttls_with_a_login(report: Report, certificate: Path, sec
         (taken,) = post.taken
         assert taken["Subject"].startswith("CloudTrail report")
         assert post.heard.index("STARTTLS") < post.heard.index("AUTH") < post.heard.index("DATA")
+
+
+def test_a_server_that_answers_a_byte_at_a_time_is_given_up(report: Report) -> None:
+    """Each byte comes within the timeout; the greeting never ends."""
+    released = threading.Event()
+
+    def drip(listening: socket.socket) -> None:
+        with suppress(OSError):
+            connection, _ = listening.accept()
+            while not released.wait(0.02):
+                connection.sendall(b"2")
+            connection.close()
+
+    with socket.create_server(("localhost", 0)) as listening:
+        threading.Thread(target=drip, args=(listening,), daemon=True).start()
+        port = listening.getsockname()[1]
+        mail = MailSettings(
+            to=[TO], sender=SENDER, host="localhost", port=port, tls="none", timeout=0.1
+        )
+        with pytest.raises(MailError, match=r"did not end within 0\.6 s"):
+            send_report(report, mail)
+        released.set()
 
 
 def test_what_the_server_refuses_is_told(report: Report, certificate: Path, secret: Path) -> None:

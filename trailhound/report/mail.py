@@ -24,6 +24,7 @@ from trailhound.report.render.words import count, when
 from trailhound.report.value import Report
 from trailhound.settings import MailSettings, Settings
 from trailhound.settings.secret import read_secret
+from trailhound.threads import STEPS, Deadline, OverdueError
 
 LOG = logging.getLogger("trailhound.report")
 
@@ -180,9 +181,23 @@ def _password(settings: MailSettings) -> str:
     return read_secret("report.mail.password", None, settings.password_file) or ""
 
 
-def send_report(report: Report, settings: MailSettings) -> tuple[str, ...]:
-    """Make the mail and send it: `message` and `send` together."""
-    return send(message(report, settings), settings)
+def send_report(
+    report: Report, settings: MailSettings, deadline: Deadline | None = None
+) -> tuple[str, ...]:
+    """Make the mail and send it: `message` and `send` together, within the deadline."""
+    made = message(report, settings)
+    try:
+        return (deadline or deadline_of(settings)).run(lambda: send(made, settings))
+    except OverdueError as error:
+        raise MailError(
+            f"the mail server {settings.host}:{settings.port} did not take the mail: {error}",
+            hint="check that it answers at once, or raise report.mail.timeout",
+        ) from None
+
+
+def deadline_of(settings: MailSettings) -> Deadline:
+    """The deadline of a mail as a whole; kept by whoever sends several."""
+    return Deadline("report-mail", STEPS * settings.timeout)
 
 
 # The schedule.
@@ -224,6 +239,7 @@ def mail_job(
     mail = settings.report.mail
     if not mail.to:
         return None
+    deadline = deadline_of(mail)
 
     def look(turn: Turn) -> None:
         now = clock()
@@ -238,7 +254,7 @@ def mail_job(
             frameworks=mail.compliance,
             now=now,
         )
-        for address in send_report(report, mail):
+        for address in send_report(report, mail, deadline):
             LOG.warning("the mail server refused %s", address)
         LOG.info("report mailed", extra={"fields": {"to": len(mail.to), "due": due.isoformat()}})
 
