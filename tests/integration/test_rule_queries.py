@@ -7,7 +7,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 from detections.matcher import SigmaMatcher
 from detections.packs.loading import load_paths
-from detections.samples import DEFAULTS, OVERLAID, read_samples
+from detections.samples import DEFAULTS, OVERLAID
 from tests.helpers.trails import backfill, own_settings, prepared, write_trail
 from tests.unit.detections.packs import RULES, shipped
 from trailhound.cluster.dialect import dialect_of
@@ -25,7 +25,7 @@ def test_the_engine_finds_what_the_matcher_finds(
     events = {
         str(event): dict(event)
         for rule in shipped()
-        for trails in (read_samples(rule.file).match, read_samples(rule.file).no_match)
+        for trails in (rule.samples.match, rule.samples.no_match)
         for trail in trails
         for event in trail[:10]
     }

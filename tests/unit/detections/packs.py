@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 import detections
+from detections.samples import Samples, read_samples
 
 RULES = Path(detections.__file__).parent / "rules"
 OWN_KINDS = ("new_terms", "anomaly", "impossible_travel")
@@ -51,6 +52,10 @@ class Shipped:
             for document in (self.main, *self.parts)
             if "detection" in document
         )
+
+    @cached_property
+    def samples(self) -> Samples:
+        return read_samples(self.file)
 
 
 @lru_cache(maxsize=1)

@@ -15,7 +15,7 @@ from sigma.policy.profiles import TrustedPolicy
 
 from detections.matcher import SigmaMatcher
 from detections.rule import LEVELS
-from detections.samples import documents, read_samples, samples_file
+from detections.samples import documents, samples_file
 from enrich.agent import agent
 from enrich.enricher import Enricher
 from tests.unit.detections.packs import OWN_KINDS, RULES, Shipped, shipped
@@ -128,7 +128,7 @@ def test_no_tool_need_name_itself(rule: Shipped) -> None:
     if str(rule) in ON_TOOLS:
         return
     assert not TOOLS.search(str(rule.detections))
-    for trail in read_samples(rule.file).match:
+    for trail in rule.samples.match:
         for event in trail:
             told = agent(event.get("userAgent", ""))
             assert told is None or told.kind != "offensive"
@@ -137,7 +137,7 @@ def test_no_tool_need_name_itself(rule: Shipped) -> None:
 
 @every_rule
 def test_samples_have_the_shape_of_their_rule(rule: Shipped) -> None:
-    samples = read_samples(rule.file)
+    samples = rule.samples
     for trail in samples.match + samples.no_match:
         assert not rule.plain or len(trail) == 1
         for document in documents(trail, ENRICHER):
@@ -148,7 +148,7 @@ def test_samples_have_the_shape_of_their_rule(rule: Shipped) -> None:
 @every_rule
 def test_samples_are_decided_as_they_say(rule: Shipped) -> None:
     """Of a rule over several events only this is seen here: that its parts find what they name."""
-    samples = read_samples(rule.file)
+    samples = rule.samples
     matchers = [SigmaMatcher.from_detection(each) for each in rule.detections]
 
     def found(matcher: SigmaMatcher, trail: Any) -> bool:
