@@ -7,6 +7,7 @@ import random
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO
@@ -53,12 +54,22 @@ from tests.helpers.trails import (
     write_trail,
 )
 from trailhound.app.enrichment import enricher_from
+from trailhound.cluster import retry_policy
 from trailhound.cluster.client import connect
 from trailhound.settings import Settings
 
 FILES, EACH = 12, 25
 INGEST = {"batch_bytes": 64 * 1024, "batch_seconds": 60}
 """Small batches, so that a small trail makes some ten requests, and none made by the clock."""
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth of the wait before a request is sent again, doubled as often: half of what these
+    tests took was waiting. Commands in processes of their own wait as ever."""
+    whole = retry_policy.BACKOFF
+    tenth = replace(whole, first=whole.first / 10, longest=whole.longest / 10)
+    monkeypatch.setattr(retry_policy, "BACKOFF", tenth)
 
 
 @pytest.fixture
