@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from detections.backend.clause import NOTHING, all_of, any_of
@@ -39,6 +39,8 @@ class Vocabulary:
     """
 
     values: Mapping[str, frozenset[str]]
+    _folded: dict[str, Mapping[str, list[str]]] = field(default_factory=dict, compare=False)
+    """Of each field that was compared, its values by what they are in lower case."""
 
     @classmethod
     def request(cls, span: Span) -> dict[str, Any]:
@@ -85,13 +87,27 @@ class Vocabulary:
         known = self.values.get(path)
         if known is None:
             return query
-        matches = test(wanted)
-        if matches is None:
-            return query
-        found = sorted(filter(matches, known))
+        if kind == "term" and wanted.get("case_insensitive") and str(wanted["value"]).isascii():
+            # Most clauses are these, hundreds for each of hundreds of values.
+            found = self._fold(path).get(str(wanted["value"]).lower(), [])
+        else:
+            matches = test(wanted)
+            if matches is None:
+                return query
+            found = sorted(filter(matches, known))
         if not found:
             return NOTHING
         return query if kind == "exists" else {"terms": {path: found}}
+
+    def _fold(self, path: str) -> Mapping[str, list[str]]:
+        """As ASCII folds: the Kelvin sign is no K."""
+        folded = self._folded.get(path)
+        if folded is None:
+            made: dict[str, list[str]] = {}
+            for value in sorted(filter(str.isascii, self.values[path])):
+                made.setdefault(value.lower(), []).append(value)
+            folded = self._folded[path] = made
+        return folded
 
     def _bool(self, query: Query) -> Query:
         inner = query["bool"]
@@ -113,12 +129,8 @@ _PLAIN = re.compile(r"(?:\[[a-z][A-Z]\]|\\[^A-Za-z0-9]|[A-Za-z0-9_ ]|\.\*?|[()|]
 
 
 def _term(wanted: Mapping[str, Any]) -> Matches | None:
-    value = str(wanted["value"])
-    if not wanted.get("case_insensitive"):
-        return value.__eq__
-    low = value.lower()
-    # As ASCII folds: the Kelvin sign is no K.
-    return (lambda other: other.isascii() and other.lower() == low) if value.isascii() else None
+    """None for a case-insensitive one: `Vocabulary.narrowed` decides those of ASCII alone."""
+    return None if wanted.get("case_insensitive") else str(wanted["value"]).__eq__
 
 
 def _terms(wanted: Sequence[Any]) -> Matches:
