@@ -77,13 +77,23 @@ class LightHits:
 
     def ordered(self, hits: Sequence[Hit]) -> list[Hit]:
         """As `detections.events.index.SORT` has them."""
-        keyed = []
-        for hit in hits:
-            values = hit["fields"]
-            sort = [int(values[_TIME][0]), *((values.get(name) or [None])[0] for name in _ORDER)]
-            keyed.append(([(each is None, each) for each in sort], {**hit, "sort": sort}))
-        keyed.sort(key=lambda each: each[0])
-        return [hit for _, hit in keyed]
+        made: list[Hit] = [{**hit, "sort": _sort_values(hit["fields"])} for hit in hits]
+        made.sort(key=_missing_last)
+        return made
+
+
+def _sort_values(values: Mapping[str, Any]) -> list[Any]:
+    made: list[Any] = [int(values[_TIME][0])]
+    for name in _ORDER:
+        found = values.get(name)
+        made.append(found[0] if found else None)
+    return made
+
+
+def _missing_last(hit: Hit) -> tuple[Any, ...]:
+    """The key by which the engine orders: a hit without a value is after those with one."""
+    time, name, path, position = hit["sort"]
+    return time, name is None, name, path is None, path, position is None, position
 
 
 @lru_cache(maxsize=64)
