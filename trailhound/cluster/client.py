@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-import orjson
+import msgspec
 from opensearchpy import JSONSerializer, OpenSearch, Transport, Urllib3HttpConnection
 from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import OpenSearchException, TransportError
@@ -43,21 +43,19 @@ _PRODUCT_HEADER = "x-elastic-product"
 """A header of every reply of Elasticsearch since 7.14, and of none of OpenSearch."""
 
 
-class _Serializer(JSONSerializer):
-    """Decodes replies without stored records ten times faster: those to bulk requests and to
-    searches by doc values may have thousands of items.
+class Serializer(JSONSerializer):
+    """Decodes replies in half the time: those to bulk requests and searches may have thousands of
+    items.
 
-    Records may have numbers beyond 64 bits, which need Python's own decoder. In a text that quotes
-    a reply the quotation marks are escaped.
+    msgspec gives what Python's own decoder does, integers beyond 64 bits included, which records
+    may have, and refuses the rest: NaN, numbers beyond a double's, lone surrogates.
     """
 
     def loads(self, s: str) -> Any:
-        if '"_source":' not in s:
-            try:
-                return orjson.loads(s)
-            except orjson.JSONDecodeError:  # a reason has a lone surrogate
-                pass
-        return super().loads(s)
+        try:
+            return msgspec.json.decode(s)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return super().loads(s)
 
 
 class _Connection(Urllib3HttpConnection):
@@ -123,7 +121,7 @@ def connect(
         hosts=[_node(address) for address in addresses],
         connection_class=_Connection,
         transport_class=_Transport,
-        serializer=_Serializer(),
+        serializer=Serializer(),
         headers=_headers(cluster, addresses),
         http_compress=cluster.compress,
         timeout=timeout or cluster.timeout,
