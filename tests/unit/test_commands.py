@@ -122,6 +122,16 @@ def test_a_name_that_is_not_imported_yet_says_which_it_is() -> None:
     )
 
 
+def test_garbage_is_looked_for_once_everything_is_imported_and_not_in_modules() -> None:
+    imported(
+        "import gc\n"
+        "from trailhound.cli.main import main\n"
+        "assert not gc.isenabled()\n"
+        "assert main(['rules', 'list', '--level', 'critical', '--json']) == 0\n"
+        "assert gc.isenabled() and gc.get_freeze_count() > 50_000"
+    )
+
+
 def test_what_a_backfill_says_of_rules_at_its_end_needs_none_of_them() -> None:
     found = imported("import trailhound.app.undetected")
     assert "opensearchpy" in found
