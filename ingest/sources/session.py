@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
+from datetime import datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +19,7 @@ from botocore.credentials import (
 )
 from botocore.exceptions import BotoCoreError, ProfileNotFound
 from botocore.loaders import Loader, create_loader
+from botocore.utils import parse_timestamp
 
 from trailhound import __version__
 from trailhound.errors import SettingsError, SourceUnreachableError
@@ -33,6 +37,7 @@ NO_CREDENTIALS_FOR_S3: Final = (
 )
 _SIGNATURES: Final[dict[str, Any]] = {"v4": "s3v4", "v2": "s3", "unsigned": botocore.UNSIGNED}
 _ATTEMPTS: Final = 6
+_ISO_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z")
 
 
 class _AssumedRole(CredentialProvider):
@@ -105,7 +110,23 @@ def _session(profile: str | None) -> botocore.session.Session:
     session = botocore.session.Session(profile=profile)
     loader = _descriptions(session.get_config_variable("data_path"))
     session.register_component("data_loader", loader)
+    replies = session.get_component("response_parser_factory")
+    replies.set_parser_defaults(timestamp_parser=moment)
     return session
+
+
+def moment(value: Any) -> datetime:
+    """A time in a reply. botocore's own parser tries one format after the other, which is most of
+    what reading a listing takes: each key has the time of its last change.
+
+    >>> moment("2025-03-01T12:00:00.000Z") == moment("Sat, 01 Mar 2025 12:00:00 GMT")
+    True
+    """
+    if isinstance(value, str) and _ISO_TIME.fullmatch(value):
+        with suppress(ValueError):
+            return datetime.fromisoformat(value)
+    parsed: datetime = parse_timestamp(value)
+    return parsed
 
 
 @cache

@@ -1,0 +1,83 @@
+"""What clients make of replies: the times in them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.utils import parse_timestamp
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.sources.session import moment, s3_client
+from trailhound.settings import AwsSettings
+
+LISTING = b"""<?xml version="1.0" encoding="UTF-8"?>
+<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
+<Name>trail</Name><Prefix></Prefix><KeyCount>1</KeyCount><MaxKeys>1000</MaxKeys>
+<IsTruncated>false</IsTruncated><Contents><Key>a</Key>
+<LastModified>2025-03-01T12:00:00.000Z</LastModified><ETag>&quot;0&quot;</ETag><Size>1</Size>
+</Contents></ListBucketResult>"""
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2025-03-01T12:00:00Z",
+        "2025-03-01T12:00:00.1Z",
+        "2025-03-01T12:00:00.123456789Z",
+        "2025-03-01T12:00:00+02:00",
+        "2025-03-01T12:00:00",
+        "2025-03-01",
+        "20250301T120000Z",
+        "20250301",
+        "Sat, 01 Mar 2025 12:00:00 GMT",
+        1740830400,
+        "1740830400",
+        1740830400.5,
+    ],
+)
+def test_a_time_is_as_botocore_reads_it(value: Any) -> None:
+    assert moment(value) == parse_timestamp(value)
+
+
+SINCE_1970 = st.datetimes(datetime(1970, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+@given(SINCE_1970, st.sampled_from(["seconds", "milliseconds"]))
+def test_any_time_of_the_common_form_is_as_botocore_reads_it(when: datetime, unit: str) -> None:
+    value = when.isoformat(timespec=unit).replace("+00:00", "Z")
+    assert moment(value) == parse_timestamp(value)
+
+
+@pytest.mark.parametrize(
+    "value", ["2025-13-01T12:00:00Z", "2025-03-01T24:00:00Z", "2025-03-01T12:00:60Z", "never", ""]
+)
+def test_what_is_no_time_is_none_for_botocore_either(value: str) -> None:
+    for read in (moment, parse_timestamp):
+        with pytest.raises(ValueError, match="Invalid timestamp"):
+            read(value)
+
+
+class _Body(io.BytesIO):
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self.read()
+
+
+def test_clients_read_times_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    client: Any = s3_client(AwsSettings(region="us-east-1"), connections=1)
+
+    def reply(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        return AWSResponse(request.url, 200, HTTPHeaders(), _Body(LISTING))
+
+    client.meta.events.register("before-send.s3", reply)
+    (listed,) = client.list_objects_v2(Bucket="trail")["Contents"]
+    assert listed["LastModified"] == datetime(2025, 3, 1, 12, tzinfo=UTC)
+    assert listed["LastModified"].tzinfo is UTC  # botocore's own would be the machine's
