@@ -73,6 +73,17 @@ def test_every_fault_is_told_at_once_with_file_and_line(
     assert "soon" not in caught.value.message
 
 
+def test_the_page_of_the_settings_is_named_where_a_variable_holds_no_json(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TRAILHOUND_FILTER", "[not json")
+    with pytest.raises(SettingsError) as caught:
+        Settings()
+    page = caught.value.hint.removeprefix("see ")
+    assert "filter" in (Path(__file__).parents[2] / page).read_text(encoding="utf-8")
+    assert page == "docs/settings.md"
+
+
 def test_the_environment_is_named_where_it_overrules_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,6 @@
 """One typed tree of settings: YAML file, then `TRAILHOUND_*` environment, then flags.
 
-The later the stronger. A nested name is written with two underscores in the environment:
+A later one has precedence. A nested name is written with two underscores in the environment:
 `TRAILHOUND_CLUSTER__USERNAME=loader` is `cluster.username` in the file.
 Secrets are `SecretStr`, so no log, error or `repr` shows them.
 """

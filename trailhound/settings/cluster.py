@@ -74,7 +74,8 @@ UNSEARCHED = (
     "requestParameters.nextToken",
     "requestParameters.continuation-token",
 )
-"""Texts that are made anew for each call: of S3, EC2 and STS, and where a list goes on."""
+"""Values that differ in each call: request ids of S3 and EC2, session tokens of STS, and
+pagination tokens."""
 
 FreeFormField = Annotated[
     str,
@@ -95,20 +96,19 @@ class IndexSettings(Section):
     refresh_interval: str = "30s"
     codec: Literal["default", "best_compression", "zstd", "zstd_no_dict"] = "best_compression"
     sort: list[SortField] = ["eventSource", "eventName", "userIdentity.arn"]
-    """By which fields the events of a day lie on the disk: like beside like needs less space.
-    Empty for the order in which they came."""
+    """Index sorting: fields by which the events of a day are ordered on disk, where similar events
+    beside each other need less space. Empty for the order of arrival."""
     indexed: list[IndexedField] = []
-    """Fields to give a search index beside their doc values, which answer for them otherwise."""
+    """Fields to index for search; without it, searches on them use their doc values."""
     object_names: bool = False
-    """Whether `trail.object` holds an object's whole name and not the short id of its entry in the
+    """Whether `trail.object` is an object's whole name, instead of the short id of its entry in the
     ledger."""
     unsearched: list[FreeFormField] = list(UNSEARCHED)
-    """Texts inside free-form objects that are kept in `trail.original` and not searched."""
+    """Values inside free-form objects that are kept in `trail.original` and cannot be searched."""
 
 
 class RetentionSettings(Section):
-    """What the daemon does with daily indices once they are older than so many days. Off by
-    default."""
+    """What the daemon does with daily indices of a certain age. Off by default."""
 
     warm_after: Annotated[int, Field(ge=1)] | None = None
     """Days after which an index becomes read-only and is merged, or moves to UltraWarm."""
@@ -121,8 +121,8 @@ class RetentionSettings(Section):
     indexed."""
     action: Literal["delete", "close"] = "delete"
     ism: bool = True
-    """Let the cluster's own lifecycle management do it where it has that: OpenSearch's ISM plugin,
-    Elasticsearch's ILM."""
+    """Whether retention is left to the cluster's lifecycle management, where it has one:
+    OpenSearch's ISM plugin, Elasticsearch's ILM."""
 
     @model_validator(mode="after")
     def _ordered(self) -> RetentionSettings:

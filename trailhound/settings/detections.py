@@ -42,7 +42,7 @@ class OverrideSettings(Section):
     # correlations
     timespan: Duration | None = None
     threshold: Annotated[float, Field(ge=0)] | None = None
-    # our own kinds; each checks what it is given
+    # our own kinds, each of which validates its options
     field: str | None = None
     days: int | None = None
     training_days: int | None = None
@@ -63,7 +63,7 @@ class OverrideSettings(Section):
 
 
 class TrustedCallSettings(Section):
-    """Calls of a role that are known automation because somebody said so."""
+    """Calls of a role that are known automation by this setting, without history."""
 
     role: Annotated[
         str,
@@ -77,10 +77,10 @@ class TrustedCallSettings(Section):
     networks: Annotated[list[str], Field(min_length=1)]
     """Addresses or networks (CIDR) that the calls come from."""
     vpc_endpoint: str = ""
-    """The VPC endpoint that they come through; without one, calls through an endpoint are not
-    meant."""
+    """The VPC endpoint that the calls come through. Without it, calls through an endpoint do not
+    match."""
     until: AwareDatetime | None = None
-    """When this ends; by default, never."""
+    """When the entry ends. Default: never."""
 
     @field_validator("networks")
     @classmethod
@@ -92,16 +92,16 @@ class KnownAutomationSettings(Section):
     """When calls of a role are known automation, which many rules leave out."""
 
     enabled: bool = True
-    """Whether it is learned. If not, only `trusted` is known."""
+    """Whether known automation is learned from history. If not, only entries set by hand apply."""
     days: Annotated[int, Field(ge=2, le=366)] = 10
     """On how many different days the role must have made the call from the network."""
     within_days: Annotated[int, Field(ge=2, le=366)] = 30
-    """In how many days before the event."""
+    """The number of days before the event in which `days` are counted."""
     expires_days: Annotated[int, Field(ge=1, le=366)] = 14
-    """Days after the last such day on which it is no longer known."""
+    """For how many days after the last such day the call stays known."""
     ipv4_prefix: Annotated[int, Field(ge=8, le=32)] = 24
     ipv6_prefix: Annotated[int, Field(ge=16, le=128)] = 48
-    """The size of a network: addresses that share so many bits are the same."""
+    """Prefix lengths: addresses in the same network of this size count as one."""
     trusted: list[TrustedCallSettings] = []
     """Calls that are known without history."""
 
@@ -210,7 +210,8 @@ class NotifySettings(Section):
     per_minute: Annotated[int, Field(ge=1, le=10_000)] = 20
     """Messages per minute to one channel; the others wait, and one message gives their number."""
     one_message_per: Literal["incident", "alert"] = "incident"
-    """Whether the alerts of an incident are one message, and one more when it is more severe."""
+    """Whether a channel gets one message for an incident, and one more when an alert is more
+    severe; or one for each alert."""
     give_up_after_hours: Annotated[float, Field(gt=0)] = 72.0
     """How long delivery of a message is retried."""
     templates: Path | None = None

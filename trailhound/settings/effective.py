@@ -1,4 +1,5 @@
-"""Every setting with its value and where that comes from; and a file of all, commented out."""
+"""Every setting with its value and the value's origin; and a file of all settings, commented
+out."""
 
 from __future__ import annotations
 
@@ -65,7 +66,7 @@ _HEAD = (
 
 def commented() -> str:
     """A settings file with every setting at its default, commented out: a line without its `# ` is
-    YAML. The home folder is shown as `~/.trailhound`, whatever the environment says."""
+    YAML. The home folder is shown as `~/.trailhound`, independent of the environment."""
     defaults = Settings.model_construct()
     dumped = defaults.model_dump(mode="json") | {"home": "~/.trailhound"}
     lines = [*_HEAD]
@@ -74,7 +75,7 @@ def commented() -> str:
         if isinstance(value, BaseModel):
             lines += ["", *(f"# # {line}" for line in _summary(type(value)))]
         else:
-            lines += ["", *_told(Settings, name, "")]
+            lines += ["", *_documented(Settings, name, "")]
         lines += _setting(name, value, dumped[name], "")
     return "\n".join(lines) + "\n"
 
@@ -85,12 +86,12 @@ def _setting(name: str, value: Any, dumped: Any, indent: str) -> Iterator[str]:
         return
     yield f"# {indent}{name}:"
     for inner in type(value).model_fields:
-        yield from _told(type(value), inner, f"{indent}  ")
+        yield from _documented(type(value), inner, f"{indent}  ")
         yield from _setting(inner, getattr(value, inner), dumped[inner], f"{indent}  ")
 
 
-def _told(section: type[BaseModel], name: str, indent: str) -> Iterator[str]:
-    """What the docstring of a setting says, as comments within the comment."""
+def _documented(section: type[BaseModel], name: str, indent: str) -> Iterator[str]:
+    """The docstring of a setting, as comments within the comment."""
     for line in _docstrings(section).get(name, "").splitlines():
         yield f"# {indent}# {line.strip()}"
 

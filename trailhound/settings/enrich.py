@@ -1,4 +1,4 @@
-"""What is added to a record."""
+"""Enrichment: what is added to a record."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trailhound.settings.section import Section
 
 
 class RiskSettings(Section):
-    """The risk table. Defaults are the definitions: change them here, without code."""
+    """How `risk_score` is computed: the summands, the highest score, and the high-risk calls."""
 
     base: int = DEFAULT_RISK.base
     high_risk_call: int = DEFAULT_RISK.high_risk_call

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 PREFIX: Final = "TRAILHOUND_"
 DELIMITER: Final = "__"
 NULL: Final = "null"
-"""A variable that holds it sets what can be null to nothing, as the file does."""
+"""The text for null: it unsets a setting that can be null, as in the file."""
 TEXTS: Final = frozenset({"home", "namespace"})
 """The settings of the first level that are texts: their variables need no parser."""
 _ADDRESS_OF_A_SERVICE: Final = re.compile("(tcp|udp|sctp)://")
@@ -22,7 +22,8 @@ _ADDRESS_OF_A_SERVICE: Final = re.compile("(tcp|udp|sctp)://")
 
 
 def environment(model: type[BaseModel]) -> tuple[dict[str, Any], list[str]]:
-    """What the variables of a process say, and the names of those that should hold JSON and do not.
+    """The settings in the variables of the process, and the names of variables that should hold
+    JSON and do not.
 
     A variable whose first part names no setting is left out; see `unknown_variables`.
     """
@@ -34,7 +35,8 @@ def environment(model: type[BaseModel]) -> tuple[dict[str, Any], list[str]]:
     if not any(name.partition(DELIMITER)[0] in model.model_fields for name in named.keys() - TEXTS):
         texts = {name: named[name] for name in TEXTS & named.keys()}
         return {name: None if text == NULL else text for name, text in texts.items()}, []
-    # Most processes have none of these, and it takes longer to import than all else of settings.
+    # Imported only here: few processes need it, and its import takes longer than all other
+    # settings.
     from trailhound.settings.nested_environment import parsed
 
     return parsed(model)
@@ -44,9 +46,9 @@ def unknown_variables(settings: type[BaseModel]) -> Iterator[tuple[str, str, str
     """Variables of the process that name no section, in the order of their names: the variable,
     the name of the setting that it would be, and the name that may be meant (or nothing).
 
-    With `__` it is always a fault. Other names also belong to other programs (`TRAILHOUND_QUEUE`
-    of compose.yaml, those that Kubernetes gives to every container for a service `trailhound`):
-    they are faults only where one is very nearly that of a section, or is a setting's with one `_`
+    A name with `__` is always a fault. Other names may belong to other programs (`TRAILHOUND_QUEUE`
+    of compose.yaml, those that Kubernetes sets in every container for a service `trailhound`): they
+    are faults only if they are very similar to a section's name, or are a setting's name with `_`
     for its dots.
     """
     fields = settings.model_fields
@@ -76,7 +78,7 @@ def settings_in(
 
 
 def layered(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Nested mappings as one, an earlier layer above a later one.
+    """Nested mappings merged into one; an earlier layer has precedence.
 
     >>> layered([{"a": {"b": 1}}, {"a": {"b": 2, "c": 3}, "d": 4}])
     {'a': {'b': 1, 'c': 3}, 'd': 4}

@@ -12,7 +12,7 @@ from trailhound.settings.section import MIB, Section, form
 
 
 class AwsSettings(Section):
-    """How to reach S3. Credentials themselves come from the AWS chain, never from here."""
+    """Access to AWS. Credentials come from the usual AWS chain, never from these settings."""
 
     profile: str | None = None
     region: str | None = None
@@ -22,7 +22,8 @@ class AwsSettings(Section):
     role_session_name: str = "trailhound"
     requester_pays: bool = False
     signature: Literal["v4", "v2", "unsigned"] | None = None
-    """How S3 requests are signed. Default: v4; a public bucket can be read unsigned."""
+    """How S3 requests are signed. Default: what the endpoint supports, usually v4. A public bucket
+    can be read unsigned."""
     sse_customer_key_file: Path | None = None
     """SSE-C key file; SSE-S3 and SSE-KMS need no setting, only `kms:Decrypt`."""
 
@@ -43,13 +44,13 @@ class IngestSettings(Section):
     """Bytes fetched but not yet read, per worker."""
     prefetch_threads: Annotated[int, Field(ge=1, le=256)] = 16
     claim_seconds: Annotated[float, Field(gt=0)] = 300.0
-    """Seconds without a sign of life of a worker after which its claims are taken over; at once if
-    its process has ended on this machine."""
+    """Seconds without a renewal by a worker after which its claims are taken over; at once if its
+    process has ended on this machine."""
     new_days_per_object: Annotated[int, Field(ge=0)] = 62
-    """Daily indices that one object with a day in its name or folder may create farther than 31
-    days from that day. The events of further ones wait in the dead letters."""
+    """How many daily indices one object with a day in its name or folder may create more than 31
+    days from that day. Events of other such days wait in the dead letters."""
     new_days_per_export: Annotated[int, Field(ge=0)] = 4_000
-    """Daily indices that one object without a day in its name or folder may create."""
+    """How many daily indices one object without a day in its name or folder may create."""
     spool: Path | None = None
     """Folder for records that even the dead-letter index rejects. Default: `<home>/spool`."""
 
@@ -73,9 +74,10 @@ class FeedSettings(Section):
     overlap_minutes: Annotated[float, Field(ge=0)] = 120.0
     """How far before the newest file of a region's folder each listing of `poll` starts."""
     late_days: Annotated[int, Field(ge=0, le=366)] = 7
-    """How many days before it `poll` lists at a start and once a day, for files that arrive later
-    than that, as replication delivers them; 0 for none. Not before `since` where that is set. A
-    file in the folder of a month or a year counts as delivered on its last day."""
+    """How many days before its checkpoint `poll` lists at each start and once a day, for files that
+    arrive later than `overlap_minutes`, as from bucket replication; 0 for none. Not before `since`,
+    if that is set. A file in the folder of a month or a year counts as delivered on its last
+    day."""
     role_arn: str | None = None
     external_id: SecretStr | None = None
     region: str | None = None
@@ -99,7 +101,7 @@ class FeedSettings(Section):
         return str(getattr(self, self.kind))
 
     def own_aws(self, aws: AwsSettings) -> AwsSettings:
-        """`aws`, with what is set for this source alone in its place."""
+        """`aws`, with the settings of this source in place of its own."""
         own = {name: getattr(self, name) for name in ("role_arn", "external_id", "region")}
         return aws.model_copy(
             update={name: value for name, value in own.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Investigation: what hunts and searches for paths take from the settings."""
+"""Settings of hunts and of searches for paths."""
 
 from __future__ import annotations
 

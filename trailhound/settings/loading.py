@@ -28,7 +28,7 @@ _MOST_VALUES = 200_000
 """Bytes and values of a settings file."""
 _ROOT = 0
 _MOST_MEANT = 3
-"""Settings that an unknown name is answered by."""
+"""Most suggestions for an unknown name."""
 
 Check = Callable[["Settings"], Iterable[tuple[Location, str]]]
 """Finds faults that no type shows, such as a filter that is not Sigma: (setting path, fault)."""
@@ -41,7 +41,7 @@ def load(
 
     `flags` is a nested mapping shaped like the file, holding only what was given.
     Raises `SettingsError` with every fault at once, each with its place: file and line,
-    environment variable, or the command line. `check` looks at settings that fit so far.
+    environment variable, or the command line. `check` is called if the types are valid.
     """
     path = settings_file(file)
     explicit = file is not None or bool(os.environ.get("TRAILHOUND_CONFIG"))
@@ -71,16 +71,16 @@ def load(
 
 
 def _by_field(content: Mapping[str, Any]) -> dict[str, Any]:
-    """With the names of the first level as the fields have them, however they are capitalised."""
+    """The content with the names of the first level in lower case, as the fields have them."""
     fields = Settings.model_fields
     return {name.lower() if name.lower() in fields else name: content[name] for name in content}
 
 
 def _validated(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[ErrorDetails]]:
-    """The values of what was given, and what is wrong with it.
+    """The validated values of the given settings, and the errors.
 
-    Each section is validated by itself, if there is anything of it: to build the validators of all
-    takes longer than all else that a command does before it begins.
+    Each section is validated separately, and only if it is given: building all validators takes
+    longer than everything else that a command does at its start.
     """
     values: dict[str, Any] = {}
     errors: list[ErrorDetails] = []
@@ -106,7 +106,7 @@ def _validated(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[ErrorDeta
 
 
 def _unknown(name: str) -> ErrorDetails:
-    """As pydantic has it for a model that forbids what it has no field for."""
+    """The error that pydantic gives for a name without a field."""
     return {"type": "extra_forbidden", "loc": (name,), "msg": "", "input": None}
 
 
@@ -117,8 +117,8 @@ def settings_file(file: Path | None = None) -> Path:
 
 
 def _refuse_strangers(path: Path) -> None:
-    """Raise `SettingsError` for a file that nobody named, that another user has put into a folder
-    which everybody can write to, such as /tmp: settings name programs to run."""
+    """Raises `SettingsError` for a default file of another user in a folder that everybody can
+    write to, such as /tmp: settings name programs that are run."""
     try:
         owners = {path.lstat().st_uid, path.stat().st_uid}
         shared = path.absolute().parent.stat().st_mode & stat.S_IWOTH
@@ -126,7 +126,7 @@ def _refuse_strangers(path: Path) -> None:
         return
     if shared and owners - {os.geteuid(), _ROOT}:
         raise SettingsError(
-            f"{path.absolute()} belongs to another user, and its folder is open to everybody: it "
+            f"{path.absolute()} belongs to another user, and everybody can write to its folder: it "
             "is not read",
             hint="name it with --config if its settings are meant",
         )
@@ -162,7 +162,7 @@ def _meant(location: Location) -> list[str]:
 
 
 def _names(section: Any, location: Location) -> list[str]:
-    """The names that a section of the settings has; none where the way to it is no section."""
+    """The names in the section at `location`; none if that is no section."""
     for part in location:
         fields = getattr(section, "model_fields", {})
         if part in fields:

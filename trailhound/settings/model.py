@@ -44,7 +44,7 @@ class Settings(Section):
     """The tree. `Settings()` reads the environment; `load()` reads a file beneath it.
 
     Raises `SettingsError` for a variable that should hold JSON and does not, and pydantic's
-    `ValidationError`; `load` says more of what is wrong, and where.
+    `ValidationError`; the errors of `load` have more detail, and the place of each fault.
     """
 
     home: Annotated[Path, BeforeValidator(_expanded)] = Field(default_factory=default_home)
@@ -79,7 +79,7 @@ class Settings(Section):
         variables, unreadable = environment(type(self))
         if unreadable:
             raise SettingsError(
-                f"{', '.join(unreadable).upper()}: not JSON", hint="see the settings in README.md"
+                f"{', '.join(unreadable).upper()}: not JSON", hint="see docs/settings.md"
             )
         super().__init__(**layered([given, variables]))
 

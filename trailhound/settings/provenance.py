@@ -1,6 +1,6 @@
 """Where a setting was written: a line of the file, an environment variable, a flag.
 
-So that every fault is reported with the place to fix it, and never with its value.
+Every fault is reported with its place, and never with the value, which may be a secret.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ENV = "TRAILHOUND_"
 
 
 class Origins:
-    """The layers of settings, the strongest first: flags, environment, file."""
+    """The layers of settings, by precedence: flags, environment, file."""
 
     def __init__(self, file: Path, flags: Mapping[str, Any]) -> None:
         self._file = file
@@ -37,8 +37,8 @@ class Origins:
     def of(self, location: Location) -> str:
         """The place: `trailhound.yaml:7`, an environment variable, `the command line`.
 
-        The strongest layer that has the setting; of a setting that is missing, the one that has
-        most of the way to it. Empty where none has anything of it.
+        That of the layer with the highest precedence that has the setting. If none has it, that of
+        the layer with the longest part of its path; empty if none has any part.
         """
         reached = [
             (_depth(self._flags, location), "the command line"),
@@ -68,7 +68,7 @@ class Origins:
         path = tuple(str(part).lower() for part in location)
         for length in range(len(path), 0, -1):
             if name := self._env.get(path[:length]):
-                # JSON in a variable may hold the rest of the way.
+                # JSON in a variable may hold the rest of the path.
                 return len(path), name
         return 0, ""
 
@@ -102,7 +102,7 @@ def _step(node: yaml.Node | None, part: str | int) -> tuple[yaml.Mark, yaml.Node
 
 
 def _depth(content: Any, location: Location) -> int:
-    """How many steps of the way a nested mapping has."""
+    """How many parts of the path a nested mapping has."""
     for depth, part in enumerate(location):
         try:
             content = content[part]

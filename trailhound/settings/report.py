@@ -19,9 +19,9 @@ class MailSettings(Section):
     to: list[str] = []
     sender: str | None = None
     every: Literal["daily", "weekly"] = "daily"
-    """`weekly` is on Monday."""
+    """`weekly`: on Mondays."""
     hour: Annotated[int, Field(ge=0, le=23)] = 6
-    """In UTC. The report is of the whole days before."""
+    """Hour of the day, in UTC. The report covers the whole days before."""
     compliance: list[Literal["cis", "pci", "soc2", "nist"]] = []
     host: str | None = None
     port: Annotated[int, Field(ge=1, le=65_535)] = 587
@@ -41,7 +41,7 @@ class ReportSettings(Section):
 
 
 class DashboardsSettings(Section):
-    """OpenSearch Dashboards or Kibana: to import, export and open dashboards, and for links."""
+    """Access to OpenSearch Dashboards or Kibana: for import and export, and for links in alerts."""
 
     LOCAL: ClassVar[str] = "http://127.0.0.1:5601"
 
@@ -56,7 +56,7 @@ class DashboardsSettings(Section):
     password_file: Path | None = None
     api_key: SecretStr | None = None
     """For Kibana: an API key of Elasticsearch, encoded (`encoded` in the reply that created it).
-    It goes before a user."""
+    It has precedence over `username`."""
     api_key_file: Path | None = None
     ca_bundle: Path | None = None
     client_cert: Path | None = None
@@ -70,11 +70,11 @@ class DashboardsSettings(Section):
 
     @property
     def address(self) -> str:
-        """Where the commands find it."""
+        """The address that the commands use."""
         return self.url or self.LOCAL
 
     @property
     def link_base(self) -> str:
-        """With what links to it begin, which go into alerts, messages and pages; empty where it is
-        not set. A login that the address has is not for their readers."""
+        """The beginning of links in alerts, messages and pages; empty if `url` is not set. A login
+        in the address is removed, since it is not for their readers."""
         return _LOGIN.sub(r"\1", self.url or "")

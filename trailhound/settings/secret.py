@@ -10,10 +10,10 @@ from trailhound.errors import SettingsError
 
 
 def read_secret(setting: str, value: SecretStr | None, file: Path | None) -> str | None:
-    """The secret, `value` before what is in `file`, whose last line break is no part of it.
+    """The secret: `value`, else the content of `file` without its last line break.
 
-    None where neither is given. Raises `SettingsError` where the file (`{setting}_file`) cannot be
-    read: it names the file and never its content.
+    None if neither is given. Raises `SettingsError` if the file (`{setting}_file`) cannot be read;
+    the error names the file and never its content.
     """
     if value is not None:
         return value.get_secret_value()

@@ -1,4 +1,4 @@
-"""What every branch of the settings is made of."""
+"""The base class of all sections of the settings, and of their text fields."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ MIB = 1024 * 1024
 
 
 class Section(BaseModel):
-    """A branch of the tree: unknown names are errors, so a typing slip is never silent."""
+    """A section of the settings. Unknown names are errors, so that a misspelt one is never
+    ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 FORMS: Final[dict[str, str]] = {}
-"""By the pattern of a setting, what to write: a pattern alone does not help a reader."""
+"""Pattern of a setting → advice on what to write: a pattern alone does not help a user."""
 
 
 def form(pattern: str, said: str, **more: Any) -> Any:
-    """A field whose text has to match `pattern`; where it does not, the fault is `said`."""
+    """A field whose text has to match `pattern`; otherwise the fault's text is `said`."""
     FORMS[pattern] = said
     return Field(pattern=pattern, **more)

@@ -1,8 +1,8 @@
 """YAML and JSON scalars as they were written.
 
-YAML reads `No` as false, `001122334455` as an octal number and `1.10` as 1.1. In what is compared
-with events the text counts, so an unquoted scalar is kept as `Plain`: whoever reads it decides
-what it means. Quoted scalars are ordinary strings.
+YAML reads `No` as false, `001122334455` as an octal number and `1.10` as 1.1. Values that are
+compared with events need the text as written, so an unquoted scalar is kept as `Plain`, and its
+reader determines the type. Quoted scalars are ordinary strings.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _is_implicit(tag: str | None) -> bool:
 
 
 def as_written(node: yaml.Node) -> Any:
-    """What a node of a YAML document holds, unquoted scalars as `Plain`. Raises `YAMLError`."""
+    """The value of a node of a YAML document, unquoted scalars as `Plain`. Raises `YAMLError`."""
     return _AsWritten().construct_document(node)
 
 
@@ -79,7 +79,7 @@ def load_json(text: str) -> Any:
 
 
 def number(text: str) -> int | float | None:
-    """The number that JSON reads a text as; None where it is none, or no finite one.
+    """The number that a text is in JSON; None if it is no number, or not a finite one.
 
     >>> number("1.10"), number("1e3"), number("007"), number("1e999")
     (1.1, 1000.0, None, None)
