@@ -41,7 +41,8 @@ class History:
 @dataclass(frozen=True, slots=True)
 class KnownSummary:
     """The numbers of entries at a moment, and the history. `needed`: the days of history that
-    learning takes, in the `within` days before; `ran`: whether learning ever ran."""
+    learning takes, in the `within` days before; `ran`: whether learning ever ran; `withheld`: what
+    the daemon did not learn, in words."""
 
     active: int
     learned: int
@@ -50,13 +51,18 @@ class KnownSummary:
     within: int
     enabled: bool
     ran: bool
+    withheld: str = ""
 
     def sentence(self) -> str:
-        """The summary as a sentence.
+        """The summary as a sentence, and what was not learned.
 
         >>> KnownSummary(0, 0, History(), 10, 30, True, False).sentence()[:60]
         'no call is known automation: there are no events before toda'
         """
+        said = self._known()
+        return f"{said}; {self.withheld}" if self.withheld else said
+
+    def _known(self) -> str:
         if self.active:
             calls = "1 entry" if self.active == 1 else f"{self.active:,} entries"
             return f"known automation: {calls} ({self.learned:,} learned); {self.history}"
@@ -91,6 +97,7 @@ class KnownSummary:
             "days_needed": self.needed,
             "enabled": self.enabled,
             "ever_learned": self.ran,
+            "not_learned": self.withheld,
         }
 
 
@@ -104,6 +111,7 @@ def known_summary(client: OpenSearch, settings: Settings, now: datetime) -> Know
     by_settings = sum(
         each.until is None or now < each.until for each in trusted_by_settings(chosen)
     )
+    job = Jobs(client, settings).get(JOB)
     return KnownSummary(
         len(learned) + len(by_hand) + by_settings,
         len(learned),
@@ -111,8 +119,8 @@ def known_summary(client: OpenSearch, settings: Settings, now: datetime) -> Know
         chosen.days,
         chosen.within_days,
         chosen.enabled,
-        any(each.origin == "learned" for each in every)
-        or bool(Jobs(client, settings).get(JOB).last_success),
+        any(each.origin == "learned" for each in every) or bool(job.last_success),
+        job.note if chosen.enabled else "",
     )
 
 

@@ -36,11 +36,12 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`run(turn)` every `every` seconds; an exception is a failure of this run only."""
+    """`run(turn)` every `every` seconds; an exception is a failure of this run only. It returns
+    what it left out, in words, if anything."""
 
     name: str
     every: float
-    run: Callable[[Turn], None]
+    run: Callable[[Turn], str | None]
 
 
 @dataclass(slots=True)
@@ -124,8 +125,8 @@ class Scheduler:
                     self._due[job.name] = began + min(left, job.every)
                     return
             runs.runs += 1
-            job.run(Turn(since, lambda: self._lease.held and not self._ended.is_set()))
-            self._write(replace(state, last_success=_now(), last_error=""))
+            note = job.run(Turn(since, lambda: self._lease.held and not self._ended.is_set()))
+            self._write(replace(state, last_success=_now(), last_error="", note=note or ""))
             runs.last_error = ""
         except Exception as error:  # noqa: BLE001 - others still run
             runs.failures += 1

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
+from detections.automation.known_summary import JOB
 from detections.automation.learner import NEW_ENTRY, LearnedToday, Learner
 from detections.automation.relation import Relation, Trusted
 from detections.automation.trusting import trusting
@@ -28,6 +29,7 @@ from trailhound.cluster.templates import Names
 from trailhound.errors import UsageError
 from trailhound.settings import DetectionSettings, Settings
 from trailhound.settings.detections import KnownAutomationSettings
+from trailhound.state.jobs import Jobs, JobState
 
 RULE = "EventBridge rules disabled or emptied"
 ROLE = "arn:aws:iam::111122223333:role/ci/deploy"
@@ -142,6 +144,13 @@ def test_a_history_teaches_what_is_reported_no_more(
     # The daemon does not: the events came long after their time, and nobody has looked at them.
     of_daemon = scheduled(settings, client)
     assert (of_daemon.changes.new, of_daemon.withheld) == ((), 1)
+    note = "1 regular call not learned: as the daemon keeps it"
+    Jobs(client, settings).write(JobState(name=JOB, note=note))
+    for said in (
+        run(settings, "automation", "list")["summary"],
+        run(settings, "status")["known_automation"],
+    ):
+        assert said["not_learned"] == note
 
     # Two days before are not enough.
     early = f"{FIRST + timedelta(days=2):%Y-%m-%d}"

@@ -147,9 +147,10 @@ def test_a_job_that_fails_stops_no_other_and_the_next_one_elected_goes_on(
         raise ValueError("it does not work")
 
     def jobs(who: str) -> list[Job]:
-        def work(turn: Turn) -> None:
+        def work(turn: Turn) -> str | None:
             assert turn.holds_lease()
             runs.append((who, turn.last_success))
+            return f"{who} left two calls out"
 
         return [Job("broken", 0.1, broken), Job("good", 0.1, work)]
 
@@ -170,6 +171,8 @@ def test_a_job_that_fails_stops_no_other_and_the_next_one_elected_goes_on(
     entry = connect(settings).get(index=templates.Names(settings.prefix).ledger, id="job-broken")
     assert entry["_source"]["failures"] >= 3
     assert "it does not work" in entry["_source"]["last_error"]
+    kept = Jobs(connect(settings), settings)
+    assert (kept.get("good").note, kept.get("broken").note) == ("two left two calls out", "")
 
 
 @pytest.mark.parametrize("action", ["delete", "close"])

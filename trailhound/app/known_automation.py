@@ -68,20 +68,17 @@ def learning_job(client: OpenSearch, settings: Settings) -> Job | None:
     lookback = timedelta(minutes=settings.detections.lookback_minutes)
     counted: datetime | None = None
 
-    def learn(turn: Turn) -> None:
+    def learn(turn: Turn) -> str | None:
         nonlocal counted
         if not turn.holds_lease():
-            return
+            return None
         now = datetime.now(UTC)
         pack = load(settings.detections)
         done = Learner(client, settings, pack).run(now, unsearched=False)
         changes = done.changes
-        if done.withheld:
-            LOG.info(
-                "calls not learned, since too few of their days were looked at by a rule: "
-                "`trailhound detect` looks at them, `trailhound automation learn` counts them",
-                extra={"fields": {"calls": done.withheld}},
-            )
+        withheld = _withheld(done.withheld)
+        if withheld:
+            LOG.info(withheld)
         if changes.new or changes.ended:
             said = {"new": len(changes.new), "ended": len(changes.ended)}
             LOG.info("known automation changed", extra={"fields": said})
@@ -92,8 +89,20 @@ def learning_job(client: OpenSearch, settings: Settings) -> Job | None:
             fields = {"rule": each.rule, "id": each.rule_id, "events": each.events}
             LOG.info("left out as known automation", extra={"fields": fields})
         counted = until
+        return withheld
 
     return Job(JOB, EVERY, learn)
+
+
+def _withheld(calls: int) -> str | None:
+    """That so many calls were not learned, and what to do about it; None for none."""
+    if not calls:
+        return None
+    return (
+        f"{calls:,} regular call{'' if calls == 1 else 's'} not learned, since no rule can have "
+        "looked at enough of the days: run `trailhound detect` over them and close what is benign, "
+        "or `trailhound automation learn`"
+    )
 
 
 TRUSTED_FOR: Final = timedelta(days=90)

@@ -17,7 +17,8 @@ DETECTIONS: Final = "detections"
 
 class JobState(StateDocument, frozen=True, kw_only=True):
     """A job. Times are ISO 8601 in UTC; empty if there was none yet. `failures` is the total number
-    of failures; `last_error` is empty after a success."""
+    of failures; `last_error` is empty after a success. `note`: what the last successful run left
+    out, in words."""
 
     kind: ClassVar[str] = "job"
     id_prefix: ClassVar[str] = "job-"
@@ -28,6 +29,7 @@ class JobState(StateDocument, frozen=True, kw_only=True):
     last_success: str = ""
     last_error: str = ""
     failures: int = 0
+    note: str = ""
 
     @property
     def key(self) -> str:

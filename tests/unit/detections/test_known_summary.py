@@ -24,6 +24,7 @@ NONE = KnownSummary(0, 0, MONTH, 10, 30, enabled=True, ran=False)
         (replace(NONE, history=WEEK), "takes 10 in the 30 days before, 0 now"),
         (replace(NONE, history=History()), "there are no events before today yet"),
         (replace(NONE, enabled=False), "learning is off"),
+        (replace(NONE, ran=True, withheld="2 calls not learned"), "last 30; 2 calls not learned"),
         (replace(NONE, active=3, learned=2), "3 entries (2 learned); there are events on 28 days"),
     ],
 )
