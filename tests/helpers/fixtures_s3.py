@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 import pytest
+from botocore.hooks import EventAliaser, HierarchicalEmitter
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.server import ThreadedMotoServer
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 DomainDispatcherApplication.get_backend_for_host = functools.cache(  # type: ignore[method-assign]
     DomainDispatcherApplication.get_backend_for_host
 )
+# And botocore, for every session and client, through a table of old names for those of its events.
+_alias = functools.cache(EventAliaser(HierarchicalEmitter())._alias_event_name)  # type: ignore[attr-defined]
+EventAliaser._alias_event_name = lambda _, name: _alias(name)  # type: ignore[attr-defined]
 
 LOGIN = {
     "AWS_ACCESS_KEY_ID": "testing",
