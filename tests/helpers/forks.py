@@ -49,7 +49,8 @@ def can_run(env: Iterable[str]) -> bool:
 
 
 class Forked(subprocess.Popen[bytes]):
-    """`trailhound` with these arguments and exactly this environment; used as any `Popen`.
+    """`trailhound` with these arguments and exactly this environment, in a folder; used as any
+    `Popen`.
 
     Its standard output and error are pipes, or the two files of `output`.
     """
@@ -61,6 +62,7 @@ class Forked(subprocess.Popen[bytes]):
         *,
         stdin: int | None = None,
         output: tuple[int, int] | None = None,
+        cwd: Path = CHECKOUT,
     ) -> None:
         # What `Popen` itself sets; it is not called, for it would start an interpreter.
         self.args = ["trailhound", *arguments]
@@ -70,7 +72,7 @@ class Forked(subprocess.Popen[bytes]):
         self._child_created, self._communication_started = True, False
         self._ended = socket.socket(socket.AF_UNIX)
         self._ended.connect(_server())
-        request = json.dumps([list(arguments), dict(env)]).encode()
+        request = json.dumps([list(arguments), dict(env), str(cwd)]).encode()
         with ExitStack() as ours:
             if stdin is None:
                 stdin = os.open(os.devnull, os.O_RDONLY)
@@ -105,13 +107,18 @@ class Forked(subprocess.Popen[bytes]):
 
 
 def run(
-    arguments: Sequence[str], env: Mapping[str, str], stdin: bytes, timeout: float
+    arguments: Sequence[str],
+    env: Mapping[str, str],
+    stdin: bytes,
+    timeout: float,
+    *,
+    cwd: Path = CHECKOUT,
 ) -> subprocess.CompletedProcess[bytes]:
     """A command, to its end. Raises `TimeoutExpired`; the command is killed then."""
     with tempfile.TemporaryFile() as given:
         given.write(stdin)
         given.seek(0)
-        process = Forked(arguments, env, stdin=given.fileno())
+        process = Forked(arguments, env, stdin=given.fileno(), cwd=cwd)
     try:
         out, err = process.communicate(timeout=timeout)
     finally:
@@ -207,11 +214,11 @@ def _forget_the_ended() -> None:
 def _answer(connection: socket.socket) -> None:
     """Fork the command, send its pid, wait for it, send its exit code (negative: its signal)."""
     size, files, _, _ = socket.recv_fds(connection, _LENGTH.size, 3)
-    arguments, env = json.loads(_read(connection, _LENGTH.unpack(size)[0]))
+    arguments, env, folder = json.loads(_read(connection, _LENGTH.unpack(size)[0]))
     pid = os.fork()
     if pid == 0:
         connection.close()
-        _become(arguments, env, files)
+        _become(arguments, env, files, folder)
     for file in files:
         os.close(file)
     connection.sendall(struct.pack("!i", pid))
@@ -219,7 +226,7 @@ def _answer(connection: socket.socket) -> None:
     connection.sendall(struct.pack("!i", os.waitstatus_to_exitcode(status)))
 
 
-def _become(arguments: list[str], env: dict[str, str], files: list[int]) -> None:
+def _become(arguments: list[str], env: dict[str, str], files: list[int], folder: str) -> None:
     """The command, to the end of this process."""
     code = 1
     try:
@@ -232,6 +239,7 @@ def _become(arguments: list[str], env: dict[str, str], files: list[int]) -> None
         sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
         os.environ.clear()
         os.environ.update(env)
+        os.chdir(folder)
         random.seed()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.argv = ["trailhound", *arguments]

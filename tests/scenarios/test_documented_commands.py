@@ -14,7 +14,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -25,7 +24,7 @@ import boto3
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.helpers import dashboards_api
+from tests.helpers import dashboards_api, forks
 from tests.helpers.digests import (
     BEGIN,
     HOUR,
@@ -124,21 +123,13 @@ class Installation:
         self.entry = ""
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "trailhound", *arguments],
-            cwd=self.folder,
-            env=self.env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        return forks.Forked(arguments, self.env, cwd=self.folder)
 
     def run(self, *arguments: str, stdin: bytes = b"") -> tuple[int, str]:
         """Exit code, and all that was printed. Within this process: quicker than one for each."""
         if "-" in arguments:  # standard input is read below Python's own
-            process = self.start(*arguments)
-            out, err = process.communicate(stdin, timeout=120)
-            return process.returncode, (out + err).decode()
+            ended = forks.run(arguments, self.env, stdin, 120, cwd=self.folder)
+            return ended.returncode, (ended.stdout + ended.stderr).decode()
         done = command_in(self.folder, self.env, arguments)
         if isinstance(done.exception, TrailhoundError):
             return exit_code(done.exception), f"{done.output}{done.exception}"
