@@ -53,9 +53,12 @@ def test_values_up_to_the_limit_hide_no_record(tmp_path: Path) -> None:
     assert report.counts.dead_lettered == MOST_UNREADABLE - 1
 
 
-def test_memory_follows_the_size_of_the_file(tmp_path: Path) -> None:
-    """Each value as an object of its own takes fifty times its text."""
-    content = b'{"Records":[{}' + b",{}" * (MIB // 2) + b"]}"
+@pytest.mark.parametrize("records", [0, 2_000])
+def test_memory_follows_the_size_of_the_file(records: int, tmp_path: Path) -> None:
+    """Each value as an object of its own takes fifty times its text, also where only a part of
+    the file is such values."""
+    ordinary = b"".join(json.dumps(record()).encode() + b"," for _ in range(records))
+    content = b'{"Records":[' + ordinary + b"{}" + b",{}" * (MIB // 2) + b"]}"
     tracemalloc.start()
     try:
         read(content, tmp_path)
