@@ -1,6 +1,7 @@
-"""What a panel counts, and by what: the aggregations of OpenSearch under Dashboards' names.
+"""The aggregations of a panel: metrics (`Measure`) and buckets (`Grouping`), under Dashboards'
+names.
 
-A measure is a number for each group (`count`, `unique`, `total`, …); a grouping makes the groups
+A measure is a number for each group (`count`, `unique`, `total`, …); a grouping forms the groups
 (`by_time`, `terms`, `steps`, `cases`).
 """
 
@@ -22,7 +23,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """How documents fall into groups. `by` is the place of the measure that sorts terms."""
+    """How documents are divided into groups. `params` are those of the aggregation `kind`."""
 
     kind: str
     label: str
@@ -35,7 +36,7 @@ def count(label: str = "Events") -> Measure:
 
 
 def unique(field: str, label: str) -> Measure:
-    """About how many different values."""
+    """The approximate number of different values."""
     return Measure("cardinality", label, {"field": field})
 
 
@@ -60,7 +61,8 @@ def percentiles(field: str, label: str, percents: Sequence[int] = (50, 95)) -> M
 
 
 def latest(field: str, label: str, *, by: str = "last_seen") -> Measure:
-    """The value of the latest document, or its values: what a table says of a single document."""
+    """The value or values of the latest document, by the field `by`: for tables of single
+    documents."""
     return Measure(
         "top_hits",
         label,
@@ -75,7 +77,7 @@ def latest(field: str, label: str, *, by: str = "last_seen") -> Measure:
 
 
 def by_time(field: str = "@timestamp", label: str = "Time") -> Grouping:
-    """Steps of time, as wide as the chosen range makes sensible."""
+    """Intervals of time, whose length depends on the chosen time range."""
     return Grouping(
         "date_histogram",
         label,
@@ -109,7 +111,7 @@ def steps(field: str, width: int, label: str, *, low: int, high: int) -> Groupin
 def terms(
     field: str, size: int, label: str, *, by: int = 0, ascending: bool = False, rest: bool = False
 ) -> Grouping:
-    """The `size` values with the most, by the measure at place `by`; `rest` adds all others."""
+    """The `size` values with the highest measure (`by`: its position); `rest` adds all others."""
     return Grouping(
         "terms",
         label,
@@ -133,7 +135,7 @@ def by_severity() -> Grouping:
 
 
 def cases(**queries: str) -> Grouping:
-    """Groups of one's own: label → Lucene query. A group without documents shows 0.
+    """A group for each query: label → Lucene query. A group without documents shows 0.
 
     Underscores in a label become spaces.
     """

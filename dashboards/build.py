@@ -1,4 +1,4 @@
-"""The shipped `.ndjson` files, made from the code: one a dashboard, each complete in itself."""
+"""The shipped `.ndjson` files, made from the code: one for each dashboard, with all it needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FOLDER = Path(__file__).with_name("saved_objects")
 
 
 def files(*, kibana: bool = False) -> dict[str, str]:
-    """File name → content; the same content from the same code. `kibana`: in Kibana's form."""
+    """File name → content, which depends only on the code. `kibana`: in Kibana's form."""
     made = {f"{each.id}.ndjson": ndjson(each.saved_objects()) for each in DASHBOARDS}
     if kibana:
         return {name: written(for_kibana(parse(text, name))) for name, text in made.items()}

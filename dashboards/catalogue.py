@@ -1,4 +1,4 @@
-"""Every dashboard that Trailhound ships, in the order they are read."""
+"""Every dashboard that Trailhound ships, in the order in which they are listed."""
 
 from __future__ import annotations
 

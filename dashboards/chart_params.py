@@ -21,7 +21,7 @@ VIS_TYPE: dict[Kind, str] = {
     "table": "table",
     "numbers": "metric",
 }
-"""Our word for a kind → Dashboards' name of the visualization type."""
+"""Kind of a `Chart` → Dashboards' name of the visualization type."""
 
 SCHEMAS: dict[Kind, tuple[str, str]] = {
     "bars": ("segment", "group"),

@@ -14,7 +14,7 @@ MOST = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Controls:
-    """One list a field: (field, label)."""
+    """A list for each of `fields`: (field, label)."""
 
     id: str
     title: str

@@ -36,7 +36,7 @@ def row(height: int, *panels: Panel | tuple[Panel, int]) -> PanelRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dashboard:
-    """`id` names its file. `since` is how far back it looks when it is opened."""
+    """`id` is the name of its file. `since` and `until` are its time range when it is opened."""
 
     id: str
     title: str

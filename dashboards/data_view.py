@@ -1,7 +1,7 @@
 """Data views: which indices a panel searches, their fields, and how values are shown.
 
 The fields are written into the object, from the same mappings that `trailhound init` puts into
-the cluster: a view works at once, by whoever may not write, and where no event has come in yet.
+the cluster: so a view also works for users without write access, and before the first event.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class DataView:
     scripted: Mapping[str, str] = field(default_factory=dict)
     """Numbers computed by the query: name → Painless."""
     labels: Mapping[str, str] = field(default_factory=dict)
-    """What a heading calls a field. OpenSearch Dashboards knows no names of fields but their own:
-    there a table says them, in Kibana the data view."""
+    """Field → heading of its column. Only Kibana's data views have these; in OpenSearch Dashboards
+    the panels' tables have their own headings."""
 
     @property
     def title(self) -> str:
@@ -137,9 +137,10 @@ def _field(
 
 
 def dashboard_link(dashboard: str, query: str) -> Mapping[str, Any]:
-    """A value that opens a dashboard with a query on it; `{{value}}` is replaced by the value.
+    """A format that links a value to a dashboard with a query; `{{value}}` is replaced by the
+    value.
 
-    The address begins with `../app` because only that is right with and without a base path.
+    The address begins with `../app`, which works with and without a base path.
     """
     state = f"(query:(language:lucene,query:'{query}'))"
     return {
@@ -153,7 +154,7 @@ def dashboard_link(dashboard: str, query: str) -> Mapping[str, Any]:
 
 
 def document_link(view: str) -> Mapping[str, Any]:
-    """A document's `_id` that opens it whole, in Discover."""
+    """A format that links a document's `_id` to the whole document in Discover."""
     return {
         "id": "url",
         "params": {
@@ -168,7 +169,7 @@ def _number(pattern: str) -> Mapping[str, Any]:
 
 
 _ANY = "<insert regex>"
-"""What Dashboards itself saves for a colour by number."""
+"""The value that Dashboards itself saves for colours by number."""
 
 _RISK = {
     "id": "color",
@@ -182,13 +183,13 @@ _RISK = {
 }
 
 PRINCIPAL = "trailhound-principal"
-"""Id of the dashboard that a principal's name opens."""
+"""Id of the dashboard to which names of principals link."""
 
 _PRINCIPAL_LINK = dashboard_link(PRINCIPAL, 'user.name:"{{value}}"')
 _BYTES = {"id": "bytes", "params": {}}
 
 _LIVE = 24 * 60
-"""Minutes: an event that comes in later was read from old files, and says nothing of delivery."""
+"""Minutes: a later event was read from old files, and its lag is not that of a delivery."""
 
 
 def _lag(result: str) -> str:

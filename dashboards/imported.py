@@ -12,13 +12,13 @@ Outcome = Literal["imported", "replaced", "kept", "failed"]
 
 _CONFLICTS = ("conflict", "ambiguous_conflict")
 _RESOLVABLE = (*_CONFLICTS, "missing_references", "missing_data_source")
-"""Errors that a user may be asked about: with one of these Dashboards writes no object at all, and
-names among its results those that it would write."""
+"""Errors that a user can resolve: with one of these Dashboards writes no object at all, and its
+results name the objects that it would write."""
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """One object. `kept`: it exists already, and was not to be overwritten."""
+    """The result for one object. `kept`: it exists already, and overwriting was not requested."""
 
     kind: str
     id: str
@@ -30,7 +30,7 @@ class Imported:
 def outcomes(lines: Sequence[Line], reply: Mapping[str, Any]) -> list[Imported]:
     """One for each object that was sent, in that order.
 
-    One that the reply names neither among its results nor among its errors was not written.
+    An object that is in neither the results nor the errors of the reply was not written.
     """
     errors = {(each["type"], each["id"]): each["error"] for each in reply.get("errors") or ()}
     done = {(each["type"], each["id"]): each for each in reply.get("successResults") or ()}

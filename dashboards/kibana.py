@@ -3,9 +3,9 @@
 What differs: names of functions in Vega and of one chart setting, `date_histogram`'s interval,
 controls (which belong to the dashboard there, and are no visualization), the fields of a data view
 (Kibana gets all but scripted ones from the cluster, and has headings for them), tables of single
-documents (Elasticsearch does not group by `_id`: the saved search that they are made of is shown
-instead), and the name of an object's format version.
-Written from the "Saved objects", "Vega" and "Dashboard controls" pages of Kibana's documentation.
+documents (Elasticsearch does not group by `_id`: their saved search is shown instead), and the name
+of an object's format version. Written from the "Saved objects", "Vega" and "Dashboard controls"
+pages of Kibana's documentation.
 """
 
 from __future__ import annotations

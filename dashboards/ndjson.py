@@ -34,7 +34,7 @@ def read(path: Path) -> list[Line]:
 
 
 def parse(text: str, name: str) -> list[Line]:
-    """The objects in a text; `name` is what a message calls it."""
+    """The objects in a text; `name` is its name in errors. Raises `UsageError`."""
     lines = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
@@ -57,12 +57,12 @@ def parse(text: str, name: str) -> list[Line]:
 
 
 def written(lines: Iterable[Line]) -> str:
-    """The file."""
+    """The content of an `.ndjson` file."""
     return "".join(compact(line) + "\n" for line in lines)
 
 
 def together(files: Iterable[Sequence[Line]]) -> list[Line]:
-    """The objects of several files, each once, however many files hold it; the first one's."""
+    """The objects of several files, each once: that of the first file which has it."""
     found: dict[tuple[str, str], Line] = {}
     for lines in files:
         for line in lines:
@@ -71,9 +71,8 @@ def together(files: Iterable[Sequence[Line]]) -> list[Line]:
 
 
 def namespaced(lines: Iterable[Line], prefix: str) -> list[Line]:
-    """The objects for another namespace: its indices, and ids of its own.
-
-    So teams that share a Dashboards do not overwrite each other's.
+    """The objects for another namespace, with its indices, and with ids of their own, so that teams
+    that share one Dashboards do not overwrite each other's objects.
 
     >>> namespaced([{"type": "index-pattern", "id": "cloudtrail-*", "attributes": {}}], "red-")
     [{'type': 'index-pattern', 'id': 'red-cloudtrail-*', 'attributes': {}}]

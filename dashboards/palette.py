@@ -2,7 +2,7 @@
 
 Blue and orange first, which no common form of colour blindness confuses; the rest from Okabe and
 Ito's palette ("Color Universal Design", 2008), lightened or darkened a little for contrast in dark
-mode as well. Red is for what is bad and for nothing else.
+mode as well. Red always means something bad.
 """
 
 from __future__ import annotations

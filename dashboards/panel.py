@@ -1,4 +1,4 @@
-"""A panel in a few lines: a title, the question it answers, a kind, what it counts, by what."""
+"""A panel: its title, the question it answers, kind of chart, measures and groupings."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Chart:
     colours: Mapping[str, str] = field(default_factory=dict)
     rows: int = 10
     search: Search | None = None
-    """Whose documents are shown, instead of a query of its own."""
+    """The saved search whose documents are shown, instead of those of `query`."""
 
     @property
     def views(self) -> tuple[DataView, ...]:
@@ -68,7 +68,7 @@ class Chart:
         along, across = chart_params.SCHEMAS[self.kind]
         by = [(along, each) for each in self.by]
         split = [(across, each) for each in self.split]
-        # Over time the series come first: the greatest of all, not of each step of time.
+        # Over time the series come first: the highest of the whole range, not of each interval.
         series_first = self.kind in ("bars", "line", "area")
         groupings = split + by if series_first else by + split
         state = {

@@ -1,4 +1,4 @@
-"""Lucene queries out of lists: the language of every panel, since DQL knows no ranges such as
+"""Builds Lucene queries, the language of every panel, since DQL has no ranges such as
 `risk_score:>=7`."""
 
 from __future__ import annotations

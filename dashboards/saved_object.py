@@ -15,13 +15,13 @@ MIGRATION_VERSION: dict[Kind, str] = {
     "search": "7.9.3",
     "dashboard": "7.9.3",
 }
-"""The format each kind is written in: the latest that any Dashboards from 1.0 to 3.x knows. A
-server refuses an object of a format later than its own, and migrates an earlier one."""
+"""Format version of each kind: the latest that all Dashboards from 1.0 to 3.x support. A server
+rejects an object in a later format than its own, and migrates an earlier one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """That an object needs another, under a name that its attributes use."""
+    """A reference from an object to another, by a `name` that the object's attributes use."""
 
     name: str
     kind: Kind
@@ -38,7 +38,7 @@ class SavedObject:
     references: tuple[Reference, ...] = field(default=())
 
     def as_json(self) -> dict[str, Any]:
-        """As the import API takes it, and `_export` gives it."""
+        """In the form of the import and export APIs."""
         return {
             "type": self.kind,
             "id": self.id,
@@ -51,7 +51,7 @@ class SavedObject:
 
 
 def compact(value: Any) -> str:
-    """JSON on one line: for the attributes that are JSON in a string.
+    """JSON on one line, as in attributes that hold JSON in a string.
 
     >>> compact({"a": [1, "é"]})
     '{"a":[1,"é"]}'
@@ -78,7 +78,7 @@ def search_source(
 
 
 VIEW_REFERENCE = "kibanaSavedObjectMeta.searchSourceJSON.index"
-"""What Dashboards calls the reference from an object to the data view it searches."""
+"""Dashboards' name of the reference from an object to the data view that it searches."""
 
 SEARCH_REFERENCE = "search_0"
-"""What Dashboards calls the reference from a visualization to the saved search it is made of."""
+"""Dashboards' name of the reference from a visualization to its saved search."""

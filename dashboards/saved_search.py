@@ -10,8 +10,8 @@ from dashboards.saved_object import VIEW_REFERENCE, Reference, SavedObject, sear
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """Documents that match a Lucene query, the latest first, or those with the highest value of
-    `highest` before. Each row opens to all its fields."""
+    """Documents that match a Lucene query, the latest first; with `highest`, ordered by that field
+    first, descending. Each row can be opened to all its fields."""
 
     id: str
     title: str

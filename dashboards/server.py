@@ -36,7 +36,7 @@ _CHECK = "check dashboards.url: it is the address that a browser opens, with its
 _LONGEST = 300
 _NO_REASON = "no reason given"
 _DOWN = (500, 502, 503, 504)
-"""What a proxy answers with a page of its own while Dashboards is not there."""
+"""Statuses with which a proxy answers while Dashboards is down."""
 
 
 class DashboardsServer:
@@ -82,7 +82,7 @@ class DashboardsServer:
         return outcomes(lines, self._json(reply, "success"))
 
     def is_kibana(self) -> bool:
-        """Whether it is Kibana, which names itself in the headers of each answer.
+        """Whether it is Kibana, which is named in the headers of each reply.
 
         Raises `DashboardsUnreachableError`.
         """
@@ -123,7 +123,7 @@ class DashboardsServer:
         return reply.data
 
     def address_of(self, dashboard: str, since: str = "", until: str = "") -> str:
-        """Where a browser opens a dashboard; `since` and `until` override its own time range."""
+        """The address of a dashboard for a browser; `since` and `until` override its time range."""
         tenant = self._settings.tenant
         query = f"?{urlencode({'security_tenant': tenant})}" if tenant else ""
         address = f"{self.base}/app/dashboards{query}#/view/{quote(dashboard, safe='*')}"
@@ -155,7 +155,8 @@ class DashboardsServer:
         return reply
 
     def _json(self, reply: urllib3.BaseHTTPResponse, name: str) -> dict[str, Any]:
-        """The object in a reply, which has this name in it; a server that isn't ours lacks it."""
+        """The JSON object of a reply. Raises `DashboardsRefusedError` if it lacks the member
+        `name`: the server is neither Dashboards nor Kibana."""
         said = _said(reply)
         if name not in said:
             raise _not_dashboards(self._where, reply)
@@ -164,7 +165,7 @@ class DashboardsServer:
 
 def _headers(settings: DashboardsSettings) -> dict[str, str]:
     # Dashboards refuses a request that writes without `osd-xsrf`, Kibana one without `kbn-xsrf`;
-    # any value does, and either takes no notice of the other's.
+    # any value is accepted, and each ignores the other's header.
     headers = {
         "osd-xsrf": "trailhound",
         "kbn-xsrf": "trailhound",
@@ -190,7 +191,7 @@ def _headers(settings: DashboardsSettings) -> dict[str, str]:
 
 def _tls(settings: DashboardsSettings) -> ssl.SSLContext:
     if not settings.verify_certs:
-        # It was asked for by name: no need to warn at every request.
+        # The setting was chosen explicitly: no warning at every request.
         urllib3.disable_warnings(InsecureRequestWarning)
     return tls_context(settings, "dashboards")
 
@@ -208,7 +209,7 @@ def _unreachable(where: str, error: Exception) -> DashboardsUnreachableError:
 
 
 def _refused(where: str, reply: urllib3.BaseHTTPResponse) -> DashboardsRefusedError:
-    """Every reply other than 200, in words."""
+    """The error for a reply other than 200."""
     status, reason = reply.status, _reason(reply)
     if missing := _missing(reply):
         return DashboardsRefusedError(
@@ -260,7 +261,7 @@ def _not_dashboards(where: str, reply: urllib3.BaseHTTPResponse) -> DashboardsRe
 
 
 def _said(reply: urllib3.BaseHTTPResponse) -> dict[str, Any]:
-    """The reply's JSON; empty where it is none."""
+    """The reply's JSON object; empty if it is not one."""
     try:
         said = json.loads(reply.data)
     except ValueError:

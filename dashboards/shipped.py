@@ -15,7 +15,8 @@ NAMES = tuple(each.id for each in DASHBOARDS)
 
 
 def chosen(what: Sequence[str]) -> list[Line]:
-    """The objects of these, each once: names of shipped dashboards, or files. All if empty."""
+    """The objects of shipped dashboards, by name, or of files, each once. All dashboards if `what`
+    is empty. Raises `UsageError`."""
     return ndjson.together(
         ndjson.read(FOLDER / f"{each}.ndjson" if each in NAMES else _file(each))
         for each in what or NAMES

@@ -1,7 +1,7 @@
 """ATT&CK tactics over time: a heatmap drawn by Vega, with the number in each cell.
 
-Dashboards' own heatmap begins with a white that looks like an empty cell. A click on a cell
-filters the dashboard by its tactic and its time.
+The lowest colour of Dashboards' own heatmap is white, like an empty cell. A click on a cell filters
+the dashboard by its tactic and its time.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TACTICS = (
     "exfiltration",
     "impact",
 )
-"""In the order of MITRE ATT&CK for Enterprise: an attack moves down the picture."""
+"""In the order of MITRE ATT&CK for Enterprise, from top to bottom of the heatmap."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +181,7 @@ def _cells() -> dict[str, Any]:
 
 
 def _counts() -> dict[str, Any]:
-    """The number in the cell, where there is room for it."""
+    """The number in a cell, if there is room for it."""
     return {
         "name": "count",
         "type": "text",

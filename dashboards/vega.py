@@ -10,7 +10,7 @@ from dashboards.saved_object import SavedObject, compact, search_source
 
 
 def vega_object(name: str, title: str, question: str, spec: dict[str, Any]) -> SavedObject:
-    """The saved object, for Vega 5 (later Vegas read that as well).
+    """The saved object, for Vega 5, which later versions of Vega accept as well.
 
     The specification names the data view by its title.
     """

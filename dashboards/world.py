@@ -4,7 +4,7 @@
 4.1.0, which are in the public domain, as the npm package `world-atlas` 2.0.2 packages them;
 simplified, Antarctica left out. A country's `id` is its ISO 3166-1 alpha-2 code, which is what
 `geolocation.country_code` holds (`XK` for Kosovo; Northern Cyprus and Somaliland have none).
-Countries too small for the scale, such as Singapore, have no shape: put a mark at their place.
+Countries too small for the scale, such as Singapore, have no shape: a map needs a mark for them.
 """
 
 from __future__ import annotations

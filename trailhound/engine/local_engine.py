@@ -112,7 +112,7 @@ class LocalEngine:
     ) -> bool:
         """Start it and wait until it takes requests; `False` where it was running already.
 
-        `progress` hears of the download, `waiting` is called once the process is there. A second
+        `progress` is called during the download, `waiting` once the process runs. A second
         start at the same time waits for the first. Raises `PortInUseError`,
         `ArtifactsUnavailableError`,
         `DiskFullError` and `EngineStartError`; a process that was started by then is stopped again.
@@ -216,7 +216,7 @@ class LocalEngine:
     ) -> None:
         """Check what a start needs, fetch the jars, start the process with the lock.
 
-        It is put into `spawned` at once: whatever interrupts us from then on, the caller ends it.
+        It is added to `spawned` at once, so that the caller ends it after any later interruption.
         """
         self._run_file.unlink(missing_ok=True)
         if self.port > node.HIGHEST_PORT:
@@ -254,7 +254,7 @@ class LocalEngine:
         self._run_file.write_text(json.dumps(run), encoding="utf-8")
 
     def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
-        """Wait until every shard is there; longer for as long as more shards come up."""
+        """Wait until every shard is assigned; longer as long as further shards start."""
         deadline = time.monotonic() + self.start_timeout
         shards, red_deadline = -1, float("inf")
         while True:

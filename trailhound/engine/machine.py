@@ -1,4 +1,4 @@
-"""What this machine has for a local engine: memory, disk, a port."""
+"""Resources of this machine for a local engine: memory, disk, a port."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def usable_memory(cgroup: Path = CGROUP) -> int:
 
 
 def _container_limits(cgroup: Path) -> list[int]:
-    """Every limit on the way from this process's group up to the root."""
+    """The memory limits of this process's control group and of all its parents, in bytes."""
     groups = [cgroup / "memory"]
     for line in _text(Path("/proc/self/cgroup")).splitlines():
         _, controllers, name = line.split(":", 2)

