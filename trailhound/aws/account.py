@@ -17,7 +17,7 @@ from trailhound.settings import AwsSettings
 
 
 class Account:
-    """Clients of each service, made when they are asked for; who we are, by STS.
+    """Clients of each service, created on first use, and the identity of the credentials, by STS.
 
     Raises `SettingsError` where no region is set, `AwsError` where STS does not answer.
     """
@@ -30,7 +30,8 @@ class Account:
         role: str = "",
         of: Clients | None = None,
     ) -> None:
-        """`role` is the ARN of a role that `of` assumes. Without both: as the settings say."""
+        """`role` is the ARN of a role that `of` assumes. Without both: the settings'
+        credentials."""
         self._clients = of.assuming(role, region or "") if of else Clients(aws)
         # botocore reads AWS_DEFAULT_REGION alone; the other SDKs, and our message, AWS_REGION.
         configured = self._clients.session.get_config_variable("region")
@@ -42,7 +43,7 @@ class Account:
         self.region: str = chosen
         self._made: dict[tuple[str, str], Any] = {}
         self._making = threading.Lock()
-        """Of clients: botocore's session makes one at a time."""
+        """Held while a client is created: botocore's session is not safe for threads there."""
         with refusals("the AWS identity", role or "aws.role_arn"):
             identity = self.client("sts").get_caller_identity()
         self.id: str = identity["Account"]
@@ -56,7 +57,7 @@ class Account:
             if (service, where) not in self._made:
                 try:
                     self._made[service, where] = self._clients.of(service, where)
-                except (BotoCoreError, ValueError) as error:  # its sentence may hold an endpoint
+                except (BotoCoreError, ValueError) as error:  # its text may contain an endpoint
                     raise SettingsError(
                         f"no client of {service} in region {where!r} ({type(error).__name__})",
                         hint="check the region's name, and AWS_ENDPOINT_URL where one is set",
@@ -76,7 +77,8 @@ class Account:
 
 
 def found(call: Any, *absent: str, **arguments: Any) -> Any:
-    """What a call gives; None where AWS says by one of these codes that there is no such thing."""
+    """The reply of a call; None if it fails with one of the `absent` codes: there is no such
+    object. Raises botocore's exceptions."""
     try:
         return call(**arguments)
     except ClientError as error:

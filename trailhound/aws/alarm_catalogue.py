@@ -1,9 +1,9 @@
 """The twelve alarms and the three narrow filters, as CloudWatch takes them.
 
-What each matches, its threshold and its names are our users' own. Patterns are in the language of
-"Filter pattern syntax for metric filters" (CloudWatch Logs user guide): texts are compared with
-regard to case, `*` in quotes is any text, an array is asked by a fixed index, a regular expression
-between `%` knows neither parentheses nor quotes.
+What each matches, its threshold and its names are fixed: users rely on them. Patterns are in the
+language of "Filter pattern syntax for metric filters" (CloudWatch Logs user guide): texts are
+compared case-sensitively, `*` in quotes is any text, an element of an array is named by its index,
+a regular expression between `%` has neither parentheses nor quotes.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import Final, Literal
 PERIOD: Final = 300
 """Seconds."""
 MOST_FILTERS: Final = 100
-"""Metric filters of a log group."""
+"""Most metric filters of a log group (CloudWatch Logs quotas)."""
 MOST_REGEX_FILTERS: Final = 5
-"""Filters of a log group whose pattern has a regular expression."""
+"""Most filters of a log group with a regular expression in their pattern."""
 MOST_REGEX: Final = 2
-"""Regular expressions of a pattern."""
+"""Most regular expressions in a pattern."""
 LONGEST: Final = 1_024
-"""Characters of a pattern."""
+"""Most characters of a pattern."""
 
 EVERY_ALARM: Final = (
-    "texts are compared with regard to case; rules without",
-    "events over 256 KB do not reach CloudWatch Logs; rules see them",
+    "texts are compared case-sensitively; rules ignore case",
+    "events over 256 KB do not reach CloudWatch Logs; rules cover them",
 )
 """How every alarm differs from its rule."""
 _WINDOW: Final = "the sum is over fixed 5 minutes; the rule's window slides"
@@ -43,8 +43,8 @@ class MetricFilter:
 
 @dataclass(frozen=True)
 class Alarm:
-    """One of the twelve, or one beside them of `cis`, a control of the CIS benchmark, which has no
-    rule. `differs` says what the pattern can't say as the rule does."""
+    """One of the twelve alarms, or a further one for `cis`, a control of the CIS benchmark without
+    a rule. `differs` lists the differences between the pattern and the rule."""
 
     name: str
     severity: Literal["critical", "high", "medium"]
@@ -80,7 +80,8 @@ class Alarm:
 
 
 def calls_pattern(calls: Sequence[str], before: str = "") -> str:
-    """A pattern of calls by their names; `before` is a condition that holds too."""
+    """A pattern of calls by their names; `before` is a further condition, which must be true
+    too."""
     any_of = " || ".join(f'($.eventName = "{call}")' for call in calls)
     return f"{{ {before} && ({any_of}) }}" if before else f"{{ {any_of} }}"
 
@@ -202,7 +203,7 @@ ALARMS: Final = (
         f"({_GIVEN} = {_MINING})) }}",
         "potential_crypto_mining",
         second_half=True,
-        narrower="looks at the first of the instances given alone; the rule at each",
+        narrower="checks only the first instance that was started; the rule checks each",
     ),
     Alarm(
         "SuspiciousRoleCreation",
@@ -258,7 +259,7 @@ NARROW: Final = (
 
 
 def filters(alarms: Sequence[Alarm] = ALARMS) -> list[MetricFilter]:
-    """One for each metric: as few as there can be, since a filter gives one metric."""
+    """One filter for each metric: a filter has one metric, so this is the smallest number."""
     return [*(each.filter for each in alarms), *NARROW]
 
 

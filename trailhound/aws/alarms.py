@@ -25,6 +25,7 @@ from trailhound.aws.cis_alarms import CIS_ALARMS, events_of
 from trailhound.aws.names import TAG, TrailSetup
 from trailhound.aws.parts import Part, Value, members, planned
 from trailhound.aws.posture.monitored import ORDINARY
+from trailhound.aws.posture.ruling import plural
 from trailhound.aws.refusals import refusals
 from trailhound.aws.setup_parts import tags_of
 from trailhound.batching import batched
@@ -41,7 +42,8 @@ Verdict = Literal["ok", "warning", "failed", "unknown"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What `--check` found of one alarm or filter; `unknown`: AWS refused the look."""
+    """The result of `--check` for one alarm, filter or topic; `unknown`: AWS refused the
+    request."""
 
     name: str
     verdict: Verdict
@@ -61,7 +63,7 @@ class Alarms:
     topic_arn: str
     adopt: bool = False
     cis: bool = False
-    """With those that the CIS benchmark wants beside the twelve."""
+    """Whether the further alarms of the CIS benchmark are included."""
 
     @property
     def alarms(self) -> tuple[Alarm, ...]:
@@ -80,7 +82,7 @@ class Alarms:
         return found
 
     def there(self, begin: str = "") -> list[dict[str, Any]]:
-        """The metric filters of the log group whose names begin so."""
+        """The metric filters of the log group whose names begin with `begin`. Raises `AwsError`."""
         named = {"filterNamePrefix": begin} if begin else {}
         with refusals(f"log group {self.log_group}"):
             pages = self.account.client("logs").get_paginator("describe_metric_filters")
@@ -227,24 +229,25 @@ class Alarms:
         )
 
     def checked(self) -> Iterator[Finding]:
-        """What differs from the plan; whether AWS reads each pattern as its rule's samples want;
-        whether somebody gets the alarms. What AWS refuses is named, and ends no other look."""
+        """Differences from the plan; whether AWS matches each pattern with the samples of its rule;
+        whether the topic has a confirmed subscription. A refused request is a finding `unknown`,
+        and the other checks continue."""
         try:
             self._check_room()
         except AwsError as error:
             yield Finding("log group and topic", "failed", _said(error))
-        untold: list[Finding] = []
+        refused: list[Finding] = []
         changes = planned(
             self._parts(),
-            lambda part, error: untold.append(Finding(part.name, "unknown", _said(error))),
+            lambda part, error: refused.append(Finding(part.name, "unknown", _said(error))),
         )
         differing = [each for each in changes if each.action != "unchanged"]
         for each in differing:
             detail = f"{each.action} is due: `trailhound aws alarms --apply`"
             yield Finding(each.part.name, "failed", detail)
         if not differing and changes:
-            yield Finding("filters and alarms", "ok", f"{len(changes)} parts as they are to be")
-        yield from untold
+            yield Finding("filters and alarms", "ok", f"{len(changes)} parts match the plan")
+        yield from refused
         for alarm in self.alarms:
             try:
                 yield self._tested(alarm)
@@ -256,7 +259,8 @@ class Alarms:
             yield Finding(self.topic_arn, "unknown", _said(error))
 
     def _tested(self, alarm: Alarm) -> Finding:
-        """The samples of its rule, or the calls of the benchmark, by AWS's own TestMetricFilter."""
+        """Tests the pattern with the samples of its rule, or the calls of the CIS control, by
+        TestMetricFilter. Raises `AwsError`."""
         if alarm.cis:
             return self._agrees(
                 alarm,
@@ -265,7 +269,8 @@ class Alarms:
             )
         read = read_samples(_RULES / f"{alarm.rule}.yml")
         cases = [(True, each) for each in read.match]
-        # Others are none of the alarm's because of an exception, or because of their times.
+        # With an exception or a threshold, samples that the rule does not find may match the
+        # pattern.
         if not alarm.excepted and alarm.threshold == 1:
             cases += [(False, each) for each in read.no_match]
         return self._agrees(alarm, cases, "of its rule")
@@ -282,7 +287,7 @@ class Alarms:
                     alarm.filter.name,
                     "failed",
                     f"TestMetricFilter matches {matched} of {len(events)} sample events; "
-                    f"{wanted} {alarm.threshold} should be",
+                    f"expected: {wanted} {alarm.threshold}",
                 )
         return Finding(
             alarm.filter.name, "ok", f"TestMetricFilter agrees on {len(cases)} samples {samples}"
@@ -309,10 +314,10 @@ class Alarms:
             there = [each for page in pages for each in page["Subscriptions"]]
         confirmed = [each for each in there if each["SubscriptionArn"].startswith("arn:")]
         if confirmed:
-            return Finding(self.topic_arn, "ok", f"{len(confirmed)} confirmed subscriptions")
+            return Finding(self.topic_arn, "ok", plural(len(confirmed), "confirmed subscription"))
         detail = "nobody has subscribed: `trailhound aws setup --apply --subscribe ADDRESS`"
         if there:
-            detail = f"{len(there)} subscriptions wait to be confirmed by their owners"
+            detail = f"{plural(len(there), 'subscription')} not confirmed yet by the subscribers"
         return Finding(self.topic_arn, "warning", detail)
 
 
@@ -328,7 +333,7 @@ def _part(
     merge: Callable[[Value, Value], Value] = lambda _now, wanted: wanted,
     needs: str = "",
 ) -> Part:
-    """With refusals as sentences that name the part."""
+    """A part whose `read` and `write` raise `AwsError`, naming the part, if AWS refuses."""
 
     def reading() -> Value:
         with refusals(name):

@@ -182,7 +182,7 @@ class BucketParts(SetupParts):
             )
 
     def _object_lock(self) -> Value:
-        """Without a number of years or days that is 0."""
+        """The configuration, without a retention of 0 years or 0 days."""
         reply = found(
             self.account.client("s3").get_object_lock_configuration,
             "ObjectLockConfigurationNotFoundError",
@@ -203,7 +203,7 @@ class BucketParts(SetupParts):
         return None if reply is None else json.loads(reply["Policy"])
 
     def _encryption(self) -> Value:
-        """Without members that AWS adds and that we say nothing of."""
+        """The default encryption, without members that the set-up does not set."""
         s3 = self.account.client("s3")
         reply = found(
             s3.get_bucket_encryption,

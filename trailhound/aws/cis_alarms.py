@@ -1,6 +1,6 @@
-"""Alarms that the CIS benchmark wants beside the twelve: `trailhound aws alarms --cis`.
+"""Further alarms that the CIS benchmark requires: `trailhound aws alarms --cis`.
 
-Their calls are those of `posture.monitored`, as far as none of the twelve is about them.
+Their calls are those of `posture.monitored` that none of the twelve alarms matches.
 """
 
 from __future__ import annotations
@@ -29,6 +29,6 @@ CIS_ALARMS: Final = tuple(_alarm(each) for each in MONITORED if each.metric)
 
 
 def events_of(alarm: Alarm) -> list[dict[str, object]]:
-    """What an alarm of these is to match, each event alone."""
+    """The events that one of these alarms has to match, each by itself."""
     control = next(each for each in MONITORED if each.cis == alarm.cis)
     return [control.events[call] for call in uncovered(control)]

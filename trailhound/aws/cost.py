@@ -12,27 +12,26 @@ from trailhound.aws.names import DEEP_ARCHIVE, GLACIER, SMALL, STANDARD_IA
 
 _DATA_EVENT: Final = 0.10 / 100_000
 _INSIGHT: Final = 0.35 / 100_000
-"""For a management event that one kind of Insights analyses."""
+"""Dollars for a management event that one type of Insights analyses."""
 _LOG_BYTE: Final = 0.50 / 2**30
 _EVENT_BYTES: Final = 1_500
-"""Of an event as CloudWatch Logs takes it."""
+"""Size of an event in CloudWatch Logs, assumed."""
 FILE_EVENT_BYTES: Final = 350
-"""Of an event in a compressed trail file, as measured on the files of `trailhound sample`."""
+"""Size of an event in a compressed trail file, measured on the files of `trailhound sample`."""
 _GB: Final = 2**30
 _DAYS_A_MONTH: Final = 365 / 12
 
 _STORED: Final = {"STANDARD": 0.023, "STANDARD_IA": 0.0125, "GLACIER": 0.0036, "DEEP": 0.00099}
-"""A GB a month."""
+"""Dollars for a GB and month, by storage class."""
 _MOVED: Final = {"STANDARD_IA": 0.01 / 1_000, "GLACIER": 0.03 / 1_000, "DEEP": 0.05 / 1_000}
-"""For one object."""
+"""Dollars for the transition of one object."""
 _INDEX_BYTES: Final = (32 * 1024, 8 * 1024)
-"""What Glacier adds to an object: bytes at its own price, and at Standard's."""
+"""Bytes that Glacier adds to an object: at its own price, and at Standard's."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """US dollars over so many years of the same activity, the first file written on the first
-    day."""
+    """US dollars in total over `years` of the same activity, beginning with an empty bucket."""
 
     of: str
     total: float
@@ -62,7 +61,7 @@ def event_costs(
     data: bool,
     years: int,
 ) -> list[Cost]:
-    """What events cost; `insights` is how many kinds of Insights are on."""
+    """The costs of events over `years`; `insights` is the number of Insights types that are on."""
     days = 365 * years
     shipped = (data_events_a_day if data else 0) + management_events_a_day
     costs = [
@@ -93,8 +92,8 @@ def bytes_of_a_file(files_a_day: int, events_a_day: int) -> int:
 
 
 def storage_costs(*, files_a_day: int, file_bytes: int, years: int) -> list[Cost]:
-    """What keeping the files costs, none of which is deleted: without and with moving small
-    ones."""
+    """The costs of storing all files for `years`, if none is deleted: without and with the
+    transition of small files to colder classes."""
     ages = range(1, 365 * years + 1)
     still, all_move = (
         files_a_day * sum(_kept(file_bytes, age, moved=moved) for age in ages)
@@ -108,7 +107,7 @@ def storage_costs(*, files_a_day: int, file_bytes: int, years: int) -> list[Cost
 
 
 def _kept(size: int, days: int, *, moved: bool) -> float:
-    """One object from its first day for so many days."""
+    """Dollars for one object of `size` bytes, kept for `days` from its first day on."""
     if not moved:
         return _stored(size, days, "STANDARD")
     own, standard = _INDEX_BYTES

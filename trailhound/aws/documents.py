@@ -1,5 +1,5 @@
-"""The documents of a set-up as AWS takes them: policies, lifecycle, selectors. Pure functions, from
-which both the API calls and the CloudFormation template are made.
+"""The documents of a set-up in AWS's form: policies, lifecycle, selectors. Pure functions, used by
+both the API calls and the CloudFormation template.
 
 Sources: "Amazon S3 bucket policy for CloudTrail", "Configure AWS KMS key policies for CloudTrail",
 "Sending events to CloudWatch Logs", "Logging data events" (CloudTrail user guide); "Granting
@@ -26,7 +26,7 @@ def policy(*statements: Document) -> Document:
 
 
 def bucket_policy(setup: TrailSetup) -> Document:
-    """CloudTrail may write this trail's files; nobody may speak to the bucket without TLS."""
+    """CloudTrail may write this trail's files; requests without TLS are denied."""
     cloudtrail = {"Service": "cloudtrail.amazonaws.com"}
     return policy(
         {
@@ -72,8 +72,8 @@ def encryption(setup: TrailSetup) -> Document:
 def lifecycle_rule(setup: TrailSetup) -> Document:
     """Files move to colder classes; digests stay in Standard.
 
-    S3 has no prefix that leaves a folder out. By default the size does it: a digest is smaller than
-    128 KB. Where small files are to move too, the rule is of the account's `CloudTrail/` alone.
+    A lifecycle filter cannot exclude a folder. By default the size excludes digests, which are
+    smaller than 128 KB. With `move_small` the rule covers only the account's folder `CloudTrail/`.
     """
     prefix = PREFIX if not setup.move_small else f"{setup.folders[0]}CloudTrail/"
     return {
@@ -94,13 +94,13 @@ def lifecycle_rule(setup: TrailSetup) -> Document:
 
 
 def object_lock(setup: TrailSetup) -> Document:
-    """Files can't be deleted or replaced before their time."""
+    """Files can't be deleted or replaced during their retention."""
     retention = {"Mode": setup.object_lock_mode, "Days": setup.object_lock_days}
     return {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": retention}}
 
 
 def notification(setup: TrailSetup) -> Document:
-    """S3 names each new file under `AWSLogs/` to the topic."""
+    """S3 notifies the topic of each new file under `AWSLogs/`."""
     rules = [
         {"Name": "prefix", "Value": f"{PREFIX}AWSLogs/"},
         {"Name": "suffix", "Value": ".json.gz"},
@@ -237,7 +237,7 @@ def logs_permissions(setup: TrailSetup) -> Document:
 
 
 def daemon_trust(setup: TrailSetup) -> Document:
-    """Who may be the daemon."""
+    """Who may assume the daemon's role."""
     given = setup.daemon_principal or f"arn:{setup.partition}:iam::{setup.account}:root"
     kind = "Service" if given.endswith((".amazonaws.com", ".amazonaws.com.cn")) else "AWS"
     return policy({"Effect": "Allow", "Principal": {kind: given}, "Action": "sts:AssumeRole"})
@@ -318,7 +318,7 @@ def event_selectors(setup: TrailSetup) -> list[Document]:
             if setup.data_functions
             else {}
         )
-        # Whether it only reads is not asked of these: an invocation is a write.
+        # Without `readOnly`: every invocation is a write.
         found.append(
             _selector(
                 "Trailhound Lambda events",
@@ -338,5 +338,5 @@ def _selector(name: str, **fields: Document) -> Document:
 
 
 def _one(values: list[str]) -> str | list[str]:
-    """As AWS gives it back: a list of one is its element."""
+    """As AWS returns it: a list of one is its element."""
     return values[0] if len(values) == 1 else values

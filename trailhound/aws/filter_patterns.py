@@ -1,8 +1,8 @@
-"""CloudWatch's filter patterns for JSON, in our own reading of "Filter pattern syntax for metric
+"""CloudWatch's filter patterns for JSON, implemented from "Filter pattern syntax for metric
 filters" (CloudWatch Logs user guide).
 
-What AWS's TestMetricFilter says decides: `trailhound aws alarms --check` asks it, and so does
-`trailhound aws check` for patterns that are refused here.
+AWS's TestMetricFilter is authoritative: `trailhound aws alarms --check` calls it, and so does
+`trailhound aws check` for patterns that are not supported here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TOKEN: Final = re.compile(
 )
 _STEP: Final = re.compile(r"\.([\w-]+)|\[(\d+)\]")
 _ALLOWED: Final = re.compile(r"[A-Za-z0-9:_#=@/;,\-^$?\[\]{}|\\*+.]*")
-"""In a regular expression: "Supported regular expressions (regex) syntax"."""
+"""Characters of a regular expression, by "Supported regular expressions (regex) syntax"."""
 _NUMERIC: Final[dict[str, Callable[[float, float], bool]]] = {
     "<": operator.lt,
     ">": operator.gt,

@@ -1,7 +1,7 @@
-"""A Logs Insights query, and what holds for all of them: limits and price.
+"""A Logs Insights query, and the limits and price of all queries.
 
-Of its text what decides how its answers are put together is read here: its commands, its order, its
-limit. What it means otherwise is AWS's matter ("CloudWatch Logs Insights query syntax").
+Only the parts of its text that determine how its answers are combined are parsed: commands, order,
+limit. AWS evaluates the rest ("CloudWatch Logs Insights query syntax").
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import Final
 from trailhound.errors import UsageError
 
 ROWS: Final = 10_000
-"""Rows that one query gives at most ("StartQuery", limit)."""
+"""Most rows that one query returns ("StartQuery", limit)."""
 AT_ONCE: Final = 10
-"""Queries that run at once; an account may run 30 or more ("CloudWatch Logs quotas")."""
+"""Queries that run at the same time; an account may run 30 or more ("CloudWatch Logs quotas")."""
 SECONDS: Final = 300.0
-"""For one query."""
+"""Time limit of one query, in seconds."""
 PRICE: Final = 0.005
 """Dollars for a GB scanned: us-east-1, list price of 2025 ("Amazon CloudWatch pricing")."""
 POINTER: Final = "@ptr"
-"""Names the event of a row; rows of aggregates have none."""
+"""The field that identifies the event of a row; rows of aggregates do not have it."""
 TIME: Final = "@timestamp"
 _OF_EVENTS: Final = frozenset(
     {"fields", "display", "filter", "filterindex", "parse", "sort", "limit", "unmask"}
 )
-"""Commands after which a row is still one event. By any other (stats, dedup, pattern, unnest, …)
-the answer for a time is not that of its parts, put together."""
+"""Commands after which a row is still one event. With any other (stats, dedup, pattern, unnest, …)
+the answers for the parts of a time cannot be combined to that for the whole."""
 _TOKEN: Final = re.compile(
     r"""(?P<comment>\#[^\n]*)
     |(?P<quoted>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)
@@ -58,8 +58,9 @@ class Command:
 
 @dataclass(frozen=True)
 class Query:
-    """`text` is sent. `limit`: how many rows were asked for; `order`: fields and whether each is
-    descending; `per_event`: a row is one event, so that a time can be asked for in parts."""
+    """`text` is what is sent to AWS. `limit`: the number of rows that the query asks for; `order`:
+    fields, and whether each is descending; `per_event`: a row is one event, so that the time can be
+    queried in parts."""
 
     text: str
     limit: int | None
@@ -68,12 +69,12 @@ class Query:
 
     @property
     def can_split(self) -> bool:
-        """Whether an answer that was cut can be asked for in parts of its time."""
+        """Whether the query of a cut answer can be run again for parts of its time."""
         return self.per_event and (self.limit is None or self.limit > ROWS)
 
     @property
     def sent_limit(self) -> int | None:
-        """The limit that StartQuery is given; none where the query says its own."""
+        """The limit for StartQuery; None if the query's own limit applies."""
         return None if self.limit is not None and self.limit <= ROWS else ROWS
 
 
@@ -110,7 +111,8 @@ def parsed(text: str) -> Query:
 
 
 def commands_of(text: str) -> list[Command]:
-    """The commands between pipes; a pipe in a text, a regular expression or a comment is none.
+    """The commands, separated by pipes. A pipe in a text, a regular expression or a comment does
+    not separate.
 
     >>> [each.name for each in commands_of("FIELDS a # x | y\\n| filter m like /a|b/ | sort a")]
     ['fields', 'filter', 'sort']
@@ -135,10 +137,10 @@ def _order(text: str) -> tuple[tuple[str, bool], ...]:
 
 
 def ordered(rows: Sequence[Row], query: Query) -> tuple[list[Row], str]:
-    """Rows of several answers in the query's order, and why they are not, if so.
+    """Rows of several answers in the query's order; and why they are not in that order, else "".
 
-    Without `sort` that is the newest first, as AWS has it. As AWS compares: what is missing or no
-    number is before numbers, ascending ("sort"). Rows that compare equal stay as they came.
+    Without `sort` the newest come first, as with AWS. Compared as by AWS ("sort"): ascending,
+    missing values and texts are before numbers. Rows that compare equal keep their order.
     """
     order = query.order or (((TIME, True),) if query.per_event else ())
     if not order:
@@ -166,6 +168,7 @@ def _comparable(value: str | None) -> tuple[int, float, str]:
 
 
 def limited(rows: Iterable[Row], query: Query) -> list[Row]:
-    """As many as were asked for; of aggregates the limit is of each log group, and held by AWS."""
+    """At most as many rows as the query asks for. Rows of aggregates are not cut: AWS applies their
+    limit for each log group."""
     made = list(rows)
     return made[: query.limit] if query.limit is not None and query.per_event else made

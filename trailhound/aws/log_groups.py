@@ -1,4 +1,4 @@
-"""Log groups as CloudWatch describes them, and what it costs to query a time of them."""
+"""Log groups as CloudWatch describes them, and the cost of a query over a time of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GB: Final = 2**30
 
 @dataclass(frozen=True)
 class LogGroup:
-    """`stored` in bytes; `days` of retention, None for all time."""
+    """`stored` is in bytes; `days` is the retention, None if unlimited."""
 
     region: str
     name: str
@@ -24,8 +24,8 @@ class LogGroup:
     days: int | None
 
     def bytes_of(self, since: datetime, until: datetime, now: datetime) -> int:
-        """An estimate of what a query of this time scans: its share of what is stored, as if that
-        were spread evenly over the time that the group keeps."""
+        """An estimate of the bytes that a query of this time scans: its share of the stored bytes,
+        as if these were spread evenly over the retention."""
         begins = self.created
         if self.days is not None:
             begins = max(begins, now - timedelta(days=self.days))
@@ -70,7 +70,7 @@ def _described(client: Any, region: str, name: str) -> LogGroup | None:
 
 
 def dollars(scanned: float, price: float = PRICE) -> float:
-    """What it costs to scan so many bytes.
+    """The cost of scanning `scanned` bytes, at `price` dollars for a GB.
 
     >>> dollars(2 * GB)
     0.01

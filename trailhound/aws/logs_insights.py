@@ -1,7 +1,7 @@
 """One Logs Insights query over many log groups and regions at once.
 
-Each log group of each region is a query of its own, so that one that fails or is late is named and
-ends no other. An answer that the row limit cut is asked for again in parts of its time.
+Each log group of each region is a query of its own, so that a failed or late one is named and does
+not affect the others. If the row limit cut an answer, the query is run again for parts of its time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _TRY_AGAIN: Final = frozenset(
         *("LimitExceededException", "ServiceUnavailableException", "ServiceUnavailable"),
     }
 )
-"""AWS is busy, or as many queries run as the account may have."""
+"""Error codes for which a query is started later: AWS is busy, or the account's quota is in use."""
 _ENDED: Final = ("Complete", "Failed", "Cancelled", "Timeout")
 _WHY: Final = {
     "Failed": "the query failed at AWS",
@@ -43,7 +43,7 @@ _WHY: Final = {
     "Late": "it took longer than --timeout and was stopped",
     "Stopped": "it was stopped",
     "NotStarted": "it was not started",
-    "Busy": "AWS took no further query within --timeout",
+    "Busy": "AWS accepted no further query within --timeout",
 }
 
 
@@ -62,7 +62,8 @@ class Piece:
 
 @dataclass(frozen=True)
 class Answer:
-    """`state`: Complete, or what came instead. `rows` may be there with any state."""
+    """`state`: Complete, or why it is not. Any state may have `rows`. `matched` is a number of
+    rows, `scanned` of bytes."""
 
     piece: Piece
     state: str
@@ -74,7 +75,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Fault:
-    """A time of a log group that has no answer, or not all of it; `rows` of it are kept."""
+    """A time of a log group without a complete answer; `rows` is the number of rows that it has."""
 
     piece: Piece
     state: str
@@ -82,7 +83,7 @@ class Fault:
     rows: int
 
     def as_dict(self) -> dict[str, Any]:
-        """docs/aws.md describes it."""
+        """As `--json` prints it (docs/json.md)."""
         since, _, until = self.piece.span.text.partition(" to ")
         return {
             "region": self.piece.region,
@@ -106,8 +107,8 @@ class Found:
 
 @dataclass
 class Result:
-    """`rows` in the query's order, as far as `unordered` does not say why not. `failed`: what has
-    no answer; `cut`: what has more rows than AWS gives. `scanned` in bytes."""
+    """`rows` are in the query's order, unless `unordered` says why not. `failed`: times without a
+    complete answer; `cut`: times with more rows than AWS returns. `scanned` is in bytes."""
 
     rows: list[Found] = field(default_factory=list)
     failed: list[Fault] = field(default_factory=list)
@@ -120,7 +121,7 @@ class Result:
 
 
 Told = Callable[[str, int, int], None]
-"""What is under way, how many queries are done, and how many there are so far."""
+"""Called with (a text on the progress, queries that are done, queries so far)."""
 
 
 class LogsInsights:
@@ -147,7 +148,7 @@ class LogsInsights:
         self._stopping.set()
 
     def run(self, pieces: Iterable[Piece]) -> Result:
-        """All answers together. Raises `UsageError` where AWS says that the query is none."""
+        """The combined answers. Raises `UsageError` if AWS rejects the query as malformed."""
         result = Result()
         found: dict[tuple[str, str], list[Row]] = {}
         seen: dict[tuple[str, str], set[str]] = {}
@@ -174,7 +175,7 @@ class LogsInsights:
         return result
 
     def _take(self, answer: Answer, result: Result) -> list[Piece]:
-        """Note what an answer lacks; the parts in which it is to be asked for again."""
+        """Records what an answer lacks. Returns the parts for which the query is run again."""
         result.queries += answer.state not in ("NotStarted", "Busy")
         result.scanned += answer.scanned
         piece, rows = answer.piece, len(answer.rows)
@@ -261,7 +262,7 @@ class LogsInsights:
         return ""
 
     def _followed(self, client: Any, piece: Piece, name: str) -> Answer:
-        """The answer, once it is complete; what is there where it does not become so in time."""
+        """The complete answer; after the time limit, or a stop, the rows so far."""
         ends, asked, state = time.monotonic() + self._seconds, 0, "Scheduled"
         reply: dict[str, Any] = {}
         while True:

@@ -1,4 +1,4 @@
-"""What a set-up is to be: its options, and the names and ARNs that follow from them."""
+"""A set-up: its options, and the names and ARNs that follow from them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 TAG: Final = "trailhound:setup"
-"""The tag by which what a set-up made is recognised; its value is the set-up's name."""
+"""The tag of resources that a set-up created; its value is the set-up's name."""
 PREFIX: Final = "cloudtrail-logs/"
-"""Under which the trail writes, without CloudTrail's own `AWSLogs/`."""
+"""The trail's key prefix, without CloudTrail's own `AWSLogs/`."""
 LOG_DAYS: Final = 90
 STANDARD_IA, GLACIER, DEEP_ARCHIVE = 30, 90, 2_555
-"""Days after which files move."""
+"""Days after which files move to each storage class."""
 SMALL: Final = 128 * 1024
-"""Bytes up to which S3 moves no object unless a rule says so."""
+"""Bytes up to which S3 moves no object, unless a lifecycle rule has a size filter."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrailSetup:
-    """One set-up in one account. `key_arn` is the KMS key's, once it exists."""
+    """One set-up in one account. `key_arn` is that of the KMS key, once it exists."""
 
     account: str
     region: str
@@ -36,7 +36,7 @@ class TrailSetup:
     data_events: bool = True
     data_buckets: tuple[str, ...] = ()
     data_functions: tuple[str, ...] = ()
-    """ARNs of Lambda functions. Without any of both: all buckets and all functions."""
+    """ARNs of Lambda functions. If neither buckets nor functions are given: all of both."""
     data_writes_only: bool = False
     insights: bool = True
     daemon_principal: str = ""
@@ -95,7 +95,7 @@ class TrailSetup:
 
     @property
     def log_group_arn(self) -> str:
-        """Without the `:*` that CloudTrail wants at its end."""
+        """Without the `:*` that CloudTrail requires at its end."""
         return self._arn("logs", f"log-group:{self.log_group}")
 
     @property

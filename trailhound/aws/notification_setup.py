@@ -17,7 +17,7 @@ _NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 
 @dataclass(frozen=True)
 class NotificationParts(SetupParts):
-    """From the bucket to the topic to the queue, and the topic of alarms."""
+    """The notifications from bucket to topic to queue, and the topic for alarms."""
 
     def _notification_parts(self) -> Iterator[Part]:
         s3, sns, setup = self.account.client("s3"), self.account.client("sns"), self.setup
@@ -131,7 +131,7 @@ class NotificationParts(SetupParts):
             )
 
     def queue_url(self, name: str) -> str | None:
-        """None where there is no such queue."""
+        """The queue's URL; None if there is no such queue."""
         reply = found(self.account.client("sqs").get_queue_url, *_NO_QUEUE, QueueName=name)
         return None if reply is None else str(reply["QueueUrl"])
 
@@ -188,7 +188,7 @@ class NotificationParts(SetupParts):
         )
 
     def _queue_attributes(self, name: str, wanted: tuple[str, ...]) -> dict[str, Any]:
-        """Those that a set-up says something of; documents as such."""
+        """The attributes that a set-up sets; policies are parsed."""
         reply = self.account.client("sqs").get_queue_attributes(
             QueueUrl=self.queue_url(name), AttributeNames=["All"]
         )

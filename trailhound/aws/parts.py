@@ -1,7 +1,8 @@
-"""What a set-up consists of, compared with what there is: plan, and write.
+"""The parts of a set-up, compared with the existing ones: plan, and write.
 
-Most of AWS's calls replace the whole of what they set. So a part is read, what is wanted is merged
-into it, the difference is shown, and it is written only if it is still as it was read.
+Most of AWS's calls replace a complete configuration. So a part is read, the wanted values are
+merged into it, the difference is shown, and it is written only if it is unchanged since it was
+read.
 """
 
 from __future__ import annotations
@@ -14,24 +15,24 @@ from typing import Any, Final, Literal
 from trailhound.errors import AwsError, TrailhoundError
 
 Value = Any
-"""What JSON can hold; None: it is not there."""
+"""A JSON value; None: it does not exist."""
 Action = Literal["create", "change", "unchanged"]
 EXISTS: Final = "exists"
-"""What a part wants of a thing whose attributes are parts of their own."""
+"""The wanted value of a resource whose attributes are parts of their own."""
 
 
 def replaced(_now: Value, wanted: Value) -> Value:
-    """A merge in which what is wanted takes the place of what is there."""
+    """A merge that replaces the existing value by the wanted one."""
     return wanted
 
 
 def members(now: Value, wanted: Value) -> Value:
-    """A merge in which other members of an object stay."""
+    """A merge of objects that keeps other members."""
     return {**(now or {}), **wanted}
 
 
 def by(key: str) -> Callable[[Value, Value], Value]:
-    """A merge of lists of objects: one with the same name is replaced in its place, others stay.
+    """A merge of lists of objects: one with the same `key` is replaced in its place, others stay.
 
     >>> by("ID")([{"ID": "a"}, {"ID": "b", "x": 1}], [{"ID": "b"}, {"ID": "c"}])
     [{'ID': 'a'}, {'ID': 'b'}, {'ID': 'c'}]
@@ -53,8 +54,8 @@ def statements(now: Value, wanted: Value) -> Value:
 
 @dataclass(frozen=True)
 class Part:
-    """One thing that AWS reads and writes as a whole. `read` gives None where there is nothing;
-    `write` gets the merged value and what was there."""
+    """One configuration that AWS reads and writes as a whole. `read` returns None if it does not
+    exist; `write` gets the merged value and the existing one. Both raise `AwsError`."""
 
     name: str
     wanted: Value
@@ -67,7 +68,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Change:
-    """A part, what is there, and what it is to be."""
+    """A part, its existing value (`now`), and the value that it will have (`then`)."""
 
     part: Part
     now: Value
@@ -90,7 +91,7 @@ class Change:
 
 @dataclass
 class Applied:
-    """What an apply did. `written` are names of parts."""
+    """The result of an apply: names of parts."""
 
     written: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
@@ -99,8 +100,8 @@ class Applied:
 def planned(
     parts: Iterable[Part], refused: Callable[[Part, TrailhoundError], None] | None = None
 ) -> list[Change]:
-    """Each part compared with what there is. Raises as reading does; with `refused`, that gets a
-    part that can't be read, and the others are compared."""
+    """Each part compared with its existing value. Raises `AwsError` for a part that can't be read;
+    with `refused`, that is called with part and error instead, and the others are compared."""
     missing: set[str] = set()
     found = []
     for part in parts:
@@ -120,8 +121,8 @@ def planned(
 def applied(changes: Sequence[Change], told: Callable[[str, Action], None]) -> Applied:
     """Write what differs, in order.
 
-    A part that was written by somebody else since it was planned is not written: AWS would lose
-    that. Raises `AwsError`, which lists what was written and what was not.
+    A part that somebody else changed since it was planned is not written, since that would undo the
+    change. Raises `AwsError`, which lists what was written and what was not.
     """
     done = Applied()
     for place, change in enumerate(changes):
@@ -149,8 +150,8 @@ def applied(changes: Sequence[Change], told: Callable[[str, Action], None]) -> A
 
 
 def same(one: Value, other: Value) -> bool:
-    """Whether two values are the same to AWS, which gives back members and lists of texts in any
-    order, and 0 for 0.0.
+    """Whether two values are equal for AWS, which returns members and lists of texts in any order,
+    and 0 for 0.0.
 
     >>> same({"a": 1, "b": ["x", "y"]}, {"b": ["y", "x"], "a": 1.0}), same([{"a": 1}], [{"a": 2}])
     (True, False)
@@ -172,7 +173,7 @@ def _canonical(value: Value) -> str:
 
 
 def difference(now: Value, then: Value, path: str = "") -> Iterator[str]:
-    """What differs, by path.
+    """The differences as lines of text: `- path: value` is removed, `+ path: value` is added.
 
     >>> list(difference({"a": 1, "b": [1]}, {"a": 2, "b": [1, 2]}))
     ['- a: 1', '+ a: 2', '+ b[1]: 2']

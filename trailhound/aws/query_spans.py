@@ -1,8 +1,8 @@
-"""Times that log queries are about, and how one is divided whose answer the row limit cut.
+"""Time spans of log queries, and how a span is divided if the row limit cut its answer.
 
-AWS takes seconds, both ends included. Whether the last one counts whole or as its first instant
-alone is nowhere said, so each span is asked for up to the second after it: neighbours overlap by
-that second, and a row that both have is known by its pointer.
+AWS takes seconds, both ends included. Whether the whole last second counts, or only its first
+instant, is not documented. So each span is queried up to the second after it: neighbouring spans
+overlap by that second, and a row in both is recognised by its pointer.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Final
 from trailhound.aws.insights_query import POINTER, ROWS, Row
 
 _FILL: Final = 0.75
-"""How full the answers of parts should be: events come unevenly."""
+"""Share of the row limit that parts are planned for: events are not spread evenly."""
 _MOST_PARTS: Final = 48
 
 
 @dataclass(frozen=True, order=True)
 class Span:
-    """Whole seconds since the epoch, both of them in it."""
+    """Whole seconds since 1970, both included."""
 
     first: int
     last: int
@@ -51,7 +51,7 @@ class Span:
 
 
 def parts(span: Span, matched: int) -> list[Span]:
-    """A span in parts, so that each has probably fewer than `ROWS` of so many rows.
+    """A span in parts, each of which probably has fewer than `ROWS` of the `matched` rows.
 
     >>> parts(Span(0, 9), 15_000)
     [Span(first=0, last=4), Span(first=5, last=9)]
@@ -63,12 +63,13 @@ def parts(span: Span, matched: int) -> list[Span]:
 
 
 def is_cut(rows: int, matched: float) -> bool:
-    """Whether the row limit cut an answer: it is full, and AWS does not say that these were all."""
+    """Whether the row limit cut an answer: it has `ROWS` rows, and AWS matched another number."""
     return rows >= ROWS and matched != rows
 
 
 def distinct(rows: Iterable[Row], seen: set[str]) -> Iterator[Row]:
-    """Rows whose event was not there before; a row that names no event is one of its own."""
+    """Rows whose event is not in `seen`, which is extended; rows that name no event are all
+    kept."""
     for row in rows:
         pointer = row.get(POINTER)
         if pointer is not None:
@@ -79,5 +80,5 @@ def distinct(rows: Iterable[Row], seen: set[str]) -> Iterator[Row]:
 
 
 def divisible(span: Span, rows: Sequence[Row]) -> bool:
-    """Whether parts of the span can be put together again: rows name their events."""
+    """Whether the answers for parts of the span can be combined: its rows name their events."""
     return span.seconds > 1 and all(POINTER in row for row in rows)

@@ -1,4 +1,4 @@
-"""AWS's refusals, as sentences that say what to do, without credentials and signed URLs."""
+"""AWS's errors as `AwsError`s that say what to do, without credentials and signed URLs."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ _DENIED: Final = frozenset(
 
 
 def is_denied(error: Exception) -> bool:
-    """Whether what is missing is a permission."""
+    """Whether the error is a missing permission."""
     return isinstance(error, ClientError) and code_of(error) in _DENIED and not is_assuming(error)
 
 
 def refused(error: Exception, what: str, role: str = "aws.role_arn") -> AwsError:
-    """Why a call failed; `what` is the object that it was about, `role` the role that was assumed
-    for it."""
+    """The error of a failed call; `what` is the object of the call, `role` the role that was
+    assumed for it."""
     if isinstance(error, LOGIN_FAILURES):
         return AwsError(f"{what}: no usable AWS credentials", hint=NO_CREDENTIALS)
     if isinstance(error, ParamValidationError):
@@ -89,7 +89,7 @@ def refused(error: Exception, what: str, role: str = "aws.role_arn") -> AwsError
 
 @contextmanager
 def refusals(what: str, role: str = "aws.role_arn") -> Iterator[None]:
-    """Raises `AwsError` where AWS refuses a call about this object, or does not answer."""
+    """Raises `AwsError`, naming `what`, if AWS refuses a call or does not answer."""
     try:
         yield
     except FAILURES as error:

@@ -1,7 +1,6 @@
-"""What a watched trail is worth in a year, against what it costs: the return on investment.
+"""The yearly benefits and costs of watching a trail: the return on investment.
 
-The terms and their defaults are a calculation that our users ask for as it stands; every number is
-an assumption of whoever uses it.
+Every number is an assumption, for which the user can give another one.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from trailhound.errors import UsageError
 LIST_PRICE: Final = Decimal("0.10")
 """US dollars for 100,000 data events ("AWS CloudTrail pricing", data events delivered to S3)."""
 EVENTS: Final = "events"
-"""The term of which the ledger knows the number; all others stay assumptions."""
+"""The term whose number the ledger has counted; all others are assumptions."""
 _PER: Final = 100_000
 _DAYS: Final = 365
 
@@ -25,8 +24,8 @@ Side = Literal["benefit", "cost"]
 
 @dataclass(frozen=True, kw_only=True)
 class Assumptions:
-    """What goes into the calculation: dollars, hours, and numbers of a year. `breach_reduction` is
-    a percentage."""
+    """The inputs of the calculation: dollars, hours, and numbers in a year. `breach_reduction` is a
+    percentage."""
 
     hours_per_incident: Decimal = Decimal(20)
     incidents: Decimal = Decimal(24)
@@ -49,7 +48,7 @@ class Assumptions:
     setup_rate: Decimal = Decimal(150)
 
     def at_list_price(self, events: int, price: Decimal = LIST_PRICE) -> Assumptions:
-        """The same with the events of a year as they were counted, at a price for 100,000."""
+        """These assumptions with a counted number of events in a year, at a price for 100,000."""
         return replace(self, events=Decimal(events), event_price=price / _PER)
 
 
@@ -164,7 +163,7 @@ def grouped(value: Decimal) -> str:
 
 
 def yearly(records: int, days: int) -> int:
-    """So many records on so many days, in a year.
+    """The number of records in a year, if there are `records` on `days`.
 
     >>> yearly(1_000, 10)
     36500

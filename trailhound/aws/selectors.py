@@ -1,8 +1,9 @@
-"""Whether event selectors of a trail let an event through, as CloudTrail decides it.
+"""Whether the event selectors of a trail log an event, as CloudTrail decides it.
 
-An event is what selectors are about: `eventCategory`, `readOnly`, `resources.type`,
-`resources.ARN`, `eventName`, `eventSource`, `userIdentity.arn` (texts). A condition on a field
-that it does not have narrows a selector, so it does not hold.
+An event is a mapping of the fields that selectors test: `eventCategory`, `readOnly`,
+`resources.type`, `resources.ARN`, `eventName`, `eventSource`, `userIdentity.arn` (texts). For a
+field that it does not have, `Equals`, `StartsWith` and `EndsWith` are false, and their negations
+true.
 
 Source: "AdvancedFieldSelector" and "EventSelector", CloudTrail API reference.
 """
@@ -27,7 +28,7 @@ _READS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def logs(selectors: Iterable[Mapping[str, Any]], event: Event) -> bool:
-    """Whether one of a trail's selectors, basic or advanced, lets the event through.
+    """Whether one of a trail's selectors, basic or advanced, selects the event.
 
     >>> management = {"eventCategory": "Management", "readOnly": "true"}
     >>> logs([{"ReadWriteType": "WriteOnly", "IncludeManagementEvents": True}], management)
@@ -42,7 +43,7 @@ def logs(selectors: Iterable[Mapping[str, Any]], event: Event) -> bool:
 
 
 def _advanced(fields: Iterable[Mapping[str, Any]], event: Event) -> bool:
-    """Every field holds: one of its positive conditions, if it has any, and every negated one."""
+    """Whether each field meets one of its positive conditions, if any, and all negated ones."""
     for field in fields:
         value = event.get(field["Field"])
         positive = [name for name in _POSITIVE if field.get(name)]

@@ -1,4 +1,4 @@
-"""What all parts of a set-up share: whose they are, and refusals that name them."""
+"""Common to all parts of a set-up: their owner by tag, and errors that name the part."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from trailhound.errors import AwsError
 
 
 def pairs_of(tags: dict[str, str], key: str = "Key", value: str = "Value") -> list[dict[str, str]]:
-    """Tags as most services take them."""
+    """Tags as lists of pairs, the form of most services."""
     return [{key: name, value: text} for name, text in tags.items()]
 
 
 def tags_of(listed: list[dict[str, str]]) -> dict[str, str]:
-    """The same as AWS gives them back."""
+    """Tags from a list of pairs, as AWS returns them."""
     return {each["Key"]: each["Value"] for each in listed}
 
 
@@ -40,7 +40,7 @@ class SetupParts:
         merge: Callable[[Value, Value], Value] = replaced,
         needs: str = "",
     ) -> Part:
-        """With refusals as sentences that name the part."""
+        """A part whose `read` and `write` raise `AwsError`, naming the part, if AWS refuses."""
 
         def reading() -> Value:
             with refusals(name):
@@ -53,7 +53,7 @@ class SetupParts:
         return Part(name, wanted, reading, writing, merge, needs)
 
     def _ours(self, what: str, tags: dict[str, str]) -> Value:
-        """That a thing is there, and by whom; raises `AwsError` for one that is not ours."""
+        """`EXISTS` for a resource of this set-up; raises `AwsError` for one of somebody else."""
         if tags.get(TAG) == self.setup.name or self.adopt:
             return EXISTS
         raise AwsError(
@@ -64,5 +64,5 @@ class SetupParts:
         )
 
     def _own(self) -> dict[str, str]:
-        """Names the bucket, and that it must be this account's."""
+        """Arguments that name the bucket and require that this account owns it."""
         return {"Bucket": self.setup.bucket_name, "ExpectedBucketOwner": self.setup.account}

@@ -21,7 +21,7 @@ Verdict = Literal["remove", "keep", "absent"]
 
 @dataclass(frozen=True)
 class Removal:
-    """A thing of a set-up, and what `--destroy` does with it. `why` it is kept."""
+    """A resource of a set-up, and what `--destroy` does with it; `why`: the reason to keep it."""
 
     what: str
     verdict: Verdict
@@ -33,14 +33,15 @@ class Removal:
 
 
 def removals(trail: Trail, delete_bucket: str = "") -> list[Removal]:
-    """What would be removed, in order. Raises `UsageError` for a bucket that is not to be."""
+    """The resources of a set-up in the order of removal. Raises `UsageError` if the bucket that
+    `delete_bucket` names is not the set-up's or must not be deleted, and `AwsError`."""
     return list(_removals(trail, delete_bucket))
 
 
 def removed(
     planned: list[Removal], told: Callable[[Removal], None] = lambda _: None
 ) -> list[Removal]:
-    """Remove it. Raises `AwsError`, which lists what is gone and what is not."""
+    """Removes what is planned. Raises `AwsError`, which lists what was removed and what was not."""
     done: list[Removal] = []
     left = [each for each in planned if each.verdict == "remove"]
     while left:
@@ -158,7 +159,7 @@ def _removals(trail: Trail, delete_bucket: str) -> Iterator[Removal]:
 
 
 def _alarms(trail: Trail) -> Iterator[Removal]:
-    """The set-up's own; their filters go with the log group."""
+    """The alarms of the set-up; their filters are deleted with the log group."""
     setup, cloudwatch = trail.setup, trail.account.client("cloudwatch")
     names = [each.alarm_name for each in (*ALARMS, *CIS_ALARMS)]
     with refusals("alarms"):
@@ -180,7 +181,7 @@ def _queue(trail: Trail, name: str) -> str | None:
 
 
 def _notification(trail: Trail) -> Iterator[Removal]:
-    """Only ours is taken out of the bucket's configuration."""
+    """Removes only the set-up's notification from the bucket's configuration."""
     setup, s3 = trail.setup, trail.account.client("s3")
     what = f"bucket {setup.bucket_name}: notifications"
     with refusals(what):

@@ -1,7 +1,7 @@
 """The same set-up as a CloudFormation template, from the same documents.
 
-Account and region are the stack's: they stand in the names as pseudo parameters, and each text
-that holds one becomes an `Fn::Sub`.
+Account and region are those of the stack: names contain them as pseudo parameters, and each text
+with one becomes an `Fn::Sub`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Resource = dict[str, Any]
 
 
 def for_a_stack(setup: TrailSetup) -> TrailSetup:
-    """A set-up in whatever account and region a stack is made."""
+    """The set-up in the account and region of the stack."""
     return replace(
         setup,
         account="${AWS::AccountId}",
@@ -27,7 +27,7 @@ def for_a_stack(setup: TrailSetup) -> TrailSetup:
 
 
 def template(setup: TrailSetup) -> dict[str, Any]:
-    """The template of a set-up; `for_a_stack` makes it one for every account."""
+    """The template of a set-up; with `for_a_stack` it is independent of account and region."""
     resources: dict[str, Resource] = {}
     if setup.kms:
         resources["TrailKey"] = _kept(
@@ -73,7 +73,7 @@ def _made(kind: str, *needs: str, **properties: Any) -> Resource:
 
 
 def _kept(kind: str, *needs: str, **properties: Any) -> Resource:
-    """One that outlives its stack."""
+    """A resource that is kept when its stack is deleted."""
     return _made(kind, *needs, **properties) | {
         "DeletionPolicy": "Retain",
         "UpdateReplacePolicy": "Retain",
@@ -241,7 +241,7 @@ def _trail(setup: TrailSetup) -> Resource:
 
 
 def _substituted(value: Any) -> Any:
-    """Texts with a place in them as `Fn::Sub`."""
+    """`value`, with texts that contain a pseudo parameter or attribute as `Fn::Sub`."""
     if isinstance(value, dict):
         return {name: _substituted(each) for name, each in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""A set-up in an account, its parts in their order; the log group, the roles and the trail."""
+"""All parts of a set-up in an account, in order; here the log group, the roles and the trail."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _UNSETTLED = (
     "InvalidCloudWatchLogsLogGroupArnException",
 )
 _PAUSES = (2.0, 4.0, 8.0, 16.0)
-"""Seconds."""
+"""Seconds between attempts."""
 _UNKNOWN_KEY = "(the key's ARN, once it is made)"
 
 
 def _settled(call: Callable[[], Any]) -> None:
-    """A call that needs a role which may have been made a moment ago: IAM takes seconds to tell the
-    other services."""
+    """Makes a call that needs a role, which may just have been created: it takes seconds until
+    IAM's change reaches other services."""
     for pause in _PAUSES:
         try:
             call()
@@ -47,11 +47,12 @@ def _settled(call: Callable[[], Any]) -> None:
 
 @dataclass(frozen=True)
 class Trail(BucketParts, NotificationParts):
-    """One set-up in one account, whole."""
+    """All parts of one set-up in one account."""
 
     @classmethod
     def of(cls, account: Account, wanted: TrailSetup, *, adopt: bool = False) -> Trail:
-        """What is wanted, in an account."""
+        """The wanted set-up in an account. Raises `UsageError` for data events of the log
+        bucket."""
         there = replace(
             wanted, account=account.id, region=account.region, partition=account.partition
         )
@@ -63,7 +64,7 @@ class Trail(BucketParts, NotificationParts):
         return cls(account, there, adopt)
 
     def with_key(self) -> Trail:
-        """The same, with the ARN of the key where it exists."""
+        """This set-up, with the ARN of its KMS key if that exists. Raises `AwsError`."""
         if not self.setup.kms:
             return self
         with refusals(f"key {self.setup.key_alias}"):
@@ -72,11 +73,11 @@ class Trail(BucketParts, NotificationParts):
         return replace(self, setup=replace(self.setup, key_arn=arn))
 
     def key_parts(self) -> list[Part]:
-        """What has to be there before the rest can be planned with its ARN."""
+        """The parts of the KMS key, whose ARN the other parts need."""
         return list(self._key_parts()) if self.setup.kms else []
 
     def parts(self) -> list[Part]:
-        """Everything else."""
+        """All other parts."""
         return [
             *self._bucket_parts(),
             *self._notification_parts(),
@@ -85,7 +86,7 @@ class Trail(BucketParts, NotificationParts):
         ]
 
     def log_group(self) -> dict[str, Any] | None:
-        """The log group as AWS describes it."""
+        """The log group as AWS describes it; None if it does not exist."""
         pages = self.account.client("logs").get_paginator("describe_log_groups")
         for page in pages.paginate(logGroupNamePrefix=self.setup.log_group):
             for each in page["logGroups"]:
@@ -222,7 +223,7 @@ class Trail(BucketParts, NotificationParts):
             ]
 
         def with_others(now: Value, wanted: Value) -> Value:
-            # Basic selectors can't stand beside advanced ones: they are shown as removed.
+            # A trail can't have both basic and advanced selectors: basic ones are shown as removed.
             others = [each for each in now or () if "FieldSelectors" in each]
             return [
                 each
@@ -268,7 +269,7 @@ class Trail(BucketParts, NotificationParts):
         return (reply or {}).get("InsightSelectors") or None
 
     def status(self) -> dict[str, Any]:
-        """What `GetTrailStatus` says."""
+        """The reply of `GetTrailStatus`. Raises `AwsError`."""
         with refusals(f"trail {self.setup.name}"):
             reply = self.account.client("cloudtrail").get_trail_status(Name=self.setup.trail_arn)
         return dict(reply)

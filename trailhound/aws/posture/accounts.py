@@ -1,4 +1,5 @@
-"""Which accounts are read, and reading them at the same time; one that fails ends no other."""
+"""Selects the accounts and reads them at the same time; one that fails does not affect the
+others."""
 
 from __future__ import annotations
 
@@ -18,14 +19,14 @@ _AT_ONCE: Final = 8
 
 
 class Stage(Protocol):
-    """Gets what is under way, how many accounts are done, and how many there are."""
+    """Called with a text on the progress, the number of accounts done, and the number of all."""
 
     def __call__(self, what: str, done: int, total: int, /) -> None: ...
 
 
 @dataclass(frozen=True)
 class Target:
-    """An account to read; `closed` says why it can't be, where Organizations says so."""
+    """An account to read; `closed`: the reason why it can't be read, by Organizations."""
 
     id: str
     name: str = ""
@@ -34,7 +35,7 @@ class Target:
 
 @dataclass
 class Read:
-    """What was read, in the order of the targets, and what could not be."""
+    """The accounts that were read, in the order of the targets, and those that could not be."""
 
     accounts: list[Account] = field(default_factory=list)
     named: list[CheckedAccount] = field(default_factory=list)
@@ -44,7 +45,7 @@ class Read:
 def targets(
     own: aws_account.Account, *, organisation: bool, only: Sequence[str], role: str
 ) -> list[Target]:
-    """The accounts of the organisation, or those that are named, or the own one.
+    """The accounts of the organisation, or the named ones, or the own one.
 
     Raises `AwsError` where the organisation can't be read, `UsageError` for accounts that are not
     of it, or that no role was given for.
@@ -128,7 +129,7 @@ def read_all(
 
 
 def _disabled(account: Account, regions: Sequence[str]) -> list[Unreached]:
-    """Regions that were asked for, and that the account has not enabled."""
+    """Requested regions that the account has not enabled."""
     enabled = known(account.enabled, regions)
     return [
         Unreached(

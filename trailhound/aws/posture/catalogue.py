@@ -1,4 +1,4 @@
-"""The checks: what each is about, how grave it is, what it costs to leave it, and what to do.
+"""The checks: title, severity, risk and remediation of each.
 
 Numbers are controls of "CIS Amazon Web Services Foundations Benchmark v3.0.0"; titles and texts are
 ours. docs/aws-check.md compares the list with that of Prowler.
@@ -41,7 +41,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         title="Every trail is switched on",
         severity="high",
         cis=("3.1",),
-        risk="A trail that was stopped looks like one, and writes nothing.",
+        risk="A stopped trail still exists, but writes nothing.",
         remediation="Start logging, and find out who stopped it (StopLogging in the event history)",
     ),
     Check(
@@ -97,7 +97,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         title="The trail's KMS key is rotated",
         severity="low",
         cis=("3.6",),
-        risk="A key that never changes encrypts ever more of what it can open.",
+        risk="The longer a key is used, the more files one key can decrypt.",
         remediation="Switch on yearly rotation.",
     ),
     Check(
@@ -106,14 +106,14 @@ CHECKS: Final[tuple[Check, ...]] = (
         severity="critical",
         cis=("2.1.4",),
         risk="One wrong policy or ACL, and everybody can read the log.",
-        remediation="Block public access on all four counts, on the bucket or on the account.",
+        remediation="Turn on all four settings of Block Public Access, of bucket or account.",
     ),
     Check(
         id="bucket-not-public",
         title="Neither policy nor ACL makes the bucket public",
         severity="critical",
-        risk="A public log tells everybody who works in the account, and how.",
-        remediation="Take the public grant out of the ACL, the public statement out of the policy.",
+        risk="Everybody can read who works in the account, and how.",
+        remediation="Remove the public grant from the ACL, the public statement from the policy.",
     ),
     Check(
         id="bucket-policy",
@@ -128,7 +128,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         title="The bucket refuses requests without TLS",
         severity="medium",
         cis=("2.1.1",),
-        risk="The log can be read on its way.",
+        risk="The log can be read in transit.",
         remediation="Deny requests whose aws:SecureTransport is false.",
     ),
     Check(
@@ -143,7 +143,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         title="Versions can't be deleted without MFA, or before their time",
         severity="medium",
         cis=("2.1.2",),
-        risk="Who has the bucket's administrator has the power to remove the evidence.",
+        risk="Whoever takes over the bucket's administrator can remove the evidence.",
         remediation="Object lock with a retention, or MFA delete (by the root user alone).",
     ),
     Check(
@@ -172,7 +172,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="bucket-lifecycle",
         title="Old files move to a colder class, or end",
         severity="low",
-        risk="All files stay in the dearest class for ever.",
+        risk="All files stay in the most expensive class without limit.",
         remediation="Add a lifecycle rule for the trail's prefix.",
     ),
     Check(
@@ -211,7 +211,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         id="trail-cloudwatch",
         title="Events reach CloudWatch Logs",
         severity="medium",
-        risk="Alarms have nothing to look at.",
+        risk="Without a log group there are no metrics for alarms.",
         remediation="Give the trail a log group and a role that may write it.",
     ),
     Check(
@@ -265,7 +265,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         title="Security Hub is on in every region",
         severity="low",
         cis=("4.16",),
-        risk="Findings of AWS's own services come together nowhere.",
+        risk="Findings of AWS's own services are not collected in one place.",
         remediation="Enable it in the regions that are used.",
     ),
 )

@@ -27,9 +27,9 @@ from trailhound.batching import batched
 from trailhound.errors import AwsError
 
 _AT_ONCE: Final = 8
-"""Regions, or buckets, of an account at the same time."""
+"""Regions, or buckets, of an account that are read at the same time."""
 _TOGETHER: Final = 50
-"""Messages that TestMetricFilter takes at once."""
+"""Most messages in one request of TestMetricFilter."""
 _NO_OPT_IN: Final = "opt-in-not-required"
 BLOCKS: Final = (
     "BlockPublicAcls",
@@ -37,7 +37,7 @@ BLOCKS: Final = (
     "BlockPublicPolicy",
     "RestrictPublicBuckets",
 )
-"""Counts on which public access is blocked."""
+"""The four settings of S3 Block Public Access."""
 _ORDINARY: Final = "ordinary"
 
 Told = Callable[[str], None]
@@ -124,7 +124,7 @@ def _mapped(seen: Any, made: Callable[[Any], Any]) -> Any:
 
 
 def _account_block(reader: Reader, buckets: Iterable[Bucket]) -> Any:
-    """The block of all buckets of the account, where one of its own does not say it all."""
+    """Block Public Access of the account; not read if all of its buckets have all settings."""
     if all(not isinstance(each.public_access, Refused) and blocks(each) for each in buckets):
         return None
     own = reader.account.id
@@ -132,7 +132,7 @@ def _account_block(reader: Reader, buckets: Iterable[Bucket]) -> Any:
 
 
 def blocks(bucket: Bucket) -> bool:
-    """Whether a bucket itself blocks public access on all counts."""
+    """Whether a bucket itself has all four settings of Block Public Access."""
     own = known(bucket.public_access, None) or {}
     return all(own.get(name) for name in BLOCKS)
 
@@ -272,8 +272,8 @@ def metrics_of(alarm: Reply) -> list[tuple[str, str]]:
 
 
 def _filter(reader: Reader, region: str, described: Reply) -> MetricFilter:
-    """A filter, and what it matches: by our reading of its pattern, or where that is none of ours,
-    by AWS's own."""
+    """A filter, and the monitored events that it matches: by `filter_patterns`, or by
+    TestMetricFilter if the pattern is not supported there."""
     pattern, name = described.get("filterPattern") or "", described["filterName"]
     try:
         test = filter_patterns.matcher(pattern)
@@ -296,7 +296,7 @@ def _filter(reader: Reader, region: str, described: Reply) -> MetricFilter:
 
 
 def _samples() -> list[tuple[str, monitored.Event]]:
-    """Every event that a control is about, and ordinary ones."""
+    """Every event of a control, and ordinary events, each with its label."""
     return [
         *monitored.events(),
         *((f"{_ORDINARY} {number}", each) for number, each in enumerate(monitored.ORDINARY)),
@@ -304,7 +304,7 @@ def _samples() -> list[tuple[str, monitored.Event]]:
 
 
 def _asked(reader: Reader, region: str, name: str, pattern: str) -> frozenset[str] | Refused:
-    """The same by TestMetricFilter."""
+    """The labels of the events that a pattern matches, by TestMetricFilter."""
     samples = _samples()
     found: set[str] = set()
     for block in batched(samples, _TOGETHER):

@@ -16,7 +16,7 @@ from trailhound.posture import Posture
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """Which accounts and regions, by which role, and what is asked of them."""
+    """Which accounts and regions are checked, by which role, and with which requirements."""
 
     accounts: Sequence[str] = ()
     organisation: bool = False
@@ -27,8 +27,9 @@ class Request:
 
 
 def examine(own: Account, request: Request, stage: Stage) -> Posture:
-    """What is found. Raises `AwsError` where the organisation can't be read, `UsageError` for
-    accounts that can't be meant; an account that can't be read is among the `unreached`."""
+    """The posture of the accounts. Raises `AwsError` where the organisation can't be read,
+    `UsageError` for accounts that can't be meant; an account that can't be read is among the
+    `unreached`."""
     found = targets(
         own, organisation=request.organisation, only=request.accounts, role=request.role
     )

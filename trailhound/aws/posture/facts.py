@@ -1,7 +1,6 @@
-"""What is read of accounts, before anything is made of it: plain values, or why there are none.
+"""Facts that are read of accounts, before they are judged: plain values, or why they are not known.
 
-A reply is kept as AWS gives it, as far as a check asks for it; `docs.aws.amazon.com` describes its
-members.
+Of a reply, the members that checks need are kept unchanged; `docs.aws.amazon.com` describes them.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ Reply = dict[str, Any]
 
 @dataclass(frozen=True)
 class Refused:
-    """A look that AWS did not answer: the permission that it needs, and why, as sentences."""
+    """A request that AWS did not answer: the permission that it needs, and the reason, as text."""
 
     permission: str
     reason: str
@@ -25,7 +24,7 @@ class Refused:
     """Whether the permission is what is missing."""
 
     def saying(self, reason: str) -> Refused:
-        """The same with another sentence."""
+        """The same refusal with another reason."""
         return replace(self, reason=reason)
 
 
@@ -47,7 +46,7 @@ class Key:
 
 @dataclass(frozen=True, kw_only=True)
 class Trail:
-    """A trail as `DescribeTrails` shows it, and what further calls say of it."""
+    """A trail as `DescribeTrails` shows it, with the results of further calls."""
 
     described: Reply
     status: Reply | Refused
@@ -97,7 +96,7 @@ class Trail:
         return bool(self.status.get("IsLogging"))
 
     def covers(self, region: str) -> bool:
-        """Whether it is about a region."""
+        """Whether it logs events of a region."""
         return self.all_regions or self.home == region
 
 
@@ -211,7 +210,7 @@ class Account:
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What is asked of an account, where the benchmark leaves it to the reader."""
+    """Requirements that the benchmark leaves to its user."""
 
     buckets: tuple[str, ...] = ()
     """Buckets whose data events matter; none: all, future ones too."""

@@ -1,4 +1,4 @@
-"""Checks of an account beside its trails: the organisation, what else records, who looks in."""
+"""Checks of an account beside its trails: organisation, other recorders, shared access."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _organisation(of: Ruling) -> Iterator[Finding]:
 
 
 def known_refusal(seen: Any) -> Refused:
-    """The refusal that somebody knows it to be."""
+    """`seen` as a refusal, which the caller knows it to be."""
     assert isinstance(seen, Refused)  # noqa: S101 - the caller asked
     return seen
 
@@ -60,7 +60,7 @@ def _each_region(
     fix: Callable[[str], str],
     said: str,
 ) -> Callable[[Ruling], Iterator[Finding]]:
-    """A judge of something that is to be so in every region. `off`: why it is not, or nothing."""
+    """A check that every region has to pass. `off`: why a region does not, or empty."""
 
     def judged(of: Ruling) -> Iterator[Finding]:
         account = of.scope.account

@@ -1,5 +1,5 @@
-"""Checks of section 4: for each event of a control a metric filter matches it, an alarm looks at
-the metric, and somebody hears the alarm."""
+"""Checks of section 4: a metric filter matches each event of a control, an alarm uses its metric,
+and the alarm notifies somebody."""
 
 from __future__ import annotations
 
@@ -34,15 +34,16 @@ _UNHEARD: Final = "notifies a topic without a confirmed subscription"
 
 @dataclass
 class _Coverage:
-    """How far each event of a control gets, over all log groups. The texts say why no farther."""
+    """The events of a control that are matched and notified, over all log groups; and why others
+    are not."""
 
     matched: set[str] = field(default_factory=set)
     heard: set[str] = field(default_factory=set)
     by: list[str] = field(default_factory=list)
-    """Alarms that tell somebody."""
+    """Alarms that notify somebody."""
     stops: list[str] = field(default_factory=list)
     topics: list[str] = field(default_factory=list)
-    """Topics that nobody has confirmed."""
+    """Topics without a confirmed subscription."""
     unseen: list[Refused] = field(default_factory=list)
 
 
@@ -58,7 +59,7 @@ def _judge(control: Monitored) -> Judge:
 
 
 def _ruled(of: Ruling, control: Monitored) -> Finding:
-    """One finding for an account: whatever trail and log group it is that covers the control."""
+    """The finding of a control for an account, over all of its trails and log groups."""
     account = of.scope.account
     trails = [each for each in account.trails if each.is_logging is not False and each.log_group]
     wide = [each for each in trails if each.all_regions] or trails
@@ -82,7 +83,7 @@ def _ruled(of: Ruling, control: Monitored) -> Finding:
             why = next(each for each in state if isinstance(each, Refused))
             return of.unknown(account.id, why)
         where = wide[0].log_group.split(":", 6)[6]
-        return of.passed(where, f"{listed(sorted(set(found.by)))} tells of it", wide[0].home)
+        return of.passed(where, f"notified by {listed(sorted(set(found.by)))}", wide[0].home)
     if elsewhere:
         return other_account(of, elsewhere[0])
     if found.unseen:
@@ -91,7 +92,7 @@ def _ruled(of: Ruling, control: Monitored) -> Finding:
 
 
 def _cover(found: _Coverage, group: LogGroup, labels: set[str]) -> None:
-    """Follow each filter of a log group to the people who hear of it."""
+    """Follows each filter of a log group to the alarms on its metrics and to their subscribers."""
     for seen in (group.described, group.filters, group.alarms):
         if isinstance(seen, Refused):
             found.unseen.append(seen)
@@ -111,7 +112,7 @@ def _cover(found: _Coverage, group: LogGroup, labels: set[str]) -> None:
 
 
 def _is_heard(found: _Coverage, group: LogGroup, each: MetricFilter) -> bool:
-    """Whether an alarm on one of a filter's metrics tells somebody."""
+    """Whether an alarm on one of a filter's metrics notifies somebody."""
     assert not isinstance(group.alarms, Refused)  # noqa: S101 - `_cover` asked before
     alarms = [alarm for alarm in group.alarms if set(each.metrics) & set(metrics_of(alarm))]
     if not alarms:
@@ -133,7 +134,7 @@ def _slow(alarm: Reply) -> str:
 
 
 def _silent(found: _Coverage, group: LogGroup, alarm: Reply) -> str | None:
-    """Why nobody hears an alarm; empty where somebody does, None where that is not known."""
+    """Why an alarm notifies nobody; empty if it notifies somebody, None if that is not known."""
     if alarm.get("ComparisonOperator") not in _RISES:
         return f"does not rise with events ({alarm.get('ComparisonOperator')})"
     if not alarm.get("ActionsEnabled", True):
@@ -159,7 +160,7 @@ def _silent(found: _Coverage, group: LogGroup, alarm: Reply) -> str | None:
 def _missing(
     of: Ruling, control: Monitored, trail: Trail, found: _Coverage, missing: set[str]
 ) -> Finding:
-    """What stops the events, and how to let them through."""
+    """The finding for a control that is not covered: what is missing, and the fix."""
     group = trail.log_group.split(":", 6)[6]
     short = [label.removeprefix(f"{control.cis} ") for label in sorted(missing)]
     unmatched = sorted(missing - found.matched)
@@ -169,7 +170,7 @@ def _missing(
     evidence = (
         f"no metric filter matches {events}"
         if unmatched
-        else f"nobody hears of {plural(len(short), 'kind')} of event: {events}"
+        else f"no notification of {plural(len(short), 'kind')} of event: {events}"
     )
     if not unmatched and found.stops and all(_UNHEARD in each for each in found.stops):
         # The same of every control, so that a terminal says it once.

@@ -33,11 +33,11 @@ _LOCK: Final = (
 )
 
 BucketJudge = Callable[[Ruling, Bucket, Trail], Finding]
-"""Of one bucket, for the first trail that writes to it."""
+"""A check of one bucket, with the first trail that writes to it."""
 
 
 def _each_bucket(judge: BucketJudge) -> Judge:
-    """The same of every bucket of the trails that are judged in an account."""
+    """A check of one bucket as a check of those of all trails that are judged in an account."""
 
     def judged(of: Ruling) -> Iterator[Finding]:
         for name in of.scope.buckets:
@@ -318,7 +318,7 @@ def _retention(of: Ruling, bucket: Bucket, trail: Trail) -> Finding:
     if early:
         return of.failed(
             bucket.name,
-            f"{listed(early, 2)}; they are to stay {keep:,}",
+            f"{listed(early, 2)}; required: {keep:,} days",
             "change the rule: "
             + aws("s3api", "get-bucket-lifecycle-configuration", "--bucket", bucket.name),
         )

@@ -49,7 +49,7 @@ _MAKE: Final = "trailhound aws setup --plan"
 
 
 def _every_region(of: Ruling) -> Iterator[Finding]:
-    """Each region has a trail that logs; where one may, but could not be asked, it is not known."""
+    """Each region has a trail that logs; unknown if a trail of the region could not be read."""
     account = of.scope.account
     bare: list[str] = []
     unsure: list[str] = []
@@ -88,7 +88,7 @@ def _state_unknown(of: Ruling, what: str) -> Finding:
 
 
 def _management(of: Ruling) -> Iterator[Finding]:
-    """In each region, one or several trails together let every management event through."""
+    """In each region, the selectors of all trails together log every management event."""
     account = of.scope.account
     bare = list(without_trails(of))
     if bare:
@@ -143,7 +143,7 @@ def _lets(trail: Trail, event: Mapping[str, str]) -> bool:
 
 
 def _selectors_fix(of: Ruling) -> str:
-    """How to log more: our set-up where the trail is its own, else what the AWS CLI needs."""
+    """The fix: `aws setup` for a trail of its own, else a command of the AWS CLI."""
     trails = [each for each in of.scope.account.trails if each.is_logging is True]
     if not trails:
         return _MAKE
@@ -184,7 +184,7 @@ def _global(of: Ruling) -> Iterator[Finding]:
 
 
 def _data_events(read: str) -> Judge:
-    """A judge of whether reads, or writes, of objects are logged in the buckets that matter."""
+    """A check whether reads, or writes, of objects are logged in the buckets that matter."""
 
     def judge(of: Ruling) -> Iterator[Finding]:
         bare = list(without_trails(of))
@@ -198,8 +198,8 @@ def _data_events(read: str) -> Judge:
 
 
 def _elsewhere(of: Ruling, bucket: str) -> Finding | None:
-    """What there is to say of a bucket that is not this account's: that a selector would log it
-    says nothing of one that is not there, or that another account has to log."""
+    """The finding for a bucket that is not this account's, whose selectors do not matter then: it
+    does not exist, or another account has to log it. None for a bucket of this account."""
     account = of.scope.account
     if bucket == _ANY_BUCKET or bucket in known(account.own_buckets, frozenset()):
         return None

@@ -62,8 +62,8 @@ def delivered(of: Ruling, trail: Trail, time: str, error: str, to: str) -> Findi
     if last is None and started is not None and now - started <= recent:
         return of.unknown(
             trail.arn,
-            f"nothing was delivered {to} yet; it logs since {_moment(started)}",
-            "look again in an hour: CloudTrail delivers where something is done",
+            f"nothing was delivered {to} yet; it has logged since {_moment(started)}",
+            "check again in an hour: CloudTrail delivers only where there is activity",
             trail.home,
         )
     evidence = f"last delivered {to} at {_moment(last)}" if last else f"never delivered {to}"

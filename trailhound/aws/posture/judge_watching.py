@@ -24,11 +24,11 @@ from trailhound.aws.posture.ruling import (
 from trailhound.posture import Finding
 
 GroupJudge = Callable[[Ruling, LogGroup, Reply], Finding]
-"""Of one log group that is there, and as `DescribeLogGroups` shows it."""
+"""A check of an existing log group, with its description by `DescribeLogGroups`."""
 
 
 def other_account(of: Ruling, arn: str) -> Finding:
-    """A log group of an account that was not looked at."""
+    """The finding for a log group of an account that was not read."""
     owner = arn.split(":")[4]
     return of.unknown(
         arn,
@@ -61,7 +61,7 @@ def _cloudwatch(of: Ruling, trail: Trail) -> Finding:
 
 
 def _each_group(judge: GroupJudge) -> Judge:
-    """The same of every log group of the trails that are judged in an account."""
+    """A check of one log group as a check of those of all trails that are judged in an account."""
 
     def judged(of: Ruling) -> Iterator[Finding]:
         for arn in of.scope.log_groups:
@@ -100,7 +100,7 @@ def _retention(of: Ruling, group: LogGroup, described: Reply) -> Finding:
         return of.passed(group.name, f"events stay {days:,} days", group.region)
     return of.failed(
         group.name,
-        f"events stay {days:,} days; they are to stay {wanted:,}",
+        f"events stay {days:,} days; required: {wanted:,}",
         aws(
             *("logs", "put-retention-policy", "--log-group-name", group.name),
             *("--retention-in-days", str(wanted), "--region", group.region),

@@ -1,4 +1,4 @@
-"""What the facts mean: every check, in every account that was read."""
+"""Runs every check on the facts of every account that was read."""
 
 from __future__ import annotations
 

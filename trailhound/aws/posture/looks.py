@@ -156,14 +156,14 @@ LOOKS: Final[Mapping[str, Look]] = {
 
 
 class Reader:
-    """Looks at one account; a look that fails is a `Refused`, never an error."""
+    """Reads one account; a request that fails gives a `Refused`, not an exception."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
 
     def ask(self, name: str, what: str, region: str | None = None, **arguments: Any) -> Any:
-        """What a look shows (`Look.member`), None where there is no such thing, or a `Refused`.
-        `what` is the object that it is about."""
+        """The result of a request (`Look.member`), None if there is no such object, or a `Refused`.
+        `what` is the object of the request."""
         look = LOOKS[name]
         try:
             client = self.account.client(look.service, region)

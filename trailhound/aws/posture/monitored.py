@@ -1,8 +1,8 @@
-"""The events of which the CIS benchmark wants an alarm, as CloudTrail writes them.
+"""The events for which the CIS benchmark requires an alarm, as CloudTrail writes them.
 
-Whether a metric filter covers a control is decided by whether it matches these events, however its
-pattern is written. The calls are those of "CIS Amazon Web Services Foundations Benchmark v3.0.0",
-section 4 (Monitoring).
+A metric filter covers a control if it matches these events, regardless of how its pattern is
+written. The calls are those of "CIS Amazon Web Services Foundations Benchmark v3.0.0", section 4
+(Monitoring).
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Monitored:
-    """A control of section 4: its number, the check's id, and the events to be noticed.
+    """A control of section 4: its number, the check's id, and the events that an alarm has to
+    match.
 
-    `calls` are names of calls of `source`; `forms` are further events by what tells them, as
-    members that replace those of an ordinary one. `alarm`: ours of `trailhound aws alarms`.
+    `calls` are names of calls of `source`; `forms` are further events: label → members that replace
+    those of an ordinary event. `alarm`: the corresponding alarm of `trailhound aws alarms`.
     """
 
     cis: str
@@ -30,7 +31,7 @@ class Monitored:
     forms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     alarm: str = ""
     metric: str = ""
-    """Of our alarm with `--cis`, where the twelve do not match all of it."""
+    """The metric of the further alarm of `--cis`, if the twelve do not match all events."""
 
     @property
     def events(self) -> dict[str, Event]:
@@ -40,7 +41,7 @@ class Monitored:
 
 
 def event(**members: Any) -> Event:
-    """An ordinary event, with members replaced: a call of an IAM user that works."""
+    """An ordinary event (a successful call of an IAM user), with members replaced."""
     return {
         "eventVersion": "1.09",
         "userIdentity": {
@@ -88,7 +89,7 @@ ORDINARY: Final[tuple[Event, ...]] = (
     event(eventSource="s3.amazonaws.com", eventName="ListBuckets", readOnly=True),
     event(eventSource="sts.amazonaws.com", eventName="GetCallerIdentity", readOnly=True),
 )
-"""What no control is about: a filter that matches one of these counts everything."""
+"""Events that belong to no control: a filter that matches one of these is too wide."""
 
 MONITORED: Final = (
     Monitored(

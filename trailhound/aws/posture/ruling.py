@@ -1,4 +1,4 @@
-"""How a judge says what it found, and what all judges share."""
+"""How a check records its findings, and functions that all checks use."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Ruling:
     def unknown(
         self, resource: str, why: Refused | str, hint: str = "", region: str = ""
     ) -> Finding:
-        """It could not be looked at: never a pass."""
+        """A finding for what could not be read; it never counts as passed."""
         if isinstance(why, Refused):
             permission = why.permission if why.denied else ""
             return self._finding(
@@ -61,13 +61,13 @@ class Ruling:
 
 
 OWNER: Final = "check the account of the bucket too: --account ID --role NAME, or --organisation"
-"""What to do about a bucket that is another account's."""
+"""The fix for a bucket of another account."""
 Judge = Callable[[Ruling], Iterator[Finding]]
 Judges = Mapping[str, Judge]
 
 
 def each_trail(judge: Callable[[Ruling, Trail], Finding]) -> Judge:
-    """A judge of one trail as a judge of all that are judged in an account."""
+    """A check of one trail as a check of all trails that are judged in an account."""
 
     def judged(of: Ruling) -> Iterator[Finding]:
         for trail in of.scope.trails:
@@ -78,7 +78,7 @@ def each_trail(judge: Callable[[Ruling, Trail], Finding]) -> Judge:
 
 
 def without_trails(of: Ruling) -> Iterator[Finding]:
-    """What there is to say where an account has no trail at all."""
+    """The finding of an account without any trail."""
     account = of.scope.account
     if account.trails:
         return
@@ -90,7 +90,7 @@ def without_trails(of: Ruling) -> Iterator[Finding]:
 
 
 def unseen_regions(of: Ruling) -> Finding:
-    """That trails of some regions could not be listed."""
+    """The finding that trails of some regions could not be listed."""
     blind = of.scope.account.blind
     why = blind[0].trails
     assert isinstance(why, Refused)  # noqa: S101 - it is what makes a region blind
@@ -99,9 +99,9 @@ def unseen_regions(of: Ruling) -> Finding:
 
 
 def setup_command(trail: Trail, scope: Scope, *flags: str) -> str:
-    """The plan by which our set-up puts a trail of its own right; empty for another's trail.
+    """The command that plans to correct a trail of `aws setup`; empty for any other trail.
 
-    A plan, since it shows what else would change, and ends with the command that changes it.
+    It is a plan, which shows what else would change and ends with the command that applies it.
     """
     described = trail.described
     ours = (
@@ -125,7 +125,7 @@ def setup_command(trail: Trail, scope: Scope, *flags: str) -> str:
 
 
 def setup_or(trail: Trail, scope: Scope, *words: str) -> str:
-    """That plan, or for another's trail a command of the AWS CLI."""
+    """The command of `setup_command`; for any other trail, a command of the AWS CLI."""
     return setup_command(trail, scope) or aws(*words, "--region", trail.home)
 
 
@@ -150,7 +150,7 @@ def plural(number: int, noun: str) -> str:
 
 
 def statements(policy: Reply | None) -> list[Reply]:
-    """The statements of a policy; one alone may stand without a list."""
+    """The statements of a policy, in which a single one need not be in a list."""
     found = (policy or {}).get("Statement") or []
     return list(found) if isinstance(found, list) else [found]
 
