@@ -68,8 +68,10 @@ class MessageRenderer:
     def digest(
         self, channel: str, key: str, levels: Mapping[str, int], per_minute: int, *, more: bool
     ) -> Message:
-        """The number of alerts that wait because of the rate limit, by level."""
+        """The number of alerts that wait because of the rate limit, by level. `more`: there are
+        more, which were not read."""
         waiting = sum(levels.values())
+        number = f"{waiting} or more" if more else f"{waiting}"
         ordered = {level: levels[level] for level in reversed(LEVELS) if levels.get(level)}
         text = self._render(
             "digest.txt.j2",
@@ -82,7 +84,7 @@ class MessageRenderer:
         return Message(
             key=key,
             kind="digest",
-            subject=f"{waiting} alerts are held back",
+            subject=f"{number} {'alert is' if number == '1' else 'alerts are'} held back",
             text=text,
             level=next(iter(ordered), "informational"),
             facts={"held_back": waiting, "levels": ordered},
@@ -106,7 +108,8 @@ class MessageRenderer:
         return Message(
             key=key,
             kind="digest",
-            subject=f"{total} alerts for a time in which the scheduled rules did not run",
+            subject=f"{total} alert{'' if total == 1 else 's'} for a time in which the scheduled "
+            "rules did not run",
             text=text,
             level=next(iter(ordered), "informational"),
             facts={"caught_up": total, "levels": ordered},

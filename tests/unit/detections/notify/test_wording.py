@@ -94,3 +94,15 @@ def test_a_digest_says_how_many_of_what() -> None:
     message = MessageRenderer().digest("slack", "k", {"low": 2, "critical": 1}, 20, more=False)
     assert message.text.splitlines()[-2:] == ["1 critical", "2 low"]
     assert "3 alerts are held back: 20 messages a minute may be sent to slack" in message.text
+    assert message.subject == "3 alerts are held back"
+
+
+def test_a_digest_counts_one_alert_and_more_than_were_read() -> None:
+    one = MessageRenderer().digest("slack", "k", {"low": 1}, 20, more=False)
+    assert one.subject == "1 alert is held back"
+    assert "1 alert is held back: 20 messages" in one.text
+    more = MessageRenderer().digest("slack", "k", {"low": 1}, 20, more=True)
+    assert more.subject == "1 or more alerts are held back"
+    assert "1 or more alerts are held back: 20 messages" in more.text
+    caught_up = MessageRenderer().catch_up("k", {"low": 1}, {"Key made": 1}, "each rule runs")
+    assert caught_up.subject == "1 alert for a time in which the scheduled rules did not run"
