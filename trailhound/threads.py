@@ -12,8 +12,9 @@ import logging
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -104,8 +105,9 @@ def in_order(
 ) -> Generator[R, None, None]:
     """As `map`, with so many calls at once, each in a thread named after `name`.
 
-    Results are in the order of the values, the first error ends them, as does closing the iterator:
-    calls that have not begun by then are not made, and those that have are waited for.
+    Results are in the order of the values. After the first error, or once the iterator is closed,
+    calls that have not begun are not made. Those that have are waited for only after an error of
+    another call: a command that is interrupted ends at once, whatever a call waits for.
 
     >>> list(in_order(len, ["a", "bb", ""], 2, "doc"))
     [1, 2, 0]
@@ -113,11 +115,36 @@ def in_order(
     if at_once < 2:
         yield from map(work, values)
         return
-    threads = ThreadPoolExecutor(at_once, name)
+    calls = [(Future[R](), value) for value in values]
+    waiting = deque(calls)
+
+    def take() -> None:
+        while True:
+            try:
+                done, value = waiting.popleft()
+            except IndexError:
+                return
+            try:
+                done.set_result(work(value))
+            except BaseException as error:  # noqa: BLE001 - of the caller's thread
+                done.set_exception(error)
+
+    threads = [
+        threading.Thread(target=take, name=f"{name}-{number}", daemon=True)
+        for number in range(at_once)
+    ]
+    for thread in threads:
+        thread.start()
     try:
-        yield from threads.map(work, values)
+        for done, _ in calls:
+            yield done.result()
+    except Exception:
+        waiting.clear()
+        for thread in threads:
+            thread.join()
+        raise
     finally:
-        threads.shutdown(cancel_futures=True)
+        waiting.clear()
 
 
 STEPS: Final = 6

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.proxy import Fault, Proxy, Request
+from tests.helpers.detection_rules import write_rules
 from tests.helpers.processes import start
 from tests.helpers.queues import until
-from tests.helpers.trails import own_settings, record, write_trail
+from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 
 
 @dataclass
@@ -96,3 +98,39 @@ def test_a_command_that_waits_ends_with_130(
     if "--json" in arguments:
         assert json.loads(out)["error"]["exit_code"] == 130
     assert not list(tmp_path.glob("*.html"))
+
+
+def test_detect_waits_for_no_rule_at_the_second_signal(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    prepared(settings)
+    write_trail(tmp_path / "trail", [record(errorCode="AccessDenied") for _ in range(6)])
+    backfill(settings, tmp_path / "trail")
+    waits, go = threading.Event(), threading.Event()
+    looked = threading.Event()
+
+    def hold(request: Request) -> Fault | None:
+        """The searches of rules that are evaluated beside each other: after a look at all."""
+        if request.path.startswith("/_msearch"):
+            looked.set()
+        elif looked.is_set() and "_search" in request.path:
+            waits.set()
+            go.wait(200)
+        return None
+
+    rules = ["--rules", str(write_rules(tmp_path / "rules"))]
+    env = {"TRAILHOUND_CLUSTER__TIMEOUT": "300", "TRAILHOUND_DETECTIONS__SHIPPED": "false"}
+    with Proxy(settings.hosts[0], hold) as proxy:
+        own = own_settings(proxy.url, namespace, tmp_path / "home")
+        process = start(own, "detect", *rules, env=env)
+        assert waits.wait(60), ended(process)
+        process.send_signal(signal.SIGINT)
+        until(lambda: b"stopping" in process.written(1), "an answer")
+        process.send_signal(signal.SIGINT)
+        try:
+            code, _, err = ended(process)
+        finally:
+            go.set()
+    assert code == 130, err
+    assert "Traceback" not in err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 
@@ -65,6 +66,11 @@ def test_a_thread_that_waits_to_be_started_again_ends_when_told_to() -> None:
     assert not thread.is_alive()
 
 
+def named(name: str) -> list[threading.Thread]:
+    """The threads of `in_order` that have not ended."""
+    return [each for each in threading.enumerate() if each.name.startswith(f"{name}-")]
+
+
 def test_calls_at_once_are_as_many_as_were_asked_for_and_in_order() -> None:
     both = threading.Barrier(2)  # passed only by two at once
     at_once, most, lock = 0, 0, threading.Lock()
@@ -99,6 +105,33 @@ def test_after_an_error_or_an_early_end_no_further_call_is_made(broken: bool) ->
     if broken:
         with pytest.raises(ValueError, match="broken"):
             next(results)
+        assert not named("ended")
     results.close()
-    assert not [each for each in threading.enumerate() if each.name.startswith("ended")]
+    for each in named("ended"):
+        each.join(30)
     assert len(made) < 5_000
+
+
+def test_an_interrupted_command_waits_for_no_call() -> None:
+    hangs, go = threading.Event(), threading.Event()
+
+    def work(number: int) -> int:
+        if number:
+            hangs.set()
+            go.wait(60)
+        return number
+
+    results = in_order(work, range(5), 2, "hangs")
+    assert next(results) == 0
+    assert hangs.wait(30)
+    main = threading.main_thread().ident
+    assert main is not None
+    threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        next(results)
+    left = named("hangs")
+    assert left
+    assert all(each.daemon for each in left)  # the process ends without them
+    go.set()
+    for each in left:
+        each.join(30)
