@@ -53,8 +53,12 @@ class Unsearched:
             (root, tuple(below), {path.mark: path for path in below}, _any_of(below).findall)
             for root, below in roots.items()
         )
-        marks = {path.mark for below in roots.values() for path in below}
-        self._members = {mark: re.compile(re.escape(mark) + _AFTER, re.DOTALL) for mark in marks}
+        # In the order of the paths, and so is what `trail.original` holds of a record.
+        self._members = {
+            path.mark: re.compile(re.escape(path.mark) + _AFTER, re.DOTALL)
+            for below in roots.values()
+            for path in below
+        }
 
     def shortened(self, view: RecordView, record: bytes) -> Shortened | None:
         """None where the record has none of them, or has them in a form that is left as it is:

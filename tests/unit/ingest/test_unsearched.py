@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -63,6 +64,22 @@ def test_a_text_is_taken_out_and_put_back(record: dict[str, Any], left: dict[str
     assert same_record(source, written)
     assert not same_record(source, text(left))
     assert {name: put_back(json.loads(source))[name] for name in record} == record
+
+
+def test_what_is_taken_out_is_in_the_order_of_the_paths() -> None:
+    record = {
+        "responseElements": {"requestId": "R", "b": 1, "x-amz-request-id": "Q", "x-amz-id-2": ID}
+    }
+    for paths in (UNSEARCHED, UNSEARCHED[::-1]):
+        written = text(record)
+        short = Unsearched(paths).shortened(view_of(written), written)
+        assert short is not None
+        taken = [each["pointer"].rpartition("/")[2] for each in json.loads(short[1])]
+        assert taken == [name for name in _last_keys(paths) if name in record["responseElements"]]
+
+
+def _last_keys(paths: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(path.rpartition(".")[2] for path in paths))
 
 
 def test_white_space_changes_nothing() -> None:
