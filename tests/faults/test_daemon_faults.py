@@ -10,9 +10,11 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
 
 from ingest.feeds import notifications
 from ingest.objects import TrailObject
@@ -29,9 +31,6 @@ from tests.helpers.trails import (
 )
 from trailhound.cluster.client import connect
 from trailhound.settings import Settings
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 OBJECTS, EACH = 100, 40
 KILLS = 20
@@ -79,11 +78,12 @@ def daemon(settings: Settings, queue: Queue, endpoint: str) -> Iterator[subproce
             process.communicate()
 
 
-def filled(s3: S3Client, bucket: str, queue: Queue, dice: random.Random) -> set[str]:
+def filled(bucket: str, queue: Queue, dice: random.Random) -> set[str]:
     """Objects in the bucket and their messages: out of order, some twice, some later.
 
     The eventIDs are returned.
     """
+    store = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
     ids: set[str] = set()
     messages: list[str] = []
     before: list[dict[str, Any]] = []
@@ -95,13 +95,12 @@ def filled(s3: S3Client, bucket: str, queue: Queue, dice: random.Random) -> set[
         ids |= {each["eventID"] for each in records}
         key = f"{FOLDER}/111122223333_CloudTrail_us-east-1_20250301T1200Z_{number:04}.json.gz"
         body = trail_bytes(records)
-        etag = s3.put_object(Bucket=bucket, Key=key, Body=body)["ETag"].strip('"')
+        etag = store.put_object(bucket, key, body).etag.strip('"')
         item = TrailObject(f"s3://{bucket}/{key}", etag, len(body))
         message = next(notifications.messages(iter([item]), 1))
         messages += [message] * (2 if number % 7 == 0 else 1)
     dice.shuffle(messages)
-    for number, message in enumerate(messages):
-        queue.send(message, delay=3 if number % 11 == 0 else 0)
+    queue.send_all([(each, 0 if number % 11 else 3) for number, each in enumerate(messages)])
     return ids
 
 
@@ -118,11 +117,11 @@ def everything_is_in(settings: Settings, ids: set[str]) -> None:
 
 
 def test_killed_at_twenty_moments_under_load(
-    s3: S3Client, bucket: str, s3_endpoint: str, queue: Queue, settings: Settings
+    bucket: str, s3_endpoint: str, queue: Queue, settings: Settings
 ) -> None:
     """Two daemons on one queue, one after the other killed; the last one ends the work."""
     dice = random.Random(11)
-    ids = filled(s3, bucket, queue, dice)
+    ids = filled(bucket, queue, dice)
     env = environment(s3_endpoint)
     running: list[subprocess.Popen[bytes]] = []
     for _ in range(KILLS):
@@ -141,9 +140,9 @@ def test_killed_at_twenty_moments_under_load(
 
 
 def test_two_daemons_share_a_queue_and_stop_in_the_middle(
-    s3: S3Client, bucket: str, s3_endpoint: str, queue: Queue, settings: Settings
+    bucket: str, s3_endpoint: str, queue: Queue, settings: Settings
 ) -> None:
-    ids = filled(s3, bucket, queue, random.Random(3))
+    ids = filled(bucket, queue, random.Random(3))
     total = queue.left()
     with daemon(settings, queue, s3_endpoint):
         until(lambda: queue.left() < total * 0.8, "some of it done")

@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -34,9 +34,6 @@ from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.engine.local_engine import LocalEngine
 from trailhound.settings import Settings
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 ENGINE_KILLS = int(os.environ.get("TRAILHOUND_TEST_ENGINE_KILLS", "1"))
 """An engine takes seconds to come back: twenty of these are for a run by hand."""
@@ -64,7 +61,6 @@ def queue(s3_endpoint: str) -> Queue:
 
 
 def test_a_storm_of_refusals_and_slow_replies(
-    s3: S3Client,
     bucket: str,
     s3_endpoint: str,
     queue: Queue,
@@ -73,7 +69,7 @@ def test_a_storm_of_refusals_and_slow_replies(
 ) -> None:
     """A third of the requests that write, of events and of the ledger, until the storm is over."""
     dice = random.Random(23)
-    ids = filled(s3, bucket, queue, dice)
+    ids = filled(bucket, queue, dice)
     faults: list[Fault] = [
         *[Answer(429)] * 4,
         *[Delay(0.3)] * 3,
@@ -102,7 +98,6 @@ def test_a_storm_of_refusals_and_slow_replies(
 @pytest.mark.timeout(900)  # it starts an engine several times, under load
 def test_an_engine_killed_at_random_moments_under_load(
     own_engine: LocalEngine,
-    s3: S3Client,
     bucket: str,
     s3_endpoint: str,
     queue: Queue,
@@ -111,7 +106,7 @@ def test_an_engine_killed_at_random_moments_under_load(
     dice = random.Random()
     settings = own_settings(own_engine.url, "killed", tmp_path / "home")
     prepared(settings)
-    ids = filled(s3, bucket, queue, dice)
+    ids = filled(bucket, queue, dice)
     total = queue.left()
     # A slow road, so that there is load at every one of the moments.
     lag = 0.05 * ENGINE_KILLS
@@ -137,7 +132,6 @@ def test_an_engine_killed_at_random_moments_under_load(
 @pytest.mark.timeout(900)  # it starts an engine again, under load
 def test_an_engine_killed_under_load_is_waited_for(
     own_engine: LocalEngine,
-    s3: S3Client,
     bucket: str,
     s3_endpoint: str,
     queue: Queue,
@@ -145,7 +139,7 @@ def test_an_engine_killed_under_load_is_waited_for(
 ) -> None:
     settings = own_settings(own_engine.url, "stopped", tmp_path / "home")
     prepared(settings)
-    ids = filled(s3, bucket, queue, random.Random(5))
+    ids = filled(bucket, queue, random.Random(5))
     total = queue.left()
     with daemon(settings, queue, s3_endpoint) as process:
         until(lambda: queue.left() < total * 0.7, "some of it done")
@@ -161,7 +155,6 @@ def test_an_engine_killed_under_load_is_waited_for(
 
 
 def test_clocks_that_are_wrong_and_step(
-    s3: S3Client,
     bucket: str,
     s3_endpoint: str,
     queue: Queue,
@@ -169,7 +162,7 @@ def test_clocks_that_are_wrong_and_step(
     tmp_path: Path,
 ) -> None:
     """One is two hours ahead and falls back, one behind and jumps ahead, in the middle."""
-    ids = filled(s3, bucket, queue, random.Random(29))
+    ids = filled(bucket, queue, random.Random(29))
     total = queue.left()
     clocks = [tmp_path / "ahead", tmp_path / "behind"]
     living: list[subprocess.Popen[bytes]] = []
