@@ -42,6 +42,7 @@ class Groups:
         self._window = window
         self._size = size
         self._singly_until = 0
+        self._mark, self._none_before = b"", 0
 
     def of_list(self, separator: bytes) -> ListGroup | None:
         """Elements up to a later separator, which the cursor is put on."""
@@ -84,13 +85,24 @@ class Groups:
         return list(zip(lines, found, strict=True))
 
     def _last(self, mark: bytes) -> int:
-        """Where `mark` is last found within a group's size; 0 where no group is to be tried."""
+        """Where `mark` is last found within a group's size; 0 where no group is to be tried.
+
+        What was searched for it in vain is not searched again, however many values lie there.
+        """
         window = self._window
         if window.offset < self._singly_until:
             return 0
         if window.left < self._size:
             window.more()
-        return max(0, window.buffer.rfind(mark, window.at + 1, window.at + self._size))
+        begin, end = window.at + 1, window.at + self._size
+        if mark == self._mark:
+            begin = max(begin, self._none_before - window.base)
+        found = window.buffer.rfind(mark, begin, end)
+        if found < 0:
+            # One that lies across the end begins here at the earliest.
+            searched = min(end, len(window.buffer)) - len(mark) + 1
+            self._mark, self._none_before = mark, window.base + searched
+        return max(0, found)
 
 
 def _without(stamp: re.Pattern[bytes], line: bytes) -> bytes:
