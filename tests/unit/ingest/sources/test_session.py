@@ -1,4 +1,4 @@
-"""What clients make of replies: the times in them."""
+"""What clients make of replies: their times and names, by handlers of their own session."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from botocore.utils import parse_timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.sources.session import moment, s3_client
+from ingest.sources.session import aws_session, moment, s3_client
 from trailhound.settings import AwsSettings
 
 LISTING = b"""<?xml version="1.0" encoding="UTF-8"?>
 <ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
 <Name>trail</Name><Prefix></Prefix><KeyCount>1</KeyCount><MaxKeys>1000</MaxKeys>
-<IsTruncated>false</IsTruncated><Contents><Key>a</Key>
+<EncodingType>url</EncodingType>
+<IsTruncated>false</IsTruncated><Contents><Key>a%20b</Key>
 <LastModified>2025-03-01T12:00:00.000Z</LastModified><ETag>&quot;0&quot;</ETag><Size>1</Size>
 </Contents></ListBucketResult>"""
 
@@ -69,7 +70,9 @@ class _Body(io.BytesIO):
         yield self.read()
 
 
-def test_clients_read_times_so(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def listed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The one key of `LISTING`, as a client lists it."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     client: Any = s3_client(AwsSettings(region="us-east-1"), connections=1)
@@ -78,6 +81,25 @@ def test_clients_read_times_so(monkeypatch: pytest.MonkeyPatch) -> None:
         return AWSResponse(request.url, 200, HTTPHeaders(), _Body(LISTING))
 
     client.meta.events.register("before-send.s3", reply)
-    (listed,) = client.list_objects_v2(Bucket="trail")["Contents"]
+    (found,) = client.list_objects_v2(Bucket="trail")["Contents"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_clients_read_times_so(listed: dict[str, Any]) -> None:
     assert listed["LastModified"] == datetime(2025, 3, 1, 12, tzinfo=UTC)
     assert listed["LastModified"].tzinfo is UTC  # botocore's own would be the machine's
+
+
+def test_clients_have_botocores_own_handlers(listed: dict[str, Any]) -> None:
+    assert listed["Key"] == "a b"  # one of them decodes it
+
+
+def test_a_sessions_handlers_are_its_own() -> None:
+    heard = []
+    one, other = (aws_session(AwsSettings(region="us-east-1")) for _ in range(2))
+    one.register("a.b", lambda **_: heard.append(1))
+    other.get_component("event_emitter").emit("a.b")
+    assert not heard
+    one.get_component("event_emitter").emit("a.b")
+    assert heard == [1]
