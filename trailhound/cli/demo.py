@@ -18,7 +18,7 @@ from trailhound.cli.engine import start_engine
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import settings_from
-from trailhound.cli.screen import out, plural, say, size, table
+from trailhound.cli.screen import out, plural, safe, say, size, table
 from trailhound.cli.stopping import stopped
 
 with late_imports():
@@ -135,14 +135,27 @@ def _say_where(settings: Settings, trail: Path, page: Path) -> None:
     out.heading("next")
     say(f"the data is in {settings.home / 'engine'}, and searchable at {url}/{names.alias}")
     say(f"the attacks in the sample are listed in {beside(trail, LABELS)}")
-    command = _command()
-    say(f"  {command} status --namespace {settings.namespace}")
-    say(f"  {command} incidents list --namespace {settings.namespace}")
-    say(f"  {command} alerts list --namespace {settings.namespace} --level high")
-    say(f"  curl '{url}/{names.alias}/_search?q=risk_score:%3E=9&size=1&pretty'")
-    say(f"  {command} init && {command} backfill s3://YOUR-TRAIL-BUCKET --limit 100")
-    say(f"  {command} dashboards import --namespace {settings.namespace}")
+    for line in next_commands(_command(), settings.namespace, f"{url}/{names.alias}"):
+        out.print(safe(f"  {line}"))  # never folded: it is copied
     say(f"the report (open it in a browser) is {page}")
+
+
+def next_commands(command: str, namespace: str, index: str) -> list[str]:
+    """The commands to go on with, each a line of a shell; `index` is the address of the events.
+
+    >>> next_commands("trailhound", "demo", "http://127.0.0.1:9210/demo-cloudtrail")[0]
+    'trailhound status --namespace demo'
+    """
+    return [
+        f"{command} status --namespace {namespace}",
+        f"{command} incidents list --namespace {namespace}",
+        f"{command} alerts list --namespace {namespace} --level high",
+        f"curl '{index}/_search?q=risk_score:%3E=9&size=1&pretty'",
+        f"{command} dashboards import --namespace {namespace}",
+        # The shell may have the demo's namespace, as the README's first steps set it.
+        "unset TRAILHOUND_NAMESPACE  # your own events, apart from the demo's:",
+        f"{command} init && {command} backfill s3://YOUR-TRAIL-BUCKET --limit 100",
+    ]
 
 
 def _command() -> str:
