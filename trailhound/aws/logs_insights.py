@@ -120,7 +120,7 @@ class Result:
     """Rows that the query's own limit left out."""
 
 
-Told = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int], None]
 """Called with (a text on the progress, queries that are done, queries so far)."""
 
 
@@ -134,14 +134,14 @@ class LogsInsights:
         *,
         at_once: int = AT_ONCE,
         seconds: float = SECONDS,
-        told: Told = lambda _what, _done, _of: None,
+        progress: Progress = lambda _what, _done, _of: None,
     ) -> None:
         """`clients` of CloudWatch Logs, by region."""
         self._clients = clients
         self._query = query
         self._at_once = at_once
         self._seconds = seconds
-        self._told = told
+        self._progress = progress
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -166,7 +166,9 @@ class LogsInsights:
                             pool.submit(self._answer, p) for p in self._take(answer, result)
                         }
                     number = sum(map(len, found.values()))
-                    self._told(f"{number:,} rows", result.queries, result.queries + len(running))
+                    self._progress(
+                        f"{number:,} rows", result.queries, result.queries + len(running)
+                    )
             except BaseException:
                 self.stop()
                 pool.shutdown(cancel_futures=True)

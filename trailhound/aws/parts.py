@@ -118,7 +118,7 @@ def planned(
     return found
 
 
-def applied(changes: Sequence[Change], told: Callable[[str, Action], None]) -> Applied:
+def applied(changes: Sequence[Change], on_write: Callable[[str, Action], None]) -> Applied:
     """Write what differs, in order.
 
     A part that somebody else changed since it was planned is not written, since that would undo the
@@ -142,10 +142,10 @@ def applied(changes: Sequence[Change], told: Callable[[str, Action], None]) -> A
             raise AwsError(
                 f"{error.message}\nwritten: {', '.join(done.written) or 'nothing'}\n"
                 f"not written: {', '.join(left)}",
-                hint=f"{error.hint}; then run the same command again: it goes on where it stopped",
+                hint=f"{error.hint}; then run the same command again: it continues there",
             ) from error
         done.written.append(change.part.name)
-        told(change.part.name, change.action)
+        on_write(change.part.name, change.action)
     return done
 
 

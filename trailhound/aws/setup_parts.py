@@ -24,8 +24,8 @@ def tags_of(listed: list[dict[str, str]]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class SetupParts:
-    """One set-up in one account. Objects that exist without our tag are adopted if asked for, and
-    then not removed later."""
+    """One set-up in one account. Resources that exist without its tag are changed with `adopt`,
+    and then not removed by `--destroy`."""
 
     account: Account
     setup: TrailSetup

@@ -39,7 +39,7 @@ def removals(trail: Trail, delete_bucket: str = "") -> list[Removal]:
 
 
 def removed(
-    planned: list[Removal], told: Callable[[Removal], None] = lambda _: None
+    planned: list[Removal], on_removal: Callable[[Removal], None] = lambda _: None
 ) -> list[Removal]:
     """Removes what is planned. Raises `AwsError`, which lists what was removed and what was not."""
     done: list[Removal] = []
@@ -55,7 +55,7 @@ def removed(
                 f"{error.message}\nremoved: {gone}\nnot removed: {still}",
                 hint=f"{error.hint}; then run the same command again",
             ) from error
-        told(left[0])
+        on_removal(left[0])
         done.append(left.pop(0))
     return done
 

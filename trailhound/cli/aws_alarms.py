@@ -94,9 +94,9 @@ def alarms(
         findings = list(wanted.checked())
         FINDINGS.show(findings, form)
         failed = sum(each.verdict == "failed" for each in findings)
-        untold = sum(each.verdict == "unknown" for each in findings)
-        note(plural(failed, "fault") + (f", {untold:,} cannot be told" if untold else ""), form)
-        if failed or untold:
+        unknown = sum(each.verdict == "unknown" for each in findings)
+        note(plural(failed, "fault") + (f", {unknown:,} unknown" if unknown else ""), form)
+        if failed or unknown:
             raise typer.Exit(ExitCode.INCOMPLETE)
         return
     changes = planned(wanted.parts())

@@ -35,7 +35,7 @@ _ACCOUNT: Final = re.compile(r"\d{12}")
 _WORDS: Final[dict[Verdict, str]] = {
     "pass": "pass",
     "fail": "FAIL",
-    "unknown": "cannot tell",
+    "unknown": "unknown",
     "not_applicable": "n/a",
 }
 _COLOURS: Final[dict[Verdict, str]] = {
@@ -305,7 +305,7 @@ def _note_unreached(posture: Posture) -> None:
 def _counts(posture: Posture, account: str | None = None) -> str:
     counted = posture.count(account)
     return (
-        f"{counted['fail']:,} failed, {counted['unknown']:,} cannot be told, "
+        f"{counted['fail']:,} failed, {counted['unknown']:,} unknown, "
         f"{counted['pass']:,} passed, {counted['not_applicable']:,} not applicable"
     )
 
@@ -345,5 +345,5 @@ def _by_account(posture: Posture) -> None:
                 counted["not_applicable"],
             )
         )
-    heads = ("account", "name", "#failed", "#cannot tell", "#passed", "#n/a")
+    heads = ("account", "name", "#failed", "#unknown", "#passed", "#n/a")
     out.print(table(heads, rows))

@@ -236,7 +236,7 @@ def run(
     since, until = (int(each.timestamp()) for each in span)
     whole = Span(since, max(since, until - 1))
     with show_stages("logs-query", unit="queries") as stage:
-        job = LogsInsights(clients, query, at_once=at_once, seconds=seconds, told=stage)
+        job = LogsInsights(clients, query, at_once=at_once, seconds=seconds, progress=stage)
         with stopping(job):
             return job.run(Piece(each.region, each.name, whole) for each in groups)
 

@@ -90,7 +90,7 @@ def read_all(
     stage: Stage,
     buckets: Sequence[str] = (),
 ) -> Read:
-    """Read the targets, some at a time. `buckets` are those that were asked for."""
+    """Reads the targets, some at a time. `buckets` are those named by `--bucket`."""
     by_id: dict[str, Account] = {}
     why: dict[str, Unreached] = {
         each.id: Unreached(account=each.id, reason=each.closed, closed=True)
@@ -100,12 +100,12 @@ def read_all(
     due = [each for each in found if not each.closed]
     done = 0
 
-    def told(what: str) -> None:
+    def progress(what: str) -> None:
         stage(what, done, len(due))
 
     def one(target: Target) -> Account:
         there = own if target.id == own.id else own.in_role(target.id, role)
-        return collect(Reader(there), regions, told, buckets)
+        return collect(Reader(there), regions, progress, buckets)
 
     with ThreadPoolExecutor(_AT_ONCE, "account") as pool:
         waiting = {pool.submit(one, each): each for each in due}
@@ -116,7 +116,7 @@ def read_all(
             except TrailhoundError as error:
                 why[target.id] = Unreached(account=target.id, reason=error.message, hint=error.hint)
             done += 1
-            told(f"account {target.id}")
+            progress(f"account {target.id}")
     read = Read()
     for each in found:
         if each.id in by_id:

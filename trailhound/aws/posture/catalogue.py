@@ -20,7 +20,7 @@ def _alarm(control: Monitored) -> Check:
         title=f"Alarm on {control.of}",
         severity=_GRAVER.get(control.check, "medium"),
         cis=(control.cis,),
-        risk=f"Nobody hears about {control.of} until they read the log.",
+        risk=f"Nobody notices {control.of} without reading the log.",
         remediation="Put a metric filter on the trail's log group, an alarm on its metric, and a "
         "confirmed subscriber on the topic of the alarm.",
     )

@@ -40,16 +40,16 @@ BLOCKS: Final = (
 """The four settings of S3 Block Public Access."""
 _ORDINARY: Final = "ordinary"
 
-Told = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 def collect(
-    reader: Reader, regions: Sequence[str], told: Told, named: Sequence[str] = ()
+    reader: Reader, regions: Sequence[str], progress: Progress, named: Sequence[str] = ()
 ) -> Account:
-    """An account; with `regions` only these of its regions. `told` gets what is being read, `named`
-    are buckets that were asked for."""
+    """All facts of an account; with `regions`, of these regions only. `progress` is called with a
+    text on what is read; `named` are the buckets named by `--bucket`. Raises `AwsError`."""
     own = reader.account
-    told(f"{own.id}: regions")
+    progress(f"{own.id}: regions")
     listed = reader.ask("regions", "the account's regions", AllRegions=False)
     enabled = listed if isinstance(listed, Refused) else [each["RegionName"] for each in listed]
     opted = (
@@ -69,7 +69,7 @@ def collect(
         described: dict[str, Reply] = {}
         for _, trails in seen:
             described |= {each["TrailARN"]: each for each in trails}
-        told(f"{own.id}: trails and buckets")
+        progress(f"{own.id}: trails and buckets")
         found = list(pool.map(lambda each: _trail(reader, each), described.values()))
         buckets = list(
             pool.map(lambda name: _bucket(reader, name), _names(each.bucket for each in found))
@@ -105,7 +105,7 @@ def collect(
         ),
         buckets={each.name: each for each in buckets},
     )
-    told(f"{own.id}: log groups and alarms")
+    progress(f"{own.id}: log groups and alarms")
     groups = _names(each.log_group for each in found if f":{own.id}:" in each.log_group)
     return replace(
         account,
@@ -119,7 +119,7 @@ def _names(names: Iterable[str]) -> list[str]:
 
 
 def _mapped(seen: Any, made: Callable[[Any], Any]) -> Any:
-    """A look's value as something else; a `Refused` as it is."""
+    """The converted result of a request; a `Refused` unchanged."""
     return seen if isinstance(seen, Refused) else made(seen)
 
 
@@ -263,7 +263,7 @@ def _group(reader: Reader, arn: str) -> LogGroup:
 
 
 def metrics_of(alarm: Reply) -> list[tuple[str, str]]:
-    """Namespace and name of each metric that an alarm looks at."""
+    """Namespace and name of each metric of an alarm."""
     found = [(alarm.get("Namespace"), alarm.get("MetricName"))]
     for each in alarm.get("Metrics") or ():
         metric = each.get("MetricStat", {}).get("Metric", {})

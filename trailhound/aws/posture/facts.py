@@ -178,9 +178,9 @@ class Account:
     partition: str
     regions: Sequence[Region]
     all_regions: bool
-    """Whether `regions` are all that the account has enabled, not some that were asked for."""
+    """Whether `regions` are all enabled regions of the account, not only requested ones."""
     chosen: bool
-    """Whether `regions` were asked for."""
+    """Whether the regions were named by `--region`."""
     enabled: Sequence[str] | Refused
     trails: Sequence[Trail]
     organisation: Reply | Refused | None
@@ -191,7 +191,7 @@ class Account:
     """Public access block of all buckets of the account."""
     own_buckets: frozenset[str] | Refused
     elsewhere: Mapping[str, bool | Refused] = field(default_factory=dict)
-    """Of each bucket that was asked for and is not known to be its own: whether it exists."""
+    """Whether each requested bucket exists that is not known to be the account's own."""
     sharing_role: Reply | Refused | None
     """`CloudWatch-CrossAccountSharingRole`, if there is one."""
     buckets: Mapping[str, Bucket] = field(default_factory=dict)
@@ -199,7 +199,7 @@ class Account:
 
     @property
     def unlisted(self) -> Refused | None:
-        """Why not all of its regions are known, where all are asked for."""
+        """Why the list of its regions is not known, if all regions are requested."""
         return self.enabled if isinstance(self.enabled, Refused) and not self.chosen else None
 
     @property

@@ -355,8 +355,8 @@ def _lifecycle(of: Ruling, bucket: Bucket, trail: Trail) -> Finding:
 
 
 def _about(rules: Any, trail: Trail) -> list[Reply]:
-    """The rules in force that reach a trail's files; one with tags reaches none: CloudTrail sets
-    no tags."""
+    """The enabled rules that apply to a trail's files; one with tags does not, since CloudTrail
+    sets no tags."""
     folder = str(trail.described.get("S3KeyPrefix") or "").strip("/")
     folder = f"{folder}/AWSLogs/" if folder else "AWSLogs/"
     found = []

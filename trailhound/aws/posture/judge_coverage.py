@@ -28,8 +28,8 @@ _SOURCES: Final = (
     "rdsdata.amazonaws.com",
     "bedrock.amazonaws.com",
 )
-"""Services whose management events are asked for: one that nobody leaves out, the two that basic
-selectors can leave out, and one that is called for its models."""
+"""Services whose management events are checked: one that nobody leaves out, the two that basic
+selectors can exclude, and one for its models."""
 _MANAGEMENT: Final = {
     f"{'reads' if read == 'true' else 'writes'} of {source}": {
         "eventCategory": "Management",
