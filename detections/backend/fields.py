@@ -32,7 +32,7 @@ _KINDS: dict[str, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A place that a query can look at.
+    """A place that a query can search.
 
     `path` is the whole of it; for a free-form object (`flat`), `root` is the mapped object and
     `below` the rest of the path, empty for the object as a whole.

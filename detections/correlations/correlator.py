@@ -30,10 +30,11 @@ WHOLE = 300
 """Up to this number, all events are read in one request. The search for candidate groups costs the
 engine about as much as reading so many events."""
 MAX_EXTENSIONS = 6
-"""How often a burst is followed, twice as far each time: 1 + 2 + … + 32 timespans per side."""
+"""Number of extensions of a burst, each twice as long: 1 + 2 + … + 32 timespans on each side."""
 PENDING = 200
 PENDING_EVENTS = 50_000
-"""Bursts to be followed are kept until so many, or so many ids of their events: 5 MB."""
+"""Bursts that have to be followed are collected up to these numbers: of bursts, and of the ids of
+their events (5 MB)."""
 
 
 @dataclass(frozen=True, slots=True)

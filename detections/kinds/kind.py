@@ -16,7 +16,7 @@ from detections.span import Span
 Parser = Callable[[Mapping[str, Any]], Any]
 """The options in a rule → the kind's own dataclass. Raises `RuleError`."""
 Findings = Callable[[EventIndex, str, Any, Compiled, Span], Iterator[Finding]]
-"""(index, rule id, definition, query of the events it looks at, span) → every finding."""
+"""(index, rule id, definition, query of its events, span) → every finding."""
 
 
 def _no_window(_definition: Any) -> timedelta:

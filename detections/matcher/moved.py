@@ -35,7 +35,7 @@ def put_back(source: Mapping[str, Any]) -> dict[str, Any]:
 
 def _put(record: dict[str, Any], pointer: str, value: Any) -> None:
     *parents, last = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
-    if not parents and last in ADDED:  # a name of ours that the record brought
+    if not parents and last in ADDED:  # the record has a field with a name that Trailhound adds
         return
     at: Any = record
     for part in parents:

@@ -356,7 +356,7 @@ class _Loading:
         for path in sorted(silencing(matcher.root)):
             self._fault(
                 sigma,
-                f"a caller can set {path!r} so that the rule does not match, whatever else it does",
+                f"a caller can set {path!r} so that the rule does not match any of its calls",
                 "see `history.known_automation` in docs/rules.md",
                 stops=False,
                 what="note",

@@ -163,7 +163,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "config": (
         _CARE,
         "config:app",
-        "Settings: show those in force and their origin; write a settings file.",
+        "Settings: show effective values and their origin; write a settings file.",
     ),
     "ledger": (
         _CARE,

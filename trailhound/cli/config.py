@@ -26,7 +26,7 @@ with late_imports():
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Settings: show those in force and their origin; write a settings file.",
+    help="Settings: show effective values and their origin; write a settings file.",
 )
 
 

@@ -183,7 +183,7 @@ def events(
 ) -> None:
     """Search the events of the index, the newest first.
 
-    In a value `*` stands for any text; case does not matter. Exits with 1 if a day could not be
+    In a value `*` matches any text; case does not matter. Exits with 1 if a day could not be
     searched.
 
     Examples:

@@ -292,7 +292,7 @@ def assign(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Assign all alerts of incidents to somebody, whatever their state.
+    """Assign all alerts of incidents to somebody, in any state.
 
     Example: `trailhound incidents assign 5f1c0a --to ada`
     """

@@ -63,7 +63,7 @@ Object = Annotated[
     typer.Option(
         "--object",
         metavar="TEXT",
-        help="Objects whose name contains this text; `*` stands for any text.",
+        help="Objects whose name contains this text; `*` matches any text.",
     ),
 ]
 

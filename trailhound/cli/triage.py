@@ -104,7 +104,7 @@ def assign(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Assign alerts to somebody, whatever their state.
+    """Assign alerts to somebody, in any state.
 
     Example: `trailhound alerts assign 5f1c0a --to ada`
     """

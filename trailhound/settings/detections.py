@@ -161,7 +161,7 @@ class ChannelSettings(Section):
     ) = None
     """sns: the topic's ARN."""
     url: SecretStr | None = None
-    """apprise, webhook: the address. It is a secret: whoever has it can post."""
+    """apprise, webhook: the address. It is a secret: anybody who has it can post."""
     url_file: Path | None = None
     """apprise, webhook: a file that holds the address and nothing else."""
     secret: SecretStr | None = None

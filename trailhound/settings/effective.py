@@ -23,8 +23,9 @@ DEFAULT = "default"
 
 @dataclass(frozen=True, slots=True)
 class Effective:
-    """One setting in force. `value` is a JSON value, a secret in it as `**********`; `origin` is
-    `default`, `FILE:LINE`, an environment variable or `the command line`."""
+    """One setting with its effective value. `value` is a JSON value, a secret in it as
+    `**********`; `origin` is `default`, `FILE:LINE`, an environment variable or `the command
+    line`."""
 
     name: str
     value: Any
@@ -60,7 +61,7 @@ _HEAD = (
     "## Settings of Trailhound. What stays commented out has its default, which is shown.",
     "## A setting within a section needs the line of its section too: `engine:` above `  port: …`.",
     "## An environment variable has precedence: cluster.username is TRAILHOUND_CLUSTER__USERNAME.",
-    "## `trailhound config show` prints what is in force, and where it comes from.",
+    "## `trailhound config show` prints the effective values, and where they come from.",
 )
 
 

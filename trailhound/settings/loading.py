@@ -37,7 +37,7 @@ Check = Callable[["Settings"], Iterable[tuple[Location, str]]]
 def load(
     file: Path | None = None, flags: dict[str, Any] | None = None, check: Check | None = None
 ) -> Settings:
-    """The settings in force: `file` (default `trailhound.yaml`, if there), environment, flags.
+    """The effective settings: `file` (default `trailhound.yaml`, if there), environment, flags.
 
     `flags` is a nested mapping shaped like the file, holding only what was given.
     Raises `SettingsError` with every fault at once, each with its place: file and line,
