@@ -31,7 +31,8 @@ class DaemonStatus:
     started: float
     counts: Counts = field(default_factory=Counts)
     objects: dict[str, int] = field(default_factory=dict)
-    """Numbers of objects by outcome: `done`, `skipped`, `failed`, `returned`."""
+    """Finished tries of objects by outcome: `done`, `skipped`, `failed`, `returned`. An object that
+    cannot be read is tried again, and counted each time."""
     ignored: Counter[str] = field(default_factory=Counter)
     """Objects that hold something else than CloudTrail records, by kind."""
     bytes: int = 0

@@ -157,7 +157,7 @@ class _Mirror(Collector):
         status = self._status()
         if status is None:
             return
-        objects = _counter("objects", "Objects by outcome.", "outcome")
+        objects = _counter("objects", "Tries of objects, by outcome.", "outcome")
         for outcome, number in status.objects.items():
             objects.add_metric([outcome], number)
         yield objects

@@ -15,7 +15,7 @@ import pytest
 from ingest.feeds import watch
 from ingest.feeds.feed import Delivery, Outcome
 from ingest.feeds.watch import WatchFeed
-from tests.helpers.processes import start
+from tests.helpers.processes import printed, run, start
 from tests.helpers.queues import until
 from tests.helpers.trails import documents, own_settings, prepared, record, write_trail
 from trailhound.backoff import Backoff
@@ -105,6 +105,43 @@ def test_the_command_follows_a_folder_and_stops_when_told_to(
     assert process.returncode == 0, said.decode()
     assert b'"message": "object indexed"' in said
     assert b'"message": "stopped"' in said
+
+
+def test_files_that_cannot_be_read_are_counted_in_status_and_doctor(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    """Each once, however often it is tried; until it can be read."""
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    client = prepared(settings)
+    trail = tmp_path / "trail"
+    whole = write_trail(trail, [record()], "a").read_bytes()
+    (trail / "cut.json.gz").write_bytes(whole[:-20])
+    (trail / "text.json.gz").write_text("skipped: no trail file\n", encoding="utf-8")
+    (trail / "empty.json.gz").write_bytes(b"")
+
+    def shown() -> tuple[str, list[str]]:
+        lines = run(settings, "status").stdout.decode().splitlines()
+        checks = printed(run(settings, "doctor", "--json").stdout)["findings"]
+        return (
+            next((line for line in lines if line.startswith("not read")), ""),
+            [f"{each['verdict']}: {each['fact']}" for each in checks if each["what"] == "objects"],
+        )
+
+    assert shown() == ("", ["ok: none that could not be read"])
+    fast = {"TRAILHOUND_INGEST__BATCH_SECONDS": "0.2", "TRAILHOUND_RUN__LISTEN": "127.0.0.1:0"}
+    process = start(settings, "run", "--watch", trail, env=fast)
+    try:
+        until(lambda: "2 objects" in shown()[0], "both files")
+        line, checks = shown()
+        assert "`trailhound ledger list --state failed" in line
+        assert checks == ["warning: 2 could not be read to the end"]
+        assert printed(run(settings, "status", "--json").stdout)["failed_objects"] == 2
+        (trail / "cut.json.gz").write_bytes(whole)
+        until(lambda: "1 object," in shown()[0], "the file that is whole now")
+        assert len(documents(client, settings)) == 1
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_nothing_to_follow_is_wrong_use(engine: str, namespace: str, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from ingest.sources import open_source
 from trailhound.app.detection import rules_in_force
 from trailhound.app.enrichment import GEOIP, GEOIP_ASN, list_subject, load_enricher
 from trailhound.app.health import read_shared, reasons, rule_intervals
+from trailhound.app.ledger_search import LedgerSearch
 from trailhound.cluster import templates
 from trailhound.cluster.dialect import Dialect, dialect_of
 from trailhound.cluster.reader import IndexReader
@@ -60,7 +61,17 @@ def diagnose(client: OpenSearch, settings: Settings, source: str | None) -> Iter
         reachable = False
         yield _failed("cluster", error)
     if reachable:
-        for look in (_plugins, _template, _shards, _disk, _clock, _tiers, _dead_letters, _health):
+        for look in (
+            _plugins,
+            _template,
+            _shards,
+            _disk,
+            _clock,
+            _tiers,
+            _dead_letters,
+            _objects,
+            _health,
+        ):
             try:
                 found = look(client, settings)
                 yield from [found] if isinstance(found, Check) else found
@@ -185,6 +196,21 @@ def _dead_letters(client: OpenSearch, settings: Settings) -> Check:
         "warning",
         fact,
         "see why: `trailhound deadletters list`; then run `trailhound retry-deadletters`",
+    )
+
+
+def _objects(client: OpenSearch, settings: Settings) -> Check:
+    """The objects that a daemon or a backfill could not read: a single one makes nothing unready,
+    so that `_health` does not name them."""
+    number = LedgerSearch(client, settings).number_failed()
+    if not number:
+        return Check("objects", "ok", "none that could not be read")
+    return Check(
+        "objects",
+        "warning",
+        f"{number:,} could not be read to the end",
+        "see why: `trailhound ledger list --state failed`; once the cause is fixed, run "
+        "`trailhound backfill` over them, or wait for a daemon's next try",
     )
 
 

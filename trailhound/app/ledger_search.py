@@ -81,6 +81,10 @@ class LedgerSearch:
         clauses += _between("finished_at", since, until)
         return self._page({"bool": {"filter": clauses}}, limit)
 
+    def number_failed(self) -> int:
+        """How many objects were not read to their end when last tried; exact."""
+        return self.find(["failed"]).total
+
     def named(self, given: str) -> Row:
         """The object with this name, id (as in `trail.object`) or unique prefix of an id.
 

@@ -21,6 +21,7 @@ with late_imports():
     from trailhound.state.rule_checkpoints import RuleCheckpoint
 
 
+FAILED_OBJECTS = "`trailhound ledger list --state failed`"
 _MOST_BEHIND = 20
 _MOST_NAMED = 5
 
@@ -108,6 +109,12 @@ def show_dead_letters(letters: list[dict[str, Any]]) -> None:
             "`trailhound retry-deadletters --new-days` creates them",
             9,
         )
+
+
+def show_failed_objects(number: int) -> None:
+    """One line for the objects that could not be read, whether by a daemon or a backfill."""
+    if number:
+        say(f"{'not read':<9}{plural(number, 'object')}, see why: {FAILED_OBJECTS}", 9)
 
 
 def _waits(letters: list[dict[str, Any]]) -> str:

@@ -15,6 +15,7 @@ from trailhound.cli.daemons import (
     show_channels,
     show_daemons,
     show_dead_letters,
+    show_failed_objects,
     show_jobs,
     show_reasons,
     show_rules,
@@ -30,6 +31,7 @@ with late_imports():
     from detections.automation.known_summary import KnownSummary, known_summary
     from detections.notify.channel_status import ChannelStatus, channel_statuses
     from trailhound.app.health import Reason, status_reasons
+    from trailhound.app.ledger_search import LedgerSearch
     from trailhound.cluster.client import cluster_errors, connect, redact_url
     from trailhound.cluster.templates import Names
     from trailhound.cluster.tiers import read_tiers, unwritable_days
@@ -127,6 +129,7 @@ def status(
         daemons, scheduled = report.pop("daemons", []), report.pop("jobs", [])
         letters, tiers = report.pop("dead_letters", []), report.pop("tiers", None)
         unwritable = report.pop("unwritable_days", 0)
+        failed = report.pop("failed_objects", 0)
         for name, value in report.items():
             if value is not None:
                 out.print(safe(f"{name:<9}{_for_people(name, value)}"))
@@ -134,6 +137,7 @@ def status(
         if unwritable and tiers is None:
             say(f"days     {unwritable:,} read-only or closed")
         show_dead_letters(letters)
+        show_failed_objects(failed)
         if report["state"] == "running":
             show_daemons(daemons)
             show_reasons(found)
@@ -159,6 +163,7 @@ def _cluster(settings: Settings) -> dict[str, Any]:
         stored = client.indices.stats(index=pattern, metric="docs,store", level="cluster")
         daemons, scheduled = Daemons(client, settings).active(), Jobs(client, settings).all()
         letters = waiting(client, Names(settings.prefix))
+        failed = LedgerSearch(client, settings).number_failed()
         tiers = read_tiers(client, settings, datetime.now(UTC).date())
         unwritable = unwritable_days(client, settings)
     totals = stored["_all"]["primaries"]
@@ -170,6 +175,7 @@ def _cluster(settings: Settings) -> dict[str, Any]:
         "events": totals.get("docs", {}).get("count", 0),
         "bytes": totals.get("store", {}).get("size_in_bytes", 0),
         "dead_letters": [each.as_dict() for each in letters],
+        "failed_objects": failed,
         "daemons": [each.as_dict() for each in daemons],
         "jobs": [each.as_dict() for each in scheduled],
         "tiers": tiers.as_dict() if tiers is not None else None,
