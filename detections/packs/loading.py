@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sigma.collection import SigmaCollection
 from sigma.correlations import SigmaCorrelationRule
@@ -39,6 +39,7 @@ from trailhound.settings import DetectionSettings
 
 SHIPPED = Path(__file__).parent.parent / "rules"
 """The shipped pack."""
+NO_PATH: Final = "no such file or folder"
 
 
 def load(settings: DetectionSettings, more: Sequence[Path] = ()) -> Pack:
@@ -49,13 +50,13 @@ def load(settings: DetectionSettings, more: Sequence[Path] = ()) -> Pack:
     `detections.exceptions`.
     """
     shipped = [SHIPPED] if settings.shipped and SHIPPED.is_dir() else []
-    missing = missing_paths(settings)
+    missing = missing_paths(settings)["rules"]
     present = [path for path in settings.rules if path not in missing]
     pack = load_paths([*shipped, *present, *more], settings)
     faults = (
         RuleFault(
             FilePosition(path),
-            "detections.rules: no such file or folder",
+            f"detections.rules: {NO_PATH}",
             "check the path",
             what="file",
         )
@@ -64,9 +65,22 @@ def load(settings: DetectionSettings, more: Sequence[Path] = ()) -> Pack:
     return replace(pack, faults=(*faults, *pack.faults))
 
 
-def missing_paths(settings: DetectionSettings) -> list[Path]:
-    """The paths of `detections.rules` that do not exist."""
-    return [path for path in settings.rules if not path.expanduser().exists()]
+def missing_paths(settings: DetectionSettings) -> dict[str, list[Path]]:
+    """The paths of `detections.rules` and `detections.exceptions` that do not exist, by the name of
+    the setting within its section."""
+    return {
+        name: [path for path in getattr(settings, name) if not path.expanduser().exists()]
+        for name in ("rules", "exceptions")
+    }
+
+
+def require_paths(missing: Mapping[str, Sequence[Path]]) -> None:
+    """Raises `UsageError` with every missing path and its setting, if there is one."""
+    named = [
+        f"detections.{name}: {NO_PATH}: {path}" for name, paths in missing.items() for path in paths
+    ]
+    if named:
+        raise UsageError("; ".join(named), hint="check the path" + "s" * (len(named) > 1))
 
 
 def load_paths(paths: Iterable[Path], settings: DetectionSettings) -> Pack:
@@ -95,9 +109,10 @@ class _Loading:
         """The narrowed rules by id, as they were before any exception."""
 
     def run(self, paths: list[Path]) -> Pack:
-        for path in [*paths, *self._settings.exceptions]:
+        for path in paths:
             if not path.expanduser().exists():
                 raise UsageError(f"no rules at {path}", hint="check the path")
+        require_paths({"exceptions": missing_paths(self._settings)["exceptions"]})
         self._read_all(path.expanduser() for path in paths)
         rules_only = len(self._sigma)
         folders = (path.expanduser() for path in self._settings.exceptions)

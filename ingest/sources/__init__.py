@@ -21,7 +21,9 @@ from trailhound.errors import UsageError
 from trailhound.regular_files import PIPE, irregular
 from trailhound.settings import Settings
 
-__all__ = ["LocalSource", "StreamSource", "is_stream", "open_source"]
+__all__ = ["LocalSource", "StreamSource", "is_of_aws", "is_stream", "open_source"]
+
+S3: Final = "s3://"
 
 
 def open_source(text: str, settings: Settings, selection: Selection | None = None) -> Source:
@@ -51,6 +53,11 @@ def is_stream(text: str) -> bool:
     except (OSError, ValueError):
         return False
     return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
+def is_of_aws(text: str) -> bool:
+    """Whether reading a source takes requests to AWS, and so credentials."""
+    return text.startswith((S3, HISTORY))
 
 
 def _s3(text: str, settings: Settings) -> Source:
@@ -98,7 +105,7 @@ def _no_file(text: str, kind: str) -> UsageError:
 
 
 _KINDS: Final[tuple[tuple[Callable[[str], bool], Callable[[str, Settings], Source]], ...]] = (
-    (lambda text: text.startswith("s3://"), _s3),
+    (lambda text: text.startswith(S3), _s3),
     (lambda text: text.startswith(HISTORY), _lookup),
     (lambda text: text == STDIN, _standard_input),
     (lambda text: "://" in text, _unknown),

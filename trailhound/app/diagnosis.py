@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,12 +16,15 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from detections.packs.describe import counted, problem_lines
+from detections.packs.loading import NO_PATH, missing_paths
 from enrich.geo import GeoDatabase
 from ingest.bulk.days import shard_room
 from ingest.deadletters.spool import SPOOL_FILE
 from ingest.documents.day_limit import KEPT_DAYS
 from ingest.objects import Selection
-from ingest.sources import open_source
+from ingest.reading.recognise import may_be_trail
+from ingest.sources import is_of_aws, open_source
+from trailhound.app import settings_check
 from trailhound.app.detection import rules_in_force
 from trailhound.app.enrichment import GEOIP, GEOIP_ASN, list_subject, load_enricher
 from trailhound.app.health import read_shared, reasons, rule_intervals
@@ -32,12 +36,16 @@ from trailhound.cluster.refusals import from_response
 from trailhound.cluster.tiers import read_tiers
 from trailhound.errors import ClusterError, ForeignTemplateError, TrailhoundError
 from trailhound.settings import Settings
+from trailhound.settings.provenance import Location
 
 _STALE_DAYS = 60
 """Days after which a GeoIP database is stale: new ones are published at least monthly."""
 
 _CLOCK_SECONDS = 30
 _LITTLE_DISK = 5 * 1024**3
+_MOST_LOOKED_AT = 100
+"""Objects of a source that are looked at until one holds CloudTrail records."""
+_HEAD_BYTES = 64 * 1024
 
 CheckVerdict = Literal["ok", "warning", "failed"]
 
@@ -80,12 +88,14 @@ def diagnose(client: OpenSearch, settings: Settings, source: str | None) -> Iter
             except TrailhoundError as error:
                 yield _failed(look.__name__.strip("_").replace("_", " "), error)
     yield from _enrichment(settings)
+    yield from _settings(settings)
     yield rules_check(settings)
     yield from _channels(settings)
     yield _home(settings)
     yield _spool(settings)
     if source:
-        yield _identity(settings)
+        if is_of_aws(source):
+            yield _identity(settings)
         yield _source(source, settings)
 
 
@@ -251,10 +261,33 @@ def _enrichment(settings: Settings) -> Iterator[Check]:
             yield Check(what, "ok", f"{source.entries:,} entries of {source.modified}")
 
 
+def _settings(settings: Settings) -> Iterator[Check]:
+    """Every setting that a daemon would not start with, or that would leave it without work."""
+    faults = list(_faults(settings))
+    for location, said in faults:
+        yield Check(f"setting {'.'.join(map(str, location))}", "failed", said, "fix the setting")
+    if not faults:
+        yield Check("settings", "ok", "no fault in the filter, the sources and the named files")
+
+
+def _faults(settings: Settings) -> Iterator[tuple[Location, str]]:
+    yield from settings_check.check(settings)
+    yield from settings_check.missing_folders(settings)
+    for name, paths in missing_paths(settings.detections).items():
+        for path in paths:
+            yield ("detections", name), f"{NO_PATH}: {path}"
+
+
 def rules_check(settings: Settings) -> Check:
-    """Whether every rule, exception, override and placeholder of the settings is used."""
+    """Whether every rule, exception, override and placeholder of the settings is used. Paths that
+    do not exist are left out: `_settings` names them."""
+    there = {
+        name: [path for path in getattr(settings.detections, name) if path not in missing]
+        for name, missing in missing_paths(settings.detections).items()
+    }
+    present = settings.detections.model_copy(update=there)
     try:
-        pack = rules_in_force(settings)
+        pack = rules_in_force(settings.model_copy(update={"detections": present}))
     except TrailhoundError as error:
         return _failed("rules", error)
     fact = counted(pack)
@@ -328,13 +361,14 @@ def _identity(settings: Settings) -> Check:
 
 
 def _source(source: str, settings: Settings) -> Check:
+    """Whether a trail file of it can be read: not the first object, which may be a note."""
     try:
         opened = open_source(source, settings)
-        first = next(opened.objects(Selection()), None)
-        if first is None:
-            return Check("source", "warning", f"{source}: no trail files", "check the prefix")
-        with opened.open(first) as stream:
-            stream.read(1)
+        first = list(islice(opened.objects(Selection()), _MOST_LOOKED_AT))
+        for each in first:
+            if may_be_trail(opened.head(each, _HEAD_BYTES)):
+                return Check("source", "ok", f"{each.uri} is readable")
     except TrailhoundError as error:
         return _failed("source", error)
-    return Check("source", "ok", f"{first.uri} is readable")
+    of = f" among its first {len(first):,} objects" if len(first) == _MOST_LOOKED_AT else ""
+    return Check("source", "warning", f"{source}: no trail files{of}", "check the prefix")

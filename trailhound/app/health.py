@@ -64,14 +64,15 @@ ADVICE = {
     "deferred": "free disk space or fix the spool's permissions; it continues by itself",
     "feed": "check that the source exists and can be read; it continues by itself",
     "settings": "fix the settings file and send SIGHUP again",
-    "enrichment": "fix the file or its path in the settings and send SIGHUP; see trailhound doctor",
+    "enrichment": "fix the file or its path in the settings and send SIGHUP; "
+    "see `trailhound doctor`",
     "rules": "fix the rules' folders in the settings and send SIGHUP again",
-    "daemon": "start one: trailhound run",
+    "daemon": "start one: `trailhound run`",
     "leader": "see the daemons' logs: none of them gets the lease",
     "deadletter": "remove the index's block or open it; the daemon continues by itself",
     "job": "see the daemon's log; the job is tried again at its next time",
-    "rule": "trailhound rules check, and see the daemon's log",
-    "channel": "trailhound notify test",
+    "rule": "`trailhound rules check`, and see the daemon's log",
+    "channel": "`trailhound notify test`",
     "stopping": "nothing: SIGTERM was received, and it ends once its objects are done",
 }
 """What to do, by code."""

@@ -12,12 +12,12 @@ from opensearchpy import OpenSearch
 from detections.incidents.updater import IncidentUpdater
 from detections.notify.notifier import Notifier
 from detections.packs.describe import line
-from detections.packs.loading import missing_paths
+from detections.packs.loading import missing_paths, require_paths
 from detections.running.due_rules import DueRules, Ran
 from detections.running.scheduler import Job, Turn
 from ingest.sources.session import aws_session
 from trailhound.app.detection import detector, rules_in_force
-from trailhound.errors import TrailhoundError, UsageError
+from trailhound.errors import TrailhoundError
 from trailhound.settings import Settings
 from trailhound.state.jobs import DETECTIONS
 
@@ -103,8 +103,7 @@ class ScheduledDetections:
     def _make(self) -> tuple[DueRules, IncidentUpdater, Notifier]:
         settings = self._settings
         # If a path vanishes, its rules stay on the schedule.
-        for path in missing_paths(settings.detections):
-            raise UsageError(f"no rules at {path}", hint="check the path")
+        require_paths(missing_paths(settings.detections))
         pack = rules_in_force(settings)
         for fault in pack.faults:
             note = logging.INFO if fault.what == "note" else logging.WARNING

@@ -27,6 +27,14 @@ def check(settings: Settings) -> Iterator[tuple[Location, str]]:
         seen.add(place)
 
 
+def missing_folders(settings: Settings) -> Iterator[tuple[Location, str]]:
+    """The folders of `run.sources` that do not exist. A daemon starts all the same and waits until
+    they do: something else may make them."""
+    for position, source in enumerate(settings.run.sources):
+        if source.watch is not None and not source.watch.expanduser().is_dir():
+            yield ("run", "sources", position, "watch"), f"there is no folder {source.watch}"
+
+
 def check_filter(settings: Settings) -> Iterator[tuple[Location, str]]:
     """Faults of `filter`, including fields that no CloudTrail event has."""
     if not settings.filter:

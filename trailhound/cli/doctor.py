@@ -11,6 +11,7 @@ from trailhound.cli.columns import Column, Kind
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of
+from trailhound.cli.named_commands import with_flags
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import safe, sentence
 
@@ -31,14 +32,14 @@ LISTING = Listing[Check](
     (
         Column("verdict", lambda each: each.verdict, "verdict", Kind.ENTIRE),
         Column("what", lambda each: each.what, "what", Kind.ENTIRE),
-        Column("fact", lambda each: each.fact, "fact", whole=True),
-        Column("advice", lambda each: each.advice, "try", whole=True),
+        Column("fact", lambda each: with_flags(each.fact), "fact", whole=True),
+        Column("advice", lambda each: with_flags(each.advice), "try", whole=True),
     ),
     lambda each: {
         "what": each.what,
         "verdict": each.verdict,
-        "fact": each.fact,
-        "advice": each.advice,
+        "fact": with_flags(each.fact),
+        "advice": with_flags(each.advice),
     },
 )
 
@@ -54,8 +55,8 @@ def doctor(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """Check the cluster, templates, disk, clocks, daemons, GeoIP, threat lists, rules, channels and
-    spool; with SOURCE also AWS.
+    """Check the cluster, templates, disk, clocks, daemons, GeoIP, threat lists, settings, rules,
+    channels and spool; with SOURCE also that it can be read, and as whom in AWS.
 
     Examples: `trailhound doctor`, `trailhound doctor s3://my-trail-bucket`
     """
@@ -75,6 +76,6 @@ def doctor(
 
 def _show(finding: Check) -> None:
     what = Text(f"  {finding.what}: ", style="bold")
-    sentence(_MARKS[finding.verdict] + what + safe(finding.fact), 9)
+    sentence(_MARKS[finding.verdict] + what + safe(with_flags(finding.fact)), 9)
     if finding.advice:
-        sentence(Text("          try: ", style="cyan") + safe(finding.advice), 15)
+        sentence(Text("          try: ", style="cyan") + safe(with_flags(finding.advice)), 15)

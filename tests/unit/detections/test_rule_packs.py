@@ -310,6 +310,9 @@ def test_global_and_repeated_documents_are_templates(tmp_path: Path) -> None:
 def test_a_missing_path_is_wrong_use_and_samples_are_no_rules(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         load_paths([tmp_path / "nothing"], DetectionSettings())
+    nowhere = [tmp_path / "one", tmp_path / "two"]
+    with pytest.raises(UsageError, match=r"detections\.exceptions: no such .*one; .*two"):
+        load(DetectionSettings(exceptions=nowhere))
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "a.samples.yml").write_text("match: []\n", encoding="utf-8")
     assert pack(tmp_path, text(1)).faults == ()

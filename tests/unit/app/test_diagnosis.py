@@ -1,0 +1,105 @@
+"""`trailhound doctor` on what it checks without a cluster: the settings, and a source."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.helpers.commands import command
+from tests.helpers.trails import own_settings, record, write_trail
+
+Found = dict[str, tuple[str, str, str]]
+FoundBy = Callable[..., Found]
+
+
+@pytest.fixture
+def found_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FoundBy:
+    """Runs `doctor` where nothing answers: the verdict, fact and advice of each check."""
+    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    settings = own_settings("http://127.0.0.1:1", "org", tmp_path / "home")
+
+    def found(*arguments: str | Path) -> Found:
+        done = command(settings, "doctor", "--json", *map(str, arguments))
+        assert done.stdout, (done.exception, done.stderr)
+        said = done.stdout
+        return {
+            each["what"]: (each["verdict"], each["fact"], each["advice"])
+            for each in json.loads(said)["findings"]
+        }
+
+    return found
+
+
+def test_every_setting_that_keeps_a_daemon_from_its_work_is_named(
+    found_by: FoundBy, tmp_path: Path
+) -> None:
+    nowhere = {name: tmp_path / name for name in ("folder", "rules", "exceptions")}
+    content = {
+        "filter": [{"eventSource|startwith": "kms"}],
+        "run": {"sources": [{"watch": str(tmp_path)}, {"watch": str(nowhere["folder"])}]},
+        "detections": {
+            "rules": [str(nowhere["rules"]), str(write_rule(tmp_path / "own"))],
+            "exceptions": [str(nowhere["exceptions"])],
+        },
+    }
+    file = tmp_path / "trailhound.yaml"
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    found = found_by("--config", file)
+    named = {what: each[1] for what, each in found.items() if what.startswith("setting ")}
+    assert list(named) == [
+        "setting filter.0.eventSource|startwith",
+        "setting run.sources.1.watch",
+        "setting detections.rules",
+        "setting detections.exceptions",
+    ]
+    assert "did you mean 'startswith'" in named["setting filter.0.eventSource|startwith"]
+    for name, path in zip(
+        ("run.sources.1.watch", "detections.rules", "detections.exceptions"),
+        nowhere.values(),
+        strict=True,
+    ):
+        assert str(path) in named[f"setting {name}"]
+    assert {found[what][0] for what in named} == {"failed"}
+    verdict, fact, advice = found["rules"]
+    assert verdict == "warning", "the rules that are there are checked too"
+    assert "levl" in fact
+    assert advice == f"run `trailhound rules check --config {file}`"
+
+
+def write_rule(folder: Path) -> Path:
+    """A folder with a rule that has a key which no rule has."""
+    folder.mkdir()
+    rule = {
+        "title": "A rule",
+        "id": "6a7f1c9e-0000-4000-8000-000000000001",
+        "levl": "high",
+        "level": "high",
+        "logsource": {"product": "aws", "service": "cloudtrail"},
+        "detection": {"it": {"eventName": "StopLogging"}, "condition": "it"},
+    }
+    (folder / "rule.yml").write_text(yaml.safe_dump(rule), encoding="utf-8")
+    return folder
+
+
+def test_settings_without_a_fault_are_one_line(found_by: FoundBy) -> None:
+    found = found_by()
+    assert found["settings"][0] == "ok"
+    assert not [what for what in found if what.startswith("setting ")]
+
+
+def test_a_local_source_needs_no_identity_and_is_judged_by_a_trail_file(
+    found_by: FoundBy, tmp_path: Path
+) -> None:
+    trail = tmp_path / "trail"
+    file = write_trail(trail, [record()], "z")
+    (trail / "README.txt").write_text("where these files are from\n", encoding="utf-8")
+    found = found_by(trail)
+    assert "AWS identity" not in found
+    assert found["source"][:2] == ("ok", f"{file} is readable")
+    file.unlink()
+    assert found_by(trail)["source"][0] == "warning"
