@@ -16,6 +16,7 @@ Whoever catches one shows both; a traceback is shown by `--debug` alone.
     │   ├── ClusterBlockedError     it can't write: full disk, shard limit, closed index
     │   ├── ForeignTemplateError    the template that applies is not ours, or is out of date
     │   └── RequestFailedError      any other refusal, with the cluster's own reason
+    │       └── MissingIndexError   an index that does not exist                     exit 2
     ├── DashboardsError             OpenSearch Dashboards or Kibana refused          exit 3
     │   ├── DashboardsUnreachableError
     │   └── DashboardsRefusedError  it refuses: login, permission, an unknown object
@@ -46,7 +47,7 @@ Whoever catches one shows both; a traceback is shown by `--debug` alone.
     │   ├── BrowserNotFoundError    no Chromium to print a PDF with
     │   ├── LibraryNotFoundError    no graph library for an interactive page
     │   └── MailError               the mail server can't be reached, or refused
-    ├── NoEventsIndexError          there is no daily index to search                exit 1
+    ├── NoEventsIndexError          there is no daily index to search                exit 2
     ├── AwsError                    AWS refused a call, or did not answer            exit 1
     └── AccountingError             read ≠ indexed + duplicates + dead-lettered + filtered  exit 1
 """
@@ -117,6 +118,10 @@ class RequestFailedError(ClusterError):
     def __init__(self, message: str, *, hint: str = "", status: int = 0) -> None:
         super().__init__(message, hint=hint)
         self.status = status
+
+
+class MissingIndexError(RequestFailedError):
+    """An index does not exist: before `trailhound init`, or under another namespace."""
 
 
 class DashboardsError(TrailhoundError):
@@ -262,7 +267,7 @@ class MailError(ReportError):
 
 
 class NoEventsIndexError(TrailhoundError):
-    """There is no daily index, so nothing can be searched."""
+    """There is no daily index, so nothing can be searched: another namespace, or no events yet."""
 
 
 class AccountingError(TrailhoundError):

@@ -83,7 +83,7 @@ def test_without_an_index_nothing_can_be_said(command: tuple[str, ...], settings
         app, [*command, "--url", settings.hosts[0], "--namespace", settings.namespace]
     )
     assert isinstance(done.exception, NoEventsIndexError)
-    assert exit_code(done.exception) == 1
+    assert exit_code(done.exception) == 2
     said = str(done.exception)
     assert f"no index {Names(settings.prefix).days}" in said
     assert "found nothing" not in done.output

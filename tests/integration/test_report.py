@@ -22,7 +22,7 @@ from tests.helpers.engines import remove_documents, remove_namespace
 from tests.helpers.reports import HOSTILE
 from tests.helpers.trails import backfill, documents, own_settings, prepared, record, write_trail
 from trailhound.cluster import templates
-from trailhound.errors import NoEventsIndexError, RequestFailedError, UsageError
+from trailhound.errors import NoEventsIndexError, ReportError, RequestFailedError, UsageError
 from trailhound.report.collect import query
 from trailhound.report.collect.compose import compose
 from trailhound.report.collect.query import Window
@@ -581,5 +581,5 @@ def test_a_closed_day_is_a_gap(each_engine: str, namespace: str, tmp_path: Path)
     later = compose(client, settings, Window(datetime(2025, 3, 2, tzinfo=UTC)), now=NOW)
     assert "Closed days" not in {gap.title for gap in later.gaps}
     client.indices.close(index=templates.Names(settings.prefix).day("2025.03.02"))
-    with pytest.raises(NoEventsIndexError, match="closed"):
+    with pytest.raises(ReportError, match="closed"):
         compose(client, settings, Window(), now=NOW)

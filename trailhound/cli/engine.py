@@ -23,8 +23,9 @@ from trailhound.cli.daemons import (
 )
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
+from trailhound.cli.namespace_hint import no_such_namespace
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import emit, err, out, safe, say, size
+from trailhound.cli.screen import emit, err, out, safe, say, size, warn
 from trailhound.cli.stages import LINE_EVERY, Stage, lines_of
 
 with late_imports():
@@ -110,6 +111,8 @@ def status(
         }
     if report.get("state", "running") == "running":
         report |= _cluster(settings)
+        if not report["events"] and (nothing := _no_namespace(settings)):
+            warn(nothing)
         rules, channels, catch_up = _detections(settings)
         found = _reasons(settings)
         known = _known(settings)
@@ -181,6 +184,12 @@ def _cluster(settings: Settings) -> dict[str, Any]:
         "tiers": tiers.as_dict() if tiers is not None else None,
         "unwritable_days": unwritable,
     }
+
+
+def _no_namespace(settings: Settings) -> str:
+    """A sentence if the namespace has none of Trailhound's indices; otherwise empty."""
+    with cluster_errors(settings):
+        return no_such_namespace(connect(settings, timeout=10), settings.namespace)
 
 
 def _detections(

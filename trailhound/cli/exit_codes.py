@@ -4,7 +4,7 @@
 |---|---|
 | 0 | success |
 | 1 | incomplete: something was left out or failed |
-| 2 | usage error: a flag, a setting, a rule, a path that does not exist |
+| 2 | usage error: a flag, a setting, a rule; a path, a name or a namespace that does not exist |
 | 3 | the cluster, Dashboards or the local engine can't be reached, or refused |
 | 4 | `detect --fail-on LEVEL`: a rule of that level or above found something |
 | 130 | interrupted by Ctrl-C or SIGTERM (`trailhound run` ends with 0 after the first one) |
@@ -21,6 +21,8 @@ from trailhound.errors import (
     ClusterError,
     DashboardsError,
     EngineError,
+    MissingIndexError,
+    NoEventsIndexError,
     RuleError,
     SourceNotFoundError,
     UsageError,
@@ -45,6 +47,8 @@ _BY_CLASS: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (UsageError, ExitCode.USAGE),
     (RuleError, ExitCode.USAGE),
     (SourceNotFoundError, ExitCode.USAGE),
+    (NoEventsIndexError, ExitCode.USAGE),
+    (MissingIndexError, ExitCode.USAGE),
     (ClusterError, ExitCode.CLUSTER),
     (DashboardsError, ExitCode.CLUSTER),
     (EngineError, ExitCode.CLUSTER),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from trailhound.errors import NoEventsIndexError, RequestFailedError, TrailhoundError
+from trailhound.errors import NoEventsIndexError, RequestFailedError
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
 
 _ANSWER_SECONDS: Final = 2.0
 _SHOWN: Final = 10
@@ -29,11 +32,22 @@ def name_namespaces(error: BaseException) -> None:
         if settings is None:
             return
         there = namespaces_of(connect(settings, timeout=_ANSWER_SECONDS))
-        _add(error, [each for each in there if each != settings.namespace])
+        error.hint += _others([each for each in there if each != settings.namespace])
 
 
-def _add(error: TrailhoundError, there: Sequence[str]) -> None:
+def no_such_namespace(client: OpenSearch, namespace: str) -> str:
+    """A sentence that the cluster has no such namespace, with those that it has; empty if it has
+    it. Raises opensearch-py's exceptions."""
+    from trailhound.cluster.namespaces import namespaces_of
+
+    there = namespaces_of(client)
+    if namespace in there:
+        return ""
+    named = f"no namespace {namespace}" if namespace else "no namespace without a name"
+    return f"there is {named}: `trailhound init` creates it, or check --namespace{_others(there)}"
+
+
+def _others(there: Sequence[str]) -> str:
     named = [each or "the one without a name" for each in there]
     more = f" and {len(named) - _SHOWN:,} more" if len(named) > _SHOWN else ""
-    if named:
-        error.hint += f" (there are: {', '.join(named[:_SHOWN])}{more})"
+    return f" (there are: {', '.join(named[:_SHOWN])}{more})" if named else ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from opensearchpy.exceptions import ConnectionError as NoConnection
@@ -20,6 +20,7 @@ from trailhound.errors import (
     ClusterBlockedError,
     ClusterError,
     ClusterUnreachableError,
+    MissingIndexError,
     RequestFailedError,
 )
 from trailhound.settings import Settings
@@ -66,6 +67,8 @@ _BLOCKS: tuple[tuple[str, str, str], ...] = (
 )
 """Pattern in the reason → what is wrong, what to do. The first match decides; the last always
 matches."""
+
+MISSING_INDEX_HINT: Final = "`trailhound init` creates Trailhound's indices; check --namespace"
 
 _TLS: tuple[tuple[str, str], ...] = (
     ("Hostname mismatch|doesn't match|IP address mismatch", "use the name the certificate is for"),
@@ -225,9 +228,9 @@ def _too_busy(place: str, status: int, reason: str) -> ClusterError:
 
 
 def _no_index(place: str, status: int, reason: str) -> ClusterError:
-    return RequestFailedError(
+    return MissingIndexError(
         f"{place}: {reason}",
-        hint="`trailhound init` creates Trailhound's indices; check --namespace",
+        hint=MISSING_INDEX_HINT,
         status=status,
     )
 

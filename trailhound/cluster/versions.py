@@ -13,7 +13,8 @@ from opensearchpy.exceptions import ConflictError, NotFoundError
 
 from trailhound.backoff import Backoff
 from trailhound.batching import batched
-from trailhound.errors import RequestFailedError
+from trailhound.cluster.refusals import MISSING_INDEX_HINT
+from trailhound.errors import MissingIndexError, RequestFailedError
 
 READ_AT_ONCE = 100
 LOOK_AT_ONCE = 1_000
@@ -162,6 +163,8 @@ def _bodies(index: str, writes: Mapping[str, Write]) -> Iterator[bytes]:
 
 def _failed(index: str, error: Any) -> RequestFailedError:
     reason = error.get("reason") if isinstance(error, Mapping) else error
+    if isinstance(error, Mapping) and error.get("type") == "index_not_found_exception":
+        return MissingIndexError(str(reason)[:300], hint=MISSING_INDEX_HINT, status=404)
     return RequestFailedError(
         f"documents of {index} could not be read or written: {str(reason)[:300]}",
         hint="run `trailhound doctor`",

@@ -14,7 +14,7 @@ from detections.automation.left_out import left_out
 from detections.packs.loading import load
 from detections.rule import Rule
 from trailhound import __version__
-from trailhound.errors import NoEventsIndexError
+from trailhound.errors import NoEventsIndexError, ReportError
 from trailhound.posture import Posture
 from trailhound.report.collect import alerts, stats
 from trailhound.report.collect.coverage import coverage
@@ -71,8 +71,8 @@ def compose(
 
     `rules` are the active rules. `posture` is the result of an account check; only accounts of the
     window are used. `progress` is called at the beginning of each stage. Raises
-    `NoEventsIndexError` if no index can be searched, `RequestFailedError` for an incomplete reply,
-    and opensearch-py's exceptions.
+    `NoEventsIndexError` if there is no index, `ReportError` if all are closed,
+    `RequestFailedError` for an incomplete reply, and opensearch-py's exceptions.
     """
     now = now or datetime.now(UTC)
     index = Index(client, settings, window)
@@ -202,11 +202,11 @@ def _accounts(client: OpenSearch, settings: Settings) -> list[str]:
     return [each.value for name in names for each in every.tally(name, {}, None).first]
 
 
-def _nothing_to_search(client: OpenSearch, index: Index) -> NoEventsIndexError:
+def _nothing_to_search(client: OpenSearch, index: Index) -> NoEventsIndexError | ReportError:
     """The error for an index without an open day: there is none, or all are closed."""
     params = {"h": "index", "expand_wildcards": "all"}
     if client.cat.indices(index=index.names.days, format="json", params=params):
-        return NoEventsIndexError(
+        return ReportError(
             f"every day of {index.names.alias} is closed", hint="open the days of the report"
         )
     return NoEventsIndexError(

@@ -1,0 +1,63 @@
+"""A namespace that does not exist: the same exit code and the existing ones from every command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.trails import own_settings, prepared
+from tests.unit.test_exit_codes import ARGUMENTS
+from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.main import main
+from trailhound.settings import Settings
+
+NONE = "no-such-namespace"
+SEARCH = [
+    *(("alerts", verb) for verb in ("list", "show", "ack", "close", "reopen", "precision")),
+    *(("incidents", verb) for verb in ("list", "show", "ack", "close")),
+    *((verb,) for verb in ("events", "timeline", "whois", "hunt", "graph", "detect")),
+    ("report", "-o", "week.html"),
+    ("rules", "backtest"),
+    ("rules", "except", "some-id", "--by", "principal", "--dry-run"),
+    ("paths", "--lateral"),
+]
+
+
+@pytest.fixture
+def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
+    return own_settings(engine, namespace, tmp_path / "home")
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared(settings)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRAILHOUND_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "1000")
+
+
+def ended(
+    settings: Settings, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int, str]:
+    code = main([*arguments, "--url", settings.hosts[0], "--namespace", NONE])
+    return code, " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("command", SEARCH, ids=" ".join)
+def test_it_is_a_usage_error_that_names_the_existing_ones(
+    command: tuple[str, ...], settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = ended(settings, capsys, *command, *ARGUMENTS.get(command, []))
+    assert (code, "(there are: " in said) == (ExitCode.USAGE, True), said
+
+
+def test_status_names_the_existing_ones(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = ended(settings, capsys, "status")
+    assert code == ExitCode.SUCCESS
+    assert f"there is no namespace {NONE}: " in said
+    assert "(there are: " in said
+    main(["status", "--url", settings.hosts[0], "--namespace", settings.namespace])
+    assert "there is no namespace" not in capsys.readouterr().err
