@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 from opensearchpy.exceptions import OpenSearchException
 
+from trailhound.cluster.refusals import described
 from trailhound.errors import ClusterError
 from trailhound.state.jobs import Jobs, JobState
 from trailhound.state.leases import Lease
@@ -130,17 +131,16 @@ class Scheduler:
             runs.last_error = ""
         except Exception as error:  # noqa: BLE001 - others still run
             runs.failures += 1
-            runs.last_error = f"{type(error).__name__}: {error}"
-            self._failed(job, error)
+            runs.last_error = described(error)
+            self._failed(job, runs.last_error)
         runs.seconds += time.monotonic() - began
         every = {each.name: each.every for each in self._jobs}
         self._due[job.name] = began + every.get(job.name, job.every)
 
-    def _failed(self, job: Job, error: Exception) -> None:
-        LOG.error("the job %s failed: %s: %s", job.name, type(error).__name__, error)
+    def _failed(self, job: Job, reason: str) -> None:
+        LOG.error("the job %s failed: %s", job.name, reason)
         try:
             state = self._states.get(job.name)
-            reason = f"{type(error).__name__}: {error}"
             self._write(replace(state, last_error=reason, failures=state.failures + 1))
         except (OpenSearchException, ClusterError):
             LOG.warning("the failure of the job %s could not be stored", job.name)

@@ -146,13 +146,17 @@ def test_a_job_that_fails_stops_no_other_and_the_next_one_elected_goes_on(
     def broken(_: Turn) -> None:
         raise ValueError("it does not work")
 
+    def cut_off(_: Turn) -> None:
+        connect(own_settings("http://127.0.0.1:1", "x", settings.home)).info()
+
     def jobs(who: str) -> list[Job]:
         def work(turn: Turn) -> str | None:
             assert turn.holds_lease()
             runs.append((who, turn.last_success))
             return f"{who} left two calls out"
 
-        return [Job("broken", 0.1, broken), Job("good", 0.1, work)]
+        failing = [Job("broken", 0.1, broken), Job("cut-off", 0.1, cut_off)]
+        return [*failing, Job("good", 0.1, work)]
 
     one, two = scheduler(settings, "one", jobs("one")), scheduler(settings, "two", jobs("two"))
     one.start()
@@ -172,6 +176,10 @@ def test_a_job_that_fails_stops_no_other_and_the_next_one_elected_goes_on(
     assert entry["_source"]["failures"] >= 3
     assert "it does not work" in entry["_source"]["last_error"]
     kept = Jobs(connect(settings), settings)
+    assert kept.get("cut-off").last_error.startswith(
+        "the cluster at http://127.0.0.1:1 cannot be reached: "
+    )
+    assert "(" not in kept.get("cut-off").last_error, "no exception within an exception"
     assert (kept.get("good").note, kept.get("broken").note) == ("two left two calls out", "")
 
 

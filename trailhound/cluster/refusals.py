@@ -22,6 +22,7 @@ from trailhound.errors import (
     ClusterUnreachableError,
     MissingIndexError,
     RequestFailedError,
+    TrailhoundError,
 )
 from trailhound.settings import Settings
 
@@ -121,6 +122,20 @@ def from_response(error: OpenSearchException, url: str = "") -> ClusterError:
         if applies(status, kind, reason):
             return make(place, status, reason)
     return RequestFailedError(f"{place} refused: {reason} (status {status})", status=status)
+
+
+def described(error: Exception) -> str:
+    """Any error in one sentence, for a log or a status: the message of ours, that of the cluster's
+    in the words of `from_response`; of any other, which is a fault of the program, its type too.
+
+    >>> described(KeyError("seen_until"))
+    "KeyError: 'seen_until'"
+    """
+    if isinstance(error, OpenSearchException):
+        error = from_response(error)
+    if isinstance(error, TrailhoundError):
+        return error.message
+    return f"{type(error).__name__}: {error}"
 
 
 def is_index_block(error: TransportError) -> bool:
