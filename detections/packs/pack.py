@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from detections.compiled import Compiled
 from detections.packs.documents import RuleFault
 from detections.packs.exceptions import RuleException
+from detections.packs.near import did_you_mean
 from detections.rule import Rule
 from trailhound.errors import UsageError
 
@@ -50,7 +51,10 @@ class Pack:
             names = "; ".join(each.title for each in found[:_NAMED])
             more = "; …" if len(found) > _NAMED else ""
             what = f"{len(found)} rules begin with it: {names}{more}"
-        raise UsageError(f"{wanted!r}: {what}", hint="see `trailhound rules list`")
+        titles = () if found else sorted(each.title for each in known)
+        raise UsageError(
+            f"{wanted!r}: {what}", hint=did_you_mean(wanted, titles, "see `trailhound rules list`")
+        )
 
     @property
     def alerting(self) -> tuple[Rule, ...]:

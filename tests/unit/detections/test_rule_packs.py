@@ -379,3 +379,9 @@ def test_a_pack_is_made_anew_exactly_when_something_of_it_changed(tmp_path: Path
 def test_a_folder_of_exceptions_may_be_empty(tmp_path: Path) -> None:
     (tmp_path / "exceptions").mkdir()
     assert pack(tmp_path, text(1), exceptions=[tmp_path / "exceptions"]).faults == ()
+
+
+def test_a_misspelt_title_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError) as refused:
+        load(DetectionSettings()).rule("RootAcountUsage")
+    assert refused.value.hint == "did you mean 'RootAccountUsage'?"
