@@ -153,6 +153,9 @@ def test_every_form_has_the_rows_and_says_how_many_there_are(
     assert "AccessDenied" not in logged  # no content of events
     command(settings, "events", "--limit", "1")
 
+    misspelt = command(settings, "events", "evntName:GetObject")
+    assert "'evntName': no CloudTrail event has it; did you mean 'eventName'?" in misspelt.stderr
+
     piped = command(settings, "events", "--limit", "3")
     assert "_search" not in piped.stderr
     head, *rows = piped.stdout.splitlines()

@@ -31,6 +31,7 @@ with late_imports():
     from detections.alerts.alert_events import events_of
     from detections.events.daily_indices import daily_indices
     from detections.events.index import EventIndex
+    from detections.events.query_fields import unknown_fields
     from detections.incidents.incident_events import events_of_incident
     from detections.investigation.absent import unknown_values
     from trailhound.app.event_search import Event, EventFilter, EventSearch
@@ -224,7 +225,7 @@ def events(
                 warn(f"{name} does not name all of its events: these are not exactly those")
         any_alert = [either([each.query for _, each in named])] if named else []
         search = EventSearch(client, settings, wanted, any_alert)
-        for sentence in not_searched(search.skipped):
+        for sentence in (*unknown_fields(query or ""), *not_searched(search.skipped)):
             warn(sentence)
         if follow:
             with suppress(KeyboardInterrupt):  # the usual end of --follow

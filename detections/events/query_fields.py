@@ -1,0 +1,28 @@
+"""Finds misspelt fields in a Lucene query: a query on a field that no event has finds nothing, and
+the engine reports no error."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from detections.packs.checking import field_fault
+
+_VALUES: Final = re.compile(r'"(?:\\.|[^"\\])*"|/(?:\\.|[^/\\])*/|[\[{][^\]}]*[\]}]', re.DOTALL)
+"""Texts in quotes, regular expressions and ranges, in which no field is named."""
+_FIELD: Final = re.compile(r"_exists_:([A-Za-z@][\w.@-]*)|(?<![\w.:*?\\@-])([A-Za-z@][\w.@-]*):")
+
+
+def unknown_fields(text: str) -> list[str]:
+    """A sentence for each field of a query that no event can have, with the nearest name.
+
+    >>> unknown_fields('evntName:GetObject AND awsRegion:"no:field"')[0].partition("; ")[2]
+    "did you mean 'eventName'?"
+    """
+    said = []
+    plain = _VALUES.sub('""', text)
+    for name in dict.fromkeys(match[1] or match[2] for match in _FIELD.finditer(plain)):
+        if fault := field_fault(name):
+            reason, hint = fault
+            said.append(f"{reason}; {hint}" if hint.startswith("did you mean") else reason)
+    return said
