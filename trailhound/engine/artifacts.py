@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import shutil
 import sys
 import tempfile
@@ -24,7 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from trailhound.backoff import Backoff
 from trailhound.errors import ArtifactsUnavailableError
@@ -33,6 +34,18 @@ Progress = Callable[[int, int], None]
 """Called with (bytes fetched so far, bytes in all), from any thread."""
 
 THREADS = 8
+_OBJECT: Final = re.compile(r"<[^>]* at 0x[0-9a-f]+>:? ?")
+_ELSE: Final = (
+    "or name a mirror in jgo.conf under [repositories]; or use a cluster of your own with --url"
+)
+NETWORK_HINT: Final = (
+    "the first start needs about 100 MB from Maven Central: check the network and proxy "
+    f"(HTTPS_PROXY), {_ELSE}"
+)
+TLS_HINT: Final = (
+    "if a proxy inspects TLS, name the file of its CA in REQUESTS_CA_BUNDLE and SSL_CERT_FILE "
+    f"(npm: NODE_EXTRA_CA_CERTS), {_ELSE}"
+)
 ATTEMPTS = 3
 BACKOFF = Backoff(first=1.0, longest=4.0)
 """Seconds before the second attempt; twice as long before the third."""
@@ -193,7 +206,7 @@ def _one(jar: Jar, context: Any, staging: Path, repository: Path) -> None:
 
     target = staging / jar.path
     component = context.project(jar.group, jar.artifact).at_version(jar.version)
-    fault = ""
+    fault, hint = "", NETWORK_HINT
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(BACKOFF.at_most(attempt))
@@ -202,6 +215,8 @@ def _one(jar: Jar, context: Any, staging: Path, repository: Path) -> None:
             component.artifact(jar.classifier, jar.packaging).resolve()
         except (requests.RequestException, RuntimeError) as error:
             fault = _reason(error)
+            if isinstance(error, requests.exceptions.SSLError):
+                hint = TLS_HINT  # tried again: a connection cut in the handshake is one too
             continue
         if _sha256(target) == jar.sha256:
             place = repository / jar.path
@@ -211,9 +226,7 @@ def _one(jar: Jar, context: Any, staging: Path, repository: Path) -> None:
         fault = "the download does not match the lock file (SHA-256 differs)"
     raise ArtifactsUnavailableError(
         f"cannot fetch {jar.coordinate}: {fault}",
-        hint="the first start needs about 100 MB from Maven Central: check the network and proxy "
-        "(HTTPS_PROXY), or name a mirror in jgo.conf under [repositories]; or use a cluster of "
-        "your own with --url",
+        hint=hint,
     )
 
 
@@ -267,9 +280,19 @@ def _sha256(path: Path) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """One line, without the object addresses that urllib3 puts into its messages."""
-    text = " ".join(str(error).split())
+    """One line: the innermost cause, without the object addresses that urllib3 puts into its
+    messages."""
+    cause: BaseException = error
+    while inner := _inner(cause):
+        cause = inner
+    text = _OBJECT.sub("", " ".join(str(cause).split()))
     return f"{type(error).__name__}: {text[:200]}"
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    """What urllib3 and requests wrap: the `reason` of an error, or one of its arguments."""
+    wrapped = (getattr(error, "reason", None), *error.args)
+    return next((each for each in wrapped if isinstance(each, BaseException)), None)
 
 
 def _extra_missing(error: ImportError) -> ArtifactsUnavailableError:

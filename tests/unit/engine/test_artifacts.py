@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.receiver import Receiver
+from tests.helpers.secured import Authority
 from trailhound.backoff import Backoff
 from trailhound.engine import artifacts, local_engine
 from trailhound.engine.artifacts import Jar
@@ -111,6 +113,22 @@ def test_a_repository_without_it_is_named_with_what_to_do(mirror: Path, tmp_path
     ) as caught:
         artifacts.fetch([_jar()], tmp_path)
     assert "--url" in caught.value.hint
+
+
+def test_a_certificate_that_nothing_trusts_is_named_with_the_variables_of_its_ca(
+    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _serve(mirror, CONTENT)
+    with Receiver(tls=Authority(tmp_path).issue("proxy")) as inspecting:
+        config = tmp_path / "jgo.conf"
+        config.write_text(f"[repositories]\ncentral = https://127.0.0.1:{inspecting.port}\n")
+        monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+        with pytest.raises(
+            ArtifactsUnavailableError, match=r"SSLError: .*certificate verify failed"
+        ) as caught:
+            artifacts.fetch([_jar()], tmp_path)
+    for variable in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"):
+        assert variable in caught.value.hint
 
 
 def test_an_unwritable_repository_gives_way(
