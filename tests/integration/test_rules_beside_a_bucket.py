@@ -161,7 +161,7 @@ def test_a_broken_installation_catches_up_with_one_digest(
     assert status(settings, config)["catch_up"]["done"] is False
     assert b"catch-up" in run(settings, "status", "--config", config).stdout
 
-    folder = tmp_path / "watched"
+    (folder := tmp_path / "watched").mkdir()
     with Receiver() as receiver:
         content = yaml.safe_load(config.read_text())
         url = f"http://127.0.0.1:{receiver.port}/hook"

@@ -151,6 +151,29 @@ def test_nothing_to_follow_is_wrong_use(engine: str, namespace: str, tmp_path: P
     assert b"--queue" in said
 
 
+def test_a_folder_that_is_not_there_is_wrong_use_of_the_flag_and_waited_for_in_settings(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    client = prepared(settings)
+    trail = tmp_path / "trail"
+    refused = run(settings, "run", "--watch", trail)
+    assert refused.returncode == 2
+    assert f"--watch {trail}: there is no such folder" in refused.stderr.decode()
+    file = tmp_path / "trailhound.yaml"
+    file.write_text(f"run: {{sources: [{{watch: {trail}, every: 0.3}}]}}\n", encoding="utf-8")
+    fast = {"TRAILHOUND_INGEST__BATCH_SECONDS": "0.2", "TRAILHOUND_RUN__LISTEN": "127.0.0.1:0"}
+    process = start(settings, "run", "--config", file, env=fast)
+    try:
+        warned = f"warning: run.sources.0.watch: there is no folder {trail}".encode()
+        until(lambda: warned in process.written(1), "a warning")
+        write_trail(trail, [record()], "a")
+        until(lambda: len(documents(client, settings)) == 1, "its event, once it is there")
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_a_link_that_leads_nowhere_is_that_links_fault(tmp_path: Path) -> None:
     (tmp_path / "trail").mkdir()
     dangling = tmp_path / "trail" / "0.json.gz"

@@ -16,16 +16,20 @@ from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import Config, Namespace, Url, settings_from
 from trailhound.cli.screen import warn
+from trailhound.errors import UsageError
 
 with late_imports():
     from enrich.enricher import Enricher
     from trailhound.app import logs
     from trailhound.app.enrichment import LoadedEnricher, load_enricher
     from trailhound.app.service import Service
-    from trailhound.app.settings_check import check
+    from trailhound.app.settings_check import check, missing_folders
     from trailhound.settings import Settings
 
 
+_NO_FOLDER = (
+    "check the path, or create it; one of `run.sources` in the settings may also come later"
+)
 LOG = logging.getLogger("trailhound")
 _GRACE = 5.0
 """Seconds after `run.stop_seconds` to wait for a hanging request."""
@@ -65,6 +69,9 @@ def run(
     sources: list[dict[str, Any]] = [{"queue": name} for name in queue or ()]
     sources += [{"poll": place} for place in poll or ()]
     sources += [{"watch": str(folder)} for folder in watch or ()]
+    for folder in watch or ():
+        if not folder.expanduser().is_dir():
+            raise UsageError(f"--watch {folder}: there is no such folder", hint=_NO_FOLDER)
     given: dict[str, Any] = {}
     if sources:
         given["sources"] = sources
@@ -83,6 +90,8 @@ def run(
         return settings, loaded
 
     settings, loaded = load()
+    for location, said in missing_folders(settings):
+        warn(f"{'.'.join(map(str, location))}: {said}; it is waited for")
     style = settings.run.log or ("console" if sys.stderr.isatty() else "json")
     logs.set_up(style, settings.run.log_level)
     service = Service(settings, loaded, load)
