@@ -210,8 +210,19 @@ def test_anomalies_of_several_days_and_a_span_without_events(
         "2025-03-11 00:00 on, the most of 2 such windows"
     )
 
+    whole = "from 2025-03-04 09:00:19 to 2025-03-11 09:00:19 UTC"
+    assert f"searched: {whole}\n" in command(settings, "hunt").stderr
+    part = "searched: from 2025-03-11 00:00:00 to 2025-03-11 09:00:19 UTC; there are events from "
+    (said,) = [
+        line
+        for line in command(settings, "hunt", "--since", "2025-03-11").stderr.splitlines()
+        if line.startswith("searched")
+    ]
+    assert said.startswith(f"{part}2025-03-10 09:00:00 to 2025-03-11 09:00:19: ")
+
     done = command(settings, "hunt", "--since", "2025-05-01", "--until", "2025-05-02")
     assert done.exit_code == 0
+    assert "searched:" not in done.output
     assert (
         "there are no events from 2025-05-01T00:00:00.000Z until 2025-05-03T00:00:00.000Z: those "
         "in the index are from 2025-03-10T09:00:00.000Z to 2025-03-11T09:00:19.000Z"

@@ -50,6 +50,7 @@ with late_imports():
 
 _DAYS = timedelta(days=7)
 _HOURS = 24
+_SECOND = "%F %T"
 _LOGS = "Without a cluster"
 
 
@@ -216,7 +217,27 @@ def _of_index(
         "unread_sequences": signs.unread,
         "skipped_days": skipped_days(skipped),
     }
-    return Hunted(leads, span, beside, warnings, complete=not skipped, empty=bool(nothing))
+    return Hunted(
+        leads,
+        span,
+        beside,
+        warnings,
+        complete=not skipped,
+        empty=bool(nothing),
+        known=known,
+    )
+
+
+def _searched(hunted: Hunted) -> str:
+    """Which span was searched, and that there are events outside it."""
+    span, known = hunted.span, hunted.known
+    text = f"searched: from {span.since:{_SECOND}} to {span.until:{_SECOND}} UTC"
+    if known is None or (span.since <= known[0] and known[1] < span.until):
+        return text
+    return (
+        f"{text}; there are events from {known[0]:{_SECOND}} to {known[1]:{_SECOND}}: --since and "
+        "--until search others"
+    )
 
 
 def _show(
@@ -241,6 +262,8 @@ def _show(
         LISTING.show(rows[:limit], form, beside=beside)
     if len(rows) > limit:
         note(f"{limit:,} of {plural(len(rows), 'line')} shown: --limit N for more", form)
+    if not hunted.empty:  # else a warning says which span has no event
+        note(_searched(hunted), form)
     kinds = {
         each.pattern: each.more["together"] for each in rows[:limit] if "together" in each.more
     }

@@ -32,7 +32,8 @@ _QUERY: Final = "fields @timestamp, @message"
 @dataclass(frozen=True)
 class Hunted:
     """What a hunt found in a span. `beside`: further members of the JSON object; `complete`:
-    whether everything that was asked for was read; `empty`: whether there was no event."""
+    whether everything that was asked for was read; `empty`: whether there was no event. `known`:
+    the first and the last event's time of all that could have been searched, if that is known."""
 
     leads: list[Lead]
     span: Span
@@ -40,6 +41,7 @@ class Hunted:
     warnings: Sequence[str] = ()
     complete: bool = True
     empty: bool = False
+    known: tuple[datetime, datetime] | None = None
 
 
 def hunt_log_groups(
