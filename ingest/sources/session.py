@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import suppress
 from copy import copy
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
+_PROFILE_VARIABLES: Final = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
 NO_CREDENTIALS: Final = (
     "give AWS credentials: aws.profile, AWS_* variables, `aws sso login`, or an instance role"
 )
@@ -73,15 +75,23 @@ def aws_session(aws: AwsSettings) -> botocore.session.Session:
             return core
         credentials = core.get_credentials()
     except ProfileNotFound:
-        raise SettingsError(
-            f"aws.profile: there is no profile {aws.profile!r}",
-            hint="see `aws configure list-profiles`",
-        ) from None
+        raise no_such_profile(aws) from None
     except BotoCoreError as error:
         raise SourceUnreachableError(
             f"AWS credentials cannot be read ({type(error).__name__})", hint=NO_CREDENTIALS
         ) from None
     return _in_role(core, credentials, aws, aws.role_arn, region)
+
+
+def no_such_profile(aws: AwsSettings) -> SettingsError:
+    """The error for a profile that AWS's configuration files do not have, and who asked for it."""
+    by, name = "aws.profile", aws.profile
+    if name is None:  # botocore's own variables, in its order
+        by = next((each for each in _PROFILE_VARIABLES if os.environ.get(each)), by)
+        name = os.environ.get(by)
+    return SettingsError(
+        f"{by}: there is no profile {name!r}", hint="see `aws configure list-profiles`"
+    )
 
 
 def _in_role(

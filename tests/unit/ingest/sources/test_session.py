@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.sources.session import aws_session, moment, s3_client
+from trailhound.errors import SettingsError
 from trailhound.settings import AwsSettings
 
 LISTING = b"""<?xml version="1.0" encoding="UTF-8"?>
@@ -103,3 +104,16 @@ def test_a_sessions_handlers_are_its_own() -> None:
     assert not heard
     one.get_component("event_emitter").emit("a.b")
     assert heard == [1]
+
+
+@pytest.mark.parametrize("variable", ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])
+def test_a_profile_that_does_not_exist_is_named_with_who_asked_for_it(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        monkeypatch.delenv(each, raising=False)
+    monkeypatch.setenv(variable, "nope")
+    with pytest.raises(SettingsError, match=f"^{variable}: there is no profile 'nope'$"):
+        aws_session(AwsSettings())
+    with pytest.raises(SettingsError, match=r"^aws\.profile: there is no profile 'mine'$"):
+        aws_session(AwsSettings(profile="mine"))
