@@ -103,7 +103,9 @@ def unmatched(
         number = f"{run.ignored_objects:,}"
         return [f"objects found: {number}, none of them a CloudTrail log file"], []
     if found.accounts or found.unplaced:
-        return [], [f"nothing to read in the selection; accounts found: {_list(found.accounts)}"]
+        days = "" if found.first is None else f"; days found: {found.first} to {found.last}"
+        accounts_found = _list(found.accounts)
+        return [], [f"nothing to read in the selection; accounts found: {accounts_found}{days}"]
     return [], ["nothing to read: the source is empty"]
 
 

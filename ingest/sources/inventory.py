@@ -3,8 +3,9 @@ nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import islice
 from typing import Final, Protocol, runtime_checkable
 
@@ -18,11 +19,14 @@ _MOST_LISTED: Final = 200_000
 
 @dataclass(slots=True)
 class Inventory:
-    """What a source has. `unplaced` counts objects whose folders name no account or region;
+    """What a source has. `first` and `last` are the days of its objects, unknown where only folders
+    above the days were listed. `unplaced` counts objects whose folders name no account or region;
     `absent` are sources under whose name nothing exists, with what exists beside them."""
 
     accounts: set[str] = field(default_factory=set)
     regions: set[str] = field(default_factory=set)
+    first: date | None = None
+    last: date | None = None
     unplaced: int = 0
     absent: list[str] = field(default_factory=list)
 
@@ -30,6 +34,7 @@ class Inventory:
         """Add what another source has."""
         self.accounts |= other.accounts
         self.regions |= other.regions
+        self._add_days((other.first, other.last))
         self.unplaced += other.unplaced
         self.absent += other.absent
 
@@ -40,10 +45,16 @@ class Inventory:
         if place is None:
             self.unplaced += not folder and classify(path)[0] is not NameClass.OTHER
             return
+        if not folder and place.span is not None:
+            self._add_days(place.span)
         if place.account is not None:
             self.accounts.add(place.account)
         if place.region is not None:
             self.regions.add(place.region)
+
+    def _add_days(self, days: Iterable[date | None]) -> None:
+        found = [each for each in (self.first, self.last, *days) if each is not None]
+        self.first, self.last = min(found, default=None), max(found, default=None)
 
 
 @runtime_checkable
@@ -67,6 +78,10 @@ def inventory_of(source: Source) -> Inventory:
         for name, is_folder in source.folders() if not found.absent else ():
             found.add(name, folder=is_folder)
         return found
+    listed = 0
     for item in islice(source.objects(Selection()), _MOST_LISTED):
         found.add(item.path)
+        listed += 1
+    if listed == _MOST_LISTED:  # those of the other names are not known
+        found.first = found.last = None
     return found

@@ -184,6 +184,7 @@ def test_an_account_or_region_that_is_not_there_is_named_with_those_that_are(
     code, output = ended(settings, "backfill", trail, "--account", TWO, "--since", "2025-04-01")
     assert code == 0, output
     assert "nothing to read in the selection" in output
+    assert f"accounts found: {ONE}, {TWO}; days found: 2025-03-01 to 2025-03-01" in output
 
 
 def test_records_say_which_accounts_an_export_has(settings: Settings, tmp_path: Path) -> None:
