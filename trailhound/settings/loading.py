@@ -7,7 +7,7 @@ import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -27,6 +27,16 @@ _LONGEST = 4 * 1024 * 1024
 _MOST_VALUES = 200_000
 """Bytes and values of a settings file."""
 _ROOT = 0
+_A_LIST = 'it is a list: write ["VALUE"], or ["VALUE", "VALUE"]'
+_WRITTEN: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("list_type", "set_type", "frozen_set_type", "tuple_type"), _A_LIST),
+    "dict_type": 'it is a mapping: write {"NAME": "VALUE"}',
+    "model_type": "it is a section: write its settings below it, indented",
+}
+"""Pydantic's types of errors about a value's shape → how to write it, as YAML and as JSON."""
+_NOT_JSON: Final = (
+    """it is not JSON: write a list as '["VALUE"]', a mapping as '{"NAME": "VALUE"}'"""
+)
 _MOST_MEANT = 3
 """Most suggestions for an unknown name."""
 
@@ -58,7 +68,7 @@ def load(
         f"  {name}: {_no_such([meant] if meant else [])} ({variable})"
         for variable, name, meant in unknown_variables(Settings)
     ]
-    faults = [f"  {name.upper()}: it is not JSON" for name in unreadable] + faults
+    faults = [f"  {name.upper()}: {_NOT_JSON}" for name in unreadable] + faults
     made = Settings.model_construct(_fields_set=set(given), **values)
     if not errors and check is not None:
         faults += [_fault(origins, location, said) for location, said in check(made)]
@@ -139,6 +149,8 @@ def _said(fault: ErrorDetails) -> str:
     if fault["type"] == "string_pattern_mismatch":
         pattern = str(fault.get("ctx", {}).get("pattern", ""))
         return FORMS.get(pattern, fault["msg"])
+    if fault["type"] in _WRITTEN:
+        return _WRITTEN[fault["type"]]
     if fault["type"] != "extra_forbidden":
         return fault["msg"].removeprefix("Value error, ")
     return _no_such(_meant(location))
