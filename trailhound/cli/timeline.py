@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -91,12 +91,26 @@ def _who(row: Row) -> str:
         names = row["alert"].get("entity", {}).get("principal", ())
         return f"{names[0]} +{len(names) - 1}" if len(names) > 1 else "".join(names)
     short = str(row["principal"]).rpartition("@")[0] if _has_account(row) else row["principal"]
-    short = short.removeprefix("user:")
-    return short if row.get("traced", True) else f"{short} ?"
+    return short.removeprefix("user:") + (_UNTRACED if _is_untraced(row) else "")
+
+
+_UNTRACED = " ?"
+"""After the name of a session's role on a terminal; other forms have `traced` and none of it."""
+
+
+def _is_untraced(row: Row) -> bool:
+    return row["kind"] != "alert" and not row.get("traced", True)
 
 
 def _has_account(row: Row) -> bool:
     return str(row["principal"]).rpartition("@")[2].isdecimal()
+
+
+def legend(rows: Iterable[Row]) -> str:
+    """What the mark after a name means; empty if none of the rows has it."""
+    if not any(map(_is_untraced, rows)):
+        return ""
+    return f"{_UNTRACED.strip()} after a name: who opened the session is not known; --json says why"
 
 
 LISTING = Listing[Row](
@@ -250,6 +264,8 @@ def _show(
     )
     if rows:
         shown_of(len(rows), len(shown), "line", form)
+    if is_table(form) and (said := legend(shown)):
+        note(said, form)
 
 
 def _notes(found: Timeline, form: Form) -> None:
@@ -262,8 +278,6 @@ def _notes(found: Timeline, form: Form) -> None:
             f"{plural(len(found.alerts), 'alert')}; --expand LINE shows each event of a line",
             form,
         )
-    if not all(each.trace.traced for each in found.lines):
-        note("? after a name: who opened the session is not known; --json says why", form)
     if found.folded < found.total:
         warn(
             f"{plural(found.total - found.folded, 'event')} would have needed more than "

@@ -368,3 +368,9 @@ def test_a_page_shows_every_listing_as_it_is_at_80_columns(command: str) -> None
             columns = named.columns if named else LISTINGS[command].columns
             headings = [column.heading for column in columns if not column.priority]
             assert [each for each in headings if each not in lines[0]] == []
+
+
+def test_the_legend_of_a_time_line_is_there_only_with_a_name_that_has_the_mark() -> None:
+    alert = line(3) | {"kind": "alert", "alert": {}}
+    assert timeline.legend([line(1, traced=True), alert]) == ""
+    assert timeline.legend([line(1, traced=True), line(2)]).startswith("? after a name: ")
