@@ -349,7 +349,7 @@ def lists() -> Iterator[str]:
             yield ".".join(names)
 
 
-@pytest.mark.parametrize("path", lists())
+@pytest.mark.parametrize("path", list(lists()))
 def test_every_list_says_how_it_is_written(
     path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
