@@ -377,6 +377,8 @@ def test_it_reads_without_scripts(browser: Chrome, tmp_path: Path) -> None:
         assert not browser.find_element(By.ID, "graph").is_displayed()
         steps = browser.find_elements(By.CSS_SELECTOR, "#paths tbody tr")
         assert [row.text.split()[0] for row in steps] == ["1", "2"]
+        assert "no risk score of its events" in text
+        assert not browser.find_elements(By.CSS_SELECTOR, "#paths .score")
         assert "event-1" in steps[1].text
         browser.find_element(By.CSS_SELECTOR, "#edges summary").click()
         rows = browser.find_elements(By.CSS_SELECTOR, "#edges tbody tr")

@@ -72,7 +72,7 @@ MOVEMENTS = Listing[Row](
     "movements",
     (
         Column("type", lambda each: each["type"], "by", shown=lambda each: _KINDS[each["type"]]),
-        Column("risk", lambda each: each.get("risk_score"), "score", Kind.NUMBER),
+        Column("score", lambda each: each.get("risk_score"), "score", Kind.NUMBER),
         Column("origin", lambda each: each.get("source_ip") or each["origin"], "who or where"),
         Column("roles", _roles, "roles", whole=True, shown=_shown_roles),
         Column("count", lambda each: each["count"], "count", Kind.NUMBER),

@@ -64,7 +64,7 @@ def _step(name: str, place: int | None = None) -> Callable[[Row], Any]:
 PATHS = Listing[Row](
     "paths",
     (
-        Column("risk", lambda each: each["risk_score"], "score", Kind.NUMBER),
+        Column("score", lambda each: each["risk_score"], "score", Kind.NUMBER),
         Column("path", lambda each: " → ".join(each["path"]), "path", whole=True),
         Column("other_addresses", lambda each: each["other_addresses"], "leaves for", whole=True),
         Column("calls", lambda each: [step["call"] for step in each["steps"]], "by", priority=1),

@@ -414,7 +414,7 @@ const pathPanel = (which) => {
   const path = paths[which];
   const name = (place) => nodes[path.nodes[place]].name;
   fill(
-    make("h2", null, `Path ${which + 1} `, score(path.risk)),
+    make("h2", null, `Path ${which + 1} (score ${path.risk} of 10)`),
     ...(path.others.length ? [make("p", null, `With steps from another address: ${path.others.join(", ")}`)] : []),
     make("ol", { class: "choices" }, ...path.steps.map((step, place) => make("li", null,
       make("button", { type: "button", click: () => choose({ edge: path.edges[place] }, true) }, `${place + 1}. ${name(place)} → ${name(place + 1)}`),
@@ -431,7 +431,7 @@ const overview = () => {
   fill(
     ...(paths.length ? [make("h2", null, counted(paths.length, "path")),
       few(paths.map((_, place) => place), 30, (place) => make("li", null, make("button", { type: "button", click: () => showPath(String(place)) },
-        score(paths[place].risk), ` ${paths[place].nodes.map((node) => nodes[node].name).join(" → ")}${paths[place].others.length ? " (from another address)" : ""}`)))] : []),
+        `(score ${paths[place].risk}) ${paths[place].nodes.map((node) => nodes[node].name).join(" → ")}${paths[place].others.length ? " (from another address)" : ""}`)))] : []),
     make("h2", null, "Edges of the highest risk"),
     few(places, paths.length ? 8 : 20, (place) => make("li", null, make("button", { type: "button", click: () => choose({ edge: place }, true) },
       score(edges[place].risk), ` ${nodes[edges[place].s].name} → ${nodes[edges[place].t].name}: ${calls(place)}`))),
