@@ -6,8 +6,9 @@ they do once an object is complete.
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from opensearchpy import OpenSearch
 
@@ -33,6 +34,8 @@ from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.retry_policy import RetryPolicy, Stopped
 from trailhound.errors import SourceError, TrailhoundError
 from trailhound.settings import Settings
+
+_CUT_OFF_SECONDS: Final = 2.0
 
 
 class Pipeline:
@@ -142,3 +145,16 @@ class Pipeline:
         self.writer.abandon()
         with suppress(TrailhoundError, Stopped):
             self.ledger.close()
+
+    def cut_off(self) -> None:
+        """As `abandon`, but for a person who wants it to end: a request without an answer is waited
+        for no longer than `_CUT_OFF_SECONDS`. A claim that is not released is taken over, since its
+        process has ended."""
+
+        def abandon() -> None:
+            with suppress(Exception):
+                self.abandon()
+
+        ending = threading.Thread(target=abandon, name="cut off", daemon=True)
+        ending.start()
+        ending.join(_CUT_OFF_SECONDS)

@@ -89,6 +89,7 @@ class Backfill:
                 now.counts.add(run.counts)
                 now.bytes += run.bytes
         self._from_ledger(now)
+        now.indices = self.pipeline.days.ensured()
         return now
 
     def run(self, sources: Sequence[Source]) -> RunReport:
@@ -106,6 +107,9 @@ class Backfill:
         except SourceError:
             # The source as a whole is unreachable: records read before are still indexed.
             self.pipeline.finish()
+            raise
+        except KeyboardInterrupt:
+            self.pipeline.cut_off()
             raise
         except BaseException as error:
             self.pipeline.abandon()

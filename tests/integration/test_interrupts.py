@@ -15,9 +15,9 @@ import pytest
 
 from tests.faults.proxy import Fault, Proxy, Request
 from tests.helpers.detection_rules import write_rules
-from tests.helpers.processes import start
+from tests.helpers.processes import run, start
 from tests.helpers.queues import until
-from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from tests.helpers.trails import backfill, documents, own_settings, prepared, record, write_trail
 
 
 @dataclass
@@ -98,6 +98,47 @@ def test_a_command_that_waits_ends_with_130(
     if "--json" in arguments:
         assert json.loads(out)["error"]["exit_code"] == 130
     assert not list(tmp_path.glob("*.html"))
+
+
+def test_a_backfill_that_is_stopped_at_once_says_how_to_go_on(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    """Events of two days are indexed, and the answer to a third day's never comes."""
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    client = prepared(settings)
+    trail = tmp_path / "trail"
+    for day in ("01", "02"):
+        write_trail(trail, [record(eventTime=f"2025-03-{day}T10:00:00Z")], day)
+    waits, go = threading.Event(), threading.Event()
+
+    def hold(request: Request) -> Fault | None:
+        if b"2025-03-02T10:00:00Z" in request.body:
+            waits.set()
+            go.wait(200)
+        return None
+
+    env = {
+        "TRAILHOUND_CLUSTER__TIMEOUT": "300",
+        "TRAILHOUND_INGEST__BATCH_SECONDS": "0.1",
+    }
+    with Proxy(settings.hosts[0], hold) as proxy:
+        own = own_settings(proxy.url, namespace, tmp_path / "home")
+        process = start(own, "backfill", trail, env=env)
+        assert waits.wait(60), ended(process)
+        process.send_signal(signal.SIGINT)
+        until(lambda: b"stopping" in process.written(1), "an answer")
+        process.send_signal(signal.SIGINT)
+        try:
+            code, _, err = ended(process)
+        finally:
+            go.set()
+    assert code == 130, err
+    assert "Traceback" not in err
+    assert "interrupted: run the same command again to resume" in err
+    assert "`trailhound detect --since 2025-03-01 --until 2025-03-02`" in err
+    resumed = run(settings, "backfill", trail)
+    assert resumed.returncode == 0, resumed.stderr.decode()
+    assert len(documents(client, settings)) == 2
 
 
 def test_detect_waits_for_no_rule_at_the_second_signal(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +13,7 @@ from trailhound.cli.backfill_plan import show_plan
 from trailhound.cli.backfill_report import (
     explain,
     point_to_left,
+    show_cut_off,
     show_notes,
     show_report,
     show_undetected,
@@ -43,6 +46,7 @@ with late_imports():
 
 
 if TYPE_CHECKING:
+    from ingest.backfill.worker_pool import WorkerPool
     from trailhound.cli.detect import Detected
 
 
@@ -263,7 +267,7 @@ def run_backfill(
         job = Job(settings, tuple(sources), selection, enricher_from, warn, force, limit, expected)
         pool = WorkerPool(job, workers)
         shown = show_progress(pool, settings, sources, selection, quiet=quiet, limit=limit)
-        with stopped_by_signals(pool), shown:
+        with _named_if_cut_off(pool), stopped_by_signals(pool), shown:
             return pool.run()
     opened = [open_source(text, settings) for text in sources]
     backfill = Backfill(
@@ -277,10 +281,20 @@ def run_backfill(
         expected=expected,
     )
     shown = show_progress(backfill, settings, sources, selection, quiet=quiet, limit=limit)
-    with stopped_by_signals(backfill), shown:
+    with _named_if_cut_off(backfill), stopped_by_signals(backfill), shown:
         report = backfill.run(opened)
     show_notes(opened)
     return report
+
+
+@contextmanager
+def _named_if_cut_off(job: Backfill | WorkerPool) -> Iterator[None]:
+    """Within, a second signal ends the job at once, and what that leaves to be done is said."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        show_cut_off(job.snapshot())
+        raise
 
 
 def _waiting(seconds: float, reason: str) -> None:
