@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import tracemalloc
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -66,20 +65,13 @@ def findings(name: str, number: int, events: int) -> list[Finding]:
 
 
 def peak(call: Callable[[], object]) -> int:
-    """The bytes that a call holds at most.
-
-    How late Python collects cycles depends on how much there is besides: what other tests of the
-    process left is put aside.
-    """
-    gc.collect()
-    gc.freeze()
+    """The bytes that a call holds at most."""
     tracemalloc.start()
     try:
         call()
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-        gc.unfreeze()
 
 
 def recorded(recorder: Recorder, found: Sequence[Finding]) -> int:
