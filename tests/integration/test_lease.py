@@ -111,7 +111,8 @@ def test_a_holder_that_is_cut_off_counts_itself_out_before_another_begins(
         assert most == [1]
         assert second.term > first.term
     *_, said = [each.getMessage() for each in caplog.records if "lost the lease" in each.msg]
-    assert said.startswith("lost the lease x: it was not renewed in time: ")
+    assert said.startswith("lost the lease x: it was not renewed in time: OpenSearch at http://")
+    assert "ConnectionError" not in said
     assert said.endswith("; another daemon takes over what it is for")
 
 

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConflictError, NotFoundError, OpenSearchException
 
+from trailhound.cluster.refusals import described
 from trailhound.state.document import StateDocument
 from trailhound.threads import SupervisedThread
 
@@ -95,7 +96,7 @@ class Lease:
             try:
                 self._write(self._seen, owner="", term=self._term)
             except OpenSearchException as error:
-                LOG.warning("the lease %s could not be released: %s", self._name, error)
+                LOG.warning("the lease %s could not be released: %s", self._name, described(error))
 
     def _keep(self) -> None:
         while not self._ended.is_set():
@@ -106,8 +107,8 @@ class Lease:
                 self._until = 0.0
                 reason = "another process was faster"
             except OpenSearchException as error:
-                LOG.debug("the lease %s: %s", self._name, error)
-                reason = f"it was not renewed in time: {error}"
+                LOG.debug("the lease %s: %s", self._name, described(error))
+                reason = f"it was not renewed in time: {described(error)}"
             if holding and (not self.held or self._term != term):
                 self._tell_loss(reason)
             self._ended.wait(self._seconds / 6)
