@@ -172,6 +172,28 @@ def test_a_reader_that_goes_away_ends_nothing() -> None:
 
 @pytest.mark.usefixtures("_few_rules")
 @pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["rules", "list"], 0),
+        (["rules", "list", "--json"], 0),
+        (["rules", "show", "nosuch"], 2),
+        (["--help"], 0),
+        (["rules", "nosuch"], 2),
+        (["rules", "list", "--help"], 0),
+    ],
+)
+def test_a_reader_of_both_streams_that_went_away_changes_no_exit_code(
+    arguments: list[str], code: int
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([*PROGRAM, *arguments], stdout=writing, stderr=writing, check=False)
+    os.close(writing)
+    assert done.returncode == code
+
+
+@pytest.mark.usefixtures("_few_rules")
+@pytest.mark.parametrize(
     ("arguments", "redirection", "code"),
     [
         (["rules", "list", "--json"], ">/dev/full", 1),

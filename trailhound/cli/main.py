@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from itertools import pairwise
 from typing import Annotated
@@ -24,9 +25,11 @@ from trailhound.cli.named_commands import with_flags
 from trailhound.cli.namespace_hint import name_namespaces
 from trailhound.cli.partial_packages import import_in_part
 from trailhound.cli.screen import (
+    discard_unread,
     emit,
     err,
     fail,
+    flush_stderr,
     prepare_streams,
     safe,
     set_quiet,
@@ -143,6 +146,7 @@ def run() -> None:
         silence_stdout()
         err.print("error:", safe(f"the output can't be written: {error.strerror}"))
         code = code or ExitCode.INCOMPLETE
+    flush_stderr()
     sys.exit(code)
 
 
@@ -162,6 +166,11 @@ def main(given: Sequence[str]) -> int:
             code = app(args=arguments, prog_name="trailhound", standalone_mode=False)
             if code == ExitCode.INTERRUPTED and not stopped():  # raised by typer, without a message
                 raise KeyboardInterrupt
+        except SystemExit as ended_early:
+            # So typer ends where the reader of a help has ended: with 1.
+            if not discard_unread():
+                raise
+            code = ExitCode.SUCCESS if ended_early.code == 1 else ended_early.code
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last before a user
             if debug:
                 for line in traceback.format_exc().splitlines():
@@ -279,7 +288,8 @@ def _show_usage(error: TyperException) -> None:
     """Print a usage error: the usage line and the fault. Typer's parser formats most of them."""
     show = getattr(_suggested(error), "show", None)
     if callable(show):
-        show()
+        with suppress(BrokenPipeError):
+            show()
     else:
         err.print("error:", safe(error.format_message()))
 

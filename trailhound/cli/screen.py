@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import select
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -34,7 +35,10 @@ class Screen(Console):
     """A console whose reader may end first (`| head`): the command continues and ends normally."""
 
     def on_broken_pipe(self) -> None:
-        silence_stdout()
+        if self.stderr:
+            _discard(sys.stderr)
+        else:
+            silence_stdout()
 
     def heading(self, title: str) -> None:
         """A line with a title, as wide as a terminal and no wider in a pipe."""
@@ -47,10 +51,40 @@ _gone = [False]
 def silence_stdout() -> None:
     """Discard further output, since its reader has ended."""
     _gone[0] = True
+    _discard(sys.stdout)
+
+
+def _discard(stream: TextIO) -> None:
+    """Discard what is written to a stream, and what it still holds: flushing it at the end of the
+    process would fail, with exit code 120."""
     null = os.open(os.devnull, os.O_WRONLY)
     with suppress(OSError, ValueError):
-        os.dup2(null, sys.stdout.fileno())
+        os.dup2(null, stream.fileno())
     os.close(null)
+
+
+def flush_stderr() -> None:
+    """Flush stderr; its reader may have ended before (`2>&1 | head`)."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        _discard(sys.stderr)
+
+
+def discard_unread() -> bool:
+    """Discard further output to each stream whose reader has ended; whether there is one."""
+    found = False
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            poll = select.poll()
+            poll.register(stream.fileno(), 0)
+            if any(event & select.POLLERR for _, event in poll.poll(0)):
+                found = True
+                if stream is sys.stdout:
+                    silence_stdout()
+                else:
+                    _discard(stream)
+    return found
 
 
 def is_reader_gone() -> bool:
