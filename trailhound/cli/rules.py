@@ -177,7 +177,10 @@ def check(
     nothing = not checked and not exceptions
     wrong = pack.problems if strict else pack.incomplete
     if wrong or filter_faults or lost or nothing:
-        if nothing and not json:
+        faulty = any(
+            each.place.path.is_file() and _among(each.place.path, paths) for each in pack.problems
+        )
+        if nothing and not faulty and not json:
             where = ", ".join(map(str, paths or ())) or "the settings' paths"
             warn(f"no rule to check in {where}")
         raise typer.Exit(ExitCode.INCOMPLETE)

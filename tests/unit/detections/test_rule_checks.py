@@ -538,3 +538,14 @@ def test_a_pipe_or_a_device_in_the_place_of_a_rule_is_a_fault(tmp_path: Path) ->
         assert isinstance(done, Result)
         assert done.exit_code == 1
         assert f"it is a {kind}, not a file" in done.output
+
+
+def test_a_path_whose_one_rule_is_faulty_is_not_called_empty(tmp_path: Path) -> None:
+    file = written(
+        tmp_path, "title: A\nlogsource: {product: aws}\ndetection: {condition: nothing}\n"
+    )
+    for given in (file, tmp_path):
+        done = check(given)
+        assert done.exit_code == 1
+        assert str(file) in done.stderr
+        assert "no rule to check" not in done.stderr
