@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -243,3 +244,14 @@ def test_the_events_shown_are_the_first_of_each_call() -> None:
     later = replace(event, id="z", call="CreateUser")
     shown = telling([*tries, later], 3)
     assert [each.id for each in shown] == ["0", "1", "z"]
+
+
+def test_the_top_five_are_told_apart_by_their_times() -> None:
+    full = report_of("x")
+    one = full.findings.top[0]
+    times = [one.first - timedelta(days=days) for days in (1, 2)]
+    alike = tuple(replace(one, first=each, last=each) for each in times)
+    html = as_html(replace(full, findings=replace(full.findings, top=alike)))
+    items = html.partition('<ol class="top">')[2].partition("</ol>")[0].split("<li>")[1:]
+    assert len(set(items)) == 2
+    assert all(f"{each:%Y-%m-%d}" in item for each, item in zip(times, items, strict=True))
