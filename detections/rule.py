@@ -26,13 +26,14 @@ Kind = Literal["sigma", "correlation", "new_terms", "anomaly", "impossible_trave
 
 @dataclass(frozen=True, slots=True)
 class FilePosition:
-    """The location of a rule: its file and the line (from 1) on which its document begins."""
+    """The location of a rule: its file and the line (from 1) on which its document begins; line 0
+    is that of no file, such as an environment variable."""
 
     path: Path
     line: int = 1
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}"
+        return f"{self.path}:{self.line}" if self.line else str(self.path)
 
 
 @dataclass(frozen=True, slots=True)

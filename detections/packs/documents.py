@@ -6,7 +6,7 @@ import os
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import yaml
 from sigma.exceptions import SigmaError
@@ -41,6 +41,10 @@ Subject = Literal["rule", "exception", "override", "placeholder", "file", "warni
 """The kind of object that has the fault; `warning` and `note` are faults that stop nothing."""
 
 
+SETTINGS: Final = FilePosition(Path("settings"), 0)
+"""The place of a fault of the settings: which file or variable has it is known to the command."""
+
+
 @dataclass(frozen=True, slots=True)
 class RuleFault:
     """A fault of a rule, an exception, an override, a placeholder or a file.
@@ -56,6 +60,8 @@ class RuleFault:
     rule_id: str = ""
     stops: bool = True
     what: Subject = "rule"
+    setting: tuple[str, ...] = ()
+    """The path of the setting that has the fault; `place` is then `SETTINGS`."""
 
     def __str__(self) -> str:
         return f"{self.place}: {self.reason}"

@@ -25,7 +25,7 @@ from detections.matcher import SigmaMatcher
 from detections.packs.actions import Actions, Parsed
 from detections.packs.checking import check, said
 from detections.packs.chosen import silencing
-from detections.packs.documents import Document, RuleFault, Subject, documents, rule_files
+from detections.packs.documents import SETTINGS, Document, RuleFault, Subject, documents, rule_files
 from detections.packs.exceptions import DEFAULTS, RuleException, exception_id, is_named
 from detections.packs.fault_lines import at_their_lines
 from detections.packs.kept_packs import kept
@@ -149,8 +149,10 @@ class _Loading:
         for name in sorted(self._settings.placeholders.keys() - self._placeholders.used):
             reason = f"detections.placeholders: no active rule uses %{name}%"
             hint = did_you_mean(name, sorted(self._placeholders.missing), "remove it")
-            place = FilePosition(Path("settings"))
-            self._faults.append(RuleFault(place, reason, hint, stops=False, what="placeholder"))
+            at = ("detections", "placeholders", name)
+            self._faults.append(
+                RuleFault(SETTINGS, reason, hint, stops=False, what="placeholder", setting=at)
+            )
 
     # Reading
 
@@ -240,8 +242,10 @@ class _Loading:
                     f"detections.disabled_exceptions: no exception has the id or title {name!r}"
                 )
                 hint = did_you_mean(name, sorted(known), "see `trailhound rules list`")
-                place = FilePosition(Path("settings"))
-                self._faults.append(RuleFault(place, reason, hint, stops=False, what="exception"))
+                at = ("detections", "disabled_exceptions")
+                self._faults.append(
+                    RuleFault(SETTINGS, reason, hint, stops=False, what="exception", setting=at)
+                )
 
     def _applied(self, exception: SigmaFilter) -> tuple[str, ...] | None:
         """Narrows the rules that an exception names. Their titles; None for a broken exception."""
@@ -434,8 +438,10 @@ class _Loading:
                 reason = f"detections.overrides: the rule {key} does not run"
             by_title = [each for each, title in known.items() if title.lower() == key]
             hint = f"its id is {by_title[0]}" if by_title else "see `trailhound rules list`"
-            place = FilePosition(Path("settings"))
-            self._faults.append(RuleFault(place, reason, hint, stops=False, what="override"))
+            at = ("detections", "overrides", key)
+            self._faults.append(
+                RuleFault(SETTINGS, reason, hint, stops=False, what="override", setting=at)
+            )
 
 
 def _once(faults: Iterable[RuleFault]) -> tuple[RuleFault, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,9 +33,11 @@ with late_imports():
     from detections.packs.documents import RuleFault
     from detections.packs.loading import load
     from detections.packs.pack import Pack
-    from detections.rule import Rule
+    from detections.rule import FilePosition, Rule
     from detections.usage import kept_apart
     from trailhound.app.settings_check import check_filter
+    from trailhound.settings.loading import settings_file
+    from trailhound.settings.provenance import Origins
 
 
 app = typer.Typer(
@@ -143,7 +146,7 @@ def check(
     Example: `trailhound rules check ./my-rules`
     """
     settings = settings_from(config)
-    pack = load(settings.detections, paths or [])
+    pack = _with_places(load(settings.detections, paths or []), config)
     lost = kept_apart(pack, settings.index.unsearched)
     checked = [rule for rule in (*pack.rules, *pack.disabled) if _among(rule.place.path, paths)]
     # Rules in a folder that the settings name too would be there twice.
@@ -197,6 +200,21 @@ def explain(rule: RuleName, rules: Rules = None, config: Config = None) -> None:
     for each in notes:
         warn(each)
     write(jsonlib.dumps(query, indent=2, ensure_ascii=False) + "\n")
+
+
+def _with_places(pack: Pack, config: Path | None) -> Pack:
+    """The pack with its faults of settings placed at the file's line or the variable."""
+    if not any(each.setting for each in pack.faults):
+        return pack
+    origins = Origins(settings_file(config), {})
+    placed = []
+    for fault in pack.faults:
+        place = fault.place
+        if fault.setting and (origin := origins.of(fault.setting)):
+            path, _, line = origin.rpartition(":")
+            place = FilePosition(Path(path), int(line)) if path else FilePosition(Path(origin), 0)
+        placed.append(replace(fault, place=place))
+    return replace(pack, faults=tuple(placed))
 
 
 def _exception(exception: dict[str, Any]) -> str:

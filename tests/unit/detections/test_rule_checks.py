@@ -549,3 +549,15 @@ def test_a_path_whose_one_rule_is_faulty_is_not_called_empty(tmp_path: Path) -> 
         assert done.exit_code == 1
         assert str(file) in done.stderr
         assert "no rule to check" not in done.stderr
+
+
+def test_a_fault_of_the_settings_is_at_its_line_or_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = "detections:\n  overrides:\n    nosuch: {level: high}\n"
+    file = written(tmp_path, lines, "trailhound.yaml")
+    said = check("--config", file).stderr
+    assert f"{file}:3: detections.overrides: no rule has the id 'nosuch'" in said
+    monkeypatch.setenv("TRAILHOUND_DETECTIONS__OVERRIDES", '{"nosuch": {"level": "high"}}')
+    said = check().stderr
+    assert "TRAILHOUND_DETECTIONS__OVERRIDES: detections.overrides: no rule" in said
