@@ -70,15 +70,25 @@ def problem_lines(pack: Pack) -> list[str]:
     if not pack.problems:
         return []
     counts = Counter(fault.what for fault in pack.problems)
-    subjects = ", ".join(
-        f"{count} {subject}{'s' if count > 1 else ''}" for subject, count in sorted(counts.items())
-    )
+    subjects = ", ".join(_numbered(*each) for each in sorted(counts.items()))
     idle = sum(fault.stops for fault in pack.problems)
     what = "rules and their settings have problems"
     head = f"{what}: {subjects}" + (
         f"; {idle} of them prevent something from being used" * bool(idle)
     )
     return [head, *(line(fault) for fault in pack.problems)]
+
+
+def _numbered(subject: str, count: int) -> str:
+    """A number of faults, which may be several of one rule.
+
+    >>> _numbered("rule", 2), _numbered("warning", 1)
+    ('2 faults of rules', '1 warning')
+    """
+    many = "s" if count > 1 else ""
+    return (
+        f"{count} warning{many}" if subject == "warning" else f"{count} fault{many} of {subject}s"
+    )
 
 
 def line(fault: RuleFault) -> str:
