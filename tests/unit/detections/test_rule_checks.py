@@ -317,9 +317,9 @@ def test_whatever_is_not_used_is_counted_and_named_and_the_rest_runs(tmp_path: P
     ):
         assert part in told
     assert str(exceptions) not in told  # `rules except` fills it
-    assert "4 files" in told.splitlines()[0]
-    assert "1 override" in told.splitlines()[0]
-    assert "1 placeholder" in told.splitlines()[0]
+    assert "4 faults of files" in told.splitlines()[0]
+    assert "1 fault of overrides" in told.splitlines()[0]
+    assert "1 fault of placeholders" in told.splitlines()[0]
 
 
 ANOMALY = GOOD + "trailhound: {anomaly: {group_by: [userIdentity.arn], min_count: 7}}\n"
