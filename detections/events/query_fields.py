@@ -6,8 +6,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from detections.packs.checking import field_fault
-
 _VALUES: Final = re.compile(r'"(?:\\.|[^"\\])*"|/(?:\\.|[^/\\])*/|[\[{][^\]}]*[\]}]', re.DOTALL)
 """Texts in quotes, regular expressions and ranges, in which no field is named."""
 _FIELD: Final = re.compile(r"_exists_:([A-Za-z@][\w.@-]*)|(?<![\w.:*?\\@-])([A-Za-z@][\w.@-]*):")
@@ -19,10 +17,21 @@ def unknown_fields(text: str) -> list[str]:
     >>> unknown_fields('evntName:GetObject AND awsRegion:"no:field"')[0].partition("; ")[2]
     "did you mean 'eventName'?"
     """
+    names = _names(text)
+    if not names:
+        return []
+    # Imported here: it brings the language of rules, which most searches do not need.
+    from detections.packs.checking import field_fault
+
     said = []
-    plain = _VALUES.sub('""', text)
-    for name in dict.fromkeys(match[1] or match[2] for match in _FIELD.finditer(plain)):
+    for name in names:
         if fault := field_fault(name):
             reason, hint = fault
             said.append(f"{reason}; {hint}" if hint.startswith("did you mean") else reason)
     return said
+
+
+def _names(text: str) -> list[str]:
+    """The fields that a query names, each once."""
+    plain = _VALUES.sub('""', text)
+    return list(dict.fromkeys(match[1] or match[2] for match in _FIELD.finditer(plain)))
