@@ -205,8 +205,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         _CARE,
         "doctor:doctor",
         (
-            "Check the cluster, templates, disk, clocks, daemons, GeoIP, threat lists, rules, "
-            "channels and spool; with SOURCE also AWS."
+            "Check the cluster, templates, disk, clocks, daemons, GeoIP, threat lists, settings, "
+            "rules, channels and spool; with SOURCE also that it can be read, and as whom in AWS."
         ),
     ),
 }
