@@ -82,8 +82,10 @@ def test_the_daemon_works_with_the_shipped_role(
 
         def works() -> bool:
             assert process.poll() is None
-            daemons = printed(run(settings, "status", "--json", env=login).stdout)["daemons"]
-            return any(each["indexed"] == 1 and each["leads"] for each in daemons)
+            said = printed(run(settings, "status", "--json", env=login).stdout)
+            # A busy machine may keep the cluster from answering in time.
+            assert "daemons" in said or said["error"]["kind"] == "ClusterUnreachableError", said
+            return any(each["indexed"] == 1 and each["leads"] for each in said.get("daemons", ()))
 
         until(works, "an event indexed by a daemon that leads")
     finally:
