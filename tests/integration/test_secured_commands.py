@@ -76,16 +76,16 @@ def test_the_daemon_works_with_the_shipped_role(
     """Ledger, lease, jobs, daemon status and retention, none of them refused."""
     write_trail(tmp_path / "trail", [record(eventTime=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")])
     assert run(settings, "init", env=login).returncode == 0
+    # The role sees no other namespaces, which are named where there is nothing in this one.
+    assert printed(run(settings, "status", "--json", env=login).stdout)["events"] == 0
     more = {"TRAILHOUND_RUN__LISTEN": "127.0.0.1:0", "TRAILHOUND_RETENTION__DAYS": "30"}
     process = start(settings, "run", "--watch", tmp_path / "trail", env={**login, **more})
     try:
 
         def works() -> bool:
             assert process.poll() is None
-            said = printed(run(settings, "status", "--json", env=login).stdout)
-            # A busy machine may keep the cluster from answering in time.
-            assert "daemons" in said or said["error"]["kind"] == "ClusterUnreachableError", said
-            return any(each["indexed"] == 1 and each["leads"] for each in said.get("daemons", ()))
+            daemons = printed(run(settings, "status", "--json", env=login).stdout)["daemons"]
+            return any(each["indexed"] == 1 and each["leads"] for each in daemons)
 
         until(works, "an event indexed by a daemon that leads")
     finally:

@@ -189,7 +189,7 @@ def _cluster(settings: Settings) -> dict[str, Any]:
 def _no_namespace(settings: Settings) -> str:
     """A sentence if the namespace has none of Trailhound's indices; otherwise empty."""
     with cluster_errors(settings):
-        return no_such_namespace(connect(settings, timeout=10), settings.namespace)
+        return no_such_namespace(connect(settings, timeout=10), settings)
 
 
 def _detections(

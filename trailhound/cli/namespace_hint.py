@@ -11,6 +11,8 @@ from trailhound.errors import NoEventsIndexError, RequestFailedError
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
+    from trailhound.settings import Settings
+
 _ANSWER_SECONDS: Final = 2.0
 _SHOWN: Final = 10
 
@@ -35,15 +37,25 @@ def name_namespaces(error: BaseException) -> None:
         error.hint += _others([each for each in there if each != settings.namespace])
 
 
-def no_such_namespace(client: OpenSearch, namespace: str) -> str:
+def no_such_namespace(client: OpenSearch, settings: Settings) -> str:
     """A sentence that the cluster has no such namespace, with those that it has; empty if it has
-    it. Raises opensearch-py's exceptions."""
-    from trailhound.cluster.namespaces import namespaces_of
+    it. Raises opensearch-py's exceptions.
 
-    there = namespaces_of(client)
-    if namespace in there:
+    Asks for the namespace's own ledger first: a user with the shipped role sees no others.
+    """
+    from opensearchpy.exceptions import AuthorizationException, NotFoundError
+
+    from trailhound.cluster.namespaces import namespaces_of
+    from trailhound.cluster.templates import Names
+
+    with suppress(NotFoundError):
+        client.count(index=Names(settings.prefix).ledger)
         return ""
-    named = f"no namespace {namespace}" if namespace else "no namespace without a name"
+    there: list[str] = []
+    with suppress(AuthorizationException):
+        there = namespaces_of(client)
+    name = settings.namespace
+    named = f"no namespace {name}" if name else "no namespace without a name"
     return f"there is {named}: `trailhound init` creates it, or check --namespace{_others(there)}"
 
 
