@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# The processes of the tests: a third of their time they wait, so three keep two cores busy.
-WORKERS ?= 3
+# The processes of the tests: they wait for a third of their time, and for engines; four keep two
+# cores busy.
+WORKERS ?= 4
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # On a terminal pip shows the bytes of each download; elsewhere its lines would hide the rest.
