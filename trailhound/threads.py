@@ -107,7 +107,7 @@ def in_order(
 
     Results are in the order of the values. After the first error, or once the iterator is closed,
     calls that have not begun are not made. Those that have are waited for only after an error of
-    another call: a command that is interrupted ends at once, whatever a call waits for.
+    another call: a command that is interrupted does not wait for a call.
 
     >>> list(in_order(len, ["a", "bb", ""], 2, "doc"))
     [1, 2, 0]

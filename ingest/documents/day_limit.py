@@ -6,7 +6,7 @@ indices. So
 
 - an object makes a limited number of days. What a trail delivers is of the last days; events of
   many others are an export, which has no day in its name;
-- no delivered event makes a day that is yet to come, whatever its object is called: no retention
+- no delivered event makes a day that is yet to come, by any name of its object: no retention
   would ever delete it. In a backfill, whose objects somebody selected, it counts as any far day;
 - the last shards that the cluster has room for are for the days around today, so that what is
   delivered now is indexed. Only a backfill may use them, for the days of its objects.

@@ -15,7 +15,7 @@ import pytest
 
 from tests.faults.proxy import Fault, Proxy, Request
 from tests.helpers.detection_rules import write_rules
-from tests.helpers.processes import run, start
+from tests.helpers.processes import Started, run, start
 from tests.helpers.queues import until
 from tests.helpers.trails import backfill, documents, own_settings, prepared, record, write_trail
 
@@ -100,6 +100,21 @@ def test_a_command_that_waits_ends_with_130(
     assert not list(tmp_path.glob("*.html"))
 
 
+def stopped_at_once(process: Started, go: threading.Event) -> str:
+    """What a command says on stderr that a second signal ends while it waits for an answer, which
+    is let go afterwards."""
+    process.send_signal(signal.SIGINT)
+    until(lambda: b"stopping" in process.written(1), "an answer")
+    process.send_signal(signal.SIGINT)
+    try:
+        code, _, err = ended(process)
+    finally:
+        go.set()
+    assert code == 130, err
+    assert "Traceback" not in err
+    return err
+
+
 def test_a_backfill_that_is_stopped_at_once_says_how_to_go_on(
     engine: str, namespace: str, tmp_path: Path
 ) -> None:
@@ -125,15 +140,7 @@ def test_a_backfill_that_is_stopped_at_once_says_how_to_go_on(
         own = own_settings(proxy.url, namespace, tmp_path / "home")
         process = start(own, "backfill", trail, env=env)
         assert waits.wait(60), ended(process)
-        process.send_signal(signal.SIGINT)
-        until(lambda: b"stopping" in process.written(1), "an answer")
-        process.send_signal(signal.SIGINT)
-        try:
-            code, _, err = ended(process)
-        finally:
-            go.set()
-    assert code == 130, err
-    assert "Traceback" not in err
+        err = stopped_at_once(process, go)
     assert "interrupted: run the same command again to resume" in err
     assert "`trailhound detect --since 2025-03-01 --until 2025-03-02`" in err
     resumed = run(settings, "backfill", trail)
@@ -166,12 +173,4 @@ def test_detect_waits_for_no_rule_at_the_second_signal(
         own = own_settings(proxy.url, namespace, tmp_path / "home")
         process = start(own, "detect", *rules, env=env)
         assert waits.wait(60), ended(process)
-        process.send_signal(signal.SIGINT)
-        until(lambda: b"stopping" in process.written(1), "an answer")
-        process.send_signal(signal.SIGINT)
-        try:
-            code, _, err = ended(process)
-        finally:
-            go.set()
-    assert code == 130, err
-    assert "Traceback" not in err
+        stopped_at_once(process, go)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final
 
@@ -11,6 +10,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from trailhound.cluster.retry_policy import while_busy
+from trailhound.threads import in_order
 
 OF_WHAT_IS_THERE: Final = {"ignore_unavailable": "true", "allow_no_indices": "true"}
 """Parameters by which an index that does not exist, or is closed, is none."""
@@ -33,8 +33,8 @@ def refresh_ahead(client: OpenSearch, indices: Collection[str], at_once: int) ->
     The engine refreshes on half of its cores at most, which of two is one, and after a backfill
     every index has seconds of work to do. A GET with `refresh` does an index's work on the threads
     for reading instead. So this asks each index for a document that it does not have, so many at a
-    time. Nothing depends on it: it need not reach every shard, and whatever fails here,
-    `make_searchable` does afterwards, or reports.
+    time. Nothing depends on it: it need not reach every shard, and `make_searchable` does
+    afterwards, or reports, what fails here.
     """
     if len(indices) < 2:
         return
@@ -47,5 +47,5 @@ def refresh_ahead(client: OpenSearch, indices: Collection[str], at_once: int) ->
                 params={"refresh": "true", "realtime": "false", "ignore": 404},
             )
 
-    with ThreadPoolExecutor(at_once, "refresh") as threads:
-        list(threads.map(ask, sorted(indices)))
+    for _ in in_order(ask, sorted(indices), at_once, "refresh"):
+        pass
