@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,7 +21,7 @@ from ingest.objects import TrailObject
 from ingest.sources import LocalSource
 from tests.faults.proxy import Answer, Fault, Proxy, Request
 from tests.helpers.hand_feed import HandFeed
-from tests.helpers.queues import until
+from tests.helpers.queues import PATIENCE, until
 from tests.helpers.trails import documents, ledger, own_settings, prepared, record, write_trail
 from tests.integration.test_daemon import running
 from trailhound.backoff import Backoff
@@ -204,10 +204,10 @@ def test_an_object_without_progress_is_named(
 ) -> None:
     monkeypatch.setattr(daemon_module, "STUCK_SECONDS", 0.5)
     held = write_trail(tmp_path, [record()], "held")
-    opened = LocalSource.open
+    opened, seen = LocalSource.open, threading.Event()
 
     def slow(self: LocalSource, item: TrailObject) -> BinaryIO:
-        time.sleep(3)
+        assert seen.wait(PATIENCE)
         return opened(self, item)
 
     monkeypatch.setattr(LocalSource, "open", slow)
@@ -215,5 +215,6 @@ def test_an_object_without_progress_is_named(
     with running(settings, feed) as daemon:
         assert feed.bring(held)
         until(lambda: daemon.status().stuck == str(held), "an object that is stuck")
+        seen.set()
         assert feed.await_outcomes(1) == {"DONE": 1}
         assert daemon.status().stuck == ""

@@ -23,7 +23,8 @@ from trailhound.settings import RetentionSettings, Settings
 from trailhound.state.jobs import Jobs
 from trailhound.state.leases import Lease, LeaseState
 
-SECONDS = 1.5
+SECONDS = 5.0
+"""Of each lease: four of them may pass between two renewals, so that no slow machine loses it."""
 
 
 @pytest.fixture
@@ -36,12 +37,21 @@ def client(settings: Settings) -> OpenSearch:
     return prepared(settings)
 
 
-def lease(settings: Settings, owner: str, url: str = "", seconds: float = SECONDS) -> Lease:
+def lease(settings: Settings, owner: str, url: str = "") -> Lease:
     if url:
         cluster = settings.cluster.model_copy(update={"hosts": [url]})
         settings = settings.model_copy(update={"cluster": cluster})
     ledger = templates.Names(settings.prefix).ledger
-    return Lease(connect(settings, timeout=5), ledger, "x", owner=owner, seconds=seconds)
+    return Lease(connect(settings, timeout=5), ledger, "x", owner=owner, seconds=SECONDS)
+
+
+def renewed(client: OpenSearch, settings: Settings, times: int) -> None:
+    """Wait until the lease was written so many times more."""
+    ledger = templates.Names(settings.prefix).ledger
+    seen = set()
+    while len(seen) <= times:
+        seen.add(client.get(index=ledger, id="lease-x")["_seq_no"])
+        time.sleep(0.1)
 
 
 @contextmanager
@@ -63,8 +73,7 @@ def watched(leases: list[Lease]) -> Iterator[list[int]]:
         thread.join()
 
 
-@pytest.mark.usefixtures("client")
-def test_one_of_three_holds_it_and_another_follows(settings: Settings) -> None:
+def test_one_of_three_holds_it_and_another_follows(client: OpenSearch, settings: Settings) -> None:
     leases = [lease(settings, f"owner-{number}") for number in range(3)]
     terms = []
     with watched(leases) as most:
@@ -75,7 +84,7 @@ def test_one_of_three_holds_it_and_another_follows(settings: Settings) -> None:
             until(lambda: any(each.held for each in left), "a holder")
             (holder,) = [each for each in left if each.held]
             terms.append(holder.term)
-            time.sleep(SECONDS * 1.5)  # renewed meanwhile
+            renewed(client, settings, times=2)
             assert holder.held
             holder.stop()
             left.remove(holder)
@@ -83,9 +92,8 @@ def test_one_of_three_holds_it_and_another_follows(settings: Settings) -> None:
     assert terms == sorted(set(terms))
 
 
-@pytest.mark.usefixtures("client")
 def test_a_holder_that_is_cut_off_counts_itself_out_before_another_begins(
-    settings: Settings, caplog: pytest.LogCaptureFixture
+    client: OpenSearch, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     cut = threading.Event()
 
@@ -100,12 +108,12 @@ def test_a_holder_that_is_cut_off_counts_itself_out_before_another_begins(
         second.start()
         stack.callback(second.stop)
         with watched([first, second]) as most:
-            time.sleep(SECONDS)
+            renewed(client, settings, times=2)
             assert first.held
             cut.set()
             until(lambda: second.held, "the second to take over")
             cut.clear()
-            time.sleep(SECONDS)
+            renewed(client, settings, times=7)  # for longer than the first one waits for it
             assert second.held
             assert not first.held
         assert most == [1]
@@ -120,7 +128,7 @@ def test_a_holder_that_is_cut_off_counts_itself_out_before_another_begins(
 def test_a_holder_says_that_another_process_took_it(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = lease(settings, "first", seconds=4 * SECONDS)  # not to be lost by a slow machine
+    first = lease(settings, "first")
     first.start()
     try:
         until(lambda: first.held, "the first to hold it")

@@ -14,6 +14,7 @@ from opensearchpy import OpenSearch
 from tests.faults.proxy import DROP, LOSE_REPLY, Fault, Proxy, Request
 from tests.helpers import last_release as old
 from tests.helpers.processes import run
+from tests.helpers.queues import until
 from tests.helpers.trails import own_settings
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
@@ -191,12 +192,10 @@ def test_a_daemon_of_the_last_release_and_one_of_today_contend_for_one_lease(
     init_namespace(client, settings)
     entry = client.get(index=index, id="lease-scheduler")["_source"]
     assert (entry["state"], entry["owner"], entry["term"]) == ("lease", "d1", 7)
-    lease = Lease(client, index, "scheduler", owner="d2", seconds=1.0)
+    lease = Lease(client, index, "scheduler", owner="d2", seconds=3.0)
     lease.start()
     try:
-        deadline = datetime.now(UTC) + timedelta(seconds=60)
-        while not lease.held and datetime.now(UTC) < deadline:
-            pass
+        until(lambda: lease.held, "the silent daemon's lease")
         assert lease.term == 8
     finally:
         lease.stop()
