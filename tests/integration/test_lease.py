@@ -48,7 +48,7 @@ def lease(settings: Settings, owner: str, url: str = "") -> Lease:
 def renewed(client: OpenSearch, settings: Settings, times: int) -> None:
     """Wait until the lease was written so many times more."""
     ledger = templates.Names(settings.prefix).ledger
-    seen = set()
+    seen: set[int] = set()
     while len(seen) <= times:
         seen.add(client.get(index=ledger, id="lease-x")["_seq_no"])
         time.sleep(0.1)
