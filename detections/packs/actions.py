@@ -14,7 +14,8 @@ from sigma.rule import SigmaRule
 from detections.correlations.ranges import with_range, without_range
 from detections.packs.documents import Document
 
-Parsed = SigmaRule | SigmaCorrelationRule | SigmaFilter
+ParsedRule = SigmaRule | SigmaCorrelationRule
+Parsed = ParsedRule | SigmaFilter
 
 
 class Actions:

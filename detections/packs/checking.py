@@ -34,7 +34,7 @@ from trailhound.cluster.mappings import ADDED, EVENT, RAW
 from trailhound.errors import RuleError
 
 Pairs = dict[str, tuple[yaml.Node, yaml.Node]]
-Placeholders = Mapping[str, Sequence[str]]
+PlaceholderValues = Mapping[str, Sequence[str]]
 Path = tuple[str | int, ...]
 """Keys and positions down to a part of a detection."""
 
@@ -68,7 +68,7 @@ _KEYS_OF_ERRORS = {
 }
 
 
-def check(document: Document, placeholders: Placeholders = NO_PLACEHOLDERS) -> list[RuleFault]:
+def check(document: Document, placeholders: PlaceholderValues = NO_PLACEHOLDERS) -> list[RuleFault]:
     """The faults of a document; `stops` is true for those with which the rule cannot run."""
     if document.node is None:
         return []
@@ -131,7 +131,7 @@ def field_fault(path: str) -> tuple[str, str] | None:
 
 
 class _Check:
-    def __init__(self, document: Document, placeholders: Placeholders) -> None:
+    def __init__(self, document: Document, placeholders: PlaceholderValues) -> None:
         self._document = document
         self._content = document.content
         self._placeholders = placeholders
@@ -193,11 +193,11 @@ class _Check:
                 ).errors
         except Exception as error:  # noqa: BLE001  pySigma raises anything on hostile YAML
             node = self._node_of(error) if isinstance(error, SigmaError) else None
-            yield self._fault(node, said(error))
+            yield self._fault(node, reason_of(error))
             yield from self._timespan()
             return
         for each in errors:
-            yield self._fault(self._node_of(each), said(each))
+            yield self._fault(self._node_of(each), reason_of(each))
 
     def _timespan(self) -> Iterator[RuleFault]:
         """The timespan of a correlation, which pySigma did not check after an earlier error."""
@@ -346,7 +346,7 @@ class _Check:
         except RuleError as error:
             yield self._fault(node, str(error).replace(" in None", ""), error.hint)
         except Exception as error:  # noqa: BLE001  as above
-            yield self._fault(node, said(error))
+            yield self._fault(node, reason_of(error))
 
     def _fields(self, names: object, node: yaml.Node | None) -> Iterator[RuleFault]:
         for name in names if isinstance(names, list) else [names]:
@@ -392,7 +392,7 @@ def pairs(node: yaml.Node | None) -> Pairs:
     return {str(key.value): (key, value) for key, value in node.value}
 
 
-def said(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """The text of a pySigma error, without its unknown location."""
     text = str(error).replace(" in None", "").strip()
     return text or type(error).__name__

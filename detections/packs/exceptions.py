@@ -30,6 +30,11 @@ class RuleException:
     rules: tuple[str, ...] = ()
 
 
+def is_default(place: FilePosition) -> bool:
+    """Whether an exception at this place is one that ships."""
+    return place.path.is_relative_to(DEFAULTS)
+
+
 def exception_id(exception: SigmaFilter) -> str:
     """The id of an exception; "" if it has none."""
     return "" if exception.id is None else str(exception.id)

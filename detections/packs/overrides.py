@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,12 +11,13 @@ from sigma.correlations import (
     SigmaCorrelationRule,
     SigmaCorrelationTimespan,
 )
-from sigma.rule import SigmaRule
 
 from detections.correlations.correlation import Correlation
 from detections.correlations.ranges import RangeCondition
 from detections.kinds.options import current_options, renamed_options
+from detections.packs.actions import ParsedRule
 from detections.packs.kinds import KINDS, OPTIONS
+from detections.packs.load_faults import LoadFaults
 from detections.packs.near import did_you_mean
 from detections.packs.reading import duration, own_options
 from detections.rule import SEVERITIES, Rule
@@ -31,6 +32,42 @@ ANY_RULE = (
 kinds have an option of that name instead."""
 
 
+class Overrides:
+    """The overrides of the settings, by the id of their rule in any case of letters."""
+
+    def __init__(self, given: Mapping[str, OverrideSettings]) -> None:
+        self._given = {key.lower(): each for key, each in given.items()}
+
+    @property
+    def disabled(self) -> set[str]:
+        """Ids of the rules that are switched off."""
+        return {key for key, each in self._given.items() if not each.enabled}
+
+    def apply(self, rule: Rule, sigma: ParsedRule, faults: LoadFaults) -> Rule:
+        """The rule as it is overridden; a key that changes nothing is a fault."""
+        given = self._given.get(rule.id)
+        if given is None:
+            return rule
+        made, unused = override(rule, sigma, given)
+        prefix = f"detections.overrides.{rule.id}: "
+        faults.note_renamed(sigma, rule.kind, given.model_fields_set, prefix)
+        for each in unused:
+            faults.add_of(sigma, prefix + each.reason, each.hint, stops=False, what="override")
+        return made
+
+    def name_unused(self, rules: Iterable[Rule], faults: LoadFaults) -> None:
+        """A fault for each override whose rule is not among `rules`, which are all that load."""
+        titles = {rule.id: rule.title for rule in rules}
+        stopped = faults.stopped()
+        for key in sorted(self._given.keys() - titles.keys()):
+            reason = f"detections.overrides: no rule has the id {key!r}"
+            if key in stopped:
+                reason = f"detections.overrides: the rule {key} does not run"
+            by_title = [each for each, title in titles.items() if title.lower() == key]
+            hint = f"its id is {by_title[0]}" if by_title else "see `trailhound rules list`"
+            faults.add_of_setting(("detections", "overrides", key), reason, hint, what="override")
+
+
 @dataclass(frozen=True, slots=True)
 class Unused:
     """A key of an override that changes nothing, and why."""
@@ -40,9 +77,7 @@ class Unused:
     hint: str
 
 
-def override(
-    rule: Rule, sigma: SigmaRule | SigmaCorrelationRule, given: OverrideSettings
-) -> tuple[Rule, list[Unused]]:
+def override(rule: Rule, sigma: ParsedRule, given: OverrideSettings) -> tuple[Rule, list[Unused]]:
     """The overridden rule, and the keys of the override that do not apply to it.
 
     A correlation's timespan and threshold are changed in `sigma`, which other correlations may
