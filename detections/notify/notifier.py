@@ -37,6 +37,7 @@ from detections.notify.bundles import (
 )
 from detections.notify.catch_up_digest import CatchUpDigest
 from detections.notify.channel import Channel, Session, open_channel
+from detections.notify.offered import Offered
 from detections.notify.rate_limiter import RateLimiter
 from detections.notify.renderer import MessageRenderer
 from trailhound.backoff import Backoff
@@ -83,19 +84,27 @@ class Notifier:
         self._paused_until: dict[str, datetime] = {}
         self._digest = CatchUpDigest(client, settings, self.renderer)
         self._channels = Channels(client, settings)
+        self._offered = Offered(self._channels)
         self.waiting: dict[str, int] = {}
         """Alerts that wait, by channel, as last recorded."""
 
-    def deliver(self, now: datetime, holds_lease: Callable[[], bool] = lambda: True) -> Delivered:
+    def deliver(
+        self,
+        now: datetime,
+        holds_lease: Callable[[], bool] = lambda: True,
+        caught_up: datetime | None = None,
+    ) -> Delivered:
         """One run over all channels; one that fails does not delay the others.
 
-        `holds_lease` is called before each message. Raises opensearch-py's exceptions.
+        `holds_lease` is called before each message. `caught_up`: the time until which the rules
+        have searched what was ingested; None: until `now`. Raises opensearch-py's exceptions.
         """
         report = Delivered()
         if not self.settings.notify.channels:
             return report
         make_searchable(self.client, self.names.alerts, required=True)
         catch_up = self._digest.due()
+        offered = self._offered.until([each.name for each in self.settings.notify.channels], now)
         for channel in self.settings.notify.channels:
             try:
                 opened = self.channel(channel)
@@ -118,8 +127,12 @@ class Notifier:
                     )
                     self._paused_until[channel.name] = now + _PAUSE
                     continue
-            if _ChannelRun(self, channel, opened, now, holds_lease, report).run():
+            until = offered[channel.name]
+            run = _ChannelRun(self, channel, opened, now, until, holds_lease, report)
+            if run.run():
                 self._paused_until[channel.name] = now + _PAUSE
+            if run.complete:
+                self._offered.note(channel.name, until, min(now, max(until, caught_up or now)))
         return report
 
     def rate_limiter(self, channel: ChannelSettings) -> RateLimiter:
@@ -145,6 +158,7 @@ class _ChannelRun:
         channel: ChannelSettings,
         opened: Channel,
         now: datetime,
+        offered: datetime,
         holds_lease: Callable[[], bool],
         report: Delivered,
     ) -> None:
@@ -155,6 +169,9 @@ class _ChannelRun:
         self._channel = channel
         self._opened = opened
         self._now = now
+        self._oldest = offered - timedelta(hours=notifier.settings.notify.max_age_hours)
+        self.complete = False
+        """Whether every alert that is due was found."""
         self._holds_lease = holds_lease
         self._report = report
         self._limiter = notifier.rate_limiter(channel)
@@ -167,6 +184,7 @@ class _ChannelRun:
         """Send what is due. True if the channel seems to be down."""
         name = self._channel.name
         due, inactive, more = self._due()
+        self.complete = not more
         bundles = self._bundled(due)
         due = [each for bundle in bundles.send for each in bundle.alerts]
         inactive += bundles.waiting
@@ -204,11 +222,11 @@ class _ChannelRun:
     def _due(self) -> tuple[list[Due], int, bool]:
         """The alerts to send now, the most severe first; the number of those that wait for their
         next attempt; whether more than `MAX_READ` are pending."""
-        name, oldest = self._channel.name, self._now - timedelta(hours=self._limits.max_age_hours)
+        name = self._channel.name
         clauses: list[dict[str, Any]] = [
             *alerts_for(self._channel),
             _any(
-                {"range": {"last_seen": {"gte": stamp(oldest)}}},
+                {"range": {"last_seen": {"gte": stamp(self._oldest)}}},
                 {"term": {"delivery.pending": name}},
             ),
         ]
@@ -272,7 +290,7 @@ class _ChannelRun:
         """Sends one message and records the result. Returns the error, or ""."""
         name = bundle.lead.name
         stored = read_many(self._client, self._alerts, [name]).get(name)
-        if stored is None or self._channel.name in _done(stored.document):
+        if stored is None or not _is_due(stored.document, self._channel.name):
             return ""
         error: NotifyError | None = None
         try:
@@ -373,6 +391,12 @@ def alerts_for(channel: ChannelSettings) -> list[dict[str, Any]]:
         tactics = {t for each in channel.tactics for t in (each, each.replace("-", "_"))}
         clauses.append({"terms": {"attack.tactic": sorted(tactics)}})
     return clauses
+
+
+def _is_due(document: Document, channel: str) -> bool:
+    """Whether an alert still has to be sent: since it was found, somebody may have closed it."""
+    ended = document["state"] == "closed" or "merged_into" in document
+    return not ended and channel not in _done(document)
 
 
 def _done(document: Mapping[str, Any]) -> list[str]:

@@ -18,7 +18,7 @@ from opensearchpy import OpenSearch
 from detections.rule import Rule
 from detections.running.detector import Detector, RuleRun
 from detections.running.pace import pace_of
-from detections.running.schedule import RuleBatch, batches
+from detections.running.schedule import RuleBatch, batches, is_behind
 from detections.running.scheduler import Turn
 from trailhound.settings import Settings
 from trailhound.state.catch_up import SCHEDULED_RULES, CatchUp, CatchUps
@@ -48,6 +48,8 @@ class DueRules:
         self._detector = detector
         self._rules = rules
         self._ran = ran
+        self.caught_up = datetime.min.replace(tzinfo=UTC)
+        """Every rule that should run has searched what was ingested before this time."""
 
     def run_once(self, turn: Turn) -> bool:
         """Runs each due rule over at most one step. True if any was due.
@@ -65,7 +67,13 @@ class DueRules:
         for batch in due:
             if not turn.holds_lease():
                 return False
-            self._run(batch, known, catch_up)
+            known |= self._run(batch, known, catch_up)
+        behind = (
+            known[rule.id].seen_until
+            for rule in self._rules
+            if rule.id in known and is_behind(known[rule.id], self._pace)
+        )
+        self.caught_up = min(behind, default=now)
         if catch_up is not None and not catch_up.done:
             self._finish(catch_up)
         return bool(due)
@@ -100,8 +108,9 @@ class DueRules:
 
     def _run(
         self, batch: RuleBatch, known: Mapping[str, RuleCheckpoint], catch_up: CatchUp | None
-    ) -> None:
-        """Runs one batch; its checkpoints are written even if the cluster becomes unreachable."""
+    ) -> dict[str, RuleCheckpoint]:
+        """Runs one batch; its checkpoints are written even if the cluster becomes unreachable.
+        Returns them by rule id."""
         done: list[RuleCheckpoint] = []
         name = catch_up.name if catch_up is not None and catch_up.covers(batch.span.since) else ""
         try:
@@ -111,6 +120,7 @@ class DueRules:
                 _log(run)
         finally:
             self._checkpoints.write(done)
+        return {each.rule_id: each for each in done}
 
     def _finish(self, catch_up: CatchUp) -> None:
         """Marks the catch-up as done once every working rule has run over all of it."""

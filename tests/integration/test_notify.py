@@ -344,6 +344,52 @@ def test_what_waits_is_not_taken_for_history(house: House, receiver: Receiver) -
     assert set(keys(receiver)) == names
 
 
+def test_what_a_channel_could_not_be_offered_is_not_taken_for_history(
+    house: House, receiver: Receiver, tmp_path: Path
+) -> None:
+    """No daemon runs for days, or the channel cannot be opened: its alerts are late, not old."""
+    file = tmp_path / "url"
+    unopened = hook(receiver, name="later") | {"url": None, "url_file": str(file)}
+    notifier = house.with_channels(hook(receiver), unopened)
+    assert notifier.deliver(NOW).broken.keys() == {"later"}
+    missed = house.raise_alerts("critical", 1, start=NOW + timedelta(minutes=1))
+    old = house.raise_alerts("critical", 2, start=NOW - timedelta(hours=48))
+    assert house.with_channels(hook(receiver)).deliver(NOW + timedelta(hours=60)).sent == {
+        "hook": 1
+    }
+    assert set(keys(receiver)) == missed
+    file.write_text(f"http://127.0.0.1:{receiver.port}/{SECRET}")
+    after = house.with_channels(hook(receiver), unopened).deliver(NOW + timedelta(hours=61))
+    assert after.sent == {"later": 1}
+    assert old.isdisjoint(keys(receiver))
+
+
+def test_what_rules_find_late_is_not_taken_for_history(house: House, receiver: Receiver) -> None:
+    notifier = house.with_channels(hook(receiver))
+    notifier.deliver(NOW)
+    now = NOW + timedelta(hours=60)
+    notifier.deliver(now, caught_up=NOW)
+    found = house.raise_alerts("critical", 1, start=NOW + timedelta(minutes=1))
+    assert notifier.deliver(now, caught_up=NOW + timedelta(hours=1)).sent == {"hook": 1}
+    assert set(keys(receiver)) == found
+    notifier.deliver(now, caught_up=now)
+    house.raise_alerts("critical", 2, start=NOW + timedelta(hours=2))
+    assert not notifier.deliver(now, caught_up=NOW).sent, "what was offered once stays offered"
+
+
+def test_an_alert_that_is_closed_while_others_are_sent_is_not_sent(house: House) -> None:
+    names = house.raise_alerts("high", 1, 2)
+
+    def answer(got: Received) -> int:
+        for other in names - {got.json["id"]}:
+            AlertStore(house.client, house.settings).close(other, "ada")
+        return 200
+
+    with Receiver(answer) as receiver:
+        house.with_channels(hook(receiver)).deliver(NOW)
+        assert len(keys(receiver)) == 1
+
+
 def test_a_broken_channel_holds_no_other_up(house: House, receiver: Receiver) -> None:
     house.raise_alerts("high", 1)
     broken = {"name": "broken", "kind": "apprise", "url": f"pigeon://{SECRET}"}

@@ -150,7 +150,11 @@ def test_a_gap_of_hours_is_made_up(
     bring(deleted())
     due_again(client, settings, hours=5)
     before = min(mark.seen_until for mark in RuleCheckpoints(client, settings).read().values())
+    watch.run_once(TURN)
+    began = datetime.now(UTC)
+    assert watch.caught_up < began - timedelta(hours=3), "one step is made"
     run_all(watch)
+    assert watch.caught_up > began
     after = min(mark.seen_until for mark in RuleCheckpoints(client, settings).read().values())
     assert after - before > timedelta(hours=4, minutes=59)
     assert len(alerts(client, settings)) == 1
@@ -176,10 +180,11 @@ def test_a_rule_that_fails_leaves_its_mark_and_holds_up_no_other(
     bring(deleted())
     watch = DueRules(client, settings, detector(client, settings, pack), pack.alerting)
     for _ in range(2):
-        run_all(watch)
+        watch.run_once(TURN)  # once, however long it takes
         due_again(client, settings, minutes=2)
     marks = RuleCheckpoints(client, settings).read()
     assert marks[wrong.id].failures == 2
+    assert watch.caught_up == marks[wrong.id].seen_until + timedelta(minutes=2)
     assert "no_such_query" in marks[wrong.id].last_error
     assert marks[wrong.id].seen_until < marks[DELETED].seen_until
     assert marks[DELETED].failures == 0

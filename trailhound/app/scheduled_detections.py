@@ -83,7 +83,9 @@ class ScheduledDetections:
                         _join(updater, turn)
                 finally:
                     if turn.holds_lease():
-                        sent = notifier.deliver(datetime.now(UTC), turn.holds_lease)
+                        sent = notifier.deliver(
+                            datetime.now(UTC), turn.holds_lease, due_rules.caught_up
+                        )
                         self.broken_channels = dict(sent.broken)
 
     def _made(self) -> tuple[DueRules, IncidentUpdater, Notifier]:

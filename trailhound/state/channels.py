@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from opensearchpy import OpenSearch
@@ -15,7 +15,8 @@ from trailhound.state.store import StateStore
 class ChannelState(StateDocument, frozen=True, kw_only=True):
     """A channel. It has `sent` messages in the minute `minute` and its last digest in the minute
     `digest` (minutes since 1970). Further: alerts that wait, the time of the last success, and the
-    last error with its time (ISO 8601 in UTC; empty if there was none)."""
+    last error with its time (ISO 8601 in UTC; empty if there was none). `offered_until`: the
+    channel was offered every alert about events that were ingested before; empty if it is new."""
 
     kind: ClassVar[str] = "channel"
     id_prefix: ClassVar[str] = "channel-"
@@ -29,6 +30,7 @@ class ChannelState(StateDocument, frozen=True, kw_only=True):
     last_delivery: str = ""
     last_error: str = ""
     last_error_at: str = ""
+    offered_until: str = ""
 
     @property
     def key(self) -> str:
@@ -44,6 +46,10 @@ class Channels:
     def all(self) -> dict[str, ChannelState]:
         """Every channel that ever sent a message, by name."""
         return {each.name: each for each in self._store.all()}
+
+    def get(self, names: Iterable[str]) -> dict[str, ChannelState]:
+        """The channels of these names that ever sent a message, as last written."""
+        return self._store.get(names)
 
     def revise(self, name: str, change: Callable[[ChannelState], ChannelState]) -> None:
         """Change a channel; repeated if another writer was faster."""
