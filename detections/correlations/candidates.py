@@ -18,7 +18,7 @@ from detections.correlations.parts import Interval, Leaf, PlainParts, Some
 from detections.events.fields import groupable
 from detections.events.index import histogram, terms
 from detections.matcher.event_values import text
-from trailhound.cluster.reader import Snapshot
+from trailhound.cluster.snapshot import Snapshot
 
 BATCH_GROUPS = 500
 BATCH_CLAUSES = 200

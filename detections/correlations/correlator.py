@@ -24,7 +24,7 @@ from detections.events.fields import Hit
 from detections.events.index import EventIndex
 from detections.finding import Finding
 from detections.span import Span, duration, moment
-from trailhound.cluster.reader import Snapshot
+from trailhound.cluster.snapshot import Snapshot
 
 WHOLE = 300
 """Up to this number, all events are read in one request. The search for candidate groups costs the

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from detections.compiled import Query
 from detections.events.index import histogram
 from detections.span import Span
-from trailhound.cluster.reader import Snapshot
+from trailhound.cluster.snapshot import Snapshot
 
 MOST = 16
 """Maximum intervals: each takes a few requests; joined ones also search the time between."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
-from detections.events.light import LightHits
+from detections.events.light import light_search
 from trailhound.cluster.reader import GROUPS_PAGE, HITS_PAGE, IndexReader
 
 ORDER: tuple[str, ...] = ("eventID", "trail.object", "trail.position")
@@ -40,7 +40,7 @@ class EventIndex(IndexReader):
             hits_page=hits_page,
             groups_page=groups_page,
             seconds=seconds,
-            light=LightHits(),
+            lighten=light_search,
         )
 
 

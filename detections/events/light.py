@@ -42,36 +42,50 @@ class Mapped(list[str]):
     Of an object, what it does not name may be missing."""
 
 
-class LightHits:
-    """Of the daily indices; `trailhound.cluster.reader.Light`."""
+def light_search(request: Mapping[str, Any]) -> LightEvents | None:
+    """The search by doc values in place of `_source`, where that is `Mapped` or not asked for; None
+    if these do not have all that is asked for."""
+    source = request.get("_source", True)
+    if set(request) - {"_source", "docvalue_fields"}:
+        return None
+    if source and not isinstance(source, Mapped):
+        return None
+    members = tuple(source or ())
+    paths = _leaves(members)
+    if paths is None:
+        return None
+    wanted = [*request.get("docvalue_fields", ()), *(path for path in paths if path != _TIME)]
+    texts = dict.fromkeys(each for each in (*wanted, *_BESIDE) if isinstance(each, str))
+    others = [each for each in (*wanted, *_BESIDE) if not isinstance(each, str)]
+    return LightEvents([*texts, *others], _places(members))
 
-    def request(self, asked: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """With doc values in place of `_source`, where that is `Mapped` or not asked for."""
-        source = asked.get("_source", True)
-        if set(asked) - {"_source", "docvalue_fields"}:
-            return None
-        if source and not isinstance(source, Mapped):
-            return None
-        paths = _leaves(tuple(source or ()))
-        if paths is None:
-            return None
-        wanted = [*asked.get("docvalue_fields", ()), *(path for path in paths if path != _TIME)]
-        texts = dict.fromkeys(each for each in (*wanted, *_BESIDE) if isinstance(each, str))
-        others = [each for each in (*wanted, *_BESIDE) if not isinstance(each, str)]
-        return {"_source": False, "stored_fields": "_none_", "docvalue_fields": [*texts, *others]}
 
-    def hits(self, asked: Mapping[str, Any], hits: Sequence[Hit]) -> list[Hit] | None:
-        """With `_id`, and with `_source` where that was asked for."""
-        places = _places(tuple(asked.get("_source") or ()))
+class LightEvents:
+    """Such a search of the daily indices; a `trailhound.cluster.snapshot.LightSearch`."""
+
+    def __init__(self, fields: Sequence[Any], places: Mapping[str, _Place]) -> None:
+        """`fields`: the doc values to ask for. `places`: where in `_source` their values belong;
+        empty if `_source` was not asked for."""
+        self._places = places
+        self._body = {"_source": False, "stored_fields": "_none_", "docvalue_fields": list(fields)}
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """Asks for doc values alone."""
+        return self._body
+
+    def hits(self, found: Sequence[Hit]) -> list[Hit] | None:
+        """With `_id`, and with `_source` where that was asked for. None if the `_id` of one is not
+        its eventID."""
         made: list[Hit] = []
-        for hit in hits:
+        for hit in found:
             values = hit.get("fields", {})
             name = (values.get(_ID) or [""])[0]
             if _CONFLICT in values or not is_uuid(name):
                 return None
             full = {**hit, "_id": name}
-            if places:
-                full["_source"] = _source(values, places)
+            if self._places:
+                full["_source"] = _source(values, self._places)
             made.append(full)
         return made
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from detections.compiled import Compiled, Query
 from detections.correlations.occurrences import GroupKey
 from detections.events.fields import FieldReader, Hit
-from trailhound.cluster.reader import Snapshot
+from trailhound.cluster.snapshot import Snapshot
 
 ENTIRE_PAGE = 1_000
 """Hits of one reply if each contains the whole event."""

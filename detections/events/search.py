@@ -22,7 +22,7 @@ from detections.events.counting import Counting, within
 from detections.events.fields import Hit
 from detections.events.found import finding, grouping
 from detections.events.index import SORT, EventIndex
-from detections.events.light import LightHits
+from detections.events.light import light_search
 from detections.events.matching import Matching, decided, reader_for
 from detections.events.vocabulary import Vocabulary
 from detections.finding import Finding
@@ -108,7 +108,6 @@ class Search:
         self._where = settings.hosts[0]
         self._cut_off = rule_seconds or settings.cluster.timeout / 2
         self._index = EventIndex(client, self._days, hits_page=hits_page, seconds=self._cut_off)
-        self._light = LightHits()
         self._counted_by = Counting(self._index, self._cut_off)
 
     def find(
@@ -222,13 +221,13 @@ class Search:
 
     def _first_page(self, rule: Rule, compiled: Compiled, span: Span) -> dict[str, Any]:
         asked = reader_for(compiled, grouping(rule)).request()
-        lighter = self._light.request(asked)
+        light = light_search(asked)
         return {
             "query": within(compiled.query, span),
             "size": self._first,
             "track_total_hits": True,
-            "sort": SORT if lighter is None else ["_doc"],
-            **(lighter or asked),
+            "sort": SORT if light is None else ["_doc"],
+            **(asked if light is None else light.body),
             **cut_off(self._cut_off),
         }
 
@@ -245,9 +244,9 @@ class Search:
         hits: list[Hit] | None = first["hits"]
         if first["total"]["value"] > len(first["hits"]):
             hits = None  # only some of them
-        elif hits and self._light.request(reader.request()) is not None:
-            hits = self._light.hits(reader.request(), hits)
-            hits = hits and self._light.ordered(hits)
+        elif hits and (light := light_search(reader.request())) is not None:
+            hits = light.hits(hits)
+            hits = hits and light.ordered(hits)
         if hits is not None and not any(map(reader.must_be_entire, hits)):
             for hit in decided(compiled, reader, hits):
                 yield finding(rule, reader, hit)

@@ -17,7 +17,7 @@ from detections.investigation.nodes import Node
 from detections.investigation.views import CALL, OUTCOME, View, made_keys, occupied, views
 from trailhound.batching import batched
 from trailhound.cluster.queries import Query, both, either
-from trailhound.cluster.reader import Snapshot
+from trailhound.cluster.snapshot import Snapshot
 
 
 @dataclass(slots=True)

@@ -38,7 +38,7 @@ from detections.investigation.nodes import (
     of_role_arn,
 )
 from trailhound.cluster.queries import Query, any_of, both, either
-from trailhound.cluster.reader import Snapshot
+from trailhound.cluster.snapshot import Snapshot
 
 CALL: Final = "eventName"
 OUTCOME: Final = "event.outcome"

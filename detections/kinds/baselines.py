@@ -24,7 +24,7 @@ from detections.kinds.anomaly import MORE_THAN, WEEK, Anomaly, Population, excee
 from detections.kinds.kind import OwnKind
 from detections.matcher.event_values import text
 from detections.span import Span, moment
-from trailhound.cluster.reader import Snapshot
+from trailhound.cluster.snapshot import Snapshot
 from trailhound.errors import RuleError
 
 NOT_OF_AWS: Query = {

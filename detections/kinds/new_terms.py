@@ -23,7 +23,7 @@ from detections.kinds.kind import OwnKind
 from detections.kinds.options import Options
 from detections.matcher.event_values import text
 from detections.span import Span, moment
-from trailhound.cluster.reader import Snapshot
+from trailhound.cluster.snapshot import Snapshot
 
 DAY = 86_400_000
 TRAINING_DAYS = 7

@@ -24,7 +24,7 @@ from detections.finding import EVIDENCE, Finding
 from detections.kinds.kind import OwnKind
 from detections.kinds.options import Options
 from detections.span import Span, moment
-from trailhound.cluster.reader import Snapshot
+from trailhound.cluster.snapshot import Snapshot
 from trailhound.errors import RuleError
 
 EARTH_KM = 6371.0088

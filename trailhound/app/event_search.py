@@ -22,9 +22,10 @@ from detections.span import Span
 from trailhound.batching import batched
 from trailhound.cluster.free_text import check_free_text, free_text
 from trailhound.cluster.queries import Query, any_of, either
-from trailhound.cluster.reader import IndexReader, Snapshot
+from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.retry_policy import while_busy
+from trailhound.cluster.snapshot import Snapshot
 from trailhound.settings import Settings
 
 Event = dict[str, Any]

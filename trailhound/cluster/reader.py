@@ -1,33 +1,37 @@
 """The one reader of indices: a search returns the complete result or raises an error.
 
-A snapshot is a point in time, so that counting and fetching see the same documents. Hits are paged
-by `search_after` in a total order, groups by composite aggregations; memory does not grow with
-their number. A reply that timed out or lacks a shard is an error. Requests to a busy cluster (429,
-502 to 504) are retried; a cluster that can't be reached is an error at once.
+What takes several requests reads from a snapshot (`snapshot.py` beside this), so that counting and
+fetching see the same documents. A reply that timed out or lacks a shard is an error. Requests to a
+busy cluster (429, 502 to 504) are retried; a cluster that can't be reached is an error at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from opensearchpy import OpenSearch
 
-from trailhound.batching import batched
 from trailhound.cluster.complete_reply import cut_off, whole
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.refreshing import OF_WHAT_IS_THERE, make_searchable
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.retry_policy import BUSY_SECONDS, RetryPolicy, is_busy, while_busy
+from trailhound.cluster.snapshot import (
+    KEEP_ALIVE,
+    WHOLE,
+    Lighten,
+    ReadOptions,
+    Snapshot,
+    never_light,
+    one_page,
+)
+from trailhound.cluster.snapshot import Hit as Hit
+from trailhound.cluster.snapshot import Query as Query
 from trailhound.errors import ClusterError, RequestFailedError
-
-T = TypeVar("T")
-Query = Mapping[str, Any]
-"""A clause of the query DSL."""
-Hit = Mapping[str, Any]
 
 HITS_PAGE = 5_000
 _FIRST_LOOK = 1_000
@@ -35,13 +39,9 @@ _FIRST_LOOK = 1_000
 requests."""
 GROUPS_PAGE = 5_000
 """A page of groups with the longest of keys (32 KB) is 160 MB; with ordinary ones, 1 MB."""
-KEEP_ALIVE = "5m"
-_ENTIRE = 100
-"""Complete events in one request; each has up to 256 KB."""
 BY_SEQUENCE: tuple[Mapping[str, str], ...] = ({"_seq_no": "asc"},)
 """A total order within one shard: of the indices that have one, such as the ledger."""
-_WHOLE = {"allow_partial_search_results": "false"}
-_LENIENT = {**_WHOLE, **OF_WHAT_IS_THERE}
+_LENIENT = {**WHOLE, **OF_WHAT_IS_THERE}
 _FEW_SHARDS = {"pre_filter_shard_size": "1"}
 """Has the engine skip shards whose times are outside the query: most of the work of a search of
 one day among many."""
@@ -63,20 +63,6 @@ def document_of(
     return found
 
 
-class Light(Protocol):
-    """Makes hits of doc values alone, for what is asked of the stored record."""
-
-    def request(self, asked: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """What to ask for in place of `asked`; None where nothing is lighter."""
-
-    def hits(self, asked: Mapping[str, Any], hits: Sequence[Hit]) -> list[Hit] | None:
-        """The hits of such a search as `asked` would have brought them; None where one of them has
-        to be asked for as it was."""
-
-    def ordered(self, hits: Sequence[Hit]) -> list[Hit]:
-        """Those of a search that did not sort, in the reader's order, with its `sort` values."""
-
-
 class IndexReader:
     """The documents of an index, an alias or a pattern of indices.
 
@@ -93,20 +79,19 @@ class IndexReader:
         groups_page: int = GROUPS_PAGE,
         seconds: float | None = None,
         busy_seconds: float = BUSY_SECONDS,
-        light: Light | None = None,
+        lighten: Lighten = never_light,
     ) -> None:
         """`seconds`: after which the engine stops a search, which is then an error; None for no
-        limit. `busy_seconds`: for which requests to a busy cluster are retried. `light`: how hits
-        can be read for less.
+        limit. `busy_seconds`: for which requests to a busy cluster are retried. `lighten`: how hits
+        can be read at less cost.
         """
-        self._light = light
         self._client = client
         self._index = index
-        self._order = list(order)
         self._policy = RetryPolicy(busy_seconds, retry=is_busy)
-        self._hits_page = hits_page
-        self._groups_page = groups_page
         self._limit = {} if seconds is None else cut_off(seconds)
+        self._options = ReadOptions(
+            order, hits_page, groups_page, self._limit, self._policy, lighten
+        )
 
     def search(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """One search, with an exact total unless `body` says otherwise; empty where there is no
@@ -197,10 +182,7 @@ class IndexReader:
         identifier = self._policy.run(
             lambda: dialect.open_point_in_time(self._client, self._index, KEEP_ALIVE)
         )
-        pages = (self._hits_page, self._groups_page)
-        snapshot = Snapshot(
-            self._client, identifier, self._policy, self._order, pages, self._limit, self._light
-        )
+        snapshot = Snapshot(self._client, identifier, self._options)
         try:
             yield snapshot
         finally:
@@ -226,19 +208,25 @@ class IndexReader:
         if refresh:
             self.refresh()
         wanted = dict(request or {})
-        lighter = None if self._light is None or limit is not None else self._light.request(wanted)
-        if self._light is not None and lighter is not None:
-            found = self.search(_one_page(query, lighter, self._hits_page))["hits"]
-            if found["total"]["value"] > self._hits_page:
+        page = self._options.hits_page
+        light = self._options.lighten(wanted) if limit is None else None
+        if light is not None:
+            found = self.search(one_page(query, light, page))["hits"]
+            if found["total"]["value"] > page:
                 with self.snapshot() as snapshot:
                     yield from snapshot.hits(query, wanted, many=True)
                 return
-            light = self._light.hits(wanted, found["hits"])
-            if light is not None:
-                yield from self._light.ordered(light)
+            hits = light.hits(found["hits"])
+            if hits is not None:
+                yield from light.ordered(hits)
                 return
-        size = min(self._hits_page, limit or _FIRST_LOOK)
-        first = {"query": query, "size": size, "sort": self._order, "track_total_hits": size + 1}
+        size = min(page, limit or _FIRST_LOOK)
+        first = {
+            "query": query,
+            "size": size,
+            "sort": list(self._options.order),
+            "track_total_hits": size + 1,
+        }
         found = self.search({**first, **wanted})["hits"]
         if found["total"]["value"] <= size or size == limit:
             yield from found["hits"]
@@ -260,171 +248,6 @@ class IndexReader:
             yield from snapshot.buckets(query, sources, aggregations)
 
 
-class Snapshot:
-    """The documents at one point in time."""
-
-    def __init__(
-        self,
-        client: OpenSearch,
-        pit: str,
-        policy: RetryPolicy,
-        order: Sequence[Mapping[str, str]],
-        pages: tuple[int, int],
-        limit: Mapping[str, Any],
-        light: Light | None,
-    ) -> None:
-        self._light = light
-        self._client = client
-        self.pit = pit
-        self._policy = policy
-        self._order = list(order)
-        self._any_order = list(dialect_of(client).any_order or order)
-        self._hits_page, self._groups_page = pages
-        self._limit = limit
-
-    def count(self, query: Query) -> int:
-        """How many documents match."""
-        return int(self.search(query, track_total_hits=True)["hits"]["total"]["value"])
-
-    def search(self, query: Query, *, size: int = 0, **body: Any) -> Mapping[str, Any]:
-        """One search; `body` is merged into the search body. Raises `ClusterError`."""
-        request = self._body({"size": size, "query": query, **body})
-        reply: Mapping[str, Any] = self._policy.run(
-            lambda: self._client.search(body=request, params=dict(_WHOLE))
-        )
-        self.pit = reply.get("pit_id", self.pit)
-        return whole(reply)
-
-    def searches(self, bodies: Sequence[dict[str, Any]]) -> list[Mapping[str, Any]]:
-        """Several searches in one request; the replies are in their order."""
-        if not bodies:
-            return []
-        lines: list[dict[str, Any]] = []
-        for body in bodies:
-            lines += [{"allow_partial_search_results": False}, self._body(body)]
-        reply = self._policy.run(lambda: self._client.msearch(body=lines))
-        return [whole(each) for each in reply["responses"]]
-
-    def hits(
-        self,
-        query: Query,
-        request: Mapping[str, Any],
-        *,
-        entire: Callable[[Mapping[str, Any]], bool] | None = None,
-        page: int | None = None,
-        ordered: bool = True,
-        many: bool = False,
-    ) -> Iterator[Mapping[str, Any]]:
-        """Every hit, in the reader's order or, not `ordered`, in the engine's cheapest order.
-
-        `request` is merged into the search body, such as `_source`. Hits for which `entire` is true
-        have their complete `_source` nevertheless. `page`: hits to fetch in one request, where the
-        caller may stop after few. `many`: there are known to be more than a page.
-        """
-        page = min(page or self._hits_page, self._hits_page)
-        lighter = None if self._light is None else self._light.request(request)
-        if self._light is not None and lighter is not None and not many:
-            # The engine sorts at a cost that is more than the search's.
-            found = self.search(**_one_page(query, lighter, page))["hits"]
-            if found["total"]["value"] <= page:
-                light = self._light.hits(request, found["hits"])
-                if light is not None:
-                    light = self._light.ordered(light) if ordered else light
-                    yield from light if entire is None else self._with_sources(light, entire)
-                    return
-                lighter = None  # one of these has to be asked for as it was
-        after: dict[str, Any] = {}
-        total = seen = 0
-        while True:
-            first = not after
-            sort = self._order if ordered else self._any_order
-            asked = {"size": page, "sort": sort, "track_total_hits": first, **after}
-            found, hits = self._page(query, request, lighter, asked)
-            if first:
-                total = found["total"]["value"]
-            seen += len(hits)
-            if entire is not None:
-                hits = self._with_sources(hits, entire)
-            yield from hits
-            if len(hits) < page:
-                break
-            after = {"search_after": hits[-1]["sort"]}
-        if seen != total:
-            raise RequestFailedError(
-                f"the cluster returned {seen} of {total} documents",
-                hint="see the health of its shards (`trailhound doctor`)",
-            )
-
-    def _page(
-        self,
-        query: Query,
-        request: Mapping[str, Any],
-        lighter: Mapping[str, Any] | None,
-        asked: Mapping[str, Any],
-    ) -> tuple[Mapping[str, Any], Sequence[Hit]]:
-        """What a search found, and its hits as `request` would bring them."""
-        if self._light is not None and lighter is not None:
-            found = self.search(query, **lighter, **asked)["hits"]
-            light = self._light.hits(request, found["hits"])
-            if light is not None:
-                return found, light
-        found = self.search(query, **request, **asked)["hits"]
-        return found, found["hits"]
-
-    def buckets(
-        self,
-        query: Query,
-        sources: Sequence[dict[str, Any]],
-        aggregations: Mapping[str, Any] | None = None,
-    ) -> Iterator[Mapping[str, Any]]:
-        """Every bucket of a composite aggregation, in the order of its keys.
-
-        Buckets of time alone are paged by a range of times. OpenSearch 3.8 fails a shard whose
-        times all lie before the `after` of such a page ("Index 0 out of bounds for length 0").
-        """
-        composite: dict[str, Any] = {"size": self._groups_page, "sources": list(sources)}
-        by_time = _interval_of(sources)
-        asked = query
-        while True:
-            grouped: dict[str, Any] = {"composite": composite}
-            if aggregations:
-                grouped["aggs"] = dict(aggregations)
-            reply = self.search(asked, aggs={"groups": grouped}, track_total_hits=False)
-            found = reply["aggregations"]["groups"]
-            yield from found["buckets"]
-            if len(found["buckets"]) < self._groups_page or "after_key" not in found:
-                return
-            if by_time is None:
-                composite = composite | {"after": found["after_key"]}
-            else:
-                (start,) = found["after_key"].values()
-                later = {"gte": int(start) + by_time, "format": "epoch_millis"}
-                asked = {"bool": {"filter": [query, {"range": {"@timestamp": later}}]}}
-
-    def _with_sources(
-        self,
-        hits: Sequence[Mapping[str, Any]],
-        entire: Callable[[Mapping[str, Any]], bool],
-    ) -> list[Mapping[str, Any]]:
-        """The hits, those for which `entire` is true with their complete `_source`."""
-        chosen = [hit["_id"] for hit in hits if entire(hit)]
-        sources: dict[tuple[str, str], Any] = {}
-        for part in batched(chosen, _ENTIRE):
-            query = {"ids": {"values": part}}
-            # An id is unique in one index; several days' indices may have the same one.
-            for found in self.search(query, size=10_000)["hits"]["hits"]:
-                sources[found["_index"], found["_id"]] = found["_source"]
-        if not sources:
-            return list(hits)
-        return [
-            {**hit, "_source": sources[hit["_index"], hit["_id"]]} if entire(hit) else hit
-            for hit in hits
-        ]
-
-    def _body(self, body: dict[str, Any]) -> dict[str, Any]:
-        return {**body, **self._limit, "pit": {"id": self.pit, "keep_alive": KEEP_ALIVE}}
-
-
 def has_any(query: Query) -> dict[str, Any]:
     """The body of a search for whether any document matches: see `is_any`."""
     return {"query": query, "size": 0, "track_total_hits": 1}
@@ -435,28 +258,8 @@ def is_any(answer: Mapping[str, Any]) -> bool:
     return bool(answer["hits"]["total"]["value"])
 
 
-def _one_page(query: Query, request: Mapping[str, Any], size: int) -> dict[str, Any]:
-    """The body of a search that returns hits in any order, if there are no more than `size`."""
-    return {
-        "query": query,
-        "size": size,
-        "sort": ["_doc"],
-        "track_total_hits": size + 1,
-        **request,
-    }
-
-
 def _if_whole(reply: Mapping[str, Any]) -> Mapping[str, Any] | None:
     try:
         return whole(reply)
     except ClusterError:
         return None
-
-
-def _interval_of(sources: Sequence[dict[str, Any]]) -> int | None:
-    """The length in milliseconds of the buckets, if they are made by time alone."""
-    if len(sources) != 1:
-        return None
-    (source,) = sources[0].values()
-    length = source.get("date_histogram", {}).get("fixed_interval")
-    return None if length is None else int(length.removesuffix("ms"))

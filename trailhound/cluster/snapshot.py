@@ -1,0 +1,253 @@
+"""The documents of an index at one point in time: every hit, every group, each of them once.
+
+Hits are paged by `search_after` in a total order, groups by composite aggregations; memory does not
+grow with their number. A reply that timed out or lacks a shard is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from opensearchpy import OpenSearch
+
+from trailhound.batching import batched
+from trailhound.cluster.complete_reply import whole
+from trailhound.cluster.dialect import dialect_of
+from trailhound.cluster.retry_policy import RetryPolicy
+from trailhound.errors import RequestFailedError
+
+Query = Mapping[str, Any]
+"""A clause of the query DSL."""
+Hit = Mapping[str, Any]
+
+KEEP_ALIVE = "5m"
+"""For how long after each request the engine keeps the point in time."""
+WHOLE: Mapping[str, str] = {"allow_partial_search_results": "false"}
+"""Parameters of a search that fails where a shard does."""
+_ENTIRE = 100
+"""Complete events in one request; each has up to 256 KB."""
+
+
+class LightSearch(Protocol):
+    """A search for less than a request asks for, from whose hits those of the request are made."""
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """What to merge into the search body in place of the request."""
+
+    def hits(self, found: Sequence[Hit]) -> list[Hit] | None:
+        """The hits as the request would have brought them; None if one of them can only be had by
+        the request itself."""
+
+    def ordered(self, hits: Sequence[Hit]) -> list[Hit]:
+        """Such hits, from a search that did not sort, in the reader's order, with its `sort`
+        values."""
+
+
+Lighten = Callable[[Mapping[str, Any]], LightSearch | None]
+"""The light search for a request; None if there is none."""
+
+
+def never_light(_: Mapping[str, Any]) -> None:
+    """For indices whose hits come from the stored documents alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How documents are read. `order`: the sort of hits, in which no two documents are alike.
+    `hits_page`, `groups_page`: how many of them in one reply. `limit`: the part of a search body
+    that limits its time. `policy`: which requests are sent again. `lighten`: how hits can be read
+    at less cost."""
+
+    order: Sequence[Mapping[str, str]]
+    hits_page: int
+    groups_page: int
+    limit: Mapping[str, Any]
+    policy: RetryPolicy
+    lighten: Lighten
+
+
+class Snapshot:
+    """The documents at one point in time."""
+
+    def __init__(self, client: OpenSearch, pit: str, options: ReadOptions) -> None:
+        """`pit`: the identifier of the point in time, which each reply may change."""
+        self.pit = pit
+        self._client = client
+        self._options = options
+        self._any_order = list(dialect_of(client).any_order or options.order)
+
+    def count(self, query: Query) -> int:
+        """How many documents match."""
+        return int(self.search(query, track_total_hits=True)["hits"]["total"]["value"])
+
+    def search(self, query: Query, *, size: int = 0, **body: Any) -> Mapping[str, Any]:
+        """One search; `body` is merged into the search body. Raises `ClusterError`."""
+        request = self._body({"size": size, "query": query, **body})
+        reply: Mapping[str, Any] = self._options.policy.run(
+            lambda: self._client.search(body=request, params=dict(WHOLE))
+        )
+        self.pit = reply.get("pit_id", self.pit)
+        return whole(reply)
+
+    def searches(self, bodies: Sequence[dict[str, Any]]) -> list[Mapping[str, Any]]:
+        """Several searches in one request; the replies are in their order."""
+        if not bodies:
+            return []
+        lines: list[dict[str, Any]] = []
+        for body in bodies:
+            lines += [{"allow_partial_search_results": False}, self._body(body)]
+        reply = self._options.policy.run(lambda: self._client.msearch(body=lines))
+        return [whole(each) for each in reply["responses"]]
+
+    def hits(
+        self,
+        query: Query,
+        request: Mapping[str, Any],
+        *,
+        entire: Callable[[Mapping[str, Any]], bool] | None = None,
+        page: int | None = None,
+        ordered: bool = True,
+        many: bool = False,
+    ) -> Iterator[Hit]:
+        """Every hit, in the reader's order or, not `ordered`, in the engine's cheapest order.
+
+        `request` is merged into the search body, such as `_source`. Hits for which `entire` is true
+        have their complete `_source` nevertheless. `page`: hits to fetch in one request, where the
+        caller may stop after few. `many`: there are known to be more than a page.
+        """
+        page = min(page or self._options.hits_page, self._options.hits_page)
+        light = self._options.lighten(request)
+        if light is not None and not many:
+            # The engine sorts at a cost that is more than the search's.
+            found = self.search(**one_page(query, light, page))["hits"]
+            if found["total"]["value"] <= page:
+                made = light.hits(found["hits"])
+                if made is not None:
+                    made = light.ordered(made) if ordered else made
+                    yield from made if entire is None else self._with_sources(made, entire)
+                    return
+                light = None  # one of these has to be asked for as it was
+        sort = list(self._options.order) if ordered else self._any_order
+        for hits in self._pages(query, request, light, page, sort):
+            yield from hits if entire is None else self._with_sources(hits, entire)
+
+    def _pages(
+        self,
+        query: Query,
+        request: Mapping[str, Any],
+        light: LightSearch | None,
+        size: int,
+        sort: Sequence[Any],
+    ) -> Iterator[Sequence[Hit]]:
+        """All hits in this order, `size` at a time. Raises `RequestFailedError` if there are more
+        or fewer than the engine counted."""
+        after: dict[str, Any] = {}
+        total = seen = 0
+        while True:
+            first = not after
+            asked = {"size": size, "sort": sort, "track_total_hits": first, **after}
+            found, hits = self._page(query, request, light, asked)
+            if first:
+                total = found["total"]["value"]
+            seen += len(hits)
+            yield hits
+            if len(hits) < size:
+                break
+            after = {"search_after": hits[-1]["sort"]}
+        if seen != total:
+            raise RequestFailedError(
+                f"the cluster returned {seen} of {total} documents",
+                hint="see the health of its shards (`trailhound doctor`)",
+            )
+
+    def _page(
+        self,
+        query: Query,
+        request: Mapping[str, Any],
+        light: LightSearch | None,
+        asked: Mapping[str, Any],
+    ) -> tuple[Mapping[str, Any], Sequence[Hit]]:
+        """What a search found, and its hits as `request` would bring them."""
+        if light is not None:
+            found = self.search(query, **light.body, **asked)["hits"]
+            hits = light.hits(found["hits"])
+            if hits is not None:
+                return found, hits
+        found = self.search(query, **request, **asked)["hits"]
+        return found, found["hits"]
+
+    def buckets(
+        self,
+        query: Query,
+        sources: Sequence[dict[str, Any]],
+        aggregations: Mapping[str, Any] | None = None,
+    ) -> Iterator[Mapping[str, Any]]:
+        """Every bucket of a composite aggregation, in the order of its keys.
+
+        Buckets of time alone are paged by a range of times. OpenSearch 3.8 fails a shard whose
+        times all lie before the `after` of such a page ("Index 0 out of bounds for length 0").
+        """
+        composite: dict[str, Any] = {"size": self._options.groups_page, "sources": list(sources)}
+        by_time = _interval_of(sources)
+        asked = query
+        while True:
+            grouped: dict[str, Any] = {"composite": composite}
+            if aggregations:
+                grouped["aggs"] = dict(aggregations)
+            reply = self.search(asked, aggs={"groups": grouped}, track_total_hits=False)
+            found = reply["aggregations"]["groups"]
+            yield from found["buckets"]
+            if len(found["buckets"]) < self._options.groups_page or "after_key" not in found:
+                return
+            if by_time is None:
+                composite = composite | {"after": found["after_key"]}
+            else:
+                (start,) = found["after_key"].values()
+                later = {"gte": int(start) + by_time, "format": "epoch_millis"}
+                asked = {"bool": {"filter": [query, {"range": {"@timestamp": later}}]}}
+
+    def _with_sources(
+        self,
+        hits: Sequence[Mapping[str, Any]],
+        entire: Callable[[Mapping[str, Any]], bool],
+    ) -> list[Mapping[str, Any]]:
+        """The hits, those for which `entire` is true with their complete `_source`."""
+        chosen = [hit["_id"] for hit in hits if entire(hit)]
+        sources: dict[tuple[str, str], Any] = {}
+        for part in batched(chosen, _ENTIRE):
+            query = {"ids": {"values": part}}
+            # An id is unique in one index; several days' indices may have the same one.
+            for found in self.search(query, size=10_000)["hits"]["hits"]:
+                sources[found["_index"], found["_id"]] = found["_source"]
+        if not sources:
+            return list(hits)
+        return [
+            {**hit, "_source": sources[hit["_index"], hit["_id"]]} if entire(hit) else hit
+            for hit in hits
+        ]
+
+    def _body(self, body: dict[str, Any]) -> dict[str, Any]:
+        return {**body, **self._options.limit, "pit": {"id": self.pit, "keep_alive": KEEP_ALIVE}}
+
+
+def one_page(query: Query, light: LightSearch, size: int) -> dict[str, Any]:
+    """The body of a search for all hits, in any order, if there are no more than `size`."""
+    return {
+        "query": query,
+        "size": size,
+        "sort": ["_doc"],
+        "track_total_hits": size + 1,
+        **light.body,
+    }
+
+
+def _interval_of(sources: Sequence[dict[str, Any]]) -> int | None:
+    """The length in milliseconds of the buckets, if they are made by time alone."""
+    if len(sources) != 1:
+        return None
+    (source,) = sources[0].values()
+    length = source.get("date_histogram", {}).get("fixed_interval")
+    return None if length is None else int(length.removesuffix("ms"))
