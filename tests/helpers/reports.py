@@ -7,7 +7,9 @@ from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from trailhound.report.value import BANDS, Bar, FindingBand, Graph, Report, TimeBucket, Timeline
+from trailhound.report.event import BANDS
+from trailhound.report.findings import FindingBand
+from trailhound.report.value import Bar, Graph, Report, TimeBucket, Timeline
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 

@@ -13,8 +13,8 @@ from trailhound.app.detection import History, rules_in_force
 from trailhound.cluster.templates import Names
 from trailhound.report.collect.compose import compose
 from trailhound.report.collect.query import Window
+from trailhound.report.event import HIGH
 from trailhound.report.render.page import as_html
-from trailhound.report.value import HIGH
 
 _EVIDENCE = {"query": {"match_all": {}}, "size": 1_000, "_source": ["evidence.event_id"]}
 

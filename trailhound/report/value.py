@@ -1,38 +1,20 @@
 """The content of a report, as plain values: everything that HTML, JSON and PDF show.
 
 Times are in UTC. Texts from events are as they were recorded; renderers make them safe to show
-(`visible`). The JSON form of `Report` is published as `docs/report.schema.json`.
+(`visible`). The JSON form of `Report` is published as `docs/report.schema.json`; the alerts in it
+are in `findings.py` beside this, an event in `event.py`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Annotated, Literal
-
-import msgspec
+from typing import Literal
 
 from trailhound.posture import Posture
+from trailhound.report.event import Event, Moment
+from trailhound.report.findings import Findings
 
 FORMAT: Literal["trailhound-report/1"] = "trailhound-report/1"
-
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-"""A time with its zone, which is UTC."""
-
-Band = Literal["high", "medium", "low"]
-"""The band of a severity or risk score from 1 to 10: high from 8, medium from 5, low below."""
-
-BANDS: tuple[Band, ...] = ("high", "medium", "low")
-HIGH, MEDIUM = 8, 5
-
-
-def band_of(score: int) -> Band:
-    """The band of a score.
-
-    >>> band_of(8), band_of(5), band_of(4)
-    ('high', 'medium', 'low')
-    """
-    return "high" if score >= HIGH else "medium" if score >= MEDIUM else "low"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,187 +128,6 @@ class Ranking:
     distinct: int
     events: int
     rows: tuple[Row, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """A resource of a call. `kind` is the last part of a `resource.*` field, such as `bucket`."""
-
-    kind: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An event, with its most important fields; absent ones are empty."""
-
-    id: str
-    time: Moment
-    principal: str = ""
-    account: str = ""
-    region: str = ""
-    source: str = ""
-    call: str = ""
-    address: str = ""
-    country: str = ""
-    agent: str = ""
-    outcome: str = ""
-    error: str = ""
-    risk: int = 0
-    reasons: tuple[str, ...] = ()
-    resources: tuple[Resource, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class CallCount:
-    """A call, its number of events, and how many of them failed."""
-
-    name: str
-    events: int
-    failed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class DetailedAlert:
-    """An alert in full. `count` is its number of events; if `exact` is false, at least so many.
-    `evidence` are the first of them, at most 100; `held` is the number of events known by id, and
-    `missing` the number of those that are no longer in the index. `alike` is the number of alerts
-    of its rule about the same principals, this one included.
-    """
-
-    id: str
-    rule: str
-    title: str
-    severity: int
-    level: str
-    state: str
-    first: Moment
-    last: Moment
-    count: int
-    exact: bool = True
-    tactics: tuple[str, ...] = ()
-    techniques: tuple[str, ...] = ()
-    principals: tuple[str, ...] = ()
-    accounts: tuple[str, ...] = ()
-    addresses: tuple[str, ...] = ()
-    resources: tuple[str, ...] = ()
-    detail: str = ""
-    description: str = ""
-    response: tuple[str, ...] = ()
-    held: int = 0
-    missing: int = 0
-    evidence: tuple[Event, ...] = ()
-    alike: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Closing:
-    """A way in which alerts were closed: the disposition (empty if none was given), by whom, with
-    which note; and the number of alerts."""
-
-    disposition: str
-    by: str
-    note: str
-    alerts: int
-
-
-@dataclass(frozen=True, slots=True)
-class AlertRow:
-    """An alert in the list of all alerts. `count` is its number of events; if `exact` is false, at
-    least so many. `calls` is empty for alerts of releases that did not record them. `attempt`: none
-    of its calls succeeded. `incident` is the id of its incident. `closed_as`: how it was closed;
-    empty if it is not.
-    """
-
-    id: str
-    rule: str
-    title: str
-    severity: int
-    level: str
-    state: str
-    first: Moment
-    last: Moment
-    count: int
-    exact: bool = True
-    principals: tuple[str, ...] = ()
-    accounts: tuple[str, ...] = ()
-    addresses: tuple[str, ...] = ()
-    calls: tuple[CallCount, ...] = ()
-    attempt: bool = False
-    incident: str = ""
-    closed_as: tuple[Closing, ...] = ()
-
-
-EntryKind = Literal["incident", "alert"]
-
-
-@dataclass(frozen=True, slots=True)
-class RankedEntry:
-    """An entry that a reader decides on: an incident, or the alerts of one rule about the same
-    principals. `ids` are the alerts by rank; `id` is that of the incident or the first of `ids`.
-    `alerts` is their number, `open` that of those not closed. `events` is the number of events; if
-    `exact` is false at least so many.
-    `closed_as`: how the closed alerts were closed, the most frequent way first.
-    """
-
-    kind: EntryKind
-    id: str
-    rule: str
-    title: str
-    severity: int
-    level: str
-    state: str
-    alerts: int
-    open: int
-    events: int
-    first: Moment
-    last: Moment
-    exact: bool = True
-    attempt: bool = False
-    principals: tuple[str, ...] = ()
-    accounts: tuple[str, ...] = ()
-    addresses: tuple[str, ...] = ()
-    calls: tuple[CallCount, ...] = ()
-    ids: tuple[str, ...] = ()
-    closed_as: tuple[Closing, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class FindingBand:
-    """The alerts of a band: their number, the number of those not closed, and the first by rank in
-    full. `top` has one alert for each rule and principal, and one of each rule before the second
-    of any rule.
-    """
-
-    band: Band
-    total: int
-    open: int
-    top: tuple[DetailedAlert, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """The alerts of the report's time. `open` is the number of those not closed. `all` has every
-    alert by rank: open before closed, then by falling severity and number of events.
-
-    `critical` and `critical_open` are the numbers of critical alerts and of those not closed; these
-    are in the high band too. `entries` are the incidents, and one entry for each rule and principal
-    of the other alerts, by rank: open before closed, incidents before alerts, then as in `all`.
-    `top` are the first five entries by falling severity.
-
-    `watched` is when rules last ran on schedule; null if they never did. Whether `detect` was run
-    is not recorded.
-    """
-
-    total: int
-    open: int
-    bands: tuple[FindingBand, ...] = ()
-    all: tuple[AlertRow, ...] = ()
-    watched: Moment | None = None
-    critical: int = 0
-    critical_open: int = 0
-    entries: tuple[RankedEntry, ...] = ()
-    top: tuple[RankedEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

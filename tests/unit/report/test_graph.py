@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from trailhound.report.collect.attack import serves, tactic_id
 from trailhound.report.collect.graph import attack_graph
+from trailhound.report.event import Event, Resource
 from trailhound.report.render.network import layout
-from trailhound.report.value import Event, Resource
 
 AT = datetime(2025, 3, 1, tzinfo=UTC)
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from trailhound.report.collect.incidents import incident_entries, sentences
 from trailhound.report.collect.ranking import folded, rank
-from trailhound.report.value import AlertRow, CallCount, Findings, RankedEntry
+from trailhound.report.event import CallCount
+from trailhound.report.findings import AlertRow, Findings, RankedEntry
 
 AT = datetime(2025, 3, 1, 10, tzinfo=UTC)
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from trailhound.report.collect.ranking import entry_rank, folded, in_full, rank, top_of_all
-from trailhound.report.value import AlertRow, CallCount
+from trailhound.report.event import CallCount
+from trailhound.report.findings import AlertRow
 
 AT = datetime(2025, 3, 1, tzinfo=UTC)
 

@@ -13,21 +13,11 @@ from trailhound.report.collect.alerts import Counted, top_findings
 from trailhound.report.collect.integrity import sentence
 from trailhound.report.collect.ranking import folded, in_full, top_of_all
 from trailhound.report.collect.summary import Facts, story
+from trailhound.report.event import BANDS, band_of
+from trailhound.report.findings import AlertRow, DetailedAlert, FindingBand, Findings
 from trailhound.report.mail import summary
 from trailhound.report.render.page import as_html
-from trailhound.report.value import (
-    BANDS,
-    AlertRow,
-    DetailedAlert,
-    FindingBand,
-    Findings,
-    Integrity,
-    Ranking,
-    Row,
-    Scope,
-    Totals,
-    band_of,
-)
+from trailhound.report.value import Integrity, Ranking, Row, Scope, Totals
 
 AT = datetime(2025, 3, 1, tzinfo=UTC)
 NOTHING = Ranking(0, 0)

@@ -23,18 +23,14 @@ from trailhound.report.collect.incidents import incident_entries
 from trailhound.report.collect.query import Index, Query
 from trailhound.report.collect.ranking import folded, in_full, rank, subjects, top_of_all
 from trailhound.report.collect.stats import floor
-from trailhound.report.value import (
-    BANDS,
-    HIGH,
+from trailhound.report.event import BANDS, HIGH, CallCount, Event, band_of
+from trailhound.report.findings import (
     AlertRow,
-    CallCount,
     Closing,
     DetailedAlert,
-    Event,
     FindingBand,
     Findings,
     RankedEntry,
-    band_of,
 )
 
 CRITICAL = "critical"

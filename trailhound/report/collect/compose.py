@@ -26,7 +26,9 @@ from trailhound.report.collect.query import Index, Window
 from trailhound.report.collect.stats import HIGH_RISK
 from trailhound.report.collect.summary import facts, story
 from trailhound.report.compliance import compliance
-from trailhound.report.value import Event, Findings, Graph, Report, Scope, Timeline
+from trailhound.report.event import Event
+from trailhound.report.findings import Findings
+from trailhound.report.value import Graph, Report, Scope, Timeline
 from trailhound.settings import Settings
 from trailhound.state.rule_checkpoints import RuleCheckpoints
 

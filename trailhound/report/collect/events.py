@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from enrich.resources import LEAVES
-from trailhound.report.value import Event, Resource
+from trailhound.report.event import Event, Resource
 
 FIELDS = (
     "@timestamp",

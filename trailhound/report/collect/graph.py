@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from trailhound.report.value import HIGH, Edge, Event, Graph, Node
+from trailhound.report.event import HIGH, Event
+from trailhound.report.value import Edge, Graph, Node
 
 _ROOM = (10, 16, 16)
 """The most principals, calls and resources in a readable picture. The last place is for others."""

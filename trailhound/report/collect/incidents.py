@@ -10,8 +10,9 @@ from typing import Any
 from detections.incidents.document import is_of_days
 from detections.incidents.store import made
 from trailhound.report.collect.events import instant
+from trailhound.report.event import CallCount
+from trailhound.report.findings import AlertRow, Closing, Findings, RankedEntry
 from trailhound.report.render.words import count, listed, when
-from trailhound.report.value import AlertRow, CallCount, Closing, Findings, RankedEntry
 
 TOLD = 5
 """The number of incidents in the summary, by rank."""

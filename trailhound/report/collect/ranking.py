@@ -15,7 +15,8 @@ from typing import Any
 
 from detections.alerts.twins import together
 from detections.incidents.closings import CLOSED
-from trailhound.report.value import AlertRow, CallCount, Closing, RankedEntry
+from trailhound.report.event import CallCount
+from trailhound.report.findings import AlertRow, Closing, RankedEntry
 
 TOP = 5
 """The number of entries that are shown first: of all, and of a band."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from trailhound.report.collect.query import Index, Query, Tally, moment
+from trailhound.report.event import HIGH
 from trailhound.report.value import (
-    HIGH,
     Bar,
     CountryPoint,
     Places,

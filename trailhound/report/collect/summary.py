@@ -9,8 +9,9 @@ from datetime import UTC, datetime  # noqa: F401 - the examples
 from trailhound.report.collect.alerts import top_findings
 from trailhound.report.collect.incidents import sentences
 from trailhound.report.collect.query import Index, Query
+from trailhound.report.findings import DetailedAlert, Findings
 from trailhound.report.render.words import count, listed, share, when, without_alerts
-from trailhound.report.value import DetailedAlert, Findings, Integrity, Ranking, Scope, Totals
+from trailhound.report.value import Integrity, Ranking, Scope, Totals
 
 _TRAIL_CHANGES = (
     "DeleteTrail",

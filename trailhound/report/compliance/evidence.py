@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trailhound.cluster.queries import Query, both
-from trailhound.report.value import HIGH
+from trailhound.report.event import HIGH
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,12 @@ from markupsafe import Markup
 
 from dashboards import world
 from trailhound.errors import ReportError
+from trailhound.report.event import BANDS, band_of
 from trailhound.report.render.palette import BAND, GREY, INK, LAND, OUTCOME, QUIET, RED, RULE
 from trailhound.report.render.svg import admitted
 from trailhound.report.render.visible import visible
 from trailhound.report.render.words import count, listed, when
-from trailhound.report.value import BANDS, Bar, CountryPoint, TimeBucket, Timeline, band_of
+from trailhound.report.value import Bar, CountryPoint, TimeBucket, Timeline
 
 Spec = dict[str, Any]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+from trailhound.report.event import CallCount
 from trailhound.report.render.words import count, listed, when
-from trailhound.report.value import CallCount, Places, Report
+from trailhound.report.value import Places, Report
 
 
 def calls(found: Sequence[CallCount], most: int) -> str:

@@ -19,13 +19,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from trailhound.posture import SEVERITIES
+from trailhound.report.event import Event, band_of
 from trailhound.report.render import charts, network
 from trailhound.report.render.breaks import breakable
 from trailhound.report.render.notes import calls, graph_of, places_note, timeline_note
 from trailhound.report.render.strip import strip
 from trailhound.report.render.visible import visible
 from trailhound.report.render.words import count, listed, name, share, span, when, without_alerts
-from trailhound.report.value import Event, Report, band_of
+from trailhound.report.value import Report
 
 _HERE = Path(__file__).parent
 _TICKS = re.compile(r"`([^`]+)`")

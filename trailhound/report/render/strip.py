@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from trailhound.report.findings import DetailedAlert
 from trailhound.report.render.palette import BLUE, GREY, ORANGE
 from trailhound.report.render.visible import visible
 from trailhound.report.render.words import count, when
-from trailhound.report.value import DetailedAlert
 
 WIDTH, HEIGHT, MARGIN = 900, 22, 8
 

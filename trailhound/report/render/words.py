@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from enrich.resources import HIDDEN
-from trailhound.report.value import Findings, Scope
+from trailhound.report.findings import Findings
+from trailhound.report.value import Scope
 
 
 def count(number: int, one: str, many: str = "") -> str:

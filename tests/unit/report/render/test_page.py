@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.reports import ACTIVE, HOSTILE, report_of
+from trailhound.report.findings import Findings
 from trailhound.report.render import page as module
 from trailhound.report.render.page import as_html, telling
-from trailhound.report.value import Coverage, Findings, Ranking, Report, Timeline, Totals
+from trailhound.report.value import Coverage, Ranking, Report, Timeline, Totals
 
 VOID = {"meta", "link", "br", "rect", "line", "path", "circle"}
 CSS = (Path(module.__file__).parent / "assets" / "report.css").read_text("utf-8")
