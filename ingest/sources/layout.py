@@ -14,7 +14,7 @@ from calendar import monthrange
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from enum import Enum
 from functools import lru_cache
 from typing import Final, TypeVar
@@ -42,6 +42,7 @@ _REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-\d+")
 _NAME = re.compile(
     r"(\d{12})_(CloudTrail(?:-[A-Za-z]+)?)_([a-z0-9-]+)_(?:.*_)?(\d{4})(\d{2})(\d{2})T\d{4,6}Z"
 )
+_DELIVERED = re.compile(r"\d{12}_CloudTrail(?:-[A-Za-z]+)?_.*_(\d{8}T\d{4})\d{0,2}Z")
 _FOREIGN = re.compile(
     r"(?:^|/)AWSLogs/(?:[oO]-[A-Za-z0-9]+/)?(?:aws-account-id=)?\d{12}/(?:aws-service=)?([^/]+)/"
 )
@@ -108,6 +109,21 @@ def place_of(path: str) -> Place | None:
     if found := _UNDATED.search(path):
         return Place(found[2], found[1], _region(found[3]))
     return None
+
+
+def delivered_at(path: str) -> datetime | None:
+    """When CloudTrail delivered a file, by its name; None where that does not show it.
+
+    >>> delivered_at("x/111122223333_CloudTrail_eu-west-1_20240301T0005Z_a1.json.gz")
+    datetime.datetime(2024, 3, 1, 0, 5, tzinfo=datetime.timezone.utc)
+    """
+    found = _DELIVERED.match(path, path.rfind("/") + 1)
+    if found is None:
+        return None
+    try:
+        return datetime.strptime(found[1], "%Y%m%dT%H%M").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def classify(path: str) -> tuple[NameClass, Place | None]:

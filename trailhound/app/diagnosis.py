@@ -37,6 +37,7 @@ from trailhound.cluster.tiers import read_tiers
 from trailhound.errors import ClusterError, ForeignTemplateError, TrailhoundError
 from trailhound.settings import Settings
 from trailhound.settings.provenance import Location
+from trailhound.state.late_events import LateEventsStore
 
 _STALE_DAYS = 60
 """Days after which a GeoIP database is stale: new ones are published at least monthly."""
@@ -78,6 +79,7 @@ def diagnose(client: OpenSearch, settings: Settings, source: str | None) -> Iter
             _tiers,
             _dead_letters,
             _objects,
+            _late_events,
             _health,
         ):
             try:
@@ -221,6 +223,20 @@ def _objects(client: OpenSearch, settings: Settings) -> Check:
         f"{number:,} could not be read to the end",
         "see why: `trailhound ledger list --state failed`; once the cause is fixed, run "
         "`trailhound backfill` over them, or wait for a daemon's next try",
+    )
+
+
+def _late_events(client: OpenSearch, settings: Settings) -> Check:
+    """The events that daemons ingested too late for the scheduled rules."""
+    late = LateEventsStore(client, settings).get()
+    if late is None:
+        return Check("late events", "ok", "rules have looked at all that daemons ingested")
+    since, until = late.days
+    return Check(
+        "late events",
+        "warning",
+        f"no rule has looked at {late.events:,}, which came later than detections.late_hours",
+        f"run `trailhound detect --since {since} --until {until}`",
     )
 
 

@@ -23,6 +23,7 @@ from ingest.feeds.feed import Delivery, Outcome
 from ingest.feeds.kinds import open_feed
 from ingest.object_progress import ObjectProgress
 from ingest.telemetry.endpoint import Endpoint, Health
+from ingest.telemetry.late_files import LateFiles
 from ingest.telemetry.metrics import Metrics
 from ingest.telemetry.searchable import SearchProbe
 from trailhound.app.enrichment import LoadedEnricher
@@ -47,6 +48,7 @@ from trailhound.errors import (
     UsageError,
 )
 from trailhound.settings import Settings
+from trailhound.state.late_events import LateEventsStore
 from trailhound.threads import SupervisedThread, supervised_threads
 
 LOG = logging.getLogger("trailhound.app.service")
@@ -99,6 +101,7 @@ class Service:
             self._job_runs,
             lambda: (each.code for each in self._reasons()),
         )
+        self._late = LateFiles()
         self._probe = SearchProbe(settings, self.metrics.searchable)
         self.endpoint = None
         if settings.run.listen is not None:
@@ -175,6 +178,7 @@ class Service:
             for thread in side:
                 thread.join(_WAIT)
             with suppress(OpenSearchException, TrailhoundError):
+                self._store_late(client)
                 registry.deregister(client)
             LOG.info("stopped", extra={"fields": self._daemon.status().counts.as_dict()})
 
@@ -193,6 +197,7 @@ class Service:
                     searchable_seconds=self._probe.last,
                     reasons=[each.as_dict() for each in reasons],
                 )
+                self._store_late(client)
                 self._cluster_answers, self._answered_at = True, time.monotonic()
                 written = _subjects(reasons)
             except RequestFailedError:
@@ -201,6 +206,18 @@ class Service:
                 self._cluster_answers, written = False, None
             if self._changed_or_due(written):
                 break
+
+    def _store_late(self, client: OpenSearch) -> None:
+        """Record the events that came too late for the rules since it was last called."""
+        late = self._late.take()
+        if late is None:
+            return
+        try:
+            LateEventsStore(client, self._settings).add(late)
+        except (OpenSearchException, TrailhoundError):
+            self._late.put_back(late)
+            raise
+        LOG.warning("%s", late.sentence())
 
     def _changed_or_due(self, written: set[tuple[str, str]] | None) -> bool:
         """Wait until the status document must be renewed: when it is due, or as soon as the reasons
@@ -235,6 +252,10 @@ class Service:
         return running or rule_intervals(self._settings)
 
     def _observe(self, run: ObjectProgress, delivery: Delivery, outcome: Outcome) -> None:
+        detections = self._settings.detections
+        if detections.scheduled:
+            late = timedelta(hours=detections.late_hours)
+            self._late.add(run.item.path, delivery.delivered, run.counts.indexed, late)
         if outcome is Outcome.DONE:
             self.metrics.delivered(delivery.delivered)
             self._probe.indexed(run.item.uri, delivery.delivered, run.counts.indexed)

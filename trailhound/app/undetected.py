@@ -16,12 +16,13 @@ from opensearchpy import OpenSearch
 from detections.events.daily_indices import daily_indices
 from detections.events.index import EventIndex
 from detections.running.pace import pace_of
-from detections.span import milliseconds, moment
+from detections.span import Span, milliseconds, moment
 from trailhound.cluster.refreshing import make_searchable, refresh_ahead
 from trailhound.errors import NoEventsIndexError
 from trailhound.settings import Settings
 from trailhound.state.daemons import Daemons
 from trailhound.state.jobs import DETECTIONS, Jobs
+from trailhound.state.late_events import LateEventsStore
 
 _SILENT: Final = timedelta(minutes=5)
 """Time without a run after which no daemon runs the rules. They run every few seconds; while rules
@@ -83,6 +84,14 @@ def undetected(
         return None
     ends = [int(found["aggregations"][name]["value"]) for name in ("first", "last")]
     return Undetected(events, moment(ends[0]), moment(ends[1]))
+
+
+def note_searched(client: OpenSearch, settings: Settings, span: Span, began: datetime) -> None:
+    """Record that all rules ran over the events of a span, by the time they happened.
+
+    Raises `ClusterError` and opensearch-py's exceptions.
+    """
+    LateEventsStore(client, settings).searched(span.since, span.until, began)
 
 
 def rules_are_run(client: OpenSearch, settings: Settings, now: datetime | None = None) -> bool:

@@ -18,6 +18,7 @@ with late_imports():
     from trailhound.cluster.tiers import Tiers, TierState
     from trailhound.cluster.waiting import BLOCKED_CODES
     from trailhound.state.catch_up import CatchUp
+    from trailhound.state.late_events import LateEvents
     from trailhound.state.rule_checkpoints import RuleCheckpoint
 
 
@@ -169,6 +170,12 @@ def show_catch_up(catch_up: CatchUp | None) -> None:
     """The span that the rules still have to repeat after they could not run."""
     if catch_up is not None:
         say(f"catch-up {catch_up.describe()}", 9)
+
+
+def show_late_events(late: LateEvents | None) -> None:
+    """One line for the events that a daemon ingested too late for the scheduled rules."""
+    if late is not None:
+        say(f"late     {late.sentence()}", 9)
 
 
 def show_channels(channels: list[ChannelStatus]) -> None:

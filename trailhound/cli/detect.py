@@ -33,6 +33,7 @@ with late_imports():
     from detections.running.detector import RuleRun
     from detections.span import Span
     from trailhound.app.detection import DetectionTotals, History, rules_in_force, tallied
+    from trailhound.app.undetected import note_searched
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
     from trailhound.settings import Settings
@@ -106,20 +107,25 @@ def detect(
     if output is not None:
         raise UsageError("--output is for --files", hint="see `trailhound alerts list --output`")
     pack = rules_in_force(settings, rules or [])
+    began, span = datetime.now(UTC), asked(since, until)
+    left_out = any(fault.stops for fault in pack.problems)
     with cluster_errors(settings.hosts[0]):
-        history = History(connect(settings), settings, pack, asked(since, until))
+        client = connect(settings)
+        history = History(client, settings, pack, span)
         found = run_history(history, record=not dry_run, quiet=json)
+        failed = any(each.errors for each in found.values())
+        complete = history.complete and not (left_out or failed)
+        if complete and not dry_run:
+            note_searched(client, settings, span, began)
         trusted = history.left_out()
         ends = history.bounds() if not history.survey.events else None
     show(pack, found, history.survey, trusted, dry_run=dry_run, json=json)
     if ends is not None and not json:
         say(f"events in the index are from {ends[0]:%Y-%m-%d} to {ends[1]:%Y-%m-%d}")
-    left_out = any(fault.stops for fault in pack.problems)
-    failed = any(each.errors for each in found.values())
     _end(
         {each.rule.level for each in found.values() if each.findings},
         fail_on,
-        complete=history.complete and not (left_out or failed),
+        complete=complete,
     )
 
 

@@ -17,6 +17,7 @@ from trailhound.cli.daemons import (
     show_dead_letters,
     show_failed_objects,
     show_jobs,
+    show_late_events,
     show_reasons,
     show_rules,
     show_tiers,
@@ -43,6 +44,7 @@ with late_imports():
     from trailhound.state.catch_up import SCHEDULED_RULES, CatchUp, CatchUps
     from trailhound.state.daemons import Daemons
     from trailhound.state.jobs import Jobs
+    from trailhound.state.late_events import LateEvents, LateEventsStore
     from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
 
 
@@ -99,6 +101,7 @@ def status(
     rules: list[RuleCheckpoint] = []
     channels: list[ChannelStatus] = []
     catch_up: CatchUp | None = None
+    late: LateEvents | None = None
     known: KnownSummary | None = None
     if not settings.cluster.hosts:
         local = engine_status(settings)
@@ -113,7 +116,7 @@ def status(
         report |= _cluster(settings)
         if not report["events"] and (nothing := _no_namespace(settings)):
             warn(nothing)
-        rules, channels, catch_up = _detections(settings)
+        rules, channels, catch_up, late = _detections(settings)
         found = _reasons(settings)
         known = _known(settings)
     if json:
@@ -122,6 +125,7 @@ def status(
             | {
                 "rules": [each.as_dict() for each in rules],
                 "catch_up": catch_up.as_dict() if catch_up is not None else None,
+                "late_events": late.as_dict() if late is not None else None,
                 "ready": not found,
                 "reasons": [each.as_dict() for each in found],
                 "channels": [each.as_dict() for each in channels],
@@ -147,6 +151,7 @@ def status(
         show_jobs(scheduled)
         show_rules(rules)
         show_catch_up(catch_up)
+        show_late_events(late)
         if known is not None:
             say(f"trust    {known.sentence()}")
         show_channels(channels)
@@ -194,15 +199,16 @@ def _no_namespace(settings: Settings) -> str:
 
 def _detections(
     settings: Settings,
-) -> tuple[list[RuleCheckpoint], list[ChannelStatus], CatchUp | None]:
-    """How far each rule has run, the state of each channel, and a catch-up in progress; empty
-    before `trailhound init`."""
+) -> tuple[list[RuleCheckpoint], list[ChannelStatus], CatchUp | None, LateEvents | None]:
+    """How far each rule has run, the state of each channel, a catch-up in progress, and the events
+    that came too late for the rules; empty before `trailhound init`."""
     with cluster_errors(settings):
         client = connect(settings, timeout=10)
         checkpoints = list(RuleCheckpoints(client, settings).read().values())
         catch_up = CatchUps(client, settings).get(SCHEDULED_RULES)
         under_way = catch_up if catch_up is not None and not catch_up.done else None
-        return checkpoints, channel_statuses(client, settings), under_way
+        late = LateEventsStore(client, settings).get()
+        return checkpoints, channel_statuses(client, settings), under_way, late
 
 
 def _known(settings: Settings) -> KnownSummary:

@@ -10,6 +10,7 @@ from trailhound.state.document import StateDocument
 from trailhound.state.feed_checkpoints import FeedCheckpoint
 from trailhound.state.jobs import JobState
 from trailhound.state.known_automation import KnownAutomation
+from trailhound.state.late_events import LateEvents
 from trailhound.state.leases import LeaseState
 from trailhound.state.objects import ObjectState
 from trailhound.state.rule_checkpoints import RuleCheckpoint
@@ -23,6 +24,7 @@ KINDS: tuple[type[StateDocument], ...] = (
     FeedCheckpoint,
     JobState,
     KnownAutomation,
+    LateEvents,
     LeaseState,
     ObjectState,
     Removal,

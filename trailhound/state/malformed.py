@@ -18,6 +18,7 @@ from trailhound.state.document import StateDocument, StateDocumentError
 from trailhound.state.feed_checkpoints import FeedCheckpoint
 from trailhound.state.jobs import JobState
 from trailhound.state.known_automation import KnownAutomation
+from trailhound.state.late_events import LateEvents
 from trailhound.state.leases import LeaseState
 from trailhound.state.rule_checkpoints import RuleCheckpoint
 from trailhound.state.store import pages
@@ -31,6 +32,7 @@ _KINDS: Final[dict[str, type[StateDocument]]] = {
         FeedCheckpoint,
         JobState,
         KnownAutomation,
+        LateEvents,
         LeaseState,
         RuleCheckpoint,
     )

@@ -1,0 +1,92 @@
+"""Events that a daemon ingests too late for the scheduled rules are named until `detect` ran."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import signal
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.helpers.commands import command
+from tests.helpers.installation import key_of, stamp
+from tests.helpers.processes import printed, start
+from tests.helpers.queues import until
+from tests.helpers.trails import own_settings, prepared, record, trail_bytes
+from trailhound.settings import Settings
+from trailhound.state.late_events import LateEvents, LateEventsStore
+
+NOW = datetime.now(UTC)
+OUTAGE = NOW - timedelta(days=3)
+
+
+@pytest.fixture
+def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
+    made = own_settings(engine, namespace, tmp_path / "home", detections={"shipped": False})
+    prepared(made)
+    return made
+
+
+def deliver(folder: Path, moment: datetime, *names: str) -> None:
+    """A file with an event for each name, delivered at this time."""
+    path = folder / key_of(moment, "x")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    happened = stamp(moment - timedelta(minutes=6))
+    path.write_bytes(trail_bytes([record(eventName=each, eventTime=happened) for each in names]))
+
+
+def status(settings: Settings) -> Any:
+    return printed(command(settings, "status", "--json").stdout.encode())
+
+
+def test_what_came_after_an_outage_is_named_until_rules_ran_over_it(
+    settings: Settings, tmp_path: Path
+) -> None:
+    trail, file = tmp_path / "trail", tmp_path / "trailhound.yaml"
+    source = {"sources": [{"watch": str(trail), "every": 0.3}], "listen": None}
+    file.write_text(yaml.safe_dump({"run": source, "ingest": {"batch_seconds": 0.2}}))
+    deliver(trail, OUTAGE, "A", "B")
+    deliver(trail, NOW, "C")
+    process = start(settings, "run", "--config", file)
+    try:
+        until(lambda: status(settings)["events"] == 3, "all events")
+        until(lambda: status(settings)["late_events"] is not None, "late events")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+    day = f"{OUTAGE:%Y-%m-%d}"
+    late = status(settings)["late_events"]
+    assert late["events"] == 2
+    assert late["until"] == day
+    said = " ".join(command(settings, "status").stdout.split())
+    (named,) = re.findall(
+        r"2 events that came too late for the schedule: run `trailhound (.*?)`", said
+    )
+    checks = {
+        each["what"]: each["verdict"]
+        for each in printed(command(settings, "doctor", "--json").stdout.encode())["findings"]
+    }
+    assert checks["late events"] == "warning"
+    for partial in (f"detect --since {NOW:%Y-%m-%d}", f"{named} --dry-run"):
+        command(settings, *shlex.split(partial))
+        assert status(settings)["late_events"] == late
+    assert command(settings, *shlex.split(named)).exit_code == 0
+    assert status(settings)["late_events"] is None
+
+
+def test_what_comes_while_rules_run_over_history_stays_named(settings: Settings) -> None:
+    store = LateEventsStore(prepared(settings), settings)
+    one = LateEvents(events=1, first=OUTAGE, last=OUTAGE, added=NOW)
+    store.add(one)
+    store.searched(OUTAGE - timedelta(days=9), NOW, NOW - timedelta(seconds=1))
+    assert store.get() == one
+    store.add(LateEvents(events=2, first=OUTAGE - timedelta(days=1), last=OUTAGE, added=NOW))
+    found = store.get()
+    assert found is not None
+    assert (found.events, found.first) == (3, OUTAGE - timedelta(days=1))
+    store.searched(OUTAGE - timedelta(days=9), NOW, NOW + timedelta(seconds=1))
+    assert store.get() is None
