@@ -29,7 +29,9 @@ from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 from trailhound.settings.detections import KnownAutomationSettings
+from trailhound.state.rule_checkpoints import RuleCheckpoints
 
+_ALWAYS: Final = datetime.max.replace(tzinfo=UTC)
 DAY: Final = 86_400_000
 EVIDENCE: Final = 10
 """The most events that the alert about a new entry names, the first ones of the last day."""
@@ -54,8 +56,8 @@ A_ROLES_SESSION: Final[Query] = {
 
 @dataclass(slots=True)
 class Observed:
-    """The days on which each pattern occurred, and those of them on which an event came in time for
-    the scheduled rules to look at it."""
+    """The days on which each pattern occurred, and those of them on which the scheduled rule has
+    looked at an event: it came in time, and the rule ran since."""
 
     days: dict[Pattern, set[date]] = field(default_factory=lambda: defaultdict(set))
     in_time: dict[Pattern, set[date]] = field(default_factory=lambda: defaultdict(set))
@@ -71,7 +73,8 @@ def observed(
     rules: Mapping[str, Compiled],
     span: Span,
 ) -> Observed:
-    """The days in a span on which each pattern occurred. Raises `ClusterError`."""
+    """The days in a span on which each pattern occurred. Raises `ClusterError`, opensearch-py's
+    exceptions and `RequestFailedError`."""
     index = EventIndex(client, Names(settings.prefix).days)
     dialect = dialect_of(client)
     asked = [
@@ -80,9 +83,13 @@ def observed(
     ]
     none = index.none_match([query for _, query in asked])
     found = Observed()
+    # What came since a rule ran last, as it fails or is disabled, it has not looked at.
+    ran = {
+        each.rule_id: each.seen_until for each in RuleCheckpoints(client, settings).read().values()
+    }
     for (name, query), nothing in zip(asked, none, strict=True):
         if not nothing:
-            _observe(index, name, query, settings, found)
+            _observe(index, name, query, settings, ran.get(name, _ALWAYS), found)
     return found
 
 
@@ -91,6 +98,7 @@ def _observe(
     rule_id: str,
     query: Query,
     settings: Settings,
+    seen_until: datetime,
     found: Observed,
 ) -> None:
     chosen, late = settings.detections.known_automation, pace_of(settings).late
@@ -120,7 +128,8 @@ def _observe(
         if network:
             day, first = moment(int(key["day"])), bucket["came"]["value"]
             found.days[pattern].add(day.date())
-            if first is not None and moment(int(first)) < day + timedelta(days=1) + late:
+            end = min(day + timedelta(days=1) + late, seen_until)
+            if first is not None and moment(int(first)) < end:
                 found.in_time[pattern].add(day.date())
 
 

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ from trailhound.errors import UsageError
 from trailhound.settings import DetectionSettings, Settings
 from trailhound.settings.detections import KnownAutomationSettings
 from trailhound.state.jobs import Jobs, JobState
+from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
 
 RULE = "EventBridge rules disabled or emptied"
 ROLE = "arn:aws:iam::111122223333:role/ci/deploy"
@@ -258,3 +260,26 @@ def test_queries_and_matchers_agree(
     expected = {hit["_id"] for hit in everything if made.matcher.matches(hit["_source"])}
     assert found == expected
     assert len(found) < len(HISTORY) + len(ATTACKS) or entry.source
+
+
+def test_days_since_a_rule_ran_last_teach_nothing(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    """A rule that fails or is disabled raises no alerts: that says nothing about its calls."""
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    client = prepared(settings)
+    write_trail(tmp_path / "trail", HISTORY)
+    backfill(settings, tmp_path / "trail")
+    days = Names(settings.prefix).days
+    client.indices.refresh(index=days)
+    for hit in client.search(index=days, body={"size": 100})["hits"]["hits"]:
+        hit["_source"]["event"]["ingested"] = hit["_source"]["eventTime"]  # delivered at once
+        client.index(index=hit["_index"], id=hit["_id"], body=hit["_source"])
+    client.indices.refresh(index=days)
+    (rule,) = load(DetectionSettings(shipped=False, rules=[str(FILE)])).alerting
+    for hours, learned in ((1, 0), (24 * DAYS, 1)):
+        until = FIRST + timedelta(hours=hours)
+        mark = RuleCheckpoint(rule_id=rule.id, title=rule.title, seen_until=until, ran_at=until)
+        RuleCheckpoints(client, settings).write([mark])
+        of_daemon = scheduled(settings, client)
+        assert (len(of_daemon.changes.new), of_daemon.withheld) == (learned, 1 - learned)
