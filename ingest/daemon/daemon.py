@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, TypeGuard
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
@@ -30,6 +30,8 @@ from trailhound.cluster.retry_policy import RetryPolicy, Stopped
 from trailhound.errors import (
     ClusterError,
     ClusterUnreachableError,
+    ObjectAccessDeniedError,
+    ObjectArchivedError,
     SourceError,
 )
 from trailhound.settings import Settings
@@ -269,6 +271,10 @@ class Daemon:
             pipeline.ledger.release(item)
             self._deliveries.finish(item, self._outcome_unread(stream, delivery))
             return
+        if _is_denied(stream):
+            self._faults.denied(delivery.feed, item.uri, stream.message)
+        elif not isinstance(stream, SourceError):
+            self._faults.opened(delivery.feed)
         run = ObjectProgress(item, lambda run: self._done(pipeline, run, delivery))
         self._runs[item.uri] = run
         try:
@@ -390,6 +396,13 @@ class Daemon:
         self._faults.wait(seconds, reason)
         if seconds >= 1:
             LOG.warning("waiting %.0f s for the cluster: %s", seconds, reason)
+
+
+def _is_denied(stream: BinaryIO | SourceError) -> TypeGuard[ObjectAccessDeniedError]:
+    """Whether opening an object was denied, as others of its source will be. An archived one is
+    not."""
+    archived = isinstance(stream, ObjectArchivedError)
+    return isinstance(stream, ObjectAccessDeniedError) and not archived
 
 
 def _bucket(item: TrailObject) -> str:

@@ -19,6 +19,10 @@ _FAULT_SHOWN = 120.0
 _UNREACHABLE_SHOWN = 60.0
 """Seconds for which an unreachable feed is shown; longer than until an object is delivered
 again."""
+_DENIED_SHOWN = 3600.0
+"""Seconds for which denied objects are shown; longer than CloudTrail takes to deliver others."""
+_DENIED_MANY = 3
+"""So many objects in a row that are denied make a source faulty: one alone may be a stray."""
 _DEFERRED_SHOWN = 300.0
 """Seconds for which a deferred object is shown; longer than the longest wait between two tries."""
 
@@ -66,6 +70,7 @@ class CurrentFaults:
         self._session = (-_FAULT_SHOWN, "")
         self._deferred: dict[str, tuple[float, str]] = {}
         self._unreachable: dict[str, tuple[float, str]] = {}
+        self._denied: dict[str, dict[str, tuple[float, str]]] = {}
 
     def wait(self, seconds: float, why: str) -> None:
         """Record that the daemon waits for the cluster for some seconds."""
@@ -108,9 +113,26 @@ class CurrentFaults:
         """Record that an object of a feed was read."""
         self._unreachable.pop(feed, None)
 
+    def denied(self, feed: str, uri: str, why: str) -> None:
+        """Record that an object of a feed was denied."""
+        objects = self._denied.get(feed, {})
+        if uri in objects or len(objects) < _DENIED_MANY:
+            self._denied[feed] = {**objects, uri: (time.monotonic(), why)}
+
+    def opened(self, feed: str) -> None:
+        """Record that an object of a feed was opened, whatever it holds."""
+        self._denied.pop(feed, None)
+
     def unreachable(self) -> dict[str, str]:
         """By feed: why its objects cannot be fetched."""
-        since = time.monotonic() - _UNREACHABLE_SHOWN
+        now = time.monotonic()
         return {
-            feed: why for feed, (moment, why) in list(self._unreachable.items()) if moment > since
+            feed: why
+            for feed, objects in list(self._denied.items())
+            for moment, why in objects.values()
+            if len(objects) >= _DENIED_MANY and moment > now - _DENIED_SHOWN
+        } | {
+            feed: why
+            for feed, (moment, why) in list(self._unreachable.items())
+            if moment > now - _UNREACHABLE_SHOWN
         }

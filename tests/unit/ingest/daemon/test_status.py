@@ -30,12 +30,29 @@ def test_a_fault_is_reported_until_it_is_over() -> None:
     assert faults.unreachable() == {}
 
 
+def test_a_source_is_faulty_once_several_objects_in_a_row_are_denied() -> None:
+    faults = CurrentFaults()
+    for uri in ("a", "b", "a", "a"):
+        faults.denied("queue", uri, f"{uri}: denied")
+    assert faults.unreachable() == {}, "two objects, one of them tried again"
+    faults.denied("other", "c", "c: denied")
+    assert faults.unreachable() == {}
+    faults.denied("queue", "c", "c: denied")
+    faults.denied("queue", "d", "d: denied")
+    assert faults.unreachable().keys() == {"queue"}
+    faults.opened("queue")
+    assert faults.unreachable() == {}
+
+
 def test_a_fault_that_does_not_recur_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     faults = CurrentFaults()
     faults.session_failed("ValueError: x")
     faults.defer("s3://b/one", "disk full")
     faults.not_fetched("queue", "no network")
-    for name in ("_FAULT_SHOWN", "_DEFERRED_SHOWN", "_UNREACHABLE_SHOWN", "_GRACE"):
+    for uri in "abc":
+        faults.denied("other", uri, "denied")
+    shown = ("_FAULT_SHOWN", "_DEFERRED_SHOWN", "_UNREACHABLE_SHOWN", "_DENIED_SHOWN", "_GRACE")
+    for name in shown:
         monkeypatch.setattr(status, name, -1.0)
     faults.wait(0.0, "busy")
     assert (faults.waiting_for, faults.failing) == ("", "")
