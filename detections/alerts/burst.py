@@ -78,7 +78,8 @@ class Burst:
     """`evidence` are at most `EVIDENCE` of the earliest events.
 
     `exact` is false if `count` is a lower bound. `succeeded`: an event is known to have succeeded,
-    even if it is no longer among the evidence.
+    even if it is no longer among the evidence. `learning`: found only with too little
+    history.
     """
 
     first: datetime
@@ -90,6 +91,7 @@ class Burst:
     detail: str = ""
     exact: bool = True
     succeeded: bool = False
+    learning: bool = False
 
     @property
     def complete(self) -> bool:
@@ -140,6 +142,7 @@ def burst_of(finding: Finding, facts: Mapping[str, Fact]) -> Burst:
         joined(*(facts[event].entities for event in events if event in facts)),
         one_line(finding.detail, LONGEST_DETAIL),
         succeeded=any(each.failed is False for each in evidence),
+        learning=finding.learning,
     )
 
 
@@ -182,6 +185,7 @@ def combined(bursts: Sequence[Burst]) -> Burst:
         next((each.detail for each in bursts if each.detail), ""),
         all(each.exact for each in bursts),
         any(each.succeeded for each in bursts),
+        all(each.learning for each in bursts),
     )
 
 
@@ -211,6 +215,7 @@ def union(one: Burst, other: Burst) -> Burst:
         whole.detail or part.detail,
         exact,
         one.succeeded or other.succeeded,
+        one.learning and other.learning,
     )
 
 

@@ -32,6 +32,9 @@ PRIVATE = (CALL_SUMMARY, "counted", "delivery", "group_key", "incident_due", "li
 _KEY_TOKEN = "key:"  # noqa: S105 - the kind of a link
 """The prefix of access keys among links (`detections.incidents.actors`)."""
 
+LEARNING = "learning"
+"""The field of an alert that was found while its rule had too little history: true, else absent."""
+
 HISTORY = 100
 """The number of latest changes of state that are kept."""
 
@@ -115,6 +118,7 @@ def counting(
         },
         "reason": burst.detail,
         "counted": {"events": pack(burst.known)},
+        **({LEARNING: True} if burst.learning else {}),
     }
 
 
@@ -193,6 +197,17 @@ def levelled(document: Document, rule: Rule, now: datetime) -> Document:
     return noted(document, now, note) | risen
 
 
+def learned(document: Document, now: datetime) -> Document:
+    """An alert of a learning period that is none any more, since there is history now: channels
+    that had it in the digest of the period are sent it."""
+    made = {key: value for key, value in document.items() if key != LEARNING}
+    if delivery := made.get("delivery"):
+        log = delivery.get("log", {})
+        done = [name for name in delivery["done"] if log.get(name, {}).get("state") != LEARNING]
+        made["delivery"] = delivery | {"done": done}
+    return noted(made, now, "there is enough history now: sent like any other alert")
+
+
 def noted(document: Document, now: datetime, note: str) -> Document:
     """The document with a note of ours in its history, in the same state."""
     entry = {"state": document["state"], "by": "trailhound", "at": stamp(now), "note": note}
@@ -229,6 +244,7 @@ def known(document: Mapping[str, Any], *, full: int | None) -> Known:
         document["reason"],
         document["count_relation"] == "eq",
         document.get("outcome") in ("success", "mixed"),
+        bool(document.get(LEARNING)),
     )
     frozen = document["state"] == "closed" or (full is not None and burst.count >= full)
     return Known(burst, frozen, "merged_into" in document)

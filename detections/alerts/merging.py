@@ -264,7 +264,7 @@ class AlertMerger:
         known = self.alerts.get(name)
         if known is None:
             self._store(name, burst)
-        elif not _already_counted(known.burst, burst):
+        elif not _already_counted(known.burst, burst) or _learned(known.burst, burst):
             self._store(name, union(known.burst, burst))
 
     def _absorb(self, target: str, other: str) -> None:
@@ -305,6 +305,11 @@ def _already_counted(known: Burst, burst: Burst) -> bool:
         return burst.known <= known.known
     same = (known.first, known.last, known.count) == (burst.first, burst.last, burst.count)
     return same and burst.known <= known.known
+
+
+def _learned(known: Burst, burst: Burst) -> bool:
+    """Whether an alert of a learning period was found again with enough history."""
+    return known.learning and not burst.learning
 
 
 def intervals(covered: Iterable[Burst | Entry], gap: timedelta) -> list[tuple[datetime, datetime]]:

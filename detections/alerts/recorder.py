@@ -29,9 +29,11 @@ from opensearchpy import OpenSearch
 
 from detections.alerts.burst import Burst, Fact, burst_of
 from detections.alerts.document import (
+    LEARNING,
     Document,
     changed_state,
     counting,
+    learned,
     levelled,
     noted,
     raised,
@@ -266,7 +268,9 @@ class Recorder:
         if fewer > 0:
             counting_them = entries.targets(name)[-1]
             document = noted(document, now, f"counted by {counting_them}: {fewer:,} of its events")
-        document |= self._counting(batch.rule, batch.group, held.burst)
+        if document.get(LEARNING) and not held.burst.learning:
+            document = learned(document, now)
+        document = document | self._counting(batch.rule, batch.group, held.burst)
         return Write(self._finished(document, entries.before(name), now), before)
 
     def _finished(self, document: Document, before: Document, now: datetime) -> Document:

@@ -25,6 +25,8 @@ Measure = Literal["count", "distinct"]
 MORE_THAN = 3
 """A population has more principals than this."""
 ROBUST = 1.4826
+TRAINED_WITHIN = 30
+"""The days before a window whose events count as history of a population."""
 HOUR = 3_600_000
 WEEK = 168 * HOUR
 
@@ -35,6 +37,8 @@ class Anomaly:
 
     `group_by` are the fields that identify a principal; smaller measures than `min_count` are never
     reported. Without `services`, AWS services and service-linked roles are left out.
+    `training_days` is for `population`: how many of the `TRAINED_WITHIN` days before a window need
+    events, or its outliers are marked as found while learning.
     """
 
     group_by: tuple[str, ...]
@@ -47,6 +51,7 @@ class Anomaly:
     weeks: int = 0
     training_weeks: int = 0
     services: bool = True
+    training_days: int = 0
 
 
 def parse(content: Mapping[str, Any]) -> Anomaly:
@@ -85,6 +90,7 @@ def parse(content: Mapping[str, Any]) -> Anomaly:
         weeks=0 if population else options.whole("weeks", 8, 2, 52),
         training_weeks=0 if population else options.whole("training_weeks", 4, 1, 52),
         services=options.boolean("services", default=True),
+        training_days=options.whole("training_days", 7, 0, TRAINED_WITHIN) if population else 0,
     )
     options.done()
     if anomaly.training_weeks > anomaly.weeks:

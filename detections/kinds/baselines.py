@@ -22,6 +22,7 @@ from detections.events.principal import View, views
 from detections.finding import EVIDENCE, Finding
 from detections.kinds.anomaly import MORE_THAN, WEEK, Anomaly, Population, exceeds_past, parse
 from detections.kinds.kind import OwnKind
+from detections.kinds.learning import PastDays, judged
 from detections.matcher.event_values import text
 from detections.span import Span, moment
 from trailhound.cluster.snapshot import Snapshot
@@ -73,6 +74,7 @@ def findings(
             ]
 
         searches = searches_of(compiled)
+        history = PastDays(snapshot, (compiled.before_exceptions or compiled).query)
         if anomaly.baseline == "population":
             before = compiled.before_exceptions
             whole = _Search(snapshot, rule_id, anomaly, compiled, span)
@@ -83,9 +85,10 @@ def findings(
             found = ((search, *each) for search in searches for each in search.past())
         while batch := list(islice(found, BATCH)):
             for search in dict.fromkeys(each for each, _, _ in batch):
-                yield from search.findings(
+                for finding in search.findings(
                     [(start, key) for of, start, key in batch if of is search]
-                )
+                ):
+                    yield judged(finding, anomaly, history)
 
 
 def principal_views(anomaly: Anomaly) -> list[View]:
@@ -394,7 +397,7 @@ KIND = OwnKind(
     parse,
     (
         *("group_by", "measure", "field", "baseline", "minutes", "deviations", "min_count"),
-        *("weeks", "training_weeks", "services"),
+        *("weeks", "training_weeks", "training_days", "services"),
     ),
     findings,
     counts_exactly=True,

@@ -34,13 +34,15 @@ _IDS_AT_ONCE: Final = 1_000
 class Due:
     """An alert to be sent to a channel. `pending`: the alert's document has a delivery entry for
     the channel. `about`: the subject of its message: the id of its incident, else the key that its
-    twins share, else its own id."""
+    twins share, else its own id. `learning`: it is in no message of its own, but in the digest of a
+    day."""
 
     name: str
     level: Level
     last_seen: datetime
     pending: bool
     about: str
+    learning: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,10 @@ class Bundle:
 class Bundled:
     """`send`: the messages, in the order of their leads. `covered`: alerts that need no message,
     each with the message that covers it. `waiting`: number of alerts that wait for the retry of a
-    failed message."""
+    failed message. `learning`: alerts that only the digest of a learning period tells of."""
 
     send: list[Bundle] = field(default_factory=list)
+    learning: list[Due] = field(default_factory=list)
     covered: list[tuple[Due, Notified]] = field(default_factory=list)
     waiting: int = 0
 
@@ -86,12 +89,14 @@ def bundled(due: Sequence[Due], notified: Mapping[str, Notified]) -> Bundled:
     `Due.about`."""
     groups: dict[str, list[Due]] = {}
     made = Bundled()
-    for each in due:
+    for each in sorted(due, key=lambda each: each.learning):
         known = notified.get(each.about, Notified())
         if covers(known, each.level):
             made.covered.append((each, known))
         elif known.waits:
             made.waiting += 1
+        elif each.learning and each.about not in groups:
+            made.learning.append(each)
         else:
             groups.setdefault(each.about, []).append(each)
     made.send = [Bundle(several[0], tuple(several[1:])) for several in groups.values()]

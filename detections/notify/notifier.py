@@ -18,7 +18,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from detections.alerts.document import Document, shown, stamp
+from detections.alerts.document import LEARNING, Document, shown, stamp
 from detections.alerts.paging import every
 from detections.alerts.store import levels_from
 from detections.alerts.twins import TWIN_KEY, twins_of
@@ -37,6 +37,8 @@ from detections.notify.bundles import (
 )
 from detections.notify.catch_up_digest import CatchUpDigest
 from detections.notify.channel import Channel, Session, open_channel
+from detections.notify.delivery import done_for, with_delivery
+from detections.notify.learning_digest import LearningDigest
 from detections.notify.offered import Offered
 from detections.notify.rate_limiter import RateLimiter
 from detections.notify.renderer import MessageRenderer
@@ -176,6 +178,7 @@ class _ChannelRun:
         self._report = report
         self._limiter = notifier.rate_limiter(channel)
         self._waiting = notifier.waiting
+        self._rules: dict[str, str] = {}
         # Twins are one message in any case.
         one = self._limits.one_message_per
         self._about = (TWIN_KEY,) if one == "alert" else (INCIDENT, TWIN_KEY)
@@ -187,7 +190,7 @@ class _ChannelRun:
         self.complete = not more
         bundles = self._bundled(due)
         due = [each for bundle in bundles.send for each in bundle.alerts]
-        inactive += bundles.waiting
+        inactive += bundles.waiting + self._tell_learning(bundles.learning)
         if not due:
             if self._waiting.get(name) != inactive:
                 self._limiter.note(waiting=inactive)
@@ -240,7 +243,7 @@ class _ChannelRun:
                 {"exists": {"field": "merged_into"}},
                 {"exists": {"field": "catch_up"}},  # in the digest of a catch-up
             ],
-            fields=("level", "last_seen", "delivery", INCIDENT, TWIN_KEY),
+            fields=("level", "last_seen", "delivery", "rule.name", LEARNING, INCIDENT, TWIN_KEY),
             sort=[{"severity": "desc"}, {"@timestamp": "asc"}],
             limit=MAX_READ,
         )
@@ -251,7 +254,9 @@ class _ChannelRun:
             if not log.get("next_at") or datetime.fromisoformat(log["next_at"]) <= self._now:
                 last_seen = datetime.fromisoformat(document["last_seen"])
                 about = next(filter(None, map(document.get, self._about)), alert)
-                due.append(Due(alert, document["level"], last_seen, bool(log), about))
+                learning = bool(document.get(LEARNING))
+                self._rules[alert] = document["rule"]["name"]
+                due.append(Due(alert, document["level"], last_seen, bool(log), about, learning))
         return due, read - len(due), read == MAX_READ
 
     def _bundled(self, due: Sequence[Due]) -> Bundled:
@@ -283,7 +288,9 @@ class _ChannelRun:
                 "into": said.by,
                 "level": said.level,
             }
-            writes[name] = Write(_with(each.document, self._channel.name, entry, done=True), each)
+            writes[name] = Write(
+                with_delivery(each.document, self._channel.name, entry, done=True), each
+            )
         write_many(self._client, self._alerts, writes)
 
     def _deliver(self, bundle: Bundle) -> str:
@@ -314,7 +321,7 @@ class _ChannelRun:
             self._report.failed[self._channel.name] += 1
             reason = error.message
             after = revise(self._client, self._alerts, name, lambda it: self._failed(it, reason))
-            if after is not None and self._channel.name in _done(after):
+            if after is not None and self._channel.name in done_for(after):
                 LOG.error("an alert is not retried any more", extra={"fields": fields})
                 self._report.given_up[self._channel.name] += 1
             return reason
@@ -328,7 +335,7 @@ class _ChannelRun:
         """Records the delivery; an alert whose level rose meanwhile stays due."""
         attempts = self._log(document).get("attempts", 0) + 1
         entry = {"state": SENT, "at": stamp(self._now), "attempts": attempts, "level": level}
-        return _with(document, self._channel.name, entry, done=document["level"] == level)
+        return with_delivery(document, self._channel.name, entry, done=document["level"] == level)
 
     def _failed(self, document: Document, error: str) -> Document:
         log = self._log(document)
@@ -343,10 +350,12 @@ class _ChannelRun:
         }
         tried = self._now - datetime.fromisoformat(first)
         if tried >= timedelta(hours=self._limits.give_up_after_hours):
-            return _with(document, self._channel.name, entry | {"state": "failed"}, done=True)
+            return with_delivery(
+                document, self._channel.name, entry | {"state": "failed"}, done=True
+            )
         wait = timedelta(seconds=_BACKOFF.at_most(attempts))
         entry["next_at"] = stamp(self._now + wait)
-        return _with(document, self._channel.name, entry, done=False)
+        return with_delivery(document, self._channel.name, entry, done=False)
 
     def _log(self, document: Document) -> dict[str, Any]:
         log = document.get("delivery", {}).get("log", {})
@@ -360,11 +369,25 @@ class _ChannelRun:
         entry = {"state": "pending", "at": stamp(self._now), "attempts": 0}
         stored = read_many(self._client, self._alerts, names)
         writes = {
-            name: Write(_with(each.document, self._channel.name, entry, done=False), each)
+            name: Write(with_delivery(each.document, self._channel.name, entry, done=False), each)
             for name, each in stored.items()
         }
         # Alerts that were changed meanwhile are marked in the next run.
         write_many(self._client, self._alerts, writes)
+
+    def _tell_learning(self, alerts: Sequence[Due]) -> int:
+        """Sends the day's digest of alerts that were found while learning. Returns how many wait
+        for the next one."""
+        if not alerts:
+            return 0
+        digest = LearningDigest(self._client, self._alerts, self._renderer, self._limiter)
+        rules = {each.name: self._rules[each.name] for each in alerts}
+        if self._holds_lease() and digest.send(
+            alerts, rules, self._channel.name, self._opened, self._now
+        ):
+            return 0
+        self._mark_pending(alerts)
+        return len(alerts)
 
     def _send_digest(self, held: Sequence[Due], *, more: bool) -> None:
         if not self._limiter.digest_due(self._now):
@@ -396,25 +419,7 @@ def alerts_for(channel: ChannelSettings) -> list[dict[str, Any]]:
 def _is_due(document: Document, channel: str) -> bool:
     """Whether an alert still has to be sent: since it was found, somebody may have closed it."""
     ended = document["state"] == "closed" or "merged_into" in document
-    return not ended and channel not in _done(document)
-
-
-def _done(document: Mapping[str, Any]) -> list[str]:
-    done: list[str] = document.get("delivery", {}).get("done", [])
-    return done
-
-
-def _with(document: Document, channel: str, entry: Mapping[str, Any], *, done: bool) -> Document:
-    """The document with the result of its delivery to a channel."""
-    before = document.get("delivery", {})
-    others = {name for name in before.get("pending", []) if name != channel}
-    finished = {*_done(document)} | ({channel} if done else set())
-    delivery = {
-        "done": sorted(finished),
-        "pending": sorted(others if done else others | {channel}),
-        "log": {**before.get("log", {}), channel: dict(entry)},
-    }
-    return document | {"delivery": delivery}
+    return not ended and channel not in done_for(document)
 
 
 def _any(*clauses: dict[str, Any]) -> dict[str, Any]:

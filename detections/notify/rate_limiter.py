@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec.structs import replace
 
+from detections.alerts.document import stamp
 from trailhound.state.channels import Channels, ChannelState
 
 _MINUTE = 60
@@ -47,12 +48,25 @@ class RateLimiter:
         self._revise(change)
         return due
 
+    def learning_due(self, now: datetime) -> bool:
+        """Whether no digest of learning rules was sent on this UTC day."""
+        state = self.channels.get([self.channel]).get(self.channel)
+        return state is None or state.learning_day != _day(now)
+
+    def learning_sent(self, now: datetime) -> None:
+        """Records that the day's digest of learning rules was sent."""
+        self.note(learning_day=_day(now), last_delivery=stamp(now))
+
     def note(self, **facts: Any) -> None:
         """Records what `status` shows: `waiting`, `last_delivery`, `last_error`, …"""
         self._revise(lambda state: replace(state, **facts))
 
     def _revise(self, change: Callable[[ChannelState], ChannelState]) -> None:
         self.channels.revise(self.channel, change)
+
+
+def _day(now: datetime) -> str:
+    return f"{now.astimezone(UTC):%F}"
 
 
 def _minute(now: datetime) -> int:

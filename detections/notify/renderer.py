@@ -115,6 +115,27 @@ class MessageRenderer:
             facts={"caught_up": total, "levels": ordered},
         )
 
+    def learning(self, key: str, levels: Mapping[str, int], rules: Mapping[str, int]) -> Message:
+        """The number of alerts that rules raised while they had too little history, by level and by
+        rule."""
+        total = sum(levels.values())
+        ordered = {level: levels[level] for level in reversed(LEVELS) if levels.get(level)}
+        text = self._render(
+            "learning.txt.j2",
+            total=total,
+            levels=ordered,
+            rules=dict(islice(rules.items(), RULES_NAMED)),
+            more_rules=max(0, len(rules) - RULES_NAMED),
+        )
+        return Message(
+            key=key,
+            kind="digest",
+            subject=f"{total} alert{'' if total == 1 else 's'} of rules that are still learning",
+            text=text,
+            level=next(iter(ordered), "informational"),
+            facts={"learning": total, "levels": ordered},
+        )
+
     def _render(self, name: str, **values: Any) -> str:
         for environment in (self._own, self._shipped):
             try:

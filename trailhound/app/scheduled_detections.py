@@ -9,14 +9,18 @@ from datetime import UTC, datetime, timedelta
 
 from opensearchpy import OpenSearch
 
+from detections.events.index import EventIndex
 from detections.incidents.updater import IncidentUpdater
 from detections.notify.notifier import Notifier
 from detections.packs.describe import line
 from detections.packs.loading import missing_paths, require_paths
+from detections.rule import Rule
 from detections.running.due_rules import DueRules, Ran
+from detections.running.history_needed import history_needed
 from detections.running.scheduler import Job, Turn
 from ingest.sources.session import aws_session
 from trailhound.app.detection import detector, rules_in_force
+from trailhound.cluster.templates import Names
 from trailhound.errors import TrailhoundError
 from trailhound.settings import Settings
 from trailhound.state.jobs import DETECTIONS
@@ -27,6 +31,8 @@ EVERY = 5.0
 JOINING = 20.0
 """Seconds for joining alerts in one run; the rest waits for the next. After an upgrade all alerts
 of the last release are due."""
+HISTORY_EVERY = 600.0
+"""Seconds for which it is not looked again how much history there is."""
 LONGEST = 60.0
 """Seconds after which a run ends although more is due; the next run continues."""
 
@@ -41,6 +47,9 @@ class ScheduledDetections:
         self._settings = settings
         self._stale = True
         self._made_of: tuple[DueRules, IncidentUpdater, Notifier] | None = None
+        self._rules: tuple[Rule, ...] = ()
+        self._note = ""
+        self._noted_at: float | None = None
         self.intervals: dict[str, timedelta] = {}
         """By rule id, how often each active rule runs."""
         self.refused = ""
@@ -64,13 +73,13 @@ class ScheduledDetections:
         with self._lock:
             self._settings, self._stale = settings, True
 
-    def turn(self, turn: Turn) -> None:
+    def turn(self, turn: Turn) -> str:
         """Run the due rules, join alerts into incidents, and deliver alerts that are not delivered.
         A failure of one of the three does not keep the others from running.
 
         While rules catch up on days, alerts are sent and new settings are used in between, and the
-        daemon's other jobs run after `LONGEST` seconds. Raises errors of the tree and
-        opensearch-py's.
+        daemon's other jobs run after `LONGEST` seconds. Returns which rules lack history, in words.
+        Raises errors of the tree and opensearch-py's.
         """
         more, ends = True, time.monotonic() + LONGEST
         while more and time.monotonic() < ends:
@@ -87,6 +96,18 @@ class ScheduledDetections:
                             datetime.now(UTC), turn.holds_lease, due_rules.caught_up
                         )
                         self.broken_channels = dict(sent.broken)
+        return self._history_note()
+
+    def _history_note(self) -> str:
+        """Which rules have too little history, looked up now and then."""
+        now = time.monotonic()
+        if self._noted_at is None or now >= self._noted_at + HISTORY_EVERY:
+            index = EventIndex(self._client, Names(self._settings.prefix).days)
+            note = history_needed(index, self._rules, datetime.now(UTC))
+            if note != self._note:
+                LOG.info("%s", note or "there is enough history for all rules")
+            self._note, self._noted_at = note, now
+        return self._note
 
     def _made(self) -> tuple[DueRules, IncidentUpdater, Notifier]:
         with self._lock:
@@ -111,6 +132,7 @@ class ScheduledDetections:
             note = logging.INFO if fault.what == "note" else logging.WARNING
             LOG.log(logging.ERROR if fault.stops else note, "%s", line(fault))
         self.intervals = {rule.id: rule.interval for rule in pack.alerting}
+        self._rules, self._noted_at = pack.alerting, None
         made = detector(self._client, settings, pack)
         stopping = [line(fault) for fault in pack.problems if fault.stops]
         more = f" (and {len(stopping) - 1} more)" if len(stopping) > 1 else ""

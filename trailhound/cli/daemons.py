@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,12 +12,14 @@ from trailhound.cli.late_imports import late_imports
 from trailhound.cli.screen import out, plural, say, table
 
 with late_imports():
+    from detections.alerts.learning_alerts import LearningAlerts
     from detections.notify.channel_status import ChannelStatus
     from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
     from trailhound.app.health import Reason
     from trailhound.cluster.tiers import Tiers, TierState
     from trailhound.cluster.waiting import BLOCKED_CODES
     from trailhound.state.catch_up import CatchUp
+    from trailhound.state.jobs import DETECTIONS
     from trailhound.state.late_events import LateEvents
     from trailhound.state.rule_checkpoints import RuleCheckpoint
 
@@ -164,6 +166,16 @@ def show_rules(marks: list[RuleCheckpoint]) -> None:
         out.print(table(["rule", "seen until", "#failures", "last error"], rows))
     if len(behind) > len(rows):
         out.print(f"         … and {len(behind) - len(rows):,} more failing rules")
+
+
+def show_learning(jobs: list[dict[str, Any]], alerts: Sequence[LearningAlerts]) -> None:
+    """Which rules lack history, and how many alerts were found while they did."""
+    notes = [job["note"] for job in jobs if job["name"] == DETECTIONS and job.get("note")]
+    lines = [*notes, *(each.sentence() for each in alerts)]
+    if alerts:
+        lines.append("list them: `trailhound alerts list --query learning:true`")
+    for number, line in enumerate(lines):
+        say(f"{'' if number else 'history':<9}{line}", 9)
 
 
 def show_catch_up(catch_up: CatchUp | None) -> None:

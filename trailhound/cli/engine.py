@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import typer
@@ -18,6 +18,7 @@ from trailhound.cli.daemons import (
     show_failed_objects,
     show_jobs,
     show_late_events,
+    show_learning,
     show_reasons,
     show_rules,
     show_tiers,
@@ -30,7 +31,9 @@ from trailhound.cli.screen import emit, err, out, safe, say, size, warn
 from trailhound.cli.stages import LINE_EVERY, Stage, lines_of
 
 with late_imports():
+    from detections.alerts.learning_alerts import LearningAlerts, learning_alerts
     from detections.automation.known_summary import KnownSummary, known_summary
+    from detections.kinds.anomaly import TRAINED_WITHIN
     from detections.notify.channel_status import ChannelStatus, channel_statuses
     from trailhound.app.health import Reason, status_reasons
     from trailhound.app.ledger_search import LedgerSearch
@@ -103,6 +106,7 @@ def status(
     catch_up: CatchUp | None = None
     late: LateEvents | None = None
     known: KnownSummary | None = None
+    learning: Sequence[LearningAlerts] = ()
     if not settings.cluster.hosts:
         local = engine_status(settings)
         report = {
@@ -119,6 +123,7 @@ def status(
         rules, channels, catch_up, late = _detections(settings)
         found = _reasons(settings)
         known = _known(settings)
+        learning = _learning(settings)
     if json:
         emit(
             report
@@ -130,6 +135,7 @@ def status(
                 "reasons": [each.as_dict() for each in found],
                 "channels": [each.as_dict() for each in channels],
                 "known_automation": known.as_dict() if known is not None else None,
+                "learning": [each.as_dict() for each in learning],
             }
         )
     else:
@@ -150,6 +156,7 @@ def status(
             show_reasons(found)
         show_jobs(scheduled)
         show_rules(rules)
+        show_learning(scheduled, learning)
         show_catch_up(catch_up)
         show_late_events(late)
         if known is not None:
@@ -215,6 +222,14 @@ def _known(settings: Settings) -> KnownSummary:
     """The summary of known automation."""
     with cluster_errors(settings):
         return known_summary(connect(settings, timeout=10), settings, datetime.now(UTC))
+
+
+def _learning(settings: Settings) -> Sequence[LearningAlerts]:
+    """The alerts of the last month that were found while their rules had too little history."""
+    with cluster_errors(settings):
+        client = connect(settings, timeout=10)
+        since = datetime.now(UTC) - timedelta(days=TRAINED_WITHIN)
+        return learning_alerts(client, settings.prefix, since)
 
 
 def _reasons(settings: Settings) -> list[Reason]:

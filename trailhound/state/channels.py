@@ -13,10 +13,11 @@ from trailhound.state.store import StateStore
 
 
 class ChannelState(StateDocument, frozen=True, kw_only=True):
-    """A channel. It has `sent` messages in the minute `minute` and its last digest in the minute
-    `digest` (minutes since 1970). Further: alerts that wait, the time of the last success, and the
-    last error with its time (ISO 8601 in UTC; empty if there was none). `offered_until`: the
-    channel was offered every alert about events that were ingested before; empty if it is new."""
+    """A channel. It has `sent` messages in the minute `minute`, its last digest in the minute
+    `digest` (minutes since 1970), and its last digest of learning rules on `learning_day`. Further:
+    alerts that wait, the time of the last success, and the last error with its time (ISO 8601 in
+    UTC; empty if there was none). `offered_until`: the channel was offered every alert about events
+    that were ingested before; empty if it is new."""
 
     kind: ClassVar[str] = "channel"
     id_prefix: ClassVar[str] = "channel-"
@@ -26,6 +27,7 @@ class ChannelState(StateDocument, frozen=True, kw_only=True):
     minute: int = 0
     sent: int = 0
     digest: int = 0
+    learning_day: str = ""
     waiting: int = 0
     last_delivery: str = ""
     last_error: str = ""

@@ -9,6 +9,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
+from detections.alerts.learning_alerts import learning_alerts
 from detections.automation.known_summary import known_summary
 from detections.automation.left_out import left_out
 from detections.packs.loading import load
@@ -30,6 +31,7 @@ from trailhound.report.event import Event
 from trailhound.report.findings import Findings
 from trailhound.report.value import Graph, Report, Scope, Timeline
 from trailhound.settings import Settings
+from trailhound.state.jobs import DETECTIONS, Jobs
 from trailhound.state.rule_checkpoints import RuleCheckpoints
 
 _ROWS = 15
@@ -127,7 +129,19 @@ def compose(
     trust = known_summary(client, settings, now)
     trusted = tuple(left_out(client, settings, lambda: load(settings.detections), window.events()))
     seen = Seen(
-        totals, scope, accounts, found, failing, covered, proof, elsewhere, trust, trusted, now
+        totals,
+        scope,
+        accounts,
+        found,
+        failing,
+        covered,
+        proof,
+        elsewhere,
+        trust,
+        trusted,
+        tuple(learning_alerts(client, settings.prefix, since or now, until)),
+        Jobs(client, settings).get(DETECTIONS).note,
+        now,
     )
     errors = stats.ranking(
         index.tally("errorCode", stats.OF, _ROWS, only=[stats.FAILED, stats.NAMED_ERROR])

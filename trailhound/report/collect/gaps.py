@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from opensearchpy import OpenSearch
 
+from detections.alerts.learning_alerts import LearningAlerts
 from detections.automation.known_summary import KnownSummary
 from detections.automation.left_out import LeftOut
 from detections.events.index import BY_DAY
@@ -49,7 +50,8 @@ _GLOBAL_SERVICES = ("iam.amazonaws.com", "organizations.amazonaws.com")
 class Seen:
     """What gaps are found by, besides the index. `failing`: titles of rules whose last scheduled
     run failed; `elsewhere`: the accounts of all events if the report selects accounts, else empty;
-    `known` and `left_out`: known automation, and what rules left out as such; `now`: the time of
+    `known` and `left_out`: known automation, and what rules left out as such; `learning`: alerts
+    found before there was enough history; `history`: which rules lack it now; `now`: the time of
     the report."""
 
     totals: Totals
@@ -62,6 +64,8 @@ class Seen:
     elsewhere: frozenset[str]
     known: KnownSummary
     left_out: tuple[LeftOut, ...]
+    learning: tuple[LearningAlerts, ...]
+    history: str
     now: datetime
 
 
@@ -72,6 +76,7 @@ def gaps(index: Index, client: OpenSearch, seen: Seen) -> tuple[Gap, ...]:
         *_accounts(seen),
         *_detections(seen),
         *_known_automation(seen),
+        *_learning(seen),
         *_integrity(seen),
         *_silence(index, seen, closed),
         *_ingest(index),
@@ -114,6 +119,21 @@ def _known_automation(seen: Seen) -> Iterator[Gap]:
         "close such alerts as benign, and keep the daemon running; `trailhound automation list` "
         "shows what is known",
     )
+
+
+def _learning(seen: Seen) -> Iterator[Gap]:
+    if seen.learning:
+        yield Gap(
+            "Alerts of rules that were still learning",
+            f"{'; '.join(each.sentence() for each in seen.learning)}.",
+            "`trailhound alerts list --query learning:true` lists them",
+        )
+    if seen.history:
+        yield Gap(
+            "Rules without enough history",
+            f"When the rules last ran, {seen.history}.",
+            "backfill earlier days, or wait: `trailhound status` says what is missing",
+        )
 
 
 def missing_accounts(scope: Scope, elsewhere: Collection[str]) -> list[str]:

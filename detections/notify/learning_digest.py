@@ -1,0 +1,78 @@
+"""One digest a day for each channel of alerts that were found with too little history."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from opensearchpy import OpenSearch
+
+from detections.alerts.document import LEARNING, stamp
+from detections.notify.bundles import Due
+from detections.notify.channel import Channel
+from detections.notify.delivery import with_delivery
+from detections.notify.rate_limiter import RateLimiter
+from detections.notify.renderer import MessageRenderer
+from trailhound.batching import batched
+from trailhound.cluster.versions import Write, read_many, write_many
+from trailhound.errors import NotifyError
+
+LOG = logging.getLogger("trailhound.notify")
+
+_AT_ONCE: Final = 50
+"""Alerts that are read at once to record a digest; each has up to 1.5 MB."""
+
+
+class LearningDigest:
+    """The digest of a channel whose rate and status `limiter` keeps."""
+
+    def __init__(
+        self, client: OpenSearch, alerts: str, renderer: MessageRenderer, limiter: RateLimiter
+    ) -> None:
+        self._client = client
+        self._alerts = alerts
+        self._renderer = renderer
+        self._limiter = limiter
+
+    def send(
+        self,
+        alerts: Sequence[Due],
+        rules: Mapping[str, str],
+        channel: str,
+        opened: Channel,
+        now: datetime,
+    ) -> bool:
+        """Sends the day's digest and records it in the alerts; `rules` are the names of their
+        rules, by alert. Returns whether it was sent: false if one was sent today, or the channel
+        did not accept it. Raises opensearch-py's exceptions."""
+        if not self._limiter.learning_due(now):
+            return False
+        message = self._renderer.learning(
+            f"learning-{channel}-{now:%Y-%m-%d}",
+            Counter(each.level for each in alerts),
+            dict(Counter(rules[each.name] for each in alerts).most_common()),
+        )
+        try:
+            opened.send(message)
+        except NotifyError as error:
+            LOG.warning("the digest of learning rules was not delivered: %s", error.message)
+            self._limiter.note(last_error=error.message, last_error_at=stamp(now))
+            return False
+        self._limiter.learning_sent(now)
+        for some in batched([each.name for each in alerts], _AT_ONCE):
+            writes = {}
+            for name, stored in read_many(self._client, self._alerts, some).items():
+                if stored.document.get(LEARNING):
+                    entry = {
+                        "state": LEARNING,
+                        "at": stamp(now),
+                        "level": stored.document["level"],
+                    }
+                    document = with_delivery(stored.document, channel, entry, done=True)
+                    writes[name] = Write(document, stored)
+            # Alerts that were changed meanwhile are in the next digest again.
+            write_many(self._client, self._alerts, writes)
+        return True
