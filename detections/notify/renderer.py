@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, TemplateError
+from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from detections.alerts.summary import summary
@@ -140,10 +140,13 @@ class MessageRenderer:
         for environment in (self._own, self._shipped):
             try:
                 return environment.get_template(name).render(values)
-            except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            except Exception as error:
+                # A template can raise anything: a filter that is given another type, a file that
+                # cannot be read, one that includes itself.
                 if environment is self._shipped:
                     raise
-                LOG.warning("the template %s fails, the shipped one is used: %s", name, error)
+                said = str(error) or type(error).__name__
+                LOG.warning("the template %s fails, the shipped one is used: %s", name, said)
         raise AssertionError("the shipped template is the last")
 
 

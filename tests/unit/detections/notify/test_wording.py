@@ -78,11 +78,22 @@ def test_own_templates_go_first_and_a_broken_one_holds_nothing_back(
         "{{ alert.update({'id': 'x'}) }}",
         "{{ range(10**9) | list }}",
         "{% include '/etc/passwd' %}",
+        "{{ alert.level | dictsort }}",
+        "{% include 'alert.txt.j2' %}",
+        "{{ alert.count.bit_length.x.y }}",
     ],
 )
 def test_templates_run_in_a_sandbox(tmp_path: Path, attack: str) -> None:
     (tmp_path / "alert.txt.j2").write_text(attack)
     assert "HIGH: Key made" in MessageRenderer(tmp_path).alert(ALERT).text
+
+
+def test_a_template_that_cannot_be_read_holds_nothing_back(tmp_path: Path) -> None:
+    (tmp_path / "alert.txt.j2").write_bytes(b"\xff")
+    (tmp_path / "subject.txt.j2").mkdir()
+    message = MessageRenderer(tmp_path).alert(ALERT)
+    assert "HIGH: Key made" in message.text
+    assert "Key made" in message.subject
 
 
 def test_an_event_is_no_template() -> None:
