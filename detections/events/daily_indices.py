@@ -22,20 +22,21 @@ _ACTIVE = frozenset({"STARTED", "RELOCATING"})
 
 @dataclass(frozen=True, slots=True)
 class SkippedDay:
-    """A daily index that a search skips, or fails at."""
+    """A daily index that a search skips, or fails at. `day` is its UTC day, `YYYY.MM.DD`; None for
+    an index without one in its name."""
 
     index: str
+    day: str | None
     reason: str
 
     def __str__(self) -> str:
         return f"{self.index}: {self.reason}"
 
     def touches(self, span: Span) -> bool:
-        """Whether the day overlaps the span; true for an index without a day in its name."""
-        try:
-            begin = datetime.strptime(self.index.rpartition("-")[2], "%Y.%m.%d").replace(tzinfo=UTC)
-        except ValueError:
+        """Whether the day overlaps the span; true for an index without a day."""
+        if self.day is None:
             return True
+        begin = datetime.strptime(self.day, "%Y.%m.%d").replace(tzinfo=UTC)
         return begin < span.until and begin + _DAY > span.since
 
 
@@ -56,7 +57,8 @@ def daily_indices(client: OpenSearch, settings: Settings) -> DailyIndices:
 
     Raises `NoEventsIndexError` where there is none, and opensearch-py's errors.
     """
-    pattern = Names(settings.prefix).days
+    names = Names(settings.prefix)
+    pattern = names.days
     state = client.transport.perform_request(
         "GET",
         f"/_cluster/state/metadata,blocks,routing_table/{pattern}",
@@ -77,12 +79,13 @@ def daily_indices(client: OpenSearch, settings: Settings) -> DailyIndices:
     blocks, routing = _section(state, "blocks"), _section(state, "routing_table")
     closed, failing = [], []
     for index, about in sorted(made.items()):
+        day = names.day_of(index)
         if about.get("state") == "close":
-            closed.append(SkippedDay(index, "it is closed"))
+            closed.append(SkippedDay(index, day, "it is closed"))
         elif any("read" in each.get("levels", ()) for each in blocks.get(index, {}).values()):
-            failing.append(SkippedDay(index, "reading it is blocked (index.blocks.read)"))
+            failing.append(SkippedDay(index, day, "reading it is blocked (index.blocks.read)"))
         elif lost := _without_copy(routing.get(index, {}).get("shards", {})):
-            failing.append(SkippedDay(index, f"shard {', '.join(lost)} has no active copy"))
+            failing.append(SkippedDay(index, day, f"shard {', '.join(lost)} has no active copy"))
     without = ",".join([pattern, *(f"-{each.index}" for each in failing)])
     if len(without) > LONGEST_EXPRESSION:  # searches will fail, with an error for each rule
         return DailyIndices(pattern, tuple(closed))

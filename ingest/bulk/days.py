@@ -78,6 +78,14 @@ class Days:
                 self._known.add(index)
         return index
 
+    def day_of(self, index: str) -> str:
+        """The UTC day (`YYYY.MM.DD`) of an index that `ensure` gave. Raises `ValueError` for
+        another."""
+        day = self._names.day_of(index)
+        if day is None:
+            raise ValueError(f"{index} is not a daily index of this namespace")
+        return day
+
     def exists(self, day: str) -> bool:
         """Whether there is an index of a UTC day, as far as this process knows."""
         return self._names.day(day) in self._checkpoints or self._mounted(day) is not None
@@ -120,8 +128,7 @@ class Days:
             # It may have been replaced by the index of its snapshot.
             found = self._retry_policy.run(lambda: templates.marks(self._client, self._names.days))
             self._checkpoints |= found
-        day = self._names.day_of(index) or index[-10:]
-        if (now := self.ensure(day)) != index:
+        if (now := self.ensure(self.day_of(index))) != index:
             raise RecordError(
                 f"{index} was replaced by {now} meanwhile; run `trailhound retry-deadletters`",
                 reason="day_read_only",

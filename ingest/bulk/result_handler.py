@@ -110,7 +110,7 @@ class BulkResultHandler:
                 moved[index] = error
         if moved:
             gone = [item for item in missing if batch.target(item)[0] in moved]
-            self._deadletters.put([_moved(batch, item, moved) for item in gone])
+            self._deadletters.put([self._moved(batch, item, moved) for item in gone])
             missing = [item for item in missing if batch.target(item)[0] not in moved]
         again = by_disposition.get(Disposition.RETRY, []) + missing
         rejected = by_disposition.get(Disposition.REJECTED, [])
@@ -155,7 +155,7 @@ class BulkResultHandler:
         for item, source in zip(items, self._conflicts.stored(batch, items), strict=True):
             owner, position, record = batch.owners[item], batch.positions[item], batch.record(item)
             if isinstance(source, Reply):  # its day cannot be read, so it cannot be compared
-                dead.append(_waiting(batch, item, source))
+                dead.append(self._waiting(batch, item, source))
             elif source is None:  # deleted between the two requests
                 others.append(batch.heads[item], batch.ends[item], owner, position, record)
             elif _same(source, record, owner):
@@ -185,7 +185,7 @@ class BulkResultHandler:
         for item in items:
             source = found.get(item)
             if not isinstance(source, bytes):
-                dead.append(_waiting(batch, item, source or replies[item]))
+                dead.append(self._waiting(batch, item, source or replies[item]))
                 continue
             owner, position, record = batch.owners[item], batch.positions[item], batch.record(item)
             if _same(source, record, owner):
@@ -213,12 +213,42 @@ class BulkResultHandler:
                 repaired.append(head, end, owner, position, record)
             except RecordError as error:
                 why = f"{reason}; {error.message}"
-                day = _day(batch.target(item)[0])
+                day = self._days.day_of(batch.target(item)[0])
                 dead.append(DeadLetter(owner, position, record, replies[item].kind, why, day))
         self._deadletters.put(dead)
         if batch.repair_level == 0:
             self.stats.repaired += len(repaired)
         self.process(repaired)
+
+    def _waiting(self, batch: Batch, item: int, reply: Reply) -> DeadLetter:
+        """The dead letter of an event whose day rejects writes."""
+        index = batch.target(item)[0]
+        reason = (
+            f"writes to {index} are rejected ({reply.reason}); "
+            "`trailhound retry-deadletters --reopen` opens it, writes the event and restores the "
+            "block"
+        )
+        return DeadLetter(
+            batch.owners[item],
+            batch.positions[item],
+            batch.record(item),
+            _code(reply),
+            reason,
+            self._days.day_of(index),
+        )
+
+    def _moved(self, batch: Batch, item: int, why: Mapping[str, RecordError]) -> DeadLetter:
+        """The dead letter of an event whose day has no index any more that accepts it."""
+        index = batch.target(item)[0]
+        error = why[index]
+        return DeadLetter(
+            batch.owners[item],
+            batch.positions[item],
+            batch.record(item),
+            error.reason,
+            error.message,
+            self._days.day_of(index),
+        )
 
 
 def _same(source: bytes, record: bytes, owner: ObjectProgress) -> bool:
@@ -240,42 +270,6 @@ def _record(owners: list[ObjectProgress], term: Term) -> None:
 
 def _code(reply: Reply) -> str:
     return day_block(reply.kind, reply.reason)
-
-
-def _day(index: str) -> str:
-    """The day of a daily index, `YYYY.MM.DD`."""
-    return index.removesuffix("_remote")[-10:]
-
-
-def _waiting(batch: Batch, item: int, reply: Reply) -> DeadLetter:
-    """The dead letter of an event whose day rejects writes."""
-    index = batch.target(item)[0]
-    reason = (
-        f"writes to {index} are rejected ({reply.reason}); `trailhound retry-deadletters --reopen` "
-        "opens it, writes the event and restores the block"
-    )
-    return DeadLetter(
-        batch.owners[item],
-        batch.positions[item],
-        batch.record(item),
-        _code(reply),
-        reason,
-        _day(index),
-    )
-
-
-def _moved(batch: Batch, item: int, why: Mapping[str, RecordError]) -> DeadLetter:
-    """The dead letter of an event whose day has no index any more that accepts it."""
-    index = batch.target(item)[0]
-    error = why[index]
-    return DeadLetter(
-        batch.owners[item],
-        batch.positions[item],
-        batch.record(item),
-        error.reason,
-        error.message,
-        _day(index),
-    )
 
 
 def _renamed(batch: Batch, item: int) -> tuple[bytes, int]:

@@ -139,6 +139,18 @@ def test_a_day_that_cannot_be_read_is_named_and_counted(
     assert days[1] not in later.stderr
 
 
+def test_a_mounted_copy_that_cannot_be_read_is_named_for_its_day_alone(
+    days: list[str], client: OpenSearch, settings: Settings
+) -> None:
+    copy = f"{days[1]}_remote"
+    client.indices.create(index=copy)
+    client.indices.close(index=copy)
+    assert copy in run(settings, "detect", "--dry-run").stderr
+    later = run(settings, "detect", "--dry-run", "--since", "2025-03-03")
+    assert later.exit_code == 0, "the day lies outside of what was asked for"
+    assert copy not in later.stderr
+
+
 @pytest.mark.parametrize("command", [("detect", "--dry-run"), ("rules", "backtest")])
 def test_a_time_without_events_is_told_as_that(
     command: tuple[str, ...], days: list[str], settings: Settings

@@ -267,7 +267,7 @@ def run_backfill(
         job = Job(settings, tuple(sources), selection, enricher_from, warn, force, limit, expected)
         pool = WorkerPool(job, workers)
         shown = show_progress(pool, settings, sources, selection, quiet=quiet, limit=limit)
-        with _named_if_cut_off(pool), stopped_by_signals(pool), shown:
+        with _named_if_cut_off(pool, settings), stopped_by_signals(pool), shown:
             return pool.run()
     opened = [open_source(text, settings) for text in sources]
     backfill = Backfill(
@@ -281,19 +281,19 @@ def run_backfill(
         expected=expected,
     )
     shown = show_progress(backfill, settings, sources, selection, quiet=quiet, limit=limit)
-    with _named_if_cut_off(backfill), stopped_by_signals(backfill), shown:
+    with _named_if_cut_off(backfill, settings), stopped_by_signals(backfill), shown:
         report = backfill.run(opened)
     show_notes(opened)
     return report
 
 
 @contextmanager
-def _named_if_cut_off(job: Backfill | WorkerPool) -> Iterator[None]:
+def _named_if_cut_off(job: Backfill | WorkerPool, settings: Settings) -> Iterator[None]:
     """Within, a second signal ends the job at once, and what that leaves to be done is said."""
     try:
         yield
     except KeyboardInterrupt:
-        show_cut_off(job.snapshot())
+        show_cut_off(job.snapshot(), settings)
         raise
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from trailhound.cli.backfill_plan import kinds, stored
 from trailhound.cli.late_imports import late_imports
@@ -18,11 +18,8 @@ with late_imports():
     from ingest.run_report import RunReport
     from ingest.sources import is_stream, open_source
     from trailhound.cluster.client import connect
+    from trailhound.cluster.templates import Names
     from trailhound.settings import Settings
-
-
-_DAY: Final = len("2025.03.01")
-"""How many characters of a daily index's name are its day."""
 
 
 def point_to_left(report: RunReport) -> None:
@@ -59,14 +56,15 @@ def show_undetected(
     return left.as_dict()
 
 
-def show_cut_off(report: RunReport) -> None:
+def show_cut_off(report: RunReport, settings: Settings) -> None:
     """Say how to go on after a run that was ended at once, by its report until then.
 
     Nothing is asked of the cluster: the person wants the command to end. So the days are those
     that events were sent to, whether or not a scheduled rule covers some of them.
     """
     warn("interrupted: run the same command again to resume")
-    days = sorted(name[-_DAY:].replace(".", "-") for name in report.indices)
+    names = Names(settings.prefix)
+    days = sorted(day.replace(".", "-") for index in report.indices if (day := names.day_of(index)))
     if days:
         warn(
             "the run that resumes names only the events that it indexes itself: for those indexed "
