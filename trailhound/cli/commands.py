@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "status": (
         _ENGINE,
-        "engine:status",
+        "status:status",
         "Show the state of the cluster, its events, and the daemons, rules and channels.",
     ),
     "init": (

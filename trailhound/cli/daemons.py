@@ -61,7 +61,7 @@ def show_daemons(daemons: list[dict[str, Any]]) -> None:
         out.print(table(["source", "not read", "#messages or records", "why"], left))
 
 
-def show_reasons(found: list[Reason]) -> None:
+def show_reasons(found: Sequence[Reason]) -> None:
     """The reasons why it is not ready, one per line."""
     for number, each in enumerate(found):
         say(f"{'not ready' if not number else '':<10}{each.message}", 9)
@@ -140,7 +140,7 @@ def show_jobs(jobs: list[dict[str, Any]]) -> None:
         out.print(table(["job", "last success", "#failures", "last error"], rows))
 
 
-def show_rules(marks: list[RuleCheckpoint]) -> None:
+def show_rules(marks: Sequence[RuleCheckpoint]) -> None:
     """How far the detections have run without a gap, and the rules that are late or failing."""
     inactive = sorted(mark.title for mark in marks if mark.inactive)
     marks = [mark for mark in marks if not mark.inactive]
@@ -190,7 +190,7 @@ def show_late_events(late: LateEvents | None) -> None:
         say(f"late     {late.sentence()}", 9)
 
 
-def show_channels(channels: list[ChannelStatus]) -> None:
+def show_channels(channels: Sequence[ChannelStatus]) -> None:
     """One line per notification channel."""
     rows = [
         (

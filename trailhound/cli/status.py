@@ -1,0 +1,199 @@
+"""`trailhound status`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import typer
+
+from trailhound.cli.daemons import (
+    show_catch_up,
+    show_channels,
+    show_daemons,
+    show_dead_letters,
+    show_failed_objects,
+    show_jobs,
+    show_late_events,
+    show_learning,
+    show_reasons,
+    show_rules,
+    show_tiers,
+)
+from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.late_imports import late_imports
+from trailhound.cli.namespace_hint import no_such_namespace
+from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
+from trailhound.cli.screen import emit, out, safe, say, size, warn
+
+with late_imports():
+    from opensearchpy import OpenSearch
+
+    from detections.alerts.learning_alerts import LearningAlerts, learning_alerts
+    from detections.automation.known_summary import KnownSummary, known_summary
+    from detections.kinds.anomaly import TRAINED_WITHIN
+    from detections.notify.channel_status import ChannelStatus, channel_statuses
+    from trailhound.app.health import Reason, status_reasons
+    from trailhound.app.ledger_search import LedgerSearch
+    from trailhound.cluster.client import cluster_errors, connect, redact_url
+    from trailhound.cluster.templates import Names
+    from trailhound.cluster.tiers import read_tiers, unwritable_days
+    from trailhound.cluster.waiting import waiting
+    from trailhound.engine.local_engine import engine_status
+    from trailhound.settings import Settings
+    from trailhound.state.catch_up import SCHEDULED_RULES, CatchUp, CatchUps
+    from trailhound.state.daemons import Daemons
+    from trailhound.state.jobs import Jobs
+    from trailhound.state.late_events import LateEvents, LateEventsStore
+    from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
+
+_SECONDS = 10
+"""For which one of its requests waits: somebody waits for the whole of it."""
+
+
+def status(
+    url: Url = None, namespace: Namespace = None, config: Config = None, json: Json = False
+) -> None:
+    """Show the state of the cluster, its events, and the daemons, rules and channels.
+
+    The exit code is 3 if the local OpenSearch is not running or the cluster can't be reached.
+
+    Example: `trailhound status --json`
+    """
+    settings = settings_from(config, url, namespace)
+    report: dict[str, Any] = {} if settings.cluster.hosts else _local_engine(settings)
+    detections = _Detections()
+    if report.get("state", "running") == "running":
+        with cluster_errors(settings):
+            client = connect(settings, timeout=_SECONDS)
+            report |= _cluster(client, settings)
+            if not report["events"] and (nothing := no_such_namespace(client, settings)):
+                warn(nothing)
+            detections = _detections(client, settings)
+    if json:
+        emit(report | detections.as_dict())
+    else:
+        _show(report, detections)
+    if report["state"] == "stopped":
+        if not json:
+            say("start it with `trailhound up`")
+        raise typer.Exit(ExitCode.CLUSTER)
+
+
+@dataclass(frozen=True, slots=True)
+class _Detections:
+    """How far each rule has run, a catch-up in progress, the events that came too late for the
+    rules, the reasons why it is not ready, the state of each channel, known automation, and the
+    alerts of the last month that were found while their rules had too little history."""
+
+    rules: tuple[RuleCheckpoint, ...] = ()
+    catch_up: CatchUp | None = None
+    late: LateEvents | None = None
+    reasons: tuple[Reason, ...] = ()
+    channels: tuple[ChannelStatus, ...] = ()
+    known: KnownSummary | None = None
+    learning: tuple[LearningAlerts, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {
+            "rules": [each.as_dict() for each in self.rules],
+            "catch_up": self.catch_up.as_dict() if self.catch_up is not None else None,
+            "late_events": self.late.as_dict() if self.late is not None else None,
+            "ready": not self.reasons,
+            "reasons": [each.as_dict() for each in self.reasons],
+            "channels": [each.as_dict() for each in self.channels],
+            "known_automation": self.known.as_dict() if self.known is not None else None,
+            "learning": [each.as_dict() for each in self.learning],
+        }
+
+
+def _local_engine(settings: Settings) -> dict[str, Any]:
+    """Whether the local engine runs, and where it is."""
+    local = engine_status(settings)
+    return {
+        "state": local.state,
+        "url": local.url,
+        "data": str(local.folder),
+        "log": str(local.log),
+        "process": local.pid,
+    }
+
+
+def _cluster(client: OpenSearch, settings: Settings) -> dict[str, Any]:
+    """Version and health of the cluster, number and size of the stored events, and what is there of
+    daemons, jobs, dead letters and tiers."""
+    names = Names(settings.prefix)
+    version = client.info()["version"]["number"]
+    health = client.cluster.health()
+    stored = client.indices.stats(index=names.days, metric="docs,store", level="cluster")
+    daemons, scheduled = Daemons(client, settings).active(), Jobs(client, settings).all()
+    letters = waiting(client, names)
+    failed = LedgerSearch(client, settings).number_failed()
+    tiers = read_tiers(client, settings, datetime.now(UTC).date())
+    totals = stored["_all"]["primaries"]
+    return {
+        "state": "running",
+        "url": redact_url(settings.hosts[0]),
+        "version": version,
+        "health": health["status"],
+        "events": totals.get("docs", {}).get("count", 0),
+        "bytes": totals.get("store", {}).get("size_in_bytes", 0),
+        "dead_letters": [each.as_dict() for each in letters],
+        "failed_objects": failed,
+        "daemons": [each.as_dict() for each in daemons],
+        "jobs": [each.as_dict() for each in scheduled],
+        "tiers": tiers.as_dict() if tiers is not None else None,
+        "unwritable_days": unwritable_days(client, settings),
+    }
+
+
+def _detections(client: OpenSearch, settings: Settings) -> _Detections:
+    """As they are now; rules and channels are empty before `trailhound init`."""
+    rules = RuleCheckpoints(client, settings).read()
+    catch_up = CatchUps(client, settings).get(SCHEDULED_RULES)
+    channels = channel_statuses(client, settings)
+    since = datetime.now(UTC) - timedelta(days=TRAINED_WITHIN)
+    return _Detections(
+        rules=tuple(rules.values()),
+        catch_up=catch_up if catch_up is not None and not catch_up.done else None,
+        late=LateEventsStore(client, settings).get(),
+        reasons=tuple(status_reasons(client, settings)),
+        channels=tuple(channels),
+        known=known_summary(client, settings, datetime.now(UTC)),
+        learning=tuple(learning_alerts(client, settings.prefix, since)),
+    )
+
+
+def _show(report: dict[str, Any], detections: _Detections) -> None:
+    """Both for people: a line a value, tables of what there are several of."""
+    daemons, scheduled = report.pop("daemons", []), report.pop("jobs", [])
+    letters, tiers = report.pop("dead_letters", []), report.pop("tiers", None)
+    unwritable = report.pop("unwritable_days", 0)
+    failed = report.pop("failed_objects", 0)
+    for name, value in report.items():
+        if value is not None:
+            out.print(safe(f"{name:<9}{_for_people(name, value)}"))
+    show_tiers(tiers)
+    if unwritable and tiers is None:
+        say(f"days     {unwritable:,} read-only or closed")
+    show_dead_letters(letters)
+    show_failed_objects(failed)
+    if report["state"] == "running":
+        show_daemons(daemons)
+        show_reasons(detections.reasons)
+    show_jobs(scheduled)
+    show_rules(detections.rules)
+    show_learning(scheduled, detections.learning)
+    show_catch_up(detections.catch_up)
+    show_late_events(detections.late)
+    if detections.known is not None:
+        say(f"trust    {detections.known.sentence()}")
+    show_channels(detections.channels)
+
+
+def _for_people(name: str, value: object) -> object:
+    if not isinstance(value, int):
+        return value
+    return {"events": f"{value:,}", "bytes": size(value)}.get(name, value)
