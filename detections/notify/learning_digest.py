@@ -37,6 +37,10 @@ class LearningDigest:
         self._renderer = renderer
         self._limiter = limiter
 
+    def due(self, now: datetime) -> bool:
+        """Whether none was sent today. Raises opensearch-py's exceptions."""
+        return self._limiter.learning_due(now)
+
     def send(
         self,
         alerts: Sequence[Due],
@@ -46,10 +50,8 @@ class LearningDigest:
         now: datetime,
     ) -> bool:
         """Sends the day's digest and records it in the alerts; `rules` are the names of their
-        rules, by alert. Returns whether it was sent: false if one was sent today, or the channel
-        did not accept it. Raises opensearch-py's exceptions."""
-        if not self._limiter.learning_due(now):
-            return False
+        rules, by alert. Returns whether the channel accepted it. Raises opensearch-py's
+        exceptions."""
         message = self._renderer.learning(
             f"learning-{channel}-{now:%Y-%m-%d}",
             Counter(each.level for each in alerts),

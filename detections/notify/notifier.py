@@ -179,6 +179,7 @@ class _ChannelRun:
         self._limiter = notifier.rate_limiter(channel)
         self._waiting = notifier.waiting
         self._rules: dict[str, str] = {}
+        self._digest_refused = False
         # Twins are one message in any case.
         one = self._limits.one_message_per
         self._about = (TWIN_KEY,) if one == "alert" else (INCIDENT, TWIN_KEY)
@@ -195,7 +196,7 @@ class _ChannelRun:
             if self._waiting.get(name) != inactive:
                 self._limiter.note(waiting=inactive)
                 self._waiting[name] = inactive
-            return False
+            return self._digest_refused
         granted = self._limiter.reserve(len(bundles.send), self._now)
         failed_in_a_row, tried, failed, last_error = 0, 0, 0, ""
         for bundle in bundles.send[:granted]:
@@ -220,7 +221,7 @@ class _ChannelRun:
         if last_error:
             facts |= {"last_error": last_error, "last_error_at": stamp(self._now)}
         self._limiter.note(**facts)
-        return failed_in_a_row == _MAX_CONSECUTIVE_FAILURES
+        return self._digest_refused or failed_in_a_row == _MAX_CONSECUTIVE_FAILURES
 
     def _due(self) -> tuple[list[Due], int, bool]:
         """The alerts to send now, the most severe first; the number of those that wait for their
@@ -382,10 +383,10 @@ class _ChannelRun:
             return 0
         digest = LearningDigest(self._client, self._alerts, self._renderer, self._limiter)
         rules = {each.name: self._rules[each.name] for each in alerts}
-        if self._holds_lease() and digest.send(
-            alerts, rules, self._channel.name, self._opened, self._now
-        ):
-            return 0
+        if self._holds_lease() and digest.due(self._now):
+            if digest.send(alerts, rules, self._channel.name, self._opened, self._now):
+                return 0
+            self._digest_refused = True
         self._mark_pending(alerts)
         return len(alerts)
 

@@ -336,6 +336,23 @@ def test_history_is_not_told(house: House, receiver: Receiver) -> None:
     assert len(keys(receiver)) == 3
 
 
+def test_a_digest_of_learning_rules_that_fails_pauses_the_channel(house: House) -> None:
+    """It is tried again after a minute, as other messages are, and not each time rules run."""
+    put_events(house.client, house.settings, [1], RECENT)
+    found = replace(single("high", 1, start=RECENT), learning=True)
+    Recorder(house.client, house.settings, RULES).record([found])
+    with Receiver(lambda _: 503) as weak:
+        notifier = house.with_channels(hook(weak))
+        for seconds in (0, 5, 59):
+            notifier.deliver(NOW + timedelta(seconds=seconds))
+        assert keys(weak, "digest") == [f"learning-hook-{NOW:%F}"]
+        notifier.deliver(NOW + timedelta(seconds=61))
+        assert len(keys(weak, "digest")) == 2
+    (stood,) = channel_statuses(house.client, house.settings)
+    assert (stood.waiting, stood.last_delivery) == (1, "")
+    assert "503" in stood.last_error
+
+
 def test_what_waits_is_not_taken_for_history(house: House, receiver: Receiver) -> None:
     names = house.raise_alerts("critical", 1, 2, start=NOW - timedelta(hours=23))
     notifier = house.with_channels(hook(receiver), per_minute=1)

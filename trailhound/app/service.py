@@ -212,12 +212,18 @@ class Service:
         late = self._late.take()
         if late is None:
             return
+        store = LateEventsStore(client, self._settings)
         try:
-            LateEventsStore(client, self._settings).add(late)
+            known = store.get()
+            store.add(late)
         except (OpenSearchException, TrailhoundError):
             self._late.put_back(late)
             raise
-        LOG.warning("%s", late.sentence())
+        if known is None:  # once, not every few seconds while a backlog is read
+            LOG.warning(
+                "events came too late for the scheduled rules: `trailhound status` names the "
+                "`detect` command that runs the rules over them"
+            )
 
     def _changed_or_due(self, written: set[tuple[str, str]] | None) -> bool:
         """Wait until the status document must be renewed: when it is due, or as soon as the reasons
