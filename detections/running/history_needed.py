@@ -37,8 +37,8 @@ def history_needed(index: EventIndex, rules: Sequence[Rule], now: datetime) -> s
         said.append(f"no finding yet about principals without a past, by {_named(waiting)}")
     if not said:
         return ""
-    days = "1 day" if with_events == 1 else f"{with_events} days"
-    return f"there are events on {days} of the {TRAINED_WITHIN} before today: {'; '.join(said)}"
+    number = "1 day" if with_events == 1 else f"{with_events} days"
+    return f"there are events on {number} of the {TRAINED_WITHIN} before today: {'; '.join(said)}"
 
 
 def _days(rule: Rule) -> int:

@@ -1,12 +1,14 @@
 """The kinds of feeds that settings can name: each feed's module registers itself.
 
 To add a feed: a field in `FeedSettings` with its name in `FeedSettings.KINDS`, and a module in this
-folder with a function under `@feed_kind(name)`. Nothing else names the feeds one by one.
+folder with functions under `@feed_kind(name)` and `@feed_probe(name)`. Nothing else names the feeds
+one by one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -22,7 +24,21 @@ OpenFeed = Callable[[Settings, FeedSettings, OpenSearch], Feed]
 Makes no request. Raises `UsageError`, `SettingsError`, `SourceUnreachableError`.
 """
 
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What a look at a source found. `advice` is empty unless something about it is doubtful."""
+
+    fact: str
+    advice: str = ""
+
+
+Probe = Callable[[Settings, FeedSettings], Probed]
+"""Asks, from the whole settings and its own entry, whether a source exists and may be read, without
+changing anything there. Raises `SourceError`, `UsageError`, `SettingsError`."""
+
 _KINDS: dict[str, OpenFeed] = {}
+_PROBES: dict[str, Probe] = {}
 
 
 def feed_kind(name: str) -> Callable[[OpenFeed], OpenFeed]:
@@ -35,6 +51,22 @@ def feed_kind(name: str) -> Callable[[OpenFeed], OpenFeed]:
         return opener
 
     return register
+
+
+def feed_probe(name: str) -> Callable[[Probe], Probe]:
+    """Register the function that looks at sources of one kind, for `trailhound doctor`."""
+
+    def register(probe: Probe) -> Probe:
+        _PROBES[name] = probe
+        return probe
+
+    return register
+
+
+def probe_feed(settings: Settings, feed: FeedSettings) -> Probed:
+    """What a look at an entry of `run.sources` finds. Raises as `Probe` does."""
+    feed_kinds()
+    return _PROBES[feed.kind](settings, feed)
 
 
 def feed_kinds() -> dict[str, OpenFeed]:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from opensearchpy import OpenSearch
 
 from ingest.feeds.feed import Delivery, Outcome
-from ingest.feeds.kinds import feed_kind
+from ingest.feeds.kinds import Probed, feed_kind, feed_probe
 from ingest.feeds.listing import ListingFeed
 from ingest.objects import Selection, TrailObject
 from ingest.sources.local import LocalSource
 from trailhound.backoff import Backoff
-from trailhound.errors import SourceError
+from trailhound.errors import SourceError, SourceUnreachableError
 from trailhound.settings import FeedSettings, Settings
 
 LOG = logging.getLogger("trailhound.watch")
@@ -124,3 +124,19 @@ def _changed(item: TrailObject) -> float:
 def _old(item: TrailObject) -> bool:
     changed = _changed(item)
     return bool(changed) and time.time() - changed > _UNCHANGED_SECONDS
+
+
+@feed_probe("watch")
+def _probe(_: Settings, feed: FeedSettings) -> Probed:
+    """Whether the folder exists and may be listed."""
+    assert feed.watch is not None  # noqa: S101 - a feed of another kind is not looked at here
+    folder = feed.watch.expanduser()
+    try:
+        with os.scandir(folder) as entries:
+            next(entries, None)
+    except OSError as error:
+        raise SourceUnreachableError(
+            f"the folder {folder} cannot be listed ({error.strerror})",
+            hint="create it, or make it readable for the user that runs Trailhound",
+        ) from error
+    return Probed("it may be listed")

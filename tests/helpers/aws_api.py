@@ -31,6 +31,7 @@ from trailhound.aws.filter_patterns import matcher
 S3_ACTIONS = {
     "GET": "s3:ListAllMyBuckets",
     "HEAD": "s3:ListBucket",
+    "GET ?list-type": "s3:ListBucket",
     "PUT": "s3:CreateBucket",
     "DELETE": "s3:DeleteBucket",
     "GET ?location": "s3:GetBucketLocation",

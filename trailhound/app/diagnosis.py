@@ -91,6 +91,7 @@ def diagnose(client: OpenSearch, settings: Settings, source: str | None) -> Iter
                 yield _failed(look.__name__.strip("_").replace("_", " "), error)
     yield from _enrichment(settings)
     yield from _settings(settings)
+    yield from _sources(settings)
     yield rules_check(settings)
     yield from _channels(settings)
     yield _home(settings)
@@ -284,6 +285,19 @@ def _settings(settings: Settings) -> Iterator[Check]:
         yield Check(f"setting {'.'.join(map(str, location))}", "failed", said, "fix the setting")
     if not faults:
         yield Check("settings", "ok", "no fault in the filter, the sources and the named files")
+
+
+def _sources(settings: Settings) -> Iterator[Check]:
+    """Whether each of `run.sources` exists and may be read."""
+    if not settings.run.sources:
+        return
+    from trailhound.app.source_checks import source_checks  # with the AWS client: rarely needed
+
+    for what, found in source_checks(settings):
+        if isinstance(found, TrailhoundError):
+            yield _failed(what, found)
+        else:
+            yield Check(what, "warning" if found.advice else "ok", found.fact, found.advice)
 
 
 def _faults(settings: Settings) -> Iterator[tuple[Location, str]]:

@@ -55,8 +55,9 @@ def doctor(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """Check the cluster, templates, disk, clocks, daemons, GeoIP, threat lists, settings, rules,
-    channels and spool; with SOURCE also that it can be read, and as whom in AWS.
+    """Check the cluster, templates, disk, clocks, daemons, GeoIP, threat lists, settings, the
+    sources of `run.sources`, rules, channels and spool; with SOURCE also that it can be read, and
+    as whom in AWS.
 
     Examples: `trailhound doctor`, `trailhound doctor s3://my-trail-bucket`
     """
