@@ -25,6 +25,7 @@ from ingest.feeds.feed import Delivery, FeedStatus, Outcome, Submit
 from ingest.feeds.kinds import Probed, feed_kind, feed_probe
 from ingest.feeds.notifications import NamedObject, Notification
 from ingest.feeds.sqs_queue import in_its_region, queue_error, queue_url
+from ingest.feeds.unread_messages import UnreadMessages
 from ingest.sources.aws_codes import FAILURES
 from ingest.sources.s3 import S3Source
 from ingest.sources.s3_errors import code_of
@@ -97,6 +98,7 @@ class SqsFeed:
         self._closing = threading.Event()
         self._ignored: Counter[str] = Counter()
         self._unknown: Counter[str] = Counter()
+        self._unread = UnreadMessages()
         self._errors = ErrorState(f"queue {self.name}", LOG, self._stopping)
         self._upkeep = ErrorState(f"queue {self.name}", LOG, self._closing)
         """Errors of deleting and extending messages, which a working receiver does not show."""
@@ -136,7 +138,10 @@ class SqsFeed:
                 latest.last_error,
                 latest.last_error_at,
                 dict(self._counters),
-                failing=self._errors.failing or self._upkeep.failing or self._unopened(),
+                failing=self._errors.failing
+                or self._upkeep.failing
+                or self._unopened()
+                or self._unread.failing,
                 ignored=dict(self._ignored),
                 unknown=dict(self._unknown),
             )
@@ -204,6 +209,9 @@ class SqsFeed:
         self._counters["ignored_records"] += found.ignored.total()
         if found.faults and not found.objects:
             self._counters["unknown_messages"] += 1
+            self._unread.unknown(identifier, found.faults[0])
+        else:
+            self._unread.known()
         for reason in found.faults:
             self._counters["unknown_records"] += 1
             _count(self._unknown, reason, 1)

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from opensearchpy import OpenSearch
 
-from ingest.feeds import notifications
+from ingest.feeds import notifications, unread_messages
 from ingest.feeds.feed import Delivery, Outcome
 from ingest.feeds.sqs import SqsFeed
 from ingest.objects import TrailObject
@@ -117,6 +117,28 @@ def test_what_cannot_be_read_is_left_to_the_redrive_policy(
     assert queue.left() == 3
     assert feed.status().counters["unknown_messages"] >= 1
     assert len(documents(client, settings)) == 1
+
+
+def test_a_queue_none_of_whose_messages_names_an_object_is_a_fault(
+    s3: S3Client,
+    bucket: str,
+    queue: Queue,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where a rule of EventBridge transforms what it passes on."""
+    monkeypatch.setattr(unread_messages, "_AFTER", 0.0)
+    feed = SqsFeed(settings, FeedSettings(queue=queue.url))
+    with by_hand(feed) as arrivals:
+        for number in range(9):
+            queue.send(f"file number {number}")
+        until(lambda: feed.status().counters.get("unknown_messages", 0) >= 9, "nine messages")
+        assert not feed.status().failing, "they may be strays"
+        queue.send("another one")
+        until(lambda: "names an object: " in feed.status().failing, "a queue without objects")
+        queue.send(announce(put(s3, bucket, "good", trail_bytes([record()]))))
+        until(lambda: len(arrivals) == 1, "an object")
+        assert not feed.status().failing
 
 
 def test_a_message_that_names_a_bucket_that_does_not_exist_is_named_and_no_fault_of_the_queue(
