@@ -29,6 +29,7 @@ from trailhound.app.detection import rules_in_force
 from trailhound.app.enrichment import GEOIP, GEOIP_ASN, list_subject, load_enricher
 from trailhound.app.health import read_shared, reasons, rule_intervals
 from trailhound.app.ledger_search import LedgerSearch
+from trailhound.app.not_loaded import not_loaded
 from trailhound.cluster import templates
 from trailhound.cluster.dialect import Dialect, dialect_of
 from trailhound.cluster.reader import IndexReader
@@ -44,6 +45,7 @@ _STALE_DAYS = 60
 
 _CLOCK_SECONDS = 30
 _LITTLE_DISK = 5 * 1024**3
+_NAMED = 3
 _MOST_LOOKED_AT = 100
 """Objects of a source that are looked at until one holds CloudTrail records."""
 _HEAD_BYTES = 64 * 1024
@@ -80,6 +82,7 @@ def diagnose(client: OpenSearch, settings: Settings, source: str | None) -> Iter
             _dead_letters,
             _objects,
             _late_events,
+            _not_loaded,
             _health,
         ):
             try:
@@ -239,6 +242,22 @@ def _late_events(client: OpenSearch, settings: Settings) -> Check:
         f"no rule has looked at {late.events:,}, which came later than detections.late_hours",
         f"run `trailhound detect --since {since} --until {until}`",
     )
+
+
+def _not_loaded(client: OpenSearch, settings: Settings) -> list[Check]:
+    """Rules and channels of the settings that a running daemon does not use."""
+    found = not_loaded(client, settings)
+    if not found:
+        return []
+    more = f" and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
+    return [
+        Check(
+            "loaded settings",
+            "warning",
+            f"no daemon uses {', '.join(found[:_NAMED])}{more} of these settings",
+            "send SIGHUP to the daemons, or start them with these settings",
+        )
+    ]
 
 
 def _health(client: OpenSearch, settings: Settings) -> list[Check]:
