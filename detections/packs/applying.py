@@ -11,10 +11,11 @@ from sigma.rule import SigmaRule
 from detections.matcher import SigmaMatcher
 from detections.packs.actions import ParsedRule
 from detections.packs.checking import reason_of
-from detections.packs.exceptions import RuleException, exception_id, is_default, is_named
+from detections.packs.exceptions import RuleException, exception_id, is_default, with_any_rule
 from detections.packs.load_faults import LoadFaults
 from detections.packs.near import did_you_mean
 from detections.packs.reading import rule_id
+from detections.packs.rule_names import PackFolders, RuleNames
 
 
 class ExceptionApplier:
@@ -27,6 +28,7 @@ class ExceptionApplier:
     def __init__(
         self,
         rules: Sequence[ParsedRule],
+        folders: PackFolders,
         placeholders: Mapping[str, Sequence[str]],
         faults: LoadFaults,
     ) -> None:
@@ -34,6 +36,7 @@ class ExceptionApplier:
         self.unfiltered: dict[str, SigmaRule] = {}
         self._placeholders = placeholders
         self._faults = faults
+        self._names = RuleNames(rules, folders, faults)
 
     def apply_all(
         self, exceptions: Sequence[SigmaFilter], disabled: Collection[str]
@@ -82,13 +85,16 @@ class ExceptionApplier:
             hint = getattr(error, "hint", "fix the exception")
             self._faults.add_of(exception, reason_of(error), hint)
             return None
+        named = self._named(exception)
+        ids = None if named is None else {rule_id(each) for each in named.values() if each}
+        for_any = with_any_rule(exception)
         narrowed: list[str] = []
         for index, rule in enumerate(self.rules):
-            if not isinstance(rule, SigmaRule) or not is_named(exception, rule):
+            if not isinstance(rule, SigmaRule) or (ids is not None and rule_id(rule) not in ids):
                 continue
             before = list(rule.detection.condition)
             try:
-                made = exception.apply_on_rule(deepcopy(rule))
+                made = for_any.apply_on_rule(deepcopy(rule))
             except Exception as error:  # noqa: BLE001  as above
                 self._faults.add_of(exception, reason_of(error), "fix the exception")
                 return None
@@ -98,31 +104,47 @@ class ExceptionApplier:
                 self.unfiltered.setdefault(rule_id(rule), rule)
                 narrowed.append(rule.title)
         if not is_default(self._faults.place(exception)):
-            self._name_unmatched(exception, matched=bool(narrowed))
+            self._name_unmatched(exception, named or {}, matched=bool(narrowed))
         return tuple(narrowed)
 
-    def _name_unmatched(self, exception: SigmaFilter, *, matched: bool) -> None:
-        """A fault for an exception that matches no rule, or for each rule that it names and that
-        does not exist, if another of them does."""
+    def _named(self, exception: SigmaFilter) -> dict[str, ParsedRule | None] | None:
+        """The rule of each id or `name` of an exception, None where there is none; None for an
+        exception for any rule."""
+        rules = exception.filter.rules
+        if isinstance(rules, str):
+            return None
+        named: dict[str, ParsedRule | None] = {}
+        for reference in (str(each.reference) for each in rules):
+            meant = self._names.narrowed(reference, exception)
+            named[reference] = meant.rule if meant else None
+            if meant:
+                self._names.warn(reference, meant, exception)
+        return named
+
+    def _name_unmatched(
+        self, exception: SigmaFilter, named: Mapping[str, ParsedRule | None], *, matched: bool
+    ) -> None:
+        """A fault for an exception that matches no rule, or for each name that narrows none, if
+        another of them does."""
         if not matched:
+            unknown = [each for each, rule in named.items() if rule is None]
+            hints = (did_you_mean(each, self._names.references) for each in unknown)
             self._faults.add_of(
                 exception,
                 f"the exception {exception.title!r} matches no rule",
-                "check its `rules` and its `logsource`",
+                next(filter(None, hints), "check its `rules` and its `logsource`"),
                 stops=False,
             )
-        rules = exception.filter.rules
-        if isinstance(rules, str):
             return
-        known = {str(name).lower() for each in self.rules for name in (each.id, each.name) if name}
-        unknown = [each.reference for each in rules if each.reference.lower() not in known]
-        if len(unknown) == len(rules):
-            return  # it matches no rule at all: that fault is recorded already
-        for name in unknown:
-            self._faults.add_of(
-                exception,
-                f"the exception {exception.title!r} names {name!r}, and no rule has that id or "
-                "`name`",
-                did_you_mean(name.lower(), sorted(known), "see `trailhound rules list`"),
-                stops=False,
-            )
+        for name, rule in named.items():
+            if isinstance(rule, SigmaRule):
+                continue
+            reason = f"the exception {exception.title!r} names {name!r}, "
+            if rule is None:
+                reason += "and no rule has that id or `name`"
+                near = did_you_mean(name, self._names.references, "see `trailhound rules list`")
+                self._faults.add_of(exception, reason, near, stops=False)
+            else:
+                reason += "which is a correlation and has no events of its own"
+                hint = "name the rules that it refers to"
+                self._faults.add_of(exception, reason, hint, stops=False)

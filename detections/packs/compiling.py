@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sigma.correlations import SigmaCorrelationRule
@@ -19,7 +19,11 @@ from detections.packs.overrides import Overrides
 from detections.packs.pack import Pack
 from detections.packs.parsing import is_shipped
 from detections.packs.reading import own_options, read, rule_id
-from detections.packs.references import ids_only_for_correlations, without_broken_references
+from detections.packs.references import (
+    Resolved,
+    ids_only_for_correlations,
+    without_broken_references,
+)
 from detections.rule import Rule
 
 
@@ -41,11 +45,11 @@ class PackCompiler:
         self._unfiltered = unfiltered
         self._faults = faults
 
-    def pack(self, parsed: Iterable[ParsedRule]) -> Pack:
+    def pack(self, parsed: Resolved) -> Pack:
         """The pack of these rules, still without its faults and exceptions."""
         rules: list[Rule] = []
         compiled: dict[str, Compiled] = {}
-        for each in parsed:
+        for each in parsed.rules:
             try:
                 rule = self._read(each)
                 if rule.events is not None:
@@ -55,7 +59,7 @@ class PackCompiler:
             except Exception as error:  # noqa: BLE001  one rule's fault must not stop the others
                 self._faults.add_of(each, reason_of(error), getattr(error, "hint", "fix the rule"))
         rules = without_broken_references(rules, self._faults)
-        silent = ids_only_for_correlations(rules)
+        silent = ids_only_for_correlations(rules, parsed.undecided)
         rules = [replace(rule, alerts=rule.id not in silent) for rule in rules]
         self._overrides.name_unused(rules, self._faults)
         off = self._overrides.disabled

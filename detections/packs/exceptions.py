@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sigma.correlations import SigmaCorrelationRule
 from sigma.filters import SigmaFilter
-from sigma.rule import SigmaRule
 
 from detections.rule import FilePosition
 
@@ -40,10 +39,10 @@ def exception_id(exception: SigmaFilter) -> str:
     return "" if exception.id is None else str(exception.id)
 
 
-def is_named(exception: SigmaFilter, rule: SigmaRule | SigmaCorrelationRule) -> bool:
-    """Whether an exception's `rules` may name a rule: by its id or `name`, or by `any`."""
-    rules = exception.filter.rules
-    if isinstance(rules, str):
-        return True
-    own = {str(rule.id).lower(), (rule.name or "").lower()}
-    return bool(own & {each.reference.lower() for each in rules})
+def with_any_rule(exception: SigmaFilter) -> SigmaFilter:
+    """The exception for any rule of its log source. pySigma compares only ids and names, which
+    several rules can have; `detections.packs.rule_names` decides which rule is meant."""
+    made = copy(exception)
+    made.filter = copy(exception.filter)
+    made.filter.rules = "any"
+    return made

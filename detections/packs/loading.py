@@ -22,6 +22,7 @@ from detections.packs.parsing import SHIPPED as SHIPPED
 from detections.packs.parsing import parse_files
 from detections.packs.placeholders import UsedPlaceholders
 from detections.packs.references import first_of_each_id, resolve
+from detections.packs.rule_names import PackFolders
 from detections.rule import FilePosition
 from trailhound.errors import UsageError
 from trailhound.settings import DetectionSettings
@@ -96,13 +97,14 @@ def _load(paths: Sequence[Path], settings: DetectionSettings) -> Pack:
 
     placeholders = UsedPlaceholders(given)
     rules = first_of_each_id(of_rules.rules, faults)
-    applier = ExceptionApplier(rules, placeholders, faults)
+    folders = PackFolders([*paths, *settings.exceptions])
+    applier = ExceptionApplier(rules, folders, placeholders, faults)
     exceptions = applier.apply_all(
         [*of_rules.exceptions, *of_exceptions.exceptions, *shipped.exceptions],
         settings.disabled_exceptions,
     )
     overrides = Overrides(settings.overrides)
     compiler = PackCompiler(overrides, placeholders, applier.unfiltered, faults)
-    pack = compiler.pack(resolve(applier.rules, faults))
+    pack = compiler.pack(resolve(applier.rules, folders, faults))
     placeholders.name_unused(faults)
     return replace(pack, faults=faults.by_line(), exceptions=exceptions)

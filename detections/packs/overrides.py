@@ -57,15 +57,22 @@ class Overrides:
 
     def name_unused(self, rules: Iterable[Rule], faults: LoadFaults) -> None:
         """A fault for each override whose rule is not among `rules`, which are all that load."""
-        titles = {rule.id: rule.title for rule in rules}
+        loaded = list(rules)
         stopped = faults.stopped()
-        for key in sorted(self._given.keys() - titles.keys()):
+        for key in sorted(self._given.keys() - {rule.id for rule in loaded}):
             reason = f"detections.overrides: no rule has the id {key!r}"
             if key in stopped:
                 reason = f"detections.overrides: the rule {key} does not run"
-            by_title = [each for each, title in titles.items() if title.lower() == key]
-            hint = f"its id is {by_title[0]}" if by_title else "see `trailhound rules list`"
+            meant = [rule for rule in loaded if key in _names(rule)]
+            several = " or ".join(f"{each.id} ({each.place})" for each in meant)
+            hint = f"its id is {several}" if meant else "see `trailhound rules list`"
             faults.add_of_setting(("detections", "overrides", key), reason, hint, what="override")
+
+
+def _names(rule: Rule) -> set[str]:
+    """The title and `name` of a rule, in lower case."""
+    sigma = rule.events or rule.definition
+    return {rule.title.lower(), str(getattr(sigma, "name", None) or rule.title).lower()}
 
 
 @dataclass(frozen=True, slots=True)

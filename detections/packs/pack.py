@@ -48,7 +48,11 @@ class Pack:
             return found[0]
         what = "no rule has this id or title"
         if found:
-            names = "; ".join(each.title for each in found[:_NAMED])
+            same = len({each.title for each in found}) < len(found)
+            names = "; ".join(
+                f"{each.title} ({each.id}, {each.place})" if same else each.title
+                for each in found[:_NAMED]
+            )
             more = "; …" if len(found) > _NAMED else ""
             what = f"{len(found)} rules begin with it: {names}{more}"
         titles = () if found else sorted(each.title for each in known)

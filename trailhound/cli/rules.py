@@ -141,7 +141,7 @@ def check(
     Exceptions, overrides and placeholders of the settings that match no rule are named too,
     faults in `filter:`, and fields that `index.unsearched` hides from a rule.
     Exits with 1 if there is any fault, or no rule at all. Warnings (a repeated id, a rule named by
-    its title) count as faults only with `--strict`.
+    its title or by a name that several have) count as faults only with `--strict`.
 
     Example: `trailhound rules check ./my-rules`
     """
