@@ -14,9 +14,9 @@ from typing import Any
 import orjson
 from opensearchpy import OpenSearch
 
-from tests.helpers.engines import remove_namespace
-from tests.helpers.trails import own_settings, prepared
+from tests.helpers.namespaces import own_namespace
 from trailhound.cluster import templates
+from trailhound.cluster.client import connect
 
 DAY = datetime(2025, 3, 1, 12, tzinfo=UTC)
 """Where second 0 of the tests' time lies."""
@@ -77,11 +77,8 @@ def stamp(moment: datetime) -> str:
 @contextmanager
 def event_store(url: str, home: Path) -> Iterator[EventStore]:
     """A namespace of its own on an engine, removed at the end."""
-    namespace = f"t{uuid.uuid4().hex[:10]}"
-    try:
-        yield EventStore(prepared(own_settings(url, namespace, home)), namespace)
-    finally:
-        remove_namespace(url, namespace)
+    with own_namespace(url, home) as settings:
+        yield EventStore(connect(settings), settings.namespace)
 
 
 def _put(document: dict[str, Any], path: str, value: Any) -> None:

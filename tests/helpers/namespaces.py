@@ -11,16 +11,18 @@ import json
 import re
 import uuid
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from opensearchpy import OpenSearch, TransportError
 
 from tests.helpers.engines import remove_documents, remove_namespace
-from tests.helpers.trails import READY, own_settings, template_marks
+from tests.helpers.trails import READY, own_settings, prepared, template_marks
 from trailhound.cluster import templates
 from trailhound.cluster.dialect import dialect_of
+from trailhound.settings import Settings
 
 KEPT = 6
 """How many wait: a request that a killed process left under way has long ended before the
@@ -33,6 +35,21 @@ _OF_ONE_INDEX = re.compile(r'"(uuid|creation_date|provided_name)": ?"[^"]*",? ?'
 def new_name() -> str:
     """A namespace that nobody has used."""
     return f"t{uuid.uuid4().hex[:10]}"
+
+
+@contextmanager
+def own_namespace(url: str, home: Path, **sections: Any) -> Iterator[Settings]:
+    """Settings of a new namespace on an engine, where `init` has run; it is removed at the end.
+
+    For what several tests share, which a fixture of a module yields. A single test takes the
+    fixture `namespace`, which costs the engine less.
+    """
+    settings = own_settings(url, new_name(), home, **sections)
+    try:
+        prepared(settings)
+        yield settings
+    finally:
+        remove_namespace(url, settings.namespace)
 
 
 class Namespaces:

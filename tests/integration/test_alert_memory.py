@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tracemalloc
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -17,9 +16,8 @@ from detections.alerts.store import AlertQuery, AlertStore
 from detections.finding import Finding
 from detections.incidents import facts as facts_module
 from detections.incidents.facts import AlertEvents, Facts
-from tests.helpers.engines import remove_namespace
 from tests.helpers.findings import at, emptied, event_id, put_events, rule
-from tests.helpers.trails import own_settings, prepared
+from tests.helpers.namespaces import own_namespace
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
@@ -33,11 +31,8 @@ RATIO = 3.0
 
 @pytest.fixture(scope="module")
 def settings(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    namespace = f"t{uuid.uuid4().hex[:10]}"
-    made = own_settings(engine, namespace, tmp_path_factory.mktemp("home"))
-    prepared(made)
-    yield made
-    remove_namespace(engine, namespace)
+    with own_namespace(engine, tmp_path_factory.mktemp("home")) as made:
+        yield made
 
 
 @pytest.fixture

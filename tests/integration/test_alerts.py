@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import threading
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -28,7 +27,6 @@ from tests.faults.proxy import DROP, Fault, Proxy, Request
 from tests.helpers.commands import command
 from tests.helpers.detection_rules import BURST as BURSTS
 from tests.helpers.detection_rules import write_rules
-from tests.helpers.engines import remove_namespace
 from tests.helpers.findings import (
     ADA,
     START,
@@ -40,7 +38,7 @@ from tests.helpers.findings import (
     rule,
     single,
 )
-from tests.helpers.trails import own_settings, prepared
+from tests.helpers.namespaces import own_namespace
 from trailhound.cluster.client import connect
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
@@ -56,16 +54,10 @@ RULES = {each.id: each for each in (PLAIN, GROUPED, BURST, LETTER)}
 
 @pytest.fixture(scope="module")
 def settings(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    namespace = f"t{uuid.uuid4().hex[:10]}"
-    made = own_settings(
-        engine,
-        namespace,
-        tmp_path_factory.mktemp("home"),
-        dashboards={"url": "https://ada:hunter2@dashboards.example/"},  # no link has the login
-    )
-    prepared(made)
-    yield made
-    remove_namespace(engine, namespace)
+    dashboards = {"url": "https://ada:hunter2@dashboards.example/"}  # no link has the login
+    home = tmp_path_factory.mktemp("home")
+    with own_namespace(engine, home, dashboards=dashboards) as made:
+        yield made
 
 
 @pytest.fixture

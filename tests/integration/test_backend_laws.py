@@ -7,7 +7,6 @@ asked of the record as it was written, with the added fields beside it.
 from __future__ import annotations
 
 import random
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,10 @@ from detections.matcher import SigmaMatcher
 from detections.rule import FilePosition, Rule
 from tests.conftest import PRODUCT
 from tests.helpers.detections import compile_detection
-from tests.helpers.engines import remove_namespace
-from tests.helpers.trails import backfill, documents, own_settings, prepared, record, write_trail
+from tests.helpers.namespaces import own_namespace
+from tests.helpers.trails import backfill, documents, record, write_trail
 from tests.integration.test_search_oracle import ALL_TIME
+from trailhound.cluster.client import connect
 from trailhound.cluster.mappings import ADDED
 from trailhound.errors import RuleError
 from trailhound.settings import Settings
@@ -236,10 +236,8 @@ Indexed = tuple[Settings, OpenSearch, dict[str, dict[str, Any]]]
 def indexed(each_engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexed]:
     """An engine with 250 random events on it, and each as the matcher should see it, by `_id`."""
     folder = tmp_path_factory.mktemp("laws")
-    namespace = f"laws{uuid.uuid4().hex[:10]}"
-    own = own_settings(each_engine, namespace, folder)
-    try:
-        client = prepared(own)
+    with own_namespace(each_engine, folder) as own:
+        client = connect(own)
         dice = random.Random(20250301)
         events = [_event(dice) for _ in range(250)]
         report = backfill(own, write_trail(folder, events))
@@ -252,8 +250,6 @@ def indexed(each_engine: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         repaired = sum("repaired" in each.get("trail", {}) for each in seen.values())
         assert repaired > 5, "texts too long for a term are among the events"
         yield own, client, seen
-    finally:
-        remove_namespace(each_engine, namespace)
 
 
 def rule(number: int) -> Rule:

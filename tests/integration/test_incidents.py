@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,10 +16,10 @@ from opensearchpy import OpenSearch
 from detections.incidents import updater as updater_module
 from detections.incidents.updater import IncidentUpdater
 from tests.helpers.commands import command
-from tests.helpers.engines import remove_namespace
+from tests.helpers.namespaces import own_namespace
 from tests.helpers.schemas import require_listing
 from tests.helpers.terminal import on_a_terminal
-from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from tests.helpers.trails import backfill, record, write_trail
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
 from trailhound.sample import AttackLabel, SampleSpec, write_sample
@@ -170,9 +169,7 @@ def three_credentials() -> Iterator[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def world(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     home = tmp_path_factory.mktemp("incidents")
-    settings = own_settings(engine, f"t{uuid.uuid4().hex[:10]}", home)
-    client = prepared(settings)
-    try:
+    with own_namespace(engine, home) as settings:
         spec = SampleSpec(events=6_000, days=4, accounts=1)
         sample = write_sample(home / "trail", spec)
         assert not sample.dropped_attacks
@@ -182,9 +179,7 @@ def world(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wor
         backfill(settings, home / "trail", by_hand)
         done = command(settings, "detect", "--json")
         assert done.exit_code == 0, done.output
-        yield World(client, settings, sample.attacks)
-    finally:
-        remove_namespace(engine, settings.namespace)
+        yield World(connect(settings), settings, sample.attacks)
 
 
 def incidents(alerts: Alerts) -> dict[str, set[str]]:

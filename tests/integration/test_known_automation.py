@@ -4,7 +4,6 @@ somebody decides about it."""
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,8 +22,9 @@ from detections.events.index import EventIndex
 from detections.events.matching import decided, reader_for
 from detections.packs.loading import SHIPPED, load, load_paths
 from tests.helpers.commands import command
-from tests.helpers.engines import remove_namespace
+from tests.helpers.namespaces import own_namespace
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from trailhound.cluster.client import connect
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
 from trailhound.errors import UsageError
@@ -93,15 +93,13 @@ ATTACKS = {
 def where(
     engine: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Settings, OpenSearch]]:
-    namespace = f"known-{uuid.uuid4().hex[:8]}"
-    settings = own_settings(engine, namespace, tmp_path_factory.mktemp("home"))
-    client = prepared(settings)
-    trail = tmp_path_factory.mktemp("trail")
-    write_trail(trail, [*HISTORY, *ATTACKS.values()])
-    backfill(settings, trail)
-    client.indices.refresh(index=Names(settings.prefix).days)
-    yield settings, client
-    remove_namespace(engine, namespace)
+    with own_namespace(engine, tmp_path_factory.mktemp("home")) as settings:
+        client = connect(settings)
+        trail = tmp_path_factory.mktemp("trail")
+        write_trail(trail, [*HISTORY, *ATTACKS.values()])
+        backfill(settings, trail)
+        client.indices.refresh(index=Names(settings.prefix).days)
+        yield settings, client
 
 
 def run(settings: Settings, *arguments: str) -> dict[str, Any]:

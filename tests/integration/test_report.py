@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,10 +17,12 @@ from detections.alerts.burst import Fact, burst_of
 from detections.alerts.document import counting, levelled, raised
 from detections.finding import Finding
 from detections.rule import Attack, FilePosition, Rule
-from tests.helpers.engines import remove_documents, remove_namespace
+from tests.helpers.engines import remove_documents
+from tests.helpers.namespaces import own_namespace
 from tests.helpers.reports import HOSTILE
 from tests.helpers.trails import backfill, documents, own_settings, prepared, record, write_trail
 from trailhound.cluster import templates
+from trailhound.cluster.client import connect
 from trailhound.errors import NoEventsIndexError, ReportError, RequestFailedError, UsageError
 from trailhound.report.collect import query
 from trailhound.report.collect.compose import compose
@@ -88,15 +89,14 @@ def hand_made() -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def trail(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trail]:
     folder = tmp_path_factory.mktemp("report")
-    namespace = f"t{uuid.uuid4().hex[:10]}"
-    settings = own_settings(engine, namespace, folder / "home")
-    client = prepared(settings)
-    write_sample(folder / "trail", SampleSpec(events=1_500, seed=3, days=2, events_per_file=200))
-    write_trail(folder / "own", [*hand_made(), record(eventTime="never")])
-    backfill(settings, folder / "trail", folder / "own")
-    client.indices.refresh(index=f"{namespace}-*")
-    yield Trail(settings, client, documents(client, settings))
-    remove_namespace(engine, namespace)
+    with own_namespace(engine, folder / "home") as settings:
+        client = connect(settings)
+        spec = SampleSpec(events=1_500, seed=3, days=2, events_per_file=200)
+        write_sample(folder / "trail", spec)
+        write_trail(folder / "own", [*hand_made(), record(eventTime="never")])
+        backfill(settings, folder / "trail", folder / "own")
+        client.indices.refresh(index=f"{settings.prefix}*")
+        yield Trail(settings, client, documents(client, settings))
 
 
 @pytest.fixture(scope="module")
@@ -543,10 +543,11 @@ def test_integrity_is_what_the_events_say(trail: Trail) -> None:
 def test_without_an_index_there_is_an_error_that_says_what_to_do(
     engine: str, tmp_path: Path
 ) -> None:
-    settings = own_settings(engine, f"t{uuid.uuid4().hex[:10]}", tmp_path)
-    with pytest.raises(NoEventsIndexError, match="there are no events"):
-        compose(prepared(settings), settings, Window())
-    remove_namespace(engine, settings.namespace)
+    with (
+        own_namespace(engine, tmp_path) as settings,
+        pytest.raises(NoEventsIndexError, match="there are no events"),
+    ):
+        compose(connect(settings), settings, Window())
 
 
 def test_a_shard_that_does_not_answer_makes_no_report(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,8 @@ from opensearchpy import OpenSearch
 
 from tests.helpers.commands import command
 from tests.helpers.detection_rules import BURST, DELETED, RULES
-from tests.helpers.engines import remove_namespace
 from tests.helpers.findings import emptied, put_events
-from tests.helpers.trails import own_settings, prepared
+from tests.helpers.namespaces import own_namespace
 from trailhound.cluster.client import connect
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
@@ -35,11 +33,8 @@ correlation:
 
 @pytest.fixture(scope="module")
 def settings(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    namespace = f"t{uuid.uuid4().hex[:10]}"
-    made = own_settings(engine, namespace, tmp_path_factory.mktemp("home"))
-    prepared(made)
-    yield made
-    remove_namespace(engine, namespace)
+    with own_namespace(engine, tmp_path_factory.mktemp("home")) as made:
+        yield made
 
 
 @pytest.fixture

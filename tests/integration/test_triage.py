@@ -7,7 +7,6 @@ import os
 import pty
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,8 +26,9 @@ from tests.faults.proxy import DROP, Fault, Proxy, Request
 from tests.helpers.commands import command
 from tests.helpers.engines import remove_namespace
 from tests.helpers.findings import ADA, burst, emptied, put_events, rule, single
+from tests.helpers.namespaces import own_namespace
 from tests.helpers.processes import environment
-from tests.helpers.trails import own_settings, prepared
+from tests.helpers.trails import own_settings
 from trailhound.cli import completion
 from trailhound.cluster.client import connect
 from trailhound.cluster.mappings import ALERT
@@ -49,11 +49,8 @@ RULES = {each.id: each for each in (PLAIN, LOUD, BURST, GROUPED, BY_USER, BY_ADD
 
 @pytest.fixture(scope="module")
 def settings(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    namespace = f"t{uuid.uuid4().hex[:10]}"
-    made = own_settings(engine, namespace, tmp_path_factory.mktemp("home"))
-    prepared(made)
-    yield made
-    remove_namespace(engine, namespace)
+    with own_namespace(engine, tmp_path_factory.mktemp("home")) as made:
+        yield made
 
 
 @pytest.fixture
