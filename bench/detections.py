@@ -101,7 +101,7 @@ def measure(events: int, say: Say, data: Path = DATA) -> dict[str, Any]:
     for name, pack in packs.items():
         say(f"{name}: {len(pack.rules)} rules; not replayed, since they look back for days: "
             f"{len(pack.left_out)}")  # fmt: skip
-        results[name] = {"sample": _told(noise(pack, quiet), "ordinary sample", say)}
+        results[name] = {"sample": _reported(noise(pack, quiet), "ordinary sample", say)}
     if not data.is_dir():
         say(f"no recordings at {data}: recall is not measured")
         return results
@@ -111,7 +111,9 @@ def measure(events: int, say: Say, data: Path = DATA) -> dict[str, Any]:
         for name, records in techniques(data).items()
     }
     for name, pack in packs.items():
-        results[name]["labelled"] = _told(noise(pack, labelled), f"{name}, labelled harmless", say)
+        results[name]["labelled"] = _reported(
+            noise(pack, labelled), f"{name}, labelled harmless", say
+        )
         found = recall(pack, attacks)
         results[name]["recall"] = found
         reached = sum(bool(titles) for titles in found.values())
@@ -158,7 +160,7 @@ def measure_seasoned(events: int, say: Say, data: Path = DATA) -> dict[str, dict
     return found
 
 
-def _told(found: Noise, what: str, say: Say) -> dict[str, Any]:
+def _reported(found: Noise, what: str, say: Say) -> dict[str, Any]:
     say(
         f"  {what}, {found.events:,} events: {found.rate():.2f} alerts a 1,000 (≤ {BUDGET:g}), "
         f"high and critical {found.rate(severe=True):.3f} (≤ {HIGH_SEVERITY_BUDGET:g}); "

@@ -110,8 +110,8 @@ class _Files:
 
 class Verification:
     """One verification. `api_of(region)` gives CloudTrail's API in a region; without it only the
-    keys that are known are used. `threads` files are hashed at once. `told` is called after each
-    file and after each 1,000 listed keys (with 0), and may raise to end the run. A file that
+    keys that are known are used. `threads` files are hashed at once. `on_progress` is called after
+    each file and after each 1,000 listed keys (with 0), and may raise to end the run. A file that
     `record` knows by the etag that it has today is not read. With `expects` no file is read:
     `expects` is called with the address and the hash of each file that a valid digest lists, and S3
     is asked only for the files that the listing did not show."""
@@ -126,7 +126,7 @@ class Verification:
         limit: int,
         threads: int,
         now: datetime,
-        told: Callable[[int], None] = lambda _: None,
+        on_progress: Callable[[int], None] = lambda _: None,
         record: Record | None = None,
         expects: Callable[[str, str], None] | None = None,
     ) -> None:
@@ -144,7 +144,7 @@ class Verification:
         self._limit = limit
         self._threads = threads
         self._now = now
-        self._told = told
+        self._on_progress = on_progress
         self._chains: dict[Chain, list[Listed]] = defaultdict(list)
         self._files: dict[Place, _Files] = defaultdict(_Files)
         self._after: dict[Chain, Listed] = {}
@@ -162,7 +162,7 @@ class Verification:
         since = self._wanted.since
         for number, key in enumerate(self._store.listed(None if since is None else since.date())):
             if number % 1_000 == 0:
-                self._told(0)
+                self._on_progress(0)
             self._list(key)
         places = sorted(
             {*self._files, *self._odd, *self._uncovered, *(chain.place for chain in self._chains)}
@@ -315,7 +315,7 @@ class Verification:
         addresses = [self._store.address(name) for name in names]
         if self._expects is not None:
             for name, address, file in zip(names, addresses, files, strict=True):
-                self._told(1)
+                self._on_progress(1)
                 yield self._expected(name, address, file)
             return
         known = self._record.known(addresses)
@@ -323,7 +323,7 @@ class Verification:
         for address, file, found in zip(
             addresses, files, self._pool.map(self._check, names, files, entries), strict=True
         ):
-            self._told(1)
+            self._on_progress(1)
             yield self._found(address, file, found)
 
     def _expected(self, name: Name, address: str, file: LogFile) -> Finding | None:

@@ -48,7 +48,7 @@ CREATE TABLE candidates (
 );
 """
 
-Told = Callable[[str, int, int], None]
+OnProgress = Callable[[str, int, int], None]
 """Progress: what is under way, how many objects are done, and how many there are (0: not known)."""
 
 
@@ -76,7 +76,7 @@ class Reconciliation:
         settings: Settings,
         source: Source,
         selection: Selection,
-        told: Told = lambda _what, _done, _total: None,
+        on_progress: OnProgress = lambda _what, _done, _total: None,
     ) -> None:
         """Raises `UsageError` for a source whose objects have no common prefix: it would not be
         known which entries of the ledger belong to it."""
@@ -91,7 +91,7 @@ class Reconciliation:
         self._source = source
         self._selection = selection
         self._prefix = prefix
-        self._told = told
+        self._on_progress = on_progress
         retry_policy = RetryPolicy(settings.ingest.give_up_after)
         self._wanted = criteria(settings, selection)
         self._ledger = Ledger(
@@ -129,13 +129,13 @@ class Reconciliation:
 
     def _note_known(self) -> None:
         """Every object that the ledger has of this source."""
-        self._told("reading the ledger", 0, 0)
+        self._on_progress("reading the ledger", 0, 0)
         below = {"prefix": {"uri": self._prefix}}
 
         def rows() -> Iterator[tuple[bytes, bytes]]:
             for number, entry in enumerate(self._objects.all(below), 1):
                 if not number % _AT_ONCE:
-                    self._told("reading the ledger", number, 0)
+                    self._on_progress("reading the ledger", number, 0)
                 if not wanted(place_of(entry.uri), self._selection) or entry.state == "skipped":
                     continue
                 known = Known.of(entry, _text(entry.uri))
@@ -151,7 +151,7 @@ class Reconciliation:
             )
             self._look_up(group)
             self.summary.objects += len(group)
-            self._told("listing", self.summary.objects, 0)
+            self._on_progress("listing", self.summary.objects, 0)
         self.summary.ignored_kinds.update(self._source.ignored)
 
     def _look_up(self, group: list[TrailObject]) -> None:
@@ -245,7 +245,7 @@ class Reconciliation:
             self._source, items(), threads=ingest.prefetch_threads, max_bytes=ingest.prefetch_bytes
         ) as fetched:
             for item, stream in fetched:
-                self._told("comparing content", self.summary.read, self._candidates)
+                self._on_progress("comparing content", self.summary.read, self._candidates)
                 self._decide(chosen.pop(item.uri), self._contents.of(item, stream))
                 self.summary.read += 1
 

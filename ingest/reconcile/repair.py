@@ -113,7 +113,7 @@ class Repairs:
         self._retry_policy = retry_policy
         self._running: Backfill | None = None
         self._stopping = False
-        self._told: Callable[[str, int], None] = lambda _what, _events: None
+        self._on_progress: Callable[[str, int], None] = lambda _what, _events: None
         self.report = Repaired()
 
     def stop(self) -> None:
@@ -122,11 +122,13 @@ class Repairs:
         if self._running is not None:
             self._running.stop()
 
-    def run(self, told: Callable[[str, int], None] = lambda _what, _events: None) -> Repaired:
+    def run(
+        self, on_progress: Callable[[str, int], None] = lambda _what, _events: None
+    ) -> Repaired:
         """Carry out all repairs. Raises `ClusterError`, `SourceUnreachableError`, `SpoolError`;
         what was done before stays done."""
         report = self.report
-        self._told = told
+        self._on_progress = on_progress
         report.unrepaired = sum(1 for each in self._findings if not each.repairs)
         self._read(Repair.READ, force=False)
         self._read(Repair.READ_AGAIN, force=True)
@@ -220,7 +222,7 @@ class Repairs:
 
         def watch() -> None:
             while not ended.wait(_LOOK_EVERY):
-                self._told(repair.value, running.snapshot().counts.accounted)
+                self._on_progress(repair.value, running.snapshot().counts.accounted)
 
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()

@@ -139,12 +139,12 @@ def test_a_bucket_that_does_not_exist_is_named_with_the_documented_permissions(
     document = json.loads((ROOT / "docs/deploy/check-policy.json").read_text("utf-8"))
     allowed = {action for each in document["Statement"] for action in each["Action"]}
     assert set(aws_api.calls) - {"sts:GetCallerIdentity"} <= allowed
-    told = {
+    problems = {
         (each["verdict"], each["evidence"])
         for each in found["findings"]
         if each["resource"] == "bucket no-such-bucket-xyz"
     }
-    assert told == {("unknown", "there is no such bucket")}
+    assert problems == {("unknown", "there is no such bucket")}
 
 
 def test_a_block_of_the_whole_account_counts(

@@ -67,7 +67,7 @@ def event(number: int, time: int, arn: str | None, **fields: Any) -> Event:
     }
 
 
-def told(findings: list[Finding], mark: str) -> set[tuple[str, ...]]:
+def in_short(findings: list[Finding], mark: str) -> set[tuple[str, ...]]:
     """Of each finding the values of its group and its first event's id."""
     found = {
         (*(value for _, value in each.group), each.events[0].removeprefix(f"{mark}-"))
@@ -138,7 +138,7 @@ def test_first_times_are_those_of_brute_force(store: EventStore, seed: int, deci
     found = new_terms.findings(
         index_of(store), "rule", rule, compiled(mark, decided=decided), span(clock, since, until)
     )
-    assert told(list(found), mark) == expected
+    assert in_short(list(found), mark) == expected
 
 
 def test_nothing_is_new_without_history(store: EventStore) -> None:
@@ -155,7 +155,7 @@ def test_nothing_is_new_without_history(store: EventStore) -> None:
         whole,
     )
     # From a day after the first event on, every region that is new is told.
-    assert told(list(found), mark) == {("ada", f"r{n}", f"e{n:05}") for n in range(24, 30)}
+    assert in_short(list(found), mark) == {("ada", f"r{n}", f"e{n:05}") for n in range(24, 30)}
 
 
 # Anomalies
@@ -212,7 +212,7 @@ def test_outliers_of_a_population_are_those_of_brute_force(
     found = baselines.findings(
         index_of(store), "rule", rule, compiled(mark, decided=decided), span(clock, since, until)
     )
-    assert told(list(found), mark) == expected
+    assert in_short(list(found), mark) == expected
 
 
 def test_five_users_can_have_no_outlier_and_six_can(store: EventStore) -> None:
@@ -286,7 +286,7 @@ def test_loud_hours_are_those_of_brute_force(store: EventStore, seed: int, decid
     def found(since: int, until: int) -> set[tuple[str, ...]]:
         by = compiled(mark, decided=decided)
         asked = span("@timestamp", since, until)
-        return told(list(baselines.findings(index_of(store), "rule", rule, by, asked)), mark)
+        return in_short(list(baselines.findings(index_of(store), "rule", rule, by, asked)), mark)
 
     assert found(now, now + 2 * HOUR) == expected
     assert found(now, now + HOUR) | found(now + HOUR, now + 2 * HOUR) == expected

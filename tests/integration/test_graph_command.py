@@ -73,7 +73,7 @@ def settings(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
     remove_namespace(engine, "graphpage")
 
 
-def told(settings: Settings, *asked: str) -> dict[str, Any]:
+def output_of(settings: Settings, *asked: str) -> dict[str, Any]:
     done = command(settings, *asked, "--json")
     assert done.exit_code == 0, done.output
     found: dict[str, Any] = json.loads(done.stdout)
@@ -88,7 +88,7 @@ def data_of(page: Path) -> dict[str, Any]:
 
 
 def test_edges_are_listed_the_nearest_first(settings: Settings) -> None:
-    found = told(settings, "graph", "user:ada", "--hops", "2")
+    found = output_of(settings, "graph", "user:ada", "--hops", "2")
     require_listing(found, "graph")
     assert [(each["from"], each["to"]) for each in found["edges"]] == [
         ("user:ada", "role:Ops"),
@@ -103,13 +103,13 @@ def test_edges_are_listed_the_nearest_first(settings: Settings) -> None:
         "2025-03-01T12:05:00.000Z",
         "2025-03-01T12:07:00.000Z",
     )
-    assert [each["to"] for each in told(settings, "graph", "user:ada", "--hops", "1")["edges"]] == [
-        "role:Ops"
-    ]
-    some = told(settings, "graph", "--limit", "1")
+    assert [
+        each["to"] for each in output_of(settings, "graph", "user:ada", "--hops", "1")["edges"]
+    ] == ["role:Ops"]
+    some = output_of(settings, "graph", "--limit", "1")
     assert (len(some["edges"]), some["total"], some["more"]) == (1, 3, True)
     assert "1 of 3 edges shown: --limit N" in command(settings, "graph", "--limit", "1").output
-    outside = told(settings, "graph", "--until", "2020-01-01")
+    outside = output_of(settings, "graph", "--until", "2020-01-01")
     assert (outside["edges"], outside["total"]) == ([], 0)
 
 

@@ -13,7 +13,7 @@ from trailhound.sample import AttackLabel, SampleSpec, write_sample
 from trailhound.settings import Settings
 
 
-def told(settings: Settings, *arguments: str) -> dict[str, Any]:
+def output_of(settings: Settings, *arguments: str) -> dict[str, Any]:
     done = command(settings, *arguments, "--json")
     assert done.exit_code == 0, done.output
     made = json.loads(done.stdout)
@@ -31,7 +31,7 @@ def span(attack: AttackLabel) -> tuple[str, str, str, str]:
 
 
 def event(settings: Settings, identifier: str) -> dict[str, Any]:
-    record: dict[str, Any] = told(settings, "event", identifier)["record"]
+    record: dict[str, Any] = output_of(settings, "event", identifier)["record"]
     return record
 
 
@@ -51,7 +51,7 @@ def test_a_stolen_key_leads_to_the_bucket_by_the_steps_of_its_label(
         key = event(settings, attack.steps[0].event_id)["userIdentity"]["accessKeyId"]
         bucket = event(settings, reads[0].event_id)["requestParameters"]["bucketName"]
         asked = ("paths", "--from", f"key:{key}", "--to", f"s3:{bucket}", *span(attack))
-        paths = told(settings, *asked)["paths"]
+        paths = output_of(settings, *asked)["paths"]
         (found,) = [each for each in paths if len(each["path"]) == nodes]
         assert found["path"] == [
             f"key:{key}",
@@ -60,7 +60,9 @@ def test_a_stolen_key_leads_to_the_bucket_by_the_steps_of_its_label(
         ]
         assert {each["event"] for each in found["steps"]} <= steps.keys()
         # And its time line has every step, the bulk of them on a few lines.
-        story = told(settings, "timeline", f"key:{key}", *span(attack))
+        story = output_of(settings, "timeline", f"key:{key}", *span(attack))
         assert len(story["lines"]) <= story["total"]
-        mine = told(settings, "timeline", attack.principals[-1].rpartition("/")[2], *span(attack))
+        mine = output_of(
+            settings, "timeline", attack.principals[-1].rpartition("/")[2], *span(attack)
+        )
         assert max(each["count"] for each in mine["lines"]) >= len(reads)

@@ -94,7 +94,7 @@ def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
     return made
 
 
-def told(settings: Settings, *arguments: str) -> dict[str, Any]:
+def output_of(settings: Settings, *arguments: str) -> dict[str, Any]:
     done = command(settings, "timeline", *arguments, "--json")
     assert done.exit_code == 0, done.output
     made = json.loads(done.stdout)
@@ -112,7 +112,7 @@ def test_the_whole_story_of_a_person_a_key_an_address_a_resource_and_an_incident
         "TRAILHOUND_DETECTIONS__RULES": json.dumps([str(rules)]),
     }
     assert command(settings, "detect", env=env).exit_code == 0
-    made = told(settings, "ada")
+    made = output_of(settings, "ada")
     lines = [each for each in made["lines"] if each["kind"] == "calls"]
     # Twenty reads are one line, by whoever opened the session, whatever it is called.
     assert [(each["call"], each["count"], each["relation"]) for each in lines] == [
@@ -131,22 +131,24 @@ def test_the_whole_story_of_a_person_a_key_an_address_a_resource_and_an_incident
     assert made["lines"].index(alert) == made["lines"].index(lines[2]) + 1
     assert (made["total"], made["folded"], made["opened_sessions"]) == (24, 24, 1)
 
-    assert told(settings, "user:ada@" + HOME)["total"] == 24
-    assert told(settings, "ASIADEPLOY")["total"] == 23  # what it did, and the calls that made it
-    assert told(settings, "198.51.100.7")["total"] == len(story())
-    assert told(settings, "s3:data")["total"] == 20
+    assert output_of(settings, "user:ada@" + HOME)["total"] == 24
+    assert (
+        output_of(settings, "ASIADEPLOY")["total"] == 23
+    )  # what it did, and the calls that made it
+    assert output_of(settings, "198.51.100.7")["total"] == len(story())
+    assert output_of(settings, "s3:data")["total"] == 20
     for name in (alert["id"], f"incident:{alert['id']}"):
-        story_of = told(settings, name)
+        story_of = output_of(settings, name)
         # The alert names one event; with its key the session did 20 more.
         assert (story_of["total"], story_of["alerts"]) == (21, 1)
         (named,) = [each for each in story_of["lines"] if each["relation"] == "evidence"]
         assert named["principal"] == f"user:ada@{HOME}"
-    assert told(settings, "ada", "--until", "2025-02-01")["lines"] == []
+    assert output_of(settings, "ada", "--until", "2025-02-01")["lines"] == []
 
     number = str(lines[1]["line"])
     events = {
         each["line"]: len(each.get("events", ()))
-        for each in told(settings, "ada", "--expand", number)["lines"]
+        for each in output_of(settings, "ada", "--expand", number)["lines"]
         if each["line"]
     }
     assert events == {1: 0, 2: 20, 3: 0, 4: 0, 5: 0}

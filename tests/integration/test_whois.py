@@ -90,7 +90,7 @@ def test_a_page_says_when_where_what_and_what_is_unusual(
     write_trail(tmp_path / "trail", week())
     backfill(settings, tmp_path / "trail")
 
-    made = told(settings, "ada", "--weeks", "1")
+    made = output_of(settings, "ada", "--weeks", "1")
     assert (made["events"], made["failed"]) == (90, 30)
     assert made["first_seen"] == "2025-03-01T09:00:00.000Z"
     assert made["last_seen"] == "2025-03-07T03:00:29.000Z"
@@ -118,12 +118,12 @@ def test_a_page_says_when_where_what_and_what_is_unusual(
         ("failures", "30"),
     }
     # A value is unusual by its number alone, and each of those that are.
-    of_zoe = {(each["kind"], each["value"]) for each in told(settings, "zoe")["unusual"]}
+    of_zoe = {(each["kind"], each["value"]) for each in output_of(settings, "zoe")["unusual"]}
     assert ("calls", "GetParameter") in of_zoe
     assert ("calls", "GetUser") not in of_zoe
     # As of the day before nothing was.
-    assert told(settings, KEY, "--weeks", "1", "--until", "2025-03-06")["unusual"] == []
-    assert told(settings, "198.51.100.7")["names"][0]["value"] == "ada"
+    assert output_of(settings, KEY, "--weeks", "1", "--until", "2025-03-06")["unusual"] == []
+    assert output_of(settings, "198.51.100.7")["names"][0]["value"] == "ada"
     page = command(settings, "whois", "ada", "--weeks", "1")
     assert page.exit_code == 0
     assert "not active from 03:00 to 04:00 UTC before" in page.stdout
@@ -154,13 +154,13 @@ def test_alerts_are_those_that_name_an_event_of_the_subject(
     env = {"TRAILHOUND_DETECTIONS__RULES": json.dumps([str(rules)])}
     assert command(settings, "detect", env=env).exit_code == 0
 
-    bucket = told(settings, "s3:payroll")
+    bucket = output_of(settings, "s3:payroll")
     assert bucket["alerts_total"] == 2
     assert {(each["rule"]["name"], each["state"]) for each in bucket["alerts"]} == {
         ("Payroll read", "open")
     }
-    assert told(settings, "s3:payroll", "--until", "2025-03-02")["alerts_total"] == 1
-    ada = told(settings, "ada")
+    assert output_of(settings, "s3:payroll", "--until", "2025-03-02")["alerts_total"] == 1
+    ada = output_of(settings, "ada")
     assert ada["alerts_total"] == len(ada["alerts"]) > 12
     # The most severe first, of the same the earliest.
     order = [(-LEVELS.index(each["level"]), each["first_seen"]) for each in ada["alerts"]]
@@ -214,16 +214,16 @@ def test_what_is_not_there_is_named_and_so_is_what_is_near(
     for words in (("events",), ("paths", "--lateral")):
         assert there in command(settings, *words, "--since", "2025-05-01").output
 
-    both = told(settings, "ada")
+    both = output_of(settings, "ada")
     assert (both["events"], both["principals"]) == (
         3,
         ["user:ada@111122223333", "user:ada@444455556666"],
     )
     for one in ("ada@111122223333", "user:ada@111122223333"):
-        assert told(settings, one)["events"] == 2
+        assert output_of(settings, one)["events"] == 2
 
 
-def told(settings: Settings, *arguments: str) -> dict[str, Any]:
+def output_of(settings: Settings, *arguments: str) -> dict[str, Any]:
     done = command(settings, "whois", *arguments, "--json")
     assert done.exit_code == 0, done.output
     made = json.loads(done.stdout)

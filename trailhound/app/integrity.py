@@ -77,15 +77,15 @@ def verify(
     keys: PublicKeys | None = None,
     *,
     client: OpenSearch | None = None,
-    told: Callable[[int], None] = lambda _: None,
+    on_progress: Callable[[int], None] = lambda _: None,
     now: datetime | None = None,
     expected: ExpectedHashes | None = None,
 ) -> Verified:
     """Verify a bucket or folder.
 
     Without `keys` each region is asked for its public keys. With `client` the result is recorded.
-    With `expected` no file is read; the hashes of the digests are added to it. `told` is called
-    with the number of files verified so far. Raises `SourceError`s, `ClusterError` and
+    With `expected` no file is read; the hashes of the digests are added to it. `on_progress` is
+    called with the number of files verified so far. Raises `SourceError`s, `ClusterError` and
     opensearch-py's exceptions.
     """
     now = now or datetime.now(UTC)
@@ -104,7 +104,7 @@ def verify(
         limit=settings.ingest.max_uncompressed_bytes,
         threads=settings.ingest.prefetch_threads if store.signed else _LOCAL_THREADS,
         now=now,
-        told=told,
+        on_progress=on_progress,
         record=record,
         expects=expected.add if expected is not None else None,
     ).run()

@@ -64,7 +64,7 @@ def _verify_one(client: OpenSearch, settings: Settings, source: str, turn: Turn)
     """Verify one source. Returns why parts of it could not be verified."""
     now = datetime.now(UTC)
 
-    def told(_: int) -> None:
+    def on_progress(_: int) -> None:
         if not turn.holds_lease():
             raise Interrupted
 
@@ -74,7 +74,7 @@ def _verify_one(client: OpenSearch, settings: Settings, source: str, turn: Turn)
         Wanted(now - timedelta(days=settings.integrity.days)),
         keys_of(settings),
         client=client,
-        told=told,
+        on_progress=on_progress,
         now=now,
     )
     whole, recorded = made.whole, made.recorded or Recorded()

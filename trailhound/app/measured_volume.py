@@ -25,10 +25,10 @@ class MeasuredVolume:
 
 
 def measured(
-    rows: Iterable[Mapping[str, Any]], told: Callable[[int], None] = lambda _: None
+    rows: Iterable[Mapping[str, Any]], on_progress: Callable[[int], None] = lambda _: None
 ) -> MeasuredVolume:
-    """The volume of objects as `LedgerSearch` gives them; `told` is called with the number of
-    objects so far.
+    """The volume of objects as `LedgerSearch` gives them; `on_progress` is called with the number
+    of objects so far.
 
     A record delivered twice counts twice, as AWS bills it. Raises `UsageError` where no object
     that holds records shows its day.
@@ -36,7 +36,7 @@ def measured(
     days: set[date] = set()
     records = undated = undated_records = 0
     for number, row in enumerate(rows, 1):
-        told(number)
+        on_progress(number)
         if not row["read"]:
             continue
         place = place_of(row["uri"])

@@ -47,7 +47,7 @@ def check_chains(
     settings: Settings,
     sources: Sequence[str],
     selection: Selection,
-    told: Callable[[int], None] = lambda _: None,
+    on_progress: Callable[[int], None] = lambda _: None,
 ) -> CheckedChains:
     """Verify the digests of what a backfill selects, and record what is wrong with them. Raises
     `UsageError` for a source without digests and files, and as `verify` does."""
@@ -62,7 +62,13 @@ def check_chains(
     )
     for source in sources:
         found = verify(
-            source, settings, wanted, keys, client=client, told=told, expected=made.expected
+            source,
+            settings,
+            wanted,
+            keys,
+            client=client,
+            on_progress=on_progress,
+            expected=made.expected,
         )
         if not found.places:
             raise UsageError(

@@ -50,12 +50,12 @@ def check_first(
     with show_stages("verify") as stage:
         listed = 0
 
-        def told(files: int) -> None:
+        def on_progress(files: int) -> None:
             nonlocal listed
             listed += files
             stage("digests", listed, 0)
 
-        chains = check_chains(connect(settings), settings, sources, selection, told)
+        chains = check_chains(connect(settings), settings, sources, selection, on_progress)
     if quiet:
         return chains
     digests = chains.whole.digests

@@ -157,7 +157,7 @@ def reconcile(
         if repair and not job.summary.complete:
             repairs = Repairs(client, settings, enricher_from(settings, warn), opened, job.findings)
             with stopped_by_signals(repairs), show_stages("repair", unit="events") as stage:
-                repaired = repairs.run(told=_events(stage))
+                repaired = repairs.run(on_progress=_events(stage))
         if form is Form.JSON:
             made = _report(repaired, commands) if repaired is not None else None
             beside = job.summary.as_dict() | {"repaired": made}

@@ -126,7 +126,7 @@ def verify(
     with show_stages("verify") as stage, _errors(settings, record=record):
         done = 0
 
-        def told(files: int) -> None:
+        def on_progress(files: int) -> None:
             nonlocal done
             done += files
             stage(f"{plural(done, 'file')} verified" if done else "listing", done, 0)
@@ -143,7 +143,7 @@ def verify(
             ),
             keys,
             client=_client(settings) if record else None,
-            told=told,
+            on_progress=on_progress,
         )
     rows, whole = made.places, made.whole
     if not rows:

@@ -194,10 +194,10 @@ def causes(command: Sequence[str], folder: Path) -> list[str]:
         return []
     log = folder / "exceptions.log"
     java, *arguments = command
-    told = f"-Xlog:exceptions=info:file={log}:none:filecount=0"
+    exceptions_log = f"-Xlog:exceptions=info:file={log}:none:filecount=0"
     with (folder / "again.log").open("wb") as console:
         again = subprocess.Popen(
-            [java, told, *arguments], cwd=folder, stdout=console, stderr=subprocess.STDOUT
+            [java, exceptions_log, *arguments], cwd=folder, stdout=console, stderr=subprocess.STDOUT
         )
     try:
         again.wait(60)

@@ -152,7 +152,7 @@ class Incident:
                 or f"User: {session.arn} is not authorized to perform: {action} because no "
                 f"identity-based policy allows the {action} action",
             )
-        told = Shape(
+        shape_of_call = Shape(
             source,
             name,
             request=request,
@@ -163,7 +163,7 @@ class Incident:
         bucket = self.bucket
         scene = scene_of(self.rng, self.estate, self.account, bucket, base64(self.rng, 512))
         scene.session, scene.second = session, self.second
-        compiled = bind(compile_shape(told, Actor.USER), self.account.id, bucket.region)
+        compiled = bind(compile_shape(shape_of_call, Actor.USER), self.account.id, bucket.region)
         template = compiled.faults[0][1] if compiled.faults else compiled.plain
         event_id, request_id = uuid(self.rng), uuid(self.rng)
         time = time_of(scene.day, self.second)

@@ -68,9 +68,9 @@ def test_plain_rules_are_exported_and_what_a_monitor_cannot_do_is_told(rules: li
     (search,) = [each["search"] for each in made[DELETED]["inputs"]]
     assert search["indices"] == ["team-cloudtrail-*"]
     assert "trail.repaired" not in json.dumps(made), "nothing there puts a repaired event together"
-    told = done.stderr.splitlines()
-    assert sum("More than five: its monitor finds more" in line for line in told) == 1
-    assert sum("Many denied calls: left out" in line for line in told) == 1
+    messages = done.stderr.splitlines()
+    assert sum("More than five: its monitor finds more" in line for line in messages) == 1
+    assert sum("Many denied calls: left out" in line for line in messages) == 1
     assert BURST not in json.dumps(made)
 
 

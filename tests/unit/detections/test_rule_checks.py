@@ -303,7 +303,7 @@ def test_whatever_is_not_used_is_counted_and_named_and_the_rest_runs(tmp_path: P
     )
     made = load(settings)
     assert sorted(rule.id for rule in made.rules) == [ID.format(1), ID.format(2)]
-    told = "\n".join(problem_lines(made))
+    output = "\n".join(problem_lines(made))
     for part in (
         *(
             "is already used by",
@@ -315,11 +315,11 @@ def test_whatever_is_not_used_is_counted_and_named_and_the_rest_runs(tmp_path: P
         f"{rules / 'none'}:1: the folder contains no rule file",
         *("%admins%", f"no rule has the id '{ID.format(9)}'"),
     ):
-        assert part in told
-    assert str(exceptions) not in told  # `rules except` fills it
-    assert "4 faults of files" in told.splitlines()[0]
-    assert "1 fault of overrides" in told.splitlines()[0]
-    assert "1 fault of placeholders" in told.splitlines()[0]
+        assert part in output
+    assert str(exceptions) not in output  # `rules except` fills it
+    assert "4 faults of files" in output.splitlines()[0]
+    assert "1 fault of overrides" in output.splitlines()[0]
+    assert "1 fault of placeholders" in output.splitlines()[0]
 
 
 ANOMALY = GOOD + "trailhound: {anomaly: {group_by: [userIdentity.arn], min_count: 7}}\n"

@@ -130,8 +130,8 @@ def test_no_tool_need_name_itself(rule: Shipped) -> None:
     assert not TOOLS.search(str(rule.detections))
     for trail in rule.samples.match:
         for event in trail:
-            told = agent(event.get("userAgent", ""))
-            assert told is None or told.kind != "offensive"
+            known_agent = agent(event.get("userAgent", ""))
+            assert known_agent is None or known_agent.kind != "offensive"
             assert not TOOLS.search(str(event))
 
 

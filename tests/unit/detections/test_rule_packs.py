@@ -180,8 +180,8 @@ def test_a_rule_that_only_serves_a_correlation_raises_no_alert(tmp_path: Path) -
     assert by_id[IDS[2]].kind == "correlation"
     assert isinstance(by_id[IDS[2]].definition, SigmaCorrelationRule)
     assert set(made.compiled) == {IDS[1]}
-    told, _ = explained(made, by_id[IDS[2]])
-    assert set(told["rules"]) == {IDS[1]}
+    explanation, _ = explained(made, by_id[IDS[2]])
+    assert set(explanation["rules"]) == {IDS[1]}
     kept = pack(
         tmp_path, CORRELATION.format(id=IDS[2], rule=IDS[1], more="  generate: true\n"), text(1)
     )

@@ -68,6 +68,6 @@ def test_a_rule_whose_call_nobody_made_becomes_nothing() -> None:
 
 
 def test_a_field_whose_values_are_not_all_told_is_left_alone() -> None:
-    told = {"buckets": [{"key": "GetUser"}], "sum_other_doc_count": 3}
-    known = Vocabulary.of({"aggregations": {"eventName": told}})
+    aggregation = {"buckets": [{"key": "GetUser"}], "sum_other_doc_count": 3}
+    known = Vocabulary.of({"aggregations": {"eventName": aggregation}})
     assert known.narrowed(name("term", "absent")) == name("term", "absent")

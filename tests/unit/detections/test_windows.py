@@ -67,12 +67,12 @@ def test_bursts_are_those_of_brute_force(type_: str, data: st.DataObject) -> Non
     found = set()
     fired = []
     for key, members in grouped(events, spec).items():
-        told: list[Firing] = []
+        fired_at_once: list[Firing] = []
         windows = Windows(
             timespan,
             rule.tally(),
             since=0,
-            on_fire=partial(keep, told),
+            on_fire=partial(keep, fired_at_once),
         )
         given_: list[Burst] = []
         for member in sorted(members, key=lambda each: (each.time, min(e.id for e in each.events))):
@@ -81,7 +81,7 @@ def test_bursts_are_those_of_brute_force(type_: str, data: st.DataObject) -> Non
             given_ += windows.feed(Occurrence(event.time, event.id, member.parts, values))
         given_ += windows.end()
         found |= {(key, tuple(burst.ids), burst.first, burst.last) for burst in given_}
-        fired += [(key, frozenset(event.id for event in each.events())) for each in told]
+        fired += [(key, frozenset(event.id for event in each.events())) for each in fired_at_once]
     assert found == {
         (each.group, each.ids, each.first, each.last) for each in by_force(events, spec)
     }
@@ -92,8 +92,8 @@ def test_bursts_are_those_of_brute_force(type_: str, data: st.DataObject) -> Non
     ]
 
 
-def keep(told: list[Firing], firing: Firing, _first: bool) -> None:
-    told.append(firing)
+def keep(fired_at_once: list[Firing], firing: Firing, _first: bool) -> None:
+    fired_at_once.append(firing)
 
 
 def bursts(times: list[int], at_least: int, timespan: int) -> list[list[str]]:

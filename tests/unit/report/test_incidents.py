@@ -104,8 +104,8 @@ def test_incidents_are_told_in_the_order_in_which_they_began() -> None:
         row("a", 5, "a", state="closed"),
         row("b", 5, "a", 30, state="closed", calls=(CallCount("DeleteTrail", 1),)),
     )
-    told = sentences(Findings(4, 2, entries=tuple(made)))
-    assert told == [
+    lines = sentences(Findings(4, 2, entries=tuple(made)))
+    assert lines == [
         (
             "From 1 March 2025, 10:00 UTC to 2 March 2025, 16:00 UTC, ada from 203.0.113.7 called "
             "ListUsers and DeleteTrail: 2 alerts, the most severe “Rule a”, 5 of 10, "
@@ -122,5 +122,5 @@ def test_incidents_are_told_in_the_order_in_which_they_began() -> None:
 def test_an_incident_of_attempts_says_so() -> None:
     refused = (CallCount("AttachUserPolicy", 2, 2),)
     made = entries(row("a", 5, "a", calls=refused), row("b", 5, "a", calls=refused))
-    (told,) = sentences(Findings(2, 2, entries=tuple(made)))
-    assert "called AttachUserPolicy (without success): 2 alerts" in told
+    (lines,) = sentences(Findings(2, 2, entries=tuple(made)))
+    assert "called AttachUserPolicy (without success): 2 alerts" in lines

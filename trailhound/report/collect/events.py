@@ -84,10 +84,10 @@ def _resources(found: Any) -> tuple[Resource, ...]:
     """The resources to show, the most specific kinds first."""
     if not isinstance(found, Mapping):
         return ()
-    told = [
+    named = [
         Resource(kind, name)
         for kind in sorted(LEAVES, key=lambda leaf: (leaf in _UNTELLING, leaf))
         for name in texts(found.get(kind))
     ]
-    telling = [each for each in told if each.kind not in _UNTELLING]
-    return tuple((telling or told)[:_MOST])
+    telling = [each for each in named if each.kind not in _UNTELLING]
+    return tuple((telling or named)[:_MOST])

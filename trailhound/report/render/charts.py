@@ -129,12 +129,12 @@ def risk_histogram(bars: Sequence[Bar]) -> Markup:
             },
         ],
     }
-    told = [f"{bar.score}: {bar.events:,}" for bar in bars]
+    counts = [f"{bar.score}: {bar.events:,}" for bar in bars]
     return _draw(
         spec,
         "risk",
         "Events by risk score",
-        f"Bars from score 1 to {len(bars)}. Events by score: {'; '.join(told)}.",
+        f"Bars from score 1 to {len(bars)}. Events by score: {'; '.join(counts)}.",
     )
 
 
@@ -184,11 +184,11 @@ def world_map(spots: Sequence[CountryPoint]) -> Markup:
         "projection": {"type": "naturalEarth1", "scale": 113, "translate": [310, 165]},
         "layer": [land, circles],
     }
-    told = listed([f"{spot.country} {spot.events:,}" for spot in spots], 12) if spots else "none"
+    counts = listed([f"{spot.country} {spot.events:,}" for spot in spots], 12) if spots else "none"
     red = [spot.country for spot in spots if spot.high_risk]
     risky = f" Of high risk are some of {listed(red, 12)}." if red else ""
     return _draw(
-        spec, "map", "Where events came from", f"A world map. Events by country: {told}.{risky}"
+        spec, "map", "Where events came from", f"A world map. Events by country: {counts}.{risky}"
     )
 
 
@@ -236,7 +236,7 @@ def _over_time(
             "color": _colours(shown or dict(colours), field="part", legend=len(parts) > 1),
         },
     }
-    return _draw(spec, name, title, _told(timeline, parts, noun, total))
+    return _draw(spec, name, title, _in_words(timeline, parts, noun, total))
 
 
 def _steps(values: Iterable[Mapping[str, Any]]) -> Spec:
@@ -264,7 +264,7 @@ def _stacked(
             bottom = top
 
 
-def _told(timeline: Timeline, parts: Mapping[str, str], noun: str, total: int) -> str:
+def _in_words(timeline: Timeline, parts: Mapping[str, str], noun: str, total: int) -> str:
     sums = {
         called: sum(getattr(slot, attribute) for slot in timeline.slots)
         for attribute, called in parts.items()

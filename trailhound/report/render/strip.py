@@ -32,7 +32,7 @@ def strip(finding: DetailedAlert, name: str) -> Markup:
         for event in finding.evidence
     ]
     failed = sum(event.outcome == "failure" for event in finding.evidence)
-    told = (
+    summary = (
         f"{count(len(times), 'event')} from {when(times[0])} to {when(times[-1])}, "
         f"{failed:,} of them failed."
     )
@@ -40,5 +40,5 @@ def strip(finding: DetailedAlert, name: str) -> Markup:
         '<svg class="strip" role="img" viewBox="0 0 {w} {h}" '
         'aria-labelledby="{n}-title"><title id="{n}-title">{t}</title>'
         '<line x1="{m}" x2="{e}" y1="{y:g}" y2="{y:g}" stroke="{g}" stroke-width="2"/>'
-    ).format(w=WIDTH, h=HEIGHT, n=name, t=visible(told), m=MARGIN, e=WIDTH - MARGIN, y=y, g=GREY)
+    ).format(w=WIDTH, h=HEIGHT, n=name, t=visible(summary), m=MARGIN, e=WIDTH - MARGIN, y=y, g=GREY)
     return head + Markup().join(dots) + Markup("</svg>")

@@ -65,11 +65,11 @@ def admitted(drawing: str, name: str, title: str, description: str) -> Markup:
     opening = Markup('<svg class="chart" role="img" aria-labelledby="{0}-title {0}-desc"').format(
         name
     )
-    told = Markup('<title id="{0}-title">{1}</title><desc id="{0}-desc">{2}</desc>').format(
+    labels = Markup('<title id="{0}-title">{1}</title><desc id="{0}-desc">{2}</desc>').format(
         name, visible(title), visible(description, 2_000)
     )
     inside = Markup().join(_rebuilt(child) for child in root)
-    return opening + _attributes(root) + Markup(">") + told + inside + Markup("</svg>")
+    return opening + _attributes(root) + Markup(">") + labels + inside + Markup("</svg>")
 
 
 def _rebuilt(element: ElementTree.Element) -> Markup:
