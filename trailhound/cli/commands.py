@@ -206,7 +206,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "doctor:doctor",
         (
             "Check the cluster, templates, disk, clocks, daemons, GeoIP, threat lists, settings, "
-            "rules, channels and spool; with SOURCE also that it can be read, and as whom in AWS."
+            "the sources of `run.sources`, rules, channels and spool; with SOURCE also that it can "
+            "be read, and as whom in AWS."
         ),
     ),
 }
