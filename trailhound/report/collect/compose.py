@@ -29,10 +29,10 @@ from trailhound.report.collect.summary import facts, story
 from trailhound.report.compliance import compliance
 from trailhound.report.event import Event
 from trailhound.report.findings import Findings
-from trailhound.report.value import Graph, Report, Scope, Timeline
+from trailhound.report.value import Graph, Report, Scope, Timeline, Totals
 from trailhound.settings import Settings
 from trailhound.state.jobs import DETECTIONS, Jobs
-from trailhound.state.rule_checkpoints import RuleCheckpoints
+from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
 
 _ROWS = 15
 """The number of rows in a ranking."""
@@ -80,14 +80,7 @@ def compose(
     """
     now = now or datetime.now(UTC)
     index = Index(client, settings, window)
-    stages = iter(
-        enumerate([*_STAGES, *(f"collecting evidence for {each}" for each in frameworks)])
-    )
-
-    def begin() -> None:
-        done, what = next(stages)
-        progress(what, done, len(_STAGES) + len(frameworks))
-
+    begin = _stages(progress, frameworks)
     begin()
     index.refresh()
     if not index.ask()["_shards"]["total"]:
@@ -107,41 +100,33 @@ def compose(
         addresses=addresses.distinct,
         countries=countries.distinct,
     )
-    since = window.since or totals.first
-    until = window.until or (totals.last + timedelta(milliseconds=1) if totals.last else None)
-    scope = Scope(since, until, window.accounts, settings.namespace)
+    scope = _scope(settings, window, totals)
     begin()
-    count = alerts.counted(index)
-    marks = list(RuleCheckpoints(client, settings).read().values())
-    watched = max((mark.ran_at for mark in marks), default=None)
-    failing = tuple(sorted(mark.title for mark in marks if mark.failures and not mark.inactive))
+    counted = alerts.counted(index)
+    checkpoints = list(RuleCheckpoints(client, settings).read().values())
     begin()
-    found = alerts.findings(index, count, rules, watched)
-    covered = coverage(rules, count)
+    watched = max((each.ran_at for each in checkpoints), default=None)
+    found = alerts.findings(index, counted, rules, watched)
+    covered = coverage(rules, counted)
     proof = integrity(index)
     begin()
-    timeline = Timeline(86_400)
-    if since is not None and until is not None and totals.events:
-        start, end = stats.drawn_span(since, until, totals.first or since, totals.last or until)
-        raised = alerts.alert_times(count.ranked, start, end, stats.step(start, end))
-        timeline = stats.timeline(index, start, end, raised)
-    elsewhere = frozenset(_accounts(client, settings)) if window.accounts else frozenset()
-    trust = known_summary(client, settings, now)
-    trusted = tuple(left_out(client, settings, lambda: load(settings.detections), window.events()))
+    timeline = _timeline(index, scope, totals, counted)
     seen = Seen(
         totals,
         scope,
         accounts,
         found,
-        failing,
+        _failing(checkpoints),
         covered,
         proof,
-        elsewhere,
-        trust,
-        trusted,
-        tuple(learning_alerts(client, settings.prefix, since or now, until)),
-        Jobs(client, settings).get(DETECTIONS).note,
-        now,
+        elsewhere=_accounts(client, settings) if window.accounts else frozenset(),
+        known=known_summary(client, settings, now),
+        left_out=tuple(
+            left_out(client, settings, lambda: load(settings.detections), window.events())
+        ),
+        learning=tuple(learning_alerts(client, settings.prefix, scope.since or now, scope.until)),
+        history=Jobs(client, settings).get(DETECTIONS).note,
+        now=now,
     )
     errors = stats.ranking(
         index.tally("errorCode", stats.OF, _ROWS, only=[stats.FAILED, stats.NAMED_ERROR])
@@ -153,31 +138,31 @@ def compose(
     spots = stats.spots(index)
     risk, places = stats.risk(index), stats.places(index, spots)
     begin()
-    graph = _graph(index, count, found, riskiest)
+    graph = _graph(index, counted, found, riskiest)
     begin()
     missing = gaps(index, client, seen)
     if posture is not None:
         posture = posture.of_accounts(window.accounts)
         missing = (*missing, *unchecked(posture, [each.value for each in accounts.first]))
-    known = facts(index)
+    summary = story(
+        scope,
+        totals,
+        found,
+        facts(index),
+        calls=calls,
+        errors=errors,
+        countries=countries,
+        integrity=proof,
+    )
     controls = []
     for name in frameworks:
         begin()
-        controls.append(compliance(index, name, count, proof))
+        controls.append(compliance(index, name, counted, proof))
     return Report(
         generated=now,
         version=__version__,
         scope=scope,
-        story=story(
-            scope,
-            totals,
-            found,
-            known,
-            calls=calls,
-            errors=errors,
-            countries=countries,
-            integrity=proof,
-        ),
+        story=summary,
         totals=totals,
         timeline=timeline,
         risk=risk,
@@ -199,6 +184,39 @@ def compose(
     )
 
 
+def _stages(progress: Progress, frameworks: Sequence[str]) -> Callable[[], None]:
+    """What reports the next stage each time it is called."""
+    names = [*_STAGES, *(f"collecting evidence for {each}" for each in frameworks)]
+    stages = iter(enumerate(names))
+
+    def begin() -> None:
+        done, what = next(stages)
+        progress(what, done, len(names))
+
+    return begin
+
+
+def _scope(settings: Settings, window: Window, totals: Totals) -> Scope:
+    """What the report covers: a limit that the window lacks is that of the events."""
+    until = window.until or (totals.last + timedelta(milliseconds=1) if totals.last else None)
+    return Scope(window.since or totals.first, until, window.accounts, settings.namespace)
+
+
+def _timeline(index: Index, scope: Scope, totals: Totals, counted: alerts.Counted) -> Timeline:
+    """Events and alerts over the time that has some; empty without events."""
+    since, until = scope.since, scope.until
+    if since is None or until is None or not totals.events:
+        return Timeline(86_400)
+    start, end = stats.drawn_span(since, until, totals.first or since, totals.last or until)
+    raised = alerts.alert_times(counted.ranked, start, end, stats.step(start, end))
+    return stats.timeline(index, start, end, raised)
+
+
+def _failing(checkpoints: Sequence[RuleCheckpoint]) -> tuple[str, ...]:
+    """Titles of the active rules whose last run failed."""
+    return tuple(sorted(each.title for each in checkpoints if each.failures and not each.inactive))
+
+
 def _graph(
     index: Index, count: alerts.Counted, found: Findings, riskiest: Sequence[Event]
 ) -> Graph:
@@ -211,11 +229,11 @@ def _graph(
     return attack_graph([event for each in top for event in each.evidence] or riskiest)
 
 
-def _accounts(client: OpenSearch, settings: Settings) -> list[str]:
+def _accounts(client: OpenSearch, settings: Settings) -> frozenset[str]:
     """The accounts of all events, not only of those that the report covers."""
     every = Index(client, settings, Window())
     names = ("recipientAccountId", "trail.account")
-    return [each.value for name in names for each in every.tally(name, {}, None).first]
+    return frozenset(each.value for name in names for each in every.tally(name, {}, None).first)
 
 
 def _nothing_to_search(client: OpenSearch, index: Index) -> NoEventsIndexError | ReportError:
