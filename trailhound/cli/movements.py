@@ -8,7 +8,12 @@ from itertools import groupby
 from typing import Any
 
 from trailhound.cli.columns import Column, Kind
-from trailhound.cli.listing import Listing
+from trailhound.cli.late_imports import late_imports
+from trailhound.cli.listing import Form, Listing, note
+from trailhound.cli.screen import warn
+
+with late_imports():
+    from detections.investigation.lateral import MOST_CHAINED, Lateral
 
 Row = dict[str, Any]
 
@@ -84,3 +89,20 @@ MOVEMENTS = Listing[Row](
     empty="no address assumed roles more than twice, and no role assumed another",
 )
 """`trailhound paths --lateral`."""
+
+
+def show_movements(moved: Lateral, limit: int, form: Form, beside: dict[str, Any]) -> None:
+    """Role changes by address and chains of roles, at most `limit` of each."""
+    rows = [each.as_json() for each in moved.movements]
+    rows += [each.as_json() for each in moved.chains]
+    totals = {"addresses": moved.total_movements, "chains": moved.total_chains}
+    more = any(total > limit for total in totals.values())
+    MOVEMENTS.show(rows, form, beside=beside | {"more": more, "total": totals})
+    for kind, total in totals.items():
+        if total > limit:
+            note(f"{limit:,} of {total:,} {kind} shown: --limit N for more", form)
+    if moved.more:
+        warn(
+            f"only the first {MOST_CHAINED:,} calls with a session's credentials were "
+            f"followed; {moved.more:,} were left out: narrow the time"
+        )

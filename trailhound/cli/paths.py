@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +12,7 @@ from trailhound.cli import dates
 from trailhound.cli.columns import Column, Kind
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, note
-from trailhound.cli.movements import MOVEMENTS
+from trailhound.cli.movements import show_movements
 from trailhound.cli.nothing import nothing_in
 from trailhound.cli.options import (
     PAGE_EDGES,
@@ -28,27 +28,18 @@ from trailhound.cli.options import (
 )
 from trailhound.cli.screen import plural, warn
 from trailhound.cli.skipped_days import end_with_skipped, not_searched, skipped_days
-from trailhound.cli.stages import Stage, show_stages
+from trailhound.cli.stages import show_stages
 from trailhound.errors import UsageError
 
 with late_imports():
-    from opensearchpy import OpenSearch
-
-    from detections.events.daily_indices import DailyIndices, SkippedDay, daily_indices
+    from detections.events.daily_indices import SkippedDay, daily_indices
     from detections.events.index import EventIndex
-    from detections.investigation.absent import unknown_node
-    from detections.investigation.graph import GROUPS, ActivityGraph, build
-    from detections.investigation.lateral import MOST_CHAINED, lateral
-    from detections.investigation.nodes import Node
-    from detections.investigation.paths import PathFinder, Paths, named
-    from detections.investigation.subject import subject_of
-    from detections.investigation.views import nodes_of
-    from detections.span import Span
-    from trailhound.app.activity import Activity, activity_of, activity_page_of, check_page
+    from detections.investigation.graph import GROUPS
+    from detections.investigation.lateral import lateral
+    from trailhound.app.activity import Activity, check_page
+    from trailhound.app.path_search import FoundPaths, PathPage, PathSearch
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
-    from trailhound.report.render.activity import write_activity
-    from trailhound.settings import Settings
 
 
 Row = dict[str, Any]
@@ -152,86 +143,64 @@ def paths(
     with cluster_errors(settings.hosts[0]), show_stages("paths") as stage:
         client = connect(settings)
         days = daily_indices(client, settings)
-        index = _index(client, days)
+        index = EventIndex(client, days.expression, groups_page=GROUPS)
+        index.refresh()
+        search: FoundPaths | None = None
+        page: PathPage | None = None
         if from_:
-            search = _Seeker(client, settings, index, span, stage).search(
-                from_, targets, limit, by_name=bool(to), whole=html is not None
-            )
-            found, missing = search.found, search.missing
+            seeker = PathSearch(client, settings, index, span, stage)
+            search = seeker.search(from_, targets, limit, by_name=bool(to), whole=html is not None)
             if html is not None:
-                proven = found.found[:limit]
-                around = activity_of(
-                    index,
-                    search.graph,
-                    span,
-                    centre=[] if proven else search.starts,
-                    ends=[] if proven else search.ends,
-                    paths=proven,
-                    most=edges,
-                    progress=stage,
-                )
                 title = f"Paths from {', '.join(from_)} to {', '.join(targets)}"
                 notes = _page_notes(search, limit, days.skipped_in(span))
-                page = activity_page_of(
-                    around,
-                    title,
-                    client=client,
-                    settings=settings,
-                    span=span,
-                    paths=proven,
-                    notes=notes,
-                )
-                lacks = write_activity(html, page)
+                page = seeker.write_page(search, html, title, notes, paths=limit, edges=edges)
         else:
             stage("following roles", 0, 0)
             moved = lateral(index, span.query() if span else None, limit)
-        nothing = "" if (from_ and found.found) else nothing_in(client, days, span)
+        nothing = "" if search and search.found.found else nothing_in(client, days, span)
     skipped = days.skipped_in(span)
     if nothing:
         warn(nothing)
     beside: dict[str, Any] = {"skipped_days": skipped_days(skipped)}
-    if from_:
-        rows = [each.as_json(found) for each in found.found[:limit]]
-        more = len(found.found) > limit
-        beside |= {
-            "more": more,
-            "candidates": found.candidates,
-            "cut": found.cut,
-            "unknown_targets": missing,
-        }
-        _listing(rows, form).show(rows, form, beside=beside)
-        if form is Form.TABLE:
-            for number, row in enumerate(rows if steps else rows[:1], 1):
-                _steps(row, number, form)
-            if len(rows) > 1 and not steps:
-                note(f"the steps of {plural(len(rows) - 1, 'other path')}: --steps", form)
-        if left := sum(bool(each["other_addresses"]) for each in rows):
-            note(f"{plural(left, 'path')} with steps from another address than the first", form)
-        if more:
-            note(_more_than(limit), form)
-        for each in missing:
-            warn(f"no event is about the crown jewel {each}")
-        if found.cut:
-            warn(f"there may be other paths: {found.cut}; narrow the time or name nodes")
-        if html is not None:
-            note(f"the page is in {html}: {_edges_of(around)}", form)
-            if lacks:
-                warn(lacks)
+    if search is None:
+        show_movements(moved, limit, form, beside)
     else:
-        rows = [each.as_json() for each in moved.movements]
-        rows += [each.as_json() for each in moved.chains]
-        totals = {"addresses": moved.total_movements, "chains": moved.total_chains}
-        more = any(total > limit for total in totals.values())
-        MOVEMENTS.show(rows, form, beside=beside | {"more": more, "total": totals})
-        for kind, total in totals.items():
-            if total > limit:
-                note(f"{limit:,} of {total:,} {kind} shown: --limit N for more", form)
-        if moved.more:
-            warn(
-                f"only the first {MOST_CHAINED:,} calls with a session's credentials were "
-                f"followed; {moved.more:,} were left out: narrow the time"
-            )
+        _show_paths(search, limit, form, beside, steps=steps)
+    if page is not None:
+        note(f"the page is in {html}: {_edges_of(page.around)}", form)
+        if page.lacks:
+            warn(page.lacks)
     end_with_skipped(skipped)
+
+
+def _show_paths(
+    search: FoundPaths, limit: int, form: Form, beside: dict[str, Any], *, steps: bool
+) -> None:
+    """The paths that were found, at most `limit`; `steps`: with those of each, not only of the
+    first."""
+    found = search.found
+    rows = [each.as_json(found) for each in found.found[:limit]]
+    more = len(found.found) > limit
+    beside |= {
+        "more": more,
+        "candidates": found.candidates,
+        "cut": found.cut,
+        "unknown_targets": search.missing,
+    }
+    _listing(rows, form).show(rows, form, beside=beside)
+    if form is Form.TABLE:
+        for number, row in enumerate(rows if steps else rows[:1], 1):
+            _steps(row, number, form)
+        if len(rows) > 1 and not steps:
+            note(f"the steps of {plural(len(rows) - 1, 'other path')}: --steps", form)
+    if left := sum(bool(each["other_addresses"]) for each in rows):
+        note(f"{plural(left, 'path')} with steps from another address than the first", form)
+    if more:
+        note(_more_than(limit), form)
+    for each in search.missing:
+        warn(f"no event is about the crown jewel {each}")
+    if found.cut:
+        warn(f"there may be other paths: {found.cut}; narrow the time or name nodes")
 
 
 def _listing(rows: Sequence[Row], form: Form) -> Listing[Row]:
@@ -243,75 +212,7 @@ def _listing(rows: Sequence[Row], form: Form) -> Listing[Row]:
     )
 
 
-def _index(client: OpenSearch, days: DailyIndices) -> EventIndex:
-    index = EventIndex(client, days.expression, groups_page=GROUPS)
-    index.refresh()
-    return index
-
-
-@dataclass(frozen=True, slots=True)
-class _Search:
-    """The result of a search. `found` has one path more than the limit if there are more.
-    `missing`: targets of the settings that no event has."""
-
-    graph: ActivityGraph
-    found: Paths
-    starts: list[Node]
-    ends: list[Node]
-    missing: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Seeker:
-    """Searches for paths in a span of the index."""
-
-    client: OpenSearch
-    settings: Settings
-    index: EventIndex
-    span: Span | None
-    stage: Stage
-
-    def search(
-        self, starts: list[str], targets: list[str], limit: int, *, by_name: bool, whole: bool
-    ) -> _Search:
-        """Find paths. `by_name`: a target that no event has is an error. `whole`: build the
-        complete graph, not only what paths need."""
-        self.stage("building the graph", 0, 0)
-        query = self.span.query() if self.span else None
-        ends = [*starts, *targets]
-        keys = [each.removeprefix("key:") for each in ends if each.startswith("key:")]
-        addresses = [each.removeprefix("ip:") for each in ends if each.startswith("ip:")]
-        towards = None if whole else targets
-        graph = build(
-            self.index, query, keys=keys, addresses=addresses, towards=towards, risk=whole
-        )
-        begin = [node for each in starts for node in self._nodes(graph, each)]
-        reached: list[Node] = []
-        missing: list[str] = []
-        for each in targets:
-            try:
-                reached += self._nodes(graph, each)
-            except UsageError:
-                if by_name:
-                    raise
-                missing.append(each)
-        self.stage("proving paths", 0, 0)
-        found = PathFinder(self.index, graph, query).find(begin, reached, limit + 1)
-        return _Search(graph, found, begin, reached, missing)
-
-    def _nodes(self, graph: ActivityGraph, text: str) -> list[Node]:
-        """The nodes that a text names; empty if events have the name, but no edge does. Raises
-        `UsageError` with the nearest names if no event has it."""
-        if found := named(graph.graph.nodes, text):
-            return found
-        about = subject_of(self.client, self.settings, self.index, text)
-        query = self.span.query() if self.span else None
-        if named(nodes_of(self.index, query, did=about.did, target=about.target), text):
-            return []
-        raise unknown_node(self.index, graph.graph.nodes, text)
-
-
-def _page_notes(search: _Search, limit: int, skipped: Sequence[SkippedDay]) -> list[str]:
+def _page_notes(search: FoundPaths, limit: int, skipped: Sequence[SkippedDay]) -> list[str]:
     """Notes on what the page leaves out."""
     found, made = search.found, not_searched(skipped)
     if not found.found:
