@@ -133,56 +133,24 @@ def backfill(
     """
     selection = selection_of(since, until, account, region)
     settings = settings_from(config, url, namespace, check_filter)
-    if enqueue is not None and workers > 1:
-        raise UsageError(
-            "--workers has no use with --enqueue, which reads no objects",
-            hint="start more daemons instead",
-        )
-    if restore:
-        from trailhound.cli.restore import check_restore
-
-        check_restore(source)
-        if enqueue is not None or dry_run or limit is not None:
-            raise UsageError(
-                "--restore can't be combined with --enqueue, --dry-run or --limit",
-                hint="leave one of them out",
-            )
+    _check_combination(source, enqueue, workers, limit, restore=restore, dry_run=dry_run)
     if verify:
         require_verifiable(source, enqueue=enqueue is not None, dry_run=dry_run)
     with cluster_errors(settings.hosts[0]):
         if enqueue is not None:
-            # Imported here, as are the rules and the pool below: a plain backfill needs none of
-            # them, and starts in half the time.
-            from ingest.backfill.enqueue import Enqueue
-            from trailhound.cli.enqueue import put_on_queue
-
-            put_on_queue(
-                Enqueue(
-                    connect(settings),
-                    settings,
-                    enqueue,
-                    selection=selection,
-                    force=force,
-                    limit=limit,
-                    dry_run=dry_run,
-                ),
+            _put_on_queue(
+                settings,
+                enqueue,
                 source,
+                selection,
+                force=force,
+                limit=limit,
+                dry_run=dry_run,
                 json=json,
-                explain=lambda report: explain(report, settings, source, selection),
             )
             return
         if dry_run:
-            opened = [open_source(text, settings) for text in source]
-            client = connect(settings)
-            planned = plan(client, settings, opened, selection, force=force, limit=limit)
-            problems = [] if limit else explain(planned, settings, source, selection)
-            history = [each.estimate(selection) for each in opened if isinstance(each, Estimated)]
-            show_plan(
-                planned, rate_of(client, settings), problems, json=json, history=sum_of(history)
-            )
-            show_notes(opened)
-            if problems:
-                raise typer.Exit(ExitCode.INCOMPLETE)
+            _show_plan(settings, source, selection, force=force, limit=limit, json=json)
             return
         started = datetime.now(UTC)
         chains = check_first(settings, source, selection, quiet=json) if verify else None
@@ -226,6 +194,86 @@ def backfill(
     else:
         point_to_left(report)
     if not complete:
+        raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def _check_combination(
+    source: list[str],
+    enqueue: str | None,
+    workers: int,
+    limit: int | None,
+    *,
+    restore: bool,
+    dry_run: bool,
+) -> None:
+    """Raises `UsageError` for options that have no use together."""
+    if enqueue is not None and workers > 1:
+        raise UsageError(
+            "--workers has no use with --enqueue, which reads no objects",
+            hint="start more daemons instead",
+        )
+    if restore:
+        from trailhound.cli.restore import check_restore
+
+        check_restore(source)
+        if enqueue is not None or dry_run or limit is not None:
+            raise UsageError(
+                "--restore can't be combined with --enqueue, --dry-run or --limit",
+                hint="leave one of them out",
+            )
+
+
+def _put_on_queue(
+    settings: Settings,
+    queue: str,
+    source: list[str],
+    selection: Selection,
+    *,
+    force: bool,
+    limit: int | None,
+    dry_run: bool,
+    json: bool,
+) -> None:
+    """Put the objects on a queue in place of reading them."""
+    # Imported here, as are the rules and the pool below: a plain backfill needs none of them, and
+    # starts in half the time.
+    from ingest.backfill.enqueue import Enqueue
+    from trailhound.cli.enqueue import put_on_queue
+
+    put_on_queue(
+        Enqueue(
+            connect(settings),
+            settings,
+            queue,
+            selection=selection,
+            force=force,
+            limit=limit,
+            dry_run=dry_run,
+        ),
+        source,
+        json=json,
+        explain=lambda report: explain(report, settings, source, selection),
+    )
+
+
+def _show_plan(
+    settings: Settings,
+    source: list[str],
+    selection: Selection,
+    *,
+    force: bool,
+    limit: int | None,
+    json: bool,
+) -> None:
+    """List what would be read. Exits with 1 if something that was asked for does not exist."""
+    opened = [open_source(text, settings) for text in source]
+    client = connect(settings)
+    planned = plan(client, settings, opened, selection, force=force, limit=limit)
+    problems = [] if limit else explain(planned, settings, source, selection)
+    history = [each.estimate(selection) for each in opened if isinstance(each, Estimated)]
+    show_plan(planned, rate_of(client, settings), problems, json=json, history=sum_of(history))
+    show_notes(opened)
+    if problems:
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 

@@ -102,7 +102,17 @@ def show_notes(sources: Sequence[Source]) -> None:
 
 
 def show_report(report: RunReport) -> None:
-    """Print the counts of a run."""
+    """Print the counts of a run, and what is to be known about what it read or did not read."""
+    _show_counts(report)
+    _show_selection(report)
+    _show_records(report)
+    _show_objects(report)
+    if report.interrupted:
+        warn("interrupted: run the same command again to resume")
+
+
+def _show_counts(report: RunReport) -> None:
+    """What was read, how fast, and what became of its records."""
     counts = report.counts
     rate = counts.read / report.seconds if report.seconds else 0
     say(
@@ -128,6 +138,10 @@ def show_report(report: RunReport) -> None:
             ],
         )
     )
+
+
+def _show_selection(report: RunReport) -> None:
+    """What the selection, the retention and earlier runs made of the objects."""
     if past := report.selected.past:
         say(
             f"{plural(past, 'filtered record')} past retention: before "
@@ -142,13 +156,22 @@ def show_report(report: RunReport) -> None:
         say(
             f"{plural(report.objects_read_again, 'object')} read again: an earlier run had read "
             "them by another selection, filter or retention"
-            + ("; what it had indexed of them counts as duplicates" if counts.duplicates else "")
+            + (
+                "; what it had indexed of them counts as duplicates"
+                if report.counts.duplicates
+                else ""
+            )
         )
     if number := report.selected.by_folder:
         say(
             f"{plural(number, 'record')} selected by {'its' if number == 1 else 'their'} "
             f"folder's name only: {report.selected.why()}"
         )
+
+
+def _show_records(report: RunReport) -> None:
+    """Claims that were lost to another worker; records that were changed, or are not in the
+    index."""
     if report.lost_claims:
         warn(
             f"{plural(report.lost_claims, 'object')} taken over by another worker while this one "
@@ -166,6 +189,10 @@ def show_report(report: RunReport) -> None:
         err.print(table(["dead letters", "#records"], rows))
     if report.spooled:
         warn(f"{plural(report.spooled, 'dead letter')} in the spool folder, not in the index")
+
+
+def _show_objects(report: RunReport) -> None:
+    """Objects that were not fully read."""
     if report.failures:
         # Lines, not a table: a long key would be cut to the width of a terminal.
         shown = report.failures[:10]
@@ -180,5 +207,3 @@ def show_report(report: RunReport) -> None:
             "ledger list --state archived`): run again with --restore to ask for them, and to read "
             "what has come back"
         )
-    if report.interrupted:
-        warn("interrupted: run the same command again to resume")
