@@ -584,3 +584,20 @@ def test_a_closed_day_is_a_gap(each_engine: str, namespace: str, tmp_path: Path)
     client.indices.close(index=templates.Names(settings.prefix).day("2025.03.02"))
     with pytest.raises(ReportError, match="closed"):
         compose(client, settings, Window(), now=NOW)
+
+
+def test_a_closed_mounted_copy_is_a_gap_of_its_day_alone(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    client = prepared(settings)
+    days = [record(eventTime=f"2025-03-0{day}T12:00:00Z") for day in (1, 3)]
+    backfill(settings, write_trail(tmp_path / "trail", days))
+    copy = f"{templates.Names(settings.prefix).day('2025.03.02')}_remote"
+    client.indices.create(index=copy)
+    client.indices.close(index=copy)
+    titles = {gap.title: gap.detail for gap in compose(client, settings, Window(), now=NOW).gaps}
+    assert copy in titles["Closed days"]
+    assert "2025-03-02" not in titles.get("Days without events", "")
+    later = compose(client, settings, Window(datetime(2025, 3, 3, tzinfo=UTC)), now=NOW)
+    assert "Closed days" not in {gap.title for gap in later.gaps}

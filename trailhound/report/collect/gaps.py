@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from opensearchpy import OpenSearch
 
 from detections.alerts.learning_alerts import LearningAlerts
 from detections.automation.known_summary import KnownSummary
 from detections.automation.left_out import LeftOut
-from detections.events.index import BY_DAY
 from trailhound.posture import Posture
+from trailhound.report.collect.absent_days import ClosedDays, closed_days, empty_days
 from trailhound.report.collect.attack import BEFORE_THE_TRAIL
 from trailhound.report.collect.query import Index, Tally, moment
 from trailhound.report.collect.stats import OUTSIDE
@@ -29,7 +28,6 @@ UNCHECKED_ACCOUNTS = "Accounts that were not checked"
 _SILENT = timedelta(days=1)
 _FEW_PLACES = 0.05
 """The share of external events without a location from which on it is a gap."""
-_DAY = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)$")
 _GLOBAL_REGIONS = ("us-east-1", "us-gov-west-1", "cn-north-1", "cn-northwest-1")
 """The region of each partition that records the calls of its global services."""
 _READS_OF_SECRETS = (
@@ -223,7 +221,9 @@ def _silence(index: Index, seen: Seen, closed: ClosedDays) -> Iterator[Gap]:
     if not seen.totals.events:
         return
     of = " of these accounts" if seen.scope.accounts else ""
-    days = [day for day in _empty_days(index, seen) if day not in closed.days]
+    since = seen.scope.since
+    empty = [] if since is None else empty_days(index, since, _end(seen))
+    days = [day for day in empty if day not in closed.days]
     if days:
         yield Gap(
             "Days without events",
@@ -250,22 +250,6 @@ def _silence(index: Index, seen: Seen, closed: ClosedDays) -> Iterator[Gap]:
 def _end(seen: Seen) -> datetime:
     """The end of the report's time, at most now."""
     return min(seen.scope.until or seen.now, seen.now)
-
-
-def _empty_days(index: Index, seen: Seen) -> list[str]:
-    """Days of the report's time, up to now, without an event, as `YYYY-MM-DD`."""
-    reply = index.ask({"days": BY_DAY})
-    buckets = reply["aggregations"]["days"]["buckets"]
-    having = {datetime.fromtimestamp(each["key"] / 1000, UTC).date() for each in buckets}
-    if seen.scope.since is None:
-        return []
-    day, last = seen.scope.since.date(), (_end(seen) - timedelta(microseconds=1)).date()
-    empty = []
-    while day <= last:
-        if day not in having:
-            empty.append(day.isoformat())
-        day += timedelta(days=1)
-    return empty
 
 
 def _ingest(index: Index) -> Iterator[Gap]:
@@ -304,38 +288,6 @@ def _ingest(index: Index) -> Iterator[Gap]:
             "by `filter`, by a selection of days, accounts or regions, or by the retention.",
             "nothing, if this is intended",
         )
-
-
-@dataclass(frozen=True, slots=True)
-class ClosedDays:
-    """Closed indices that may hold events of the report's time, and their days (`YYYY-MM-DD`)."""
-
-    names: tuple[str, ...] = ()
-    days: frozenset[str] = frozenset()
-
-
-def closed_days(index: Index, client: OpenSearch) -> ClosedDays:
-    """The closed days of the window, and closed indices without a day in their name."""
-    rows = client.cat.indices(
-        index=index.names.days,
-        format="json",
-        params={"h": "index,status", "expand_wildcards": "all"},
-    )
-    names: list[str] = []
-    days: set[str] = set()
-    for name in sorted(str(row["index"]) for row in rows if row["status"] != "open"):
-        found = _DAY.search(name)
-        if found is None:
-            names.append(name)
-            continue
-        day = "-".join(found.groups())
-        since, until = index.window.since, index.window.until
-        if (until is None or day < until.strftime("%Y-%m-%dT%H:%M")) and (
-            since is None or day >= since.strftime("%Y-%m-%d")
-        ):
-            names.append(name)
-            days.add(day)
-    return ClosedDays(tuple(names), frozenset(days))
 
 
 def _closed_days(closed: ClosedDays) -> Iterator[Gap]:
