@@ -51,6 +51,27 @@ def test_documents_come_once_each_up_to_the_limit(
     assert [hit["_source"]["at"] for hit in found] == sorted(hit["_source"]["at"] for hit in found)
 
 
+def test_no_document_is_read_twice(client: OpenSearch, settings: Settings) -> None:
+    reader = IndexReader(client, Names(settings.prefix).deadletter, hits_page=50)
+    ask, sent = client.transport.perform_request, 0
+
+    def counted(*arguments: Any, **named: Any) -> Any:
+        nonlocal sent
+        reply = ask(*arguments, **named)
+        if isinstance(reply, dict) and isinstance(reply.get("hits"), dict):
+            sent += len(reply["hits"]["hits"])
+        return reply
+
+    client.transport.perform_request = counted  # type: ignore[method-assign]
+    for limit, expected in ((200, 200), (1_000, LETTERS), (50, 50)):
+        sent = 0
+        found = list(reader.documents(EVERYTHING, {"_source": ["at"]}, limit=limit))
+        assert len(found) == sent == expected
+    sent = 0
+    few = {"range": {"at": {"lt": "2026-03-01T12:00:10Z"}}}
+    assert len(list(reader.documents(few, {"_source": ["at"]}, limit=200))) == sent == 10
+
+
 def test_no_documents_and_no_groups_where_there_is_no_index(client: OpenSearch) -> None:
     reader = IndexReader(client, "no-such-index-of-anybody")
     assert list(reader.documents(EVERYTHING, refresh=True)) == []

@@ -220,6 +220,16 @@ class IndexReader:
             if hits is not None:
                 yield from light.ordered(hits)
                 return
+        if limit is not None and limit > page:
+            # Asked before, so that no page is read twice.
+            asked = {"query": query, "size": 0, "track_total_hits": page + 1}
+            number = self.search(asked)["hits"]["total"]["value"]
+            if not number:
+                return
+            if number > page:
+                with self.snapshot() as snapshot:
+                    yield from islice(snapshot.hits(query, wanted, many=True), limit)
+                return
         size = min(page, limit or _FIRST_LOOK)
         first = {
             "query": query,
