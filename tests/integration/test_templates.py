@@ -92,9 +92,49 @@ def test_init_creates_then_changes_nothing(
         names.alerts,
     }
     backfill(settings, trail)
-    again = actions(templates.init(client, settings))
-    assert again.keys() == made.keys()
-    assert set(again.values()) == {"unchanged"}
+    asked = requests_of(client)
+    again = templates.init(client, settings)
+    assert actions(again).keys() == made.keys()
+    assert len({(each.name, each.detail) for each in again}) == len(again), "one line for each"
+    assert {each.action for each in again} == {"unchanged"}
+    assert not [each for each in asked if each[0] in ("PUT", "DELETE")], "nothing is tried"
+
+
+def requests_of(client: OpenSearch) -> list[tuple[str, str]]:
+    """The method and path of each request that a client makes from now on, and that it answers."""
+    made: list[tuple[str, str]] = []
+    ask = client.transport.perform_request
+
+    def noted(method: str, path: str, *rest: Any, **named: Any) -> Any:
+        made.append((method, path))
+        return ask(method, path, *rest, **named)
+
+    client.transport.perform_request = noted  # type: ignore[method-assign, assignment]
+    return made
+
+
+def test_what_init_leaves_is_named_and_what_it_changes_is_named_once(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    client = prepared(settings)
+    names = Names(settings.prefix)
+    # The alerts of an older version, and a day that another tool has made.
+    meta = client.indices.get_mapping(index=names.alerts)[names.alerts]["mappings"]["_meta"]
+    meta["trailhound"]["fingerprint"] = "0" * 16
+    client.indices.put_mapping(index=names.alerts, body={"_meta": meta})
+    own = {"properties": {"message": {"type": "text"}}}
+    template = get_template(client, names.template("events"))
+    client.indices.delete_index_template(name=names.template("events"))
+    foreign = names.day("2001.01.01")
+    client.indices.create(index=foreign, body={"mappings": own})
+    client.indices.put_index_template(name=names.template("events"), body=template)
+    changes = templates.init(client, settings)
+    said = [(each.action, each.detail) for each in changes if each.name == names.alerts]
+    assert said == [("unchanged", "index template"), ("upgraded", "fields added to its mapping")]
+    (left,) = [each for each in changes if each.name == foreign]
+    assert (left.action, left.detail.partition(":")[0]) == ("skipped", "not made by Trailhound")
+    client.indices.delete(index=foreign)
 
 
 def test_every_field_of_the_mapping_stands_in_the_index(

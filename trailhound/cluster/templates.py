@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -115,7 +116,7 @@ class Change:
     name: str
     action: Literal["created", "upgraded", "unchanged", "kept", "skipped"]
     """`kept`: an old index whose fields have other types, which only a reindex could change.
-    `skipped`: an index that is read-only or whose metadata is blocked."""
+    `skipped`: an index that is read-only, whose metadata is blocked, or that is not ours."""
     detail: str = ""
 
 
@@ -176,8 +177,13 @@ def init(client: OpenSearch, settings: Settings) -> list[Change]:
     """
     changes = [_init_template(client, settings, kind) for kind in MAPPINGS]
     check(client, settings)
-    changes += [_init_index(client, settings, kind) for kind in MAPPINGS if kind != "events"]
-    return changes + _upgrade(client, settings)
+    there = _singles(client, settings)
+    singles = [kind for kind in MAPPINGS if kind != "events"]
+    indices = [_init_index(client, settings, kind, there) for kind in singles]
+    upgraded = _upgrade(client, settings)
+    # An index has one line: what happened to it.
+    named = {each.name for each in upgraded}
+    return changes + [each for each in indices if each.name not in named] + upgraded
 
 
 def _init_template(client: OpenSearch, settings: Settings, kind: Kind) -> Change:
@@ -227,8 +233,12 @@ def _put_template(
         ) from error
 
 
-def _init_index(client: OpenSearch, settings: Settings, kind: Kind) -> Change:
+def _init_index(
+    client: OpenSearch, settings: Settings, kind: Kind, there: Collection[str]
+) -> Change:
     name = Names(settings.prefix).single(kind)
+    if name in there:
+        return Change(name, "unchanged", "index")
     try:
         client.indices.create(index=name)
     except RequestError as error:
@@ -265,7 +275,22 @@ def _upgrade(client: OpenSearch, settings: Settings) -> list[Change]:
                 raise
             detail = "read-only: its mapping stays as it is, its events are found as before"
             changes.append(Change(index, "skipped", detail))
-    return changes
+    foreign = "not made by Trailhound: left as it is, and events of its day are not written to it"
+    ours = {index for index, mark in found.items() if mark.get("kind") in MAPPINGS}
+    return changes + [
+        Change(index, "skipped", foreign) for index in sorted(_names(client, names.days) - ours)
+    ]
+
+
+def _names(client: OpenSearch, pattern: str) -> set[str]:
+    """The names of all indices of a pattern; none where one of them hides its metadata."""
+    which = {"expand_wildcards": "all", "ignore_unavailable": "true", "allow_no_indices": "true"}
+    try:
+        return set(client.indices.get_alias(index=pattern, params=which))
+    except TransportError as error:
+        if not is_index_block(error):
+            raise
+        return set()
 
 
 def _kept(wanted: mappings.Mapping, there: mappings.Mapping) -> mappings.Mapping:
@@ -323,18 +348,23 @@ def _marks_of_state(
     }
 
 
+def _singles(client: OpenSearch, settings: Settings) -> dict[str, Any]:
+    """Those of the single indices that exist, each with its mapping. Complete, where `marks` leaves
+    out an index without a mark."""
+    names = Names(settings.prefix)
+    singles = [names.single(kind) for kind in MAPPINGS if kind != "events"]
+    found: dict[str, Any] = client.indices.get_mapping(
+        index=",".join(singles), params={"ignore_unavailable": "true", "allow_no_indices": "true"}
+    )
+    return found
+
+
 def _check_single(client: OpenSearch, settings: Settings) -> set[Kind]:
     """The kinds whose single index exists with the current mapping. Raises
     `ForeignTemplateError`."""
-    names = Names(settings.prefix)
-    singles = [names.single(kind) for kind in MAPPINGS if kind != "events"]
-    # The complete state: `marks` leaves out an index without a mark.
-    found = client.indices.get_mapping(
-        index=",".join(singles), params={"ignore_unavailable": "true", "allow_no_indices": "true"}
-    )
     current: set[Kind] = set()
     dialect = dialect_of(client)
-    for index, body in found.items():
+    for index, body in _singles(client, settings).items():
         mark = _owner(body["mappings"])
         if not mark:
             raise ForeignTemplateError(
