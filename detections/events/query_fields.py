@@ -4,6 +4,7 @@ the engine reports no error."""
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 _VALUES: Final = re.compile(r'"(?:\\.|[^"\\])*"|/(?:\\.|[^/\\])*/|[\[{][^\]}]*[\]}]', re.DOTALL)
@@ -11,8 +12,13 @@ _VALUES: Final = re.compile(r'"(?:\\.|[^"\\])*"|/(?:\\.|[^/\\])*/|[\[{][^\]}]*[\
 _FIELD: Final = re.compile(r"_exists_:([A-Za-z@][\w.@-]*)|(?<![\w.:*?\\@-])([A-Za-z@][\w.@-]*):")
 
 
-def unknown_fields(text: str) -> list[str]:
-    """A sentence for each field of a query that no event can have, with the nearest name.
+FieldFault = Callable[[str], tuple[str, str] | None]
+"""A field → what is wrong with it and what may be meant; None for one that can be searched."""
+
+
+def unknown_fields(text: str, fault_of: FieldFault | None = None) -> list[str]:
+    """A sentence for each field of a query that nothing can have, with the nearest name. `fault_of`
+    judges a field; default: whether an event can have it.
 
     >>> unknown_fields('evntName:GetObject AND awsRegion:"no:field"')[0].partition("; ")[2]
     "did you mean 'eventName'?"
@@ -20,12 +26,14 @@ def unknown_fields(text: str) -> list[str]:
     names = _names(text)
     if not names:
         return []
-    # Imported here: it brings the language of rules, which most searches do not need.
-    from detections.packs.checking import field_fault
+    if fault_of is None:
+        # Imported here: it brings the language of rules, which most searches do not need.
+        from detections.packs.checking import field_fault
 
+        fault_of = field_fault
     said = []
     for name in names:
-        if fault := field_fault(name):
+        if fault := fault_of(name):
             reason, hint = fault
             said.append(f"{reason}; {hint}" if hint.startswith("did you mean") else reason)
     return said

@@ -108,6 +108,17 @@ def test_the_beginning_of_an_id_is_enough_if_it_is_the_only_one(
     assert "2 alerts begin with it" in shown.message
 
 
+def test_a_field_that_no_alert_has_is_named_with_the_nearest(settings: Settings) -> None:
+    for arguments in (("list",), ("close", "--all", "--yes")):
+        done = command(settings, "alerts", *arguments, "--query", "rule.nam:x AND level:high")
+        said = " ".join(done.stderr.split())
+        assert "the index does not search the field 'rule.nam': no alert has it" in said
+        assert "did you mean 'rule.name'?" in said
+        assert "'level'" not in said
+    fine = command(settings, "alerts", "list", "--query", "calls.name:PutKeyPolicy learning:true")
+    assert "does not search" not in fine.stderr
+
+
 def test_all_that_a_query_selects_are_changed_after_a_question(
     settings: Settings, alerts: list[str]
 ) -> None:

@@ -13,9 +13,12 @@ from detections.alerts.disposition import DISPOSITIONS, Disposition
 from detections.rule import Level
 from trailhound.cli import completion, dates
 from trailhound.cli.late_imports import late_imports
+from trailhound.cli.screen import warn
 
 with late_imports():
+    from detections.alerts.query_fields import alert_field_fault
     from detections.alerts.store import AlertQuery
+    from detections.events.query_fields import unknown_fields
 
 
 WHICH = "Which alerts"
@@ -155,8 +158,11 @@ def alert_query(
     text: str | None,
     disposition: str | None = None,
 ) -> AlertQuery:
-    """The query that the options make. Raises `UsageError` if `since` is not before `until`."""
+    """The query that the options make; a field of `text` that no alert has is named in a warning.
+    Raises `UsageError` if `since` is not before `until`."""
     dates.check_order(since, until)
+    for sentence in unknown_fields(text or "", alert_field_fault):
+        warn(sentence)
     return AlertQuery(
         () if State.ALL in states else tuple(states),
         level,
