@@ -79,6 +79,11 @@ class Rule:
     events: SigmaRule | None = None
 
     @property
+    def labelled(self) -> str:
+        """File, line and title: at the head of a message, since rules may have one title."""
+        return f"{self.place}: {self.title}"
+
+    @property
     def is_plain(self) -> bool:
         """Whether it is a plain Sigma rule, decided by a single event."""
         return self.kind == "sigma"

@@ -61,7 +61,7 @@ def kept_apart(pack: Pack, unsearched: Iterable[str]) -> list[str]:
     """
     paths = set(unsearched) - set(UNSEARCHED)
     return [
-        f"{rule.title}: asks for {path}, which `index.unsearched` keeps from being searched: "
+        f"{rule.labelled}: asks for {path}, which `index.unsearched` keeps from being searched: "
         "remove it from that setting, or the rule misses events"
         for rule in pack.rules
         for path in _fields(pack, rule)

@@ -82,6 +82,34 @@ def test_history_is_counted_against_a_budget_and_fields_are_told(
     assert "eventName" not in reported["unasked"]
 
 
+@pytest.mark.fresh_namespace
+def test_failed_samples_are_named_with_the_file_of_their_rule(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    for number, name in enumerate(("a", "b", "c", "d"), 1):
+        text = rule(number, {"eventName": "CreateUser"}, title="User made")
+        (tmp_path / f"{name}.yml").write_text(text, "utf-8")
+    samples = "match: [{eventName: CreateUser}]\nno_match: [{eventName: CreateUser}]\n"
+    (tmp_path / "b.samples.yml").write_text(samples, "utf-8")
+    (tmp_path / "c.samples.yml").write_text("match: []\n", "utf-8")
+    (tmp_path / "d.samples.yml").write_text(samples.replace("CreateUser", "GetUser"), "utf-8")
+    common = ["--rules", str(tmp_path), "--only", "--url", engine, "--namespace", namespace]
+    done = CliRunner().invoke(app, ["rules", "test", *common])
+    assert done.exit_code == 1
+    heads = {name: f"{tmp_path / name}.yml:1: User made: " for name in "abcd"}
+    for line in (
+        heads["a"] + "there is no a.samples.yml beside it",
+        heads["b"] + "sample no_match 1: should not fire",
+        heads["c"] + f"{tmp_path}/c.samples.yml: samples have the keys match and no_match",
+        heads["d"] + "sample match 1: should fire",
+    ):
+        assert line in " ".join(done.stderr.split()), line
+    told = json.loads(CliRunner().invoke(app, ["rules", "test", *common, "--json"]).stdout)
+    assert {(each["place"], each["title"]) for each in told["failed"]} == {
+        (f"{tmp_path / name}.yml:1", "User made") for name in "bd"
+    }
+
+
 WIDE: list[tuple[dict[str, Any], int]] = [
     ({"eventName": [f"Name{n}" for n in range(70_000)] + ["GetObject"]}, 1),
     ({"eventName|contains": [f"ame{n}" for n in range(5_000)] + ["eatew", "tObj"]}, 1),

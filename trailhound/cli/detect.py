@@ -299,7 +299,7 @@ def show(
         out.print(table(["level", "rule", "#findings", "#new alerts", "#updated"], rows))
     for each in fired:
         for reason in dict.fromkeys(each.errors):
-            warn(f"{each.rule.title}: {reason}")
+            warn(f"{each.rule.labelled}: {reason}")
     silent = len(pack.alerting) - len(rows)
     what = "nothing was written (--dry-run)" if dry_run else plural(new, "new alert")
     warn_skipped(looked_at.skipped)

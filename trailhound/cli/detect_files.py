@@ -82,7 +82,7 @@ def _explain(
         warn(problem)
     for each in results:
         for reason in each.errors:
-            warn(f"{each.rule.title}: {reason}")
+            warn(f"{each.rule.labelled}: {reason}")
     by_reason: dict[str, list[str]] = {}
     for each_not in job.not_run:
         by_reason.setdefault(each_not.reason, []).append(each_not.rule.title)

@@ -26,6 +26,7 @@ with late_imports():
     from detections.packs.describe import problem_lines
     from detections.packs.loading import load
     from detections.packs.pack import Pack
+    from detections.samples import samples_file
     from detections.usage import usage
     from trailhound.app.enrichment import enricher_from
     from trailhound.app.known_automation import AutomationHistory
@@ -99,7 +100,7 @@ def try_rules(
     warn_skipped(done.skipped)
     for each in done.tried:
         if each.outcome.error is not None:
-            warn(f"{each.outcome.rule.title}: {each.outcome.error.message}")
+            warn(f"{each.outcome.rule.labelled}: {each.outcome.error.message}")
     if not done.passed:
         raise typer.Exit(ExitCode.INCOMPLETE)
 
@@ -163,13 +164,13 @@ def run_tests(
         emit(_tests(done))
     else:
         for rule, error in done.faulty:
-            warn(f"{rule.title}: {error.message}")
+            warn(f"{rule.labelled}: {error.message}")
         for each in failed:
             wanted = "should fire" if each.sample.matches else "should not fire"
             said = each.error.message if each.error else wanted
-            warn(f"{each.sample.rule.title}: sample {each.sample.name}: {said}")
+            warn(f"{each.sample.rule.labelled}: sample {each.sample.name}: {said}")
         for rule in done.bare:
-            warn(f"{rule.title}: no samples beside {rule.place.path}")
+            warn(f"{rule.labelled}: there is no {samples_file(rule.place.path).name} beside it")
         say(f"{plural(len(done.verdicts), 'sample')}, {len(failed)} failed")
     if not done.passed:
         raise typer.Exit(ExitCode.INCOMPLETE)
@@ -181,6 +182,8 @@ def _tests(done: RuleTests) -> dict[str, object]:
         "failed": [
             {
                 "rule": each.sample.rule.id,
+                "title": each.sample.rule.title,
+                "place": str(each.sample.rule.place),
                 "sample": each.sample.name,
                 "fired": each.fired,
                 "error": each.error.message if each.error else None,
