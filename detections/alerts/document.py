@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from detections.alerts.burst import FAILED, Burst, Evidence, pack, unpack
 from detections.alerts.discover import discover_url
 from detections.alerts.facts import CALLS, LONGEST_VALUE
-from detections.alerts.merging import Known
+from detections.alerts.merging import StoredAlert
 from detections.alerts.summary import summary, what
 from detections.alerts.text import one_line
 from detections.attempts import lowered, lowers_attempts
@@ -222,7 +222,7 @@ def worded(document: Document) -> Document:
     }
 
 
-def known(document: Mapping[str, Any], *, full: int | None) -> Known:
+def known(document: Mapping[str, Any], *, full: int | None) -> StoredAlert:
     """The burst of a stored alert. With `full` or more events it is not extended."""
     evidence = document["evidence"]
     burst = Burst(
@@ -247,7 +247,7 @@ def known(document: Mapping[str, Any], *, full: int | None) -> Known:
         bool(document.get(LEARNING)),
     )
     frozen = document["state"] == "closed" or (full is not None and burst.count >= full)
-    return Known(burst, frozen, "merged_into" in document)
+    return StoredAlert(burst, frozen, "merged_into" in document)
 
 
 def _filled(evidence: Mapping[str, Any], name: str) -> list[str]:

@@ -50,7 +50,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class StoredAlert:
     """A stored alert. A frozen alert (closed or full) is not updated any more. `merged`: its
     document names the alert that it was merged into."""
 
@@ -148,7 +148,7 @@ class AlertMerger:
     """The rule finds single events: a full alert is followed by another one. An alert of any other
     rule may count more events than it keeps hashes of."""
     directory: Directory
-    alerts: dict[str, Known | None]
+    alerts: dict[str, StoredAlert | None]
     facts: Mapping[str, Fact]
     changed: set[str] = field(default_factory=set)
     absorbed: set[str] = field(default_factory=set)
@@ -281,7 +281,7 @@ class AlertMerger:
         known = self.alerts.get(name)
         if known is not None and known.burst == burst:
             return
-        self.alerts[name] = Known(burst, frozen=self.plain and burst.count >= FULL)
+        self.alerts[name] = StoredAlert(burst, frozen=self.plain and burst.count >= FULL)
         self.changed.add(name)
 
 

@@ -137,7 +137,7 @@ def _or_missing(field: str) -> dict[str, Any]:
     return {field: {"terms": {"field": field, "missing_bucket": True}}}
 
 
-class Session(NamedTuple):
+class AlertedRole(NamedTuple):
     """A role, as it is known from the ARNs of its sessions in alerts."""
 
     account: str
@@ -151,7 +151,7 @@ class AlertDays:
     """
 
     def __init__(self) -> None:
-        self._days: dict[tuple[Session | None, str | None], set[date]] = defaultdict(set)
+        self._days: dict[tuple[AlertedRole | None, str | None], set[date]] = defaultdict(set)
 
     def add(self, alert: Mapping[str, Any]) -> None:
         """Add an alert, which counts against its days."""
@@ -159,7 +159,7 @@ class AlertDays:
         last = datetime.fromisoformat(alert["last_seen"])
         arns = (alert.get("entity") or {}).get("arn") or ()
         calls: set[str | None] = {each["name"] for each in alert.get("calls") or ()}
-        roles: set[Session | None] = set(filter(None, map(session_of, arns)))
+        roles: set[AlertedRole | None] = set(filter(None, map(role_of_session, arns)))
         if len(arns) >= ENTITIES:
             roles = {None}
         if not calls or len(calls) >= CALLS:
@@ -171,31 +171,31 @@ class AlertDays:
 
     def of(self, pattern: Pattern) -> set[date]:
         """The days that do not count for a pattern."""
-        role = session_of_role(pattern.role)
+        role = role_of_arn(pattern.role)
         keys = [(role, pattern.call), (role, None), (None, pattern.call), (None, None)]
         return set().union(*(self._days.get(key, set()) for key in keys))
 
 
-def session_of(arn: str) -> Session | None:
+def role_of_session(arn: str) -> AlertedRole | None:
     """The role of a session's ARN.
 
-    >>> session_of("arn:aws:sts::111122223333:assumed-role/deploy/ci")
-    Session(account='111122223333', name='deploy')
+    >>> role_of_session("arn:aws:sts::111122223333:assumed-role/deploy/ci")
+    AlertedRole(account='111122223333', name='deploy')
     """
     parts = arn.split(":", 5)
     if len(parts) < 6 or not parts[5].startswith("assumed-role/"):
         return None
-    return Session(parts[4], parts[5].split("/")[1])
+    return AlertedRole(parts[4], parts[5].split("/")[1])
 
 
-def session_of_role(arn: str) -> Session:
+def role_of_arn(arn: str) -> AlertedRole:
     """The role of a role's own ARN, without its path, which sessions do not have.
 
-    >>> session_of_role("arn:aws:iam::111122223333:role/ci/deploy")
-    Session(account='111122223333', name='deploy')
+    >>> role_of_arn("arn:aws:iam::111122223333:role/ci/deploy")
+    AlertedRole(account='111122223333', name='deploy')
     """
     parts = arn.split(":", 5)
-    return Session(parts[4] if len(parts) > 4 else "", arn.rpartition("/")[2])
+    return AlertedRole(parts[4] if len(parts) > 4 else "", arn.rpartition("/")[2])
 
 
 def alert_days(client: OpenSearch, settings: Settings, span: Span, but_rule: str) -> AlertDays:

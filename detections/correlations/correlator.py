@@ -16,7 +16,7 @@ from detections.correlations.candidates import BATCH_GROUPS, batches, candidates
 from detections.correlations.correlation import Correlation
 from detections.correlations.occurrences import GroupKey, Occurrence
 from detections.correlations.parts import Compile, Counts, Interval, PlainParts, Some, Touch
-from detections.correlations.prospects import Known, Promising, Prospect, near, viewed
+from detections.correlations.prospects import KnownEvents, Promising, Prospect, near, viewed
 from detections.correlations.sweep import MAX_HELD, Sweep
 from detections.correlations.windows import Burst
 from detections.events.anchors import Anchor, anchor_of, anchors
@@ -62,7 +62,7 @@ class Correlator:
         compile_rule: Compile,
         limits: Limits | None = None,
         *,
-        known: Known | None = None,
+        known: KnownEvents | None = None,
     ) -> None:
         """`known`: the calls and services of the span that `findings` is called with, if known."""
         self._index = index
@@ -120,7 +120,7 @@ class _Search:
         index: EventIndex,
         limits: Limits,
         span: Span,
-        known: Known | None,
+        known: KnownEvents | None,
         opened: ExitStack,
     ) -> None:
         correlation = promising.correlation

@@ -18,7 +18,7 @@ from detections.compiled import Compiled, Query
 from detections.correlations.correlation import Correlation
 from detections.correlations.parts import Compile, Counts, Interval, PlainParts, Touch, any_of
 from detections.events.anchors import Anchor, anchor_of
-from detections.events.principal import View, views
+from detections.events.principal import PrincipalView, views
 from detections.events.vocabulary import Vocabulary
 from detections.span import Span
 from trailhound.cluster.reader import has_any, is_any
@@ -43,7 +43,7 @@ def near(anchor: Anchor, correlation: Correlation) -> Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownEvents:
     """What is known of the events of a span that rules are evaluated over, and around it.
 
     A query that is narrowed by it may miss events that became searchable since.
@@ -86,7 +86,7 @@ class Prospect:
         correlation: Correlation,
         compile_rule: Compile,
         span: Span,
-        known: Known | None = None,
+        known: KnownEvents | None = None,
     ) -> None:
         leaves = any_of([compile_rule(rule).query for rule in correlation.leaves()])
         self.touched = in_span(leaves, span, known)
@@ -114,11 +114,11 @@ class Prospect:
         return Promising(self._correlation, self._compile, self.touched, counts)
 
 
-def in_span(query: Query, span: Span, known: Known | None = None) -> Query:
+def in_span(query: Query, span: Span, known: KnownEvents | None = None) -> Query:
     """The events of a query in a span; `NOTHING` where it is known that there are none."""
     narrowed = query if known is None else known.touched(query)
     return NOTHING if narrowed == NOTHING else {"bool": {"filter": [narrowed, span.query()]}}
 
 
-def _in_view(view: View, compile_rule: Compile, rule: SigmaRule) -> Compiled:
+def _in_view(view: PrincipalView, compile_rule: Compile, rule: SigmaRule) -> Compiled:
     return view.of(compile_rule(rule))

@@ -35,7 +35,7 @@ HAS_NAME_ALONE: Query = {
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class PrincipalView:
     """A part of a rule's events, and the fields by which it is grouped."""
 
     fields: tuple[str, ...]
@@ -56,7 +56,7 @@ class View:
         )
 
 
-def views(fields: Sequence[str]) -> tuple[View, ...]:
+def views(fields: Sequence[str]) -> tuple[PrincipalView, ...]:
     """The views in which events are grouped by some fields; together they contain every event that
     is in a group, once.
 
@@ -69,9 +69,11 @@ def views(fields: Sequence[str]) -> tuple[View, ...]:
         if name != ARN and _is_identity(name) and field_type(name) == "keyword"
     )
     if ARN not in fields:
-        return (View(tuple(fields), said),)
+        return (PrincipalView(tuple(fields), said),)
     by_name = tuple(NAME if name == ARN else name for name in fields)
-    return View(tuple(fields), (HAS_ARN, *said)), View(by_name, (HAS_NAME_ALONE, *said))
+    return PrincipalView(tuple(fields), (HAS_ARN, *said)), PrincipalView(
+        by_name, (HAS_NAME_ALONE, *said)
+    )
 
 
 def read_fields(fields: Sequence[str]) -> list[str]:

@@ -41,7 +41,7 @@ class Shelf(Protocol):
 
 
 @dataclass(slots=True)
-class Decision:
+class IncidentChanges:
     """The incident of each alert that is due or has to change. `lost`: ids of incidents that are
     now part of another."""
 
@@ -55,7 +55,7 @@ def decided(
     shelf: Shelf,
     gap: timedelta,
     renewed: Iterable[str] = (),
-) -> Decision:
+) -> IncidentChanges:
     """The incidents of the alerts that are due. `before`: these alerts as they were last joined;
     `renewed`: incidents that have lost an alert, and are joined again."""
     sharing = shelf.sharing([*due.values(), *(each.alert for each in before.values())])
@@ -132,7 +132,7 @@ class _Joining:
                 return
             self.take_whole(broken)
 
-    def decision(self) -> Decision:
+    def decision(self) -> IncidentChanges:
         sharing = self._shelf.sharing(each.alert for each in self._here.values())
         known: dict[str, list[str]] = {}
         for name, each in self._here.items():
@@ -141,7 +141,7 @@ class _Joining:
         alerts = [each.alert for each in self._here.values()]
         found = incidents(alerts, sharing, self._gap, known.values())
         of = {name: each.id for each in found for name in each.alerts}
-        made = Decision()
+        made = IncidentChanges()
         for incident, names in known.items():
             if of[names[0]] == incident:
                 continue

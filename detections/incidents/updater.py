@@ -21,7 +21,7 @@ from opensearchpy import OpenSearch
 from detections.incidents.document import DUE, INCIDENT, MERGED, joined, span, stored
 from detections.incidents.facts import EVENTS, AlertEvents
 from detections.incidents.joining import LinkedAlert
-from detections.incidents.reach import Decision, Stored, decided
+from detections.incidents.reach import IncidentChanges, Stored, decided
 from detections.incidents.shelf import AlertShelf
 from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
@@ -157,7 +157,7 @@ class IncidentUpdater:
         shelf.mark_due(self._stale(batch, made, shelf))
         return len(written)
 
-    def _stale(self, batch: _Batch, made: Decision, shelf: AlertShelf) -> set[str]:
+    def _stale(self, batch: _Batch, made: IncidentChanges, shelf: AlertShelf) -> set[str]:
         """Alerts that must be joined again: those that another writer added to an incident that is
         now part of another, and those joined by an address that more principals have used since."""
         make_searchable(self._client, self._names.alerts, required=True)

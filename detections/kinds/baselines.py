@@ -18,7 +18,7 @@ from detections.correlations.parts import Interval, any_of, during
 from detections.events.fields import Hit
 from detections.events.index import EventIndex, histogram, terms
 from detections.events.matching import Matching, of_group, of_groups
-from detections.events.principal import View, views
+from detections.events.principal import PrincipalView, views
 from detections.finding import EVIDENCE, Finding
 from detections.kinds.anomaly import MORE_THAN, WEEK, Anomaly, Population, exceeds_past, parse
 from detections.kinds.kind import OwnKind
@@ -91,13 +91,13 @@ def findings(
                     yield judged(finding, anomaly, history)
 
 
-def principal_views(anomaly: Anomaly) -> list[View]:
+def principal_views(anomaly: Anomaly) -> list[PrincipalView]:
     """The views of the events by which principals are identified, without AWS's own principals
     where `services` is false."""
     found = views(anomaly.group_by)
     if anomaly.services:
         return list(found)
-    return [View(view.fields, (*view.where, NOT_OF_AWS)) for view in found]
+    return [PrincipalView(view.fields, (*view.where, NOT_OF_AWS)) for view in found]
 
 
 def _population(

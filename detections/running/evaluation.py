@@ -14,7 +14,7 @@ from detections.compiled import Compiled, Query
 from detections.correlations.correlation import Correlation
 from detections.correlations.correlator import Correlator
 from detections.correlations.prospects import (
-    Known,
+    KnownEvents,
     Promising,
     Prospect,
     in_span,
@@ -42,7 +42,7 @@ class _Looked:
     run repeats it."""
 
     span: Span | None = None
-    known: Known | None = None
+    known: KnownEvents | None = None
     promising: dict[str, list[Promising]] = field(default_factory=dict)
     unanswered: set[str] = field(default_factory=set)
 
@@ -132,7 +132,7 @@ class Evaluator:
             looked.promising.pop(key, None)
         return frozenset(rule.id for rule in rules if rule.id not in hopeful)
 
-    def _look_around(self, rules: Sequence[Rule], span: Span) -> Known | None:
+    def _look_around(self, rules: Sequence[Rule], span: Span) -> KnownEvents | None:
         """The calls and services that the span has (`Search.vocabulary`); for a span of
         `@timestamp` also of the time around it that the rules' windows reach."""
         around = span
@@ -140,7 +140,7 @@ class Evaluator:
             widest = max(map(self._reach, rules), default=timedelta(0))
             around = Span(span.since - widest, span.until + widest)
         known = self._search.vocabulary(around)
-        return None if known is None else Known(span, around, known)
+        return None if known is None else KnownEvents(span, around, known)
 
     def _reach(self, rule: Rule) -> timedelta:
         """How far from an event in the span the others of its windows may be."""
@@ -151,7 +151,7 @@ class Evaluator:
         return timedelta(milliseconds=window)
 
     def _prospects(
-        self, rule: Rule, span: Span, known: Known | None
+        self, rule: Rule, span: Span, known: KnownEvents | None
     ) -> list[Prospect] | list[Query]:
         """The queries of a rule, without those that `known` shows to find nothing: most rules name
         calls that nobody made. Raises `RuleError`."""

@@ -31,7 +31,7 @@ from detections.events.doc_values import holds
 from detections.events.fields import FieldReader, Hit
 from detections.events.found import finding, grouping
 from detections.events.matched_events import MatchedEvents
-from detections.events.principal import HAS_NAME_ALONE, View, read_fields, views
+from detections.events.principal import HAS_NAME_ALONE, PrincipalView, read_fields, views
 from detections.finding import Finding, Group
 from detections.packs.pack import Pack
 from detections.packs.reading import rule_id
@@ -148,7 +148,7 @@ class FileRules:
     def _correlated(self, rule: Rule) -> Iterator[Finding]:
         correlation = self._correlations[rule.id]
         names = correlation.group_by
-        chosen = views(names) if correlation.grouped_alike else (View(names, ()),)
+        chosen = views(names) if correlation.grouped_alike else (PrincipalView(names, ()),)
         for view in chosen:
             viewed = correlation.grouped_by(dict(zip(names, view.fields, strict=True)))
             source = _FileOccurrences(self, view.where)

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from detections.correlations.correlator import Correlator, Limits
-from detections.correlations.prospects import Known
+from detections.correlations.prospects import KnownEvents
 from detections.events.index import EventIndex
 from detections.events.vocabulary import Vocabulary
 from detections.span import Clock, Span
@@ -126,7 +126,7 @@ def answers(
         known = None
         if narrow:
             wide = Span(asked.since - around, asked.until + around, clock)
-            known = Known(asked, wide, Vocabulary.of(index.search(Vocabulary.request(wide))))
+            known = KnownEvents(asked, wide, Vocabulary.of(index.search(Vocabulary.request(wide))))
         correlator = Correlator(
             index, rule, compiled, Limits(whole=whole, batch=2, pending=3), known=known
         )

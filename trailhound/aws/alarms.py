@@ -41,7 +41,7 @@ Verdict = Literal["ok", "warning", "failed", "unknown"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class AlarmFinding:
     """The result of `--check` for one alarm, filter or topic; `unknown`: AWS refused the
     request."""
 
@@ -228,37 +228,37 @@ class Alarms:
             needs=what,
         )
 
-    def checked(self) -> Iterator[Finding]:
+    def checked(self) -> Iterator[AlarmFinding]:
         """Differences from the plan; whether AWS matches each pattern with the samples of its rule;
         whether the topic has a confirmed subscription. A refused request is a finding `unknown`,
         and the other checks continue."""
         try:
             self._check_room()
         except AwsError as error:
-            yield Finding("log group and topic", "failed", _said(error))
-        refused: list[Finding] = []
+            yield AlarmFinding("log group and topic", "failed", _said(error))
+        refused: list[AlarmFinding] = []
         changes = planned(
             self._parts(),
-            lambda part, error: refused.append(Finding(part.name, "unknown", _said(error))),
+            lambda part, error: refused.append(AlarmFinding(part.name, "unknown", _said(error))),
         )
         differing = [each for each in changes if each.action != "unchanged"]
         for each in differing:
             detail = f"{each.action} is due: `trailhound aws alarms --apply`"
-            yield Finding(each.part.name, "failed", detail)
+            yield AlarmFinding(each.part.name, "failed", detail)
         if not differing and changes:
-            yield Finding("filters and alarms", "ok", f"{len(changes)} parts match the plan")
+            yield AlarmFinding("filters and alarms", "ok", f"{len(changes)} parts match the plan")
         yield from refused
         for alarm in self.alarms:
             try:
                 yield self._tested(alarm)
             except AwsError as error:
-                yield Finding(alarm.filter.name, "unknown", _said(error))
+                yield AlarmFinding(alarm.filter.name, "unknown", _said(error))
         try:
             yield self._subscribers()
         except AwsError as error:
-            yield Finding(self.topic_arn, "unknown", _said(error))
+            yield AlarmFinding(self.topic_arn, "unknown", _said(error))
 
-    def _tested(self, alarm: Alarm) -> Finding:
+    def _tested(self, alarm: Alarm) -> AlarmFinding:
         """Tests the pattern with the samples of its rule, or the calls of the CIS control, by
         TestMetricFilter. Raises `AwsError`."""
         if alarm.cis:
@@ -277,19 +277,19 @@ class Alarms:
 
     def _agrees(
         self, alarm: Alarm, cases: Sequence[tuple[bool, Sequence[Any]]], samples: str
-    ) -> Finding:
+    ) -> AlarmFinding:
         """Whether the events of each case fire the alarm, as they should or should not."""
         for fires, events in cases:
             matched = self._matched(alarm, [json.dumps(each, default=str) for each in events])
             if (matched >= alarm.threshold) != fires:
                 wanted = "at least" if fires else "fewer than"
-                return Finding(
+                return AlarmFinding(
                     alarm.filter.name,
                     "failed",
                     f"TestMetricFilter matches {matched} of {len(events)} sample events; "
                     f"expected: {wanted} {alarm.threshold}",
                 )
-        return Finding(
+        return AlarmFinding(
             alarm.filter.name, "ok", f"TestMetricFilter agrees on {len(cases)} samples {samples}"
         )
 
@@ -305,7 +305,7 @@ class Alarms:
                 matched += len(reply["matches"])
         return matched
 
-    def _subscribers(self) -> Finding:
+    def _subscribers(self) -> AlarmFinding:
         sns = self.account.client("sns")
         with refusals(f"topic {self.topic_arn}"):
             pages = sns.get_paginator("list_subscriptions_by_topic").paginate(
@@ -314,11 +314,13 @@ class Alarms:
             there = [each for page in pages for each in page["Subscriptions"]]
         confirmed = [each for each in there if each["SubscriptionArn"].startswith("arn:")]
         if confirmed:
-            return Finding(self.topic_arn, "ok", plural(len(confirmed), "confirmed subscription"))
+            return AlarmFinding(
+                self.topic_arn, "ok", plural(len(confirmed), "confirmed subscription")
+            )
         detail = "nobody has subscribed: `trailhound aws setup --apply --subscribe ADDRESS`"
         if there:
             detail = f"{plural(len(there), 'subscription')} not confirmed yet by the subscribers"
-        return Finding(self.topic_arn, "warning", detail)
+        return AlarmFinding(self.topic_arn, "warning", detail)
 
 
 def _said(error: TrailhoundError) -> str:

@@ -19,13 +19,13 @@ from trailhound.errors import UsageError
 
 with late_imports():
     from trailhound.aws.alarm_catalogue import ALARMS, EVERY_ALARM
-    from trailhound.aws.alarms import Alarms, Finding
+    from trailhound.aws.alarms import AlarmFinding, Alarms
     from trailhound.aws.names import TrailSetup
     from trailhound.aws.parts import applied, planned
     from trailhound.aws.trail_setup import Trail
 
 
-FINDINGS = Listing[Finding](
+FINDINGS = Listing[AlarmFinding](
     "findings",
     (
         Column("verdict", lambda each: each.verdict, "verdict", Kind.ENTIRE),

@@ -30,7 +30,7 @@ _COUNT_AFTER = 3.0
 """Seconds after which the objects are counted: a run that ends sooner needs no time left."""
 
 
-class Listing:
+class ObjectCounter:
     """Counts the objects of sources in a thread: the run itself lists only as far as it reads.
 
     A listing costs one request per thousand objects. If it fails the number stays unknown, and the
@@ -57,7 +57,7 @@ class Listing:
         self.complete = False
         self._thread = threading.Thread(target=self._count, daemon=True)
 
-    def __enter__(self) -> Listing:
+    def __enter__(self) -> ObjectCounter:
         if not any(is_stream(text) for text in self._sources):
             self._thread.start()
         return self
@@ -86,7 +86,7 @@ class Listing:
             self.complete = True
 
 
-def share_done(now: RunReport, listed: Listing, total: int) -> float | None:
+def share_done(now: RunReport, listed: ObjectCounter, total: int) -> float | None:
     """The share of the work that is done, from 0 to 1: the share of bytes that were read, times the
     share of their records whose outcome is known. (Finished objects are no good measure: they are
     counted with the reply to their last event, many at once.) `total`: the objects among those
@@ -138,7 +138,7 @@ def show_progress(
     ended = threading.Event()
     with (
         show_stages("backfill", unit="objects") as stage,
-        Listing(settings, sources, selection) as listing,
+        ObjectCounter(settings, sources, selection) as listing,
     ):
 
         def watch() -> None:

@@ -17,7 +17,7 @@ from ingest.objects import Selection
 from ingest.run_report import RunReport
 from tests.helpers.trails import own_settings, record, write_trail
 from trailhound.cli.engine import show_fetching
-from trailhound.cli.progress import Listing, share_done
+from trailhound.cli.progress import ObjectCounter, share_done
 from trailhound.cli.screen import set_quiet
 from trailhound.cli.stages import Done, Left, bar_of, said, show_stages
 
@@ -103,17 +103,17 @@ def test_the_objects_of_all_sources_are_counted(tmp_path: Path) -> None:
     sources = [str(tmp_path / "trail"), str(tmp_path / "trail" / "0.json.gz")]
     for wanted, found in ((sources, 4), ([*sources, str(tmp_path / "nowhere")], None)):
         selection = Selection(until=date(2025, 3, 2))
-        with Listing(settings, wanted, selection, after=0) as listing:
+        with ObjectCounter(settings, wanted, selection, after=0) as listing:
             listing._thread.join()
             assert (listing.found if listing.complete else None) == found
-    with Listing(settings, ["-"], Selection()) as listing:
+    with ObjectCounter(settings, ["-"], Selection()) as listing:
         assert not listing.complete
 
 
 def test_the_objects_of_a_run_that_ends_soon_are_not_counted(tmp_path: Path) -> None:
     settings = own_settings("http://127.0.0.1:1", "", tmp_path / "home")
     write_trail(tmp_path / "trail", [record()])
-    with Listing(settings, [str(tmp_path / "trail")], Selection()) as listing:
+    with ObjectCounter(settings, [str(tmp_path / "trail")], Selection()) as listing:
         pass
     listing._thread.join()
     assert listing.found == 0
@@ -148,7 +148,7 @@ def test_a_bar_moves_with_the_work_and_fits_80_columns() -> None:
 
 def test_the_share_is_of_what_is_read_and_of_what_is_known_of_it(tmp_path: Path) -> None:
     settings = own_settings("http://127.0.0.1:1", "", tmp_path / "home")
-    listing = Listing(settings, ["-"], Selection())
+    listing = ObjectCounter(settings, ["-"], Selection())
     now = RunReport(bytes=500, counts=Counts(read=100, indexed=20, filtered=5))
     assert share_done(now, listing, 10) is None
     listing.found, listing.bytes = 100, 10_000

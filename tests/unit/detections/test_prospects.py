@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from detections.backend.clause import NOTHING
-from detections.correlations.prospects import Known, Prospect
+from detections.correlations.prospects import KnownEvents, Prospect
 from detections.events.vocabulary import Vocabulary
 from detections.span import Span
 from tests.helpers.sigma_correlations import correlation, exactly, loaded, plain
@@ -70,8 +70,8 @@ def test_by_arrival_only_an_event_in_the_span_is_asked_for() -> None:
     assert found.counts is None
 
 
-def known(names: set[str], around: Span) -> Known:
-    return Known(SPAN, around, Vocabulary({"eventName": frozenset(names)}))
+def known(names: set[str], around: Span) -> KnownEvents:
+    return KnownEvents(SPAN, around, Vocabulary({"eventName": frozenset(names)}))
 
 
 def test_queries_are_narrowed_only_where_all_of_the_times_are_known() -> None:

@@ -23,7 +23,14 @@ from detections.alerts.burst import (
     union,
     unpack,
 )
-from detections.alerts.merging import AlertMerger, Directory, Entry, Known, alert_id, intervals
+from detections.alerts.merging import (
+    AlertMerger,
+    Directory,
+    Entry,
+    StoredAlert,
+    alert_id,
+    intervals,
+)
 from detections.alerts.nearness import Nearness
 from detections.finding import EVIDENCE, Finding
 from trailhound.state.alert_groups import AlertGroup
@@ -129,12 +136,12 @@ class Shelf:
         self.closed.add(name)
         self.merged.add(name)
 
-    def _known(self, name: str) -> Known | None:
+    def _known(self, name: str) -> StoredAlert | None:
         if name not in self.alerts:
             return None
         closed = name in self.closed
         full = self.plain and self.alerts[name].count >= self.full
-        return Known(self.alerts[name], closed or full, name in self.merged)
+        return StoredAlert(self.alerts[name], closed or full, name in self.merged)
 
     def close(self, number: int) -> None:
         open_ones = sorted(set(self.alerts) - self.closed)
