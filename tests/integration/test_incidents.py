@@ -340,11 +340,23 @@ def test_it_is_found_by_any_of_its_alerts_and_closing_it_closes_all(world: World
     again = command(world.settings, "incidents", "close", incident, "--by", "ada", "--json")
     assert json.loads(again.stdout)["closed"] == []
     close = ("incidents", "close", incident, "--as", "benign", "--by", "bob")
-    number = f"{len(alerts)} of {len(alerts)} alerts closed"
-    assert command(world.settings, *close).stdout == f"{incident} closed: {number}\n"
+    of = f"of {len(alerts)} alerts closed"
+    now = of_day(world.alerts(), CHAIN)
+    dispositions = {each.get("disposition") for each in now.values()}
+    assert dispositions == {"benign", None}, "one was closed by itself, without a disposition"
+    ways = f"{len(alerts) - 1} as benign, by ada; 1 without a disposition, by ada"
+    said_now = f"{incident} closed: 0 {of}; {len(alerts)} stay as closed before: {ways}\n"
+    assert command(world.settings, *close).stdout == said_now
+    assert command(world.settings, "incidents", "reopen", incident).exit_code == 0
+    one = ("alerts", "close", some, "--alone", "--as", "false-positive", "--by", "ada")
+    assert command(world.settings, *one).exit_code == 0
+    said_now = f"{len(alerts) - 1} {of}; 1 stays as closed before: as false-positive, by ada\n"
+    assert command(world.settings, *close).stdout == (
+        f"{incident} closed as benign, by bob: {said_now}"
+    )
     assert command(world.settings, "incidents", "reopen", incident).exit_code == 0
     said_now = command(world.settings, *close).stdout
-    assert said_now == f"{incident} closed as benign, by bob: {number}\n"
+    assert said_now == f"{incident} closed as benign, by bob: {len(alerts)} {of}\n"
     unknown = command(world.settings, "incidents", "close", "nosuchincident", "--by", "ada")
     assert "there is no incident nosuchincident" in str(unknown.exception)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, cast
@@ -331,14 +332,30 @@ def _became(incident: Mapping[str, Any], decision: Decision, done: Mapping[str, 
     if decision.verb == "assign":
         return f"{incident['id']} assigned to {decision.assignee}, by {decision.by}: {of}"
     if decision.verb == "close":
-        closed = incident["alerts"] - incident["open"]
         what = f" as {decision.disposition}" if decision.disposition else " without a disposition"
         by = f"{what}, by {decision.by}" if changed else ""  # someone else closed them before
-        return (
-            f"{incident['id']} {incident['state']}{by}: "
-            f"{closed:,} of {plural(incident['alerts'], 'alert')} closed"
-        )
+        before = "".join(_closed_before(incident, [done[name] for name in own if name in done]))
+        return f"{incident['id']} {incident['state']}{by}: {of} closed{before}"
     return f"{incident['id']} {incident['state']}, by {decision.by}: {of}"
+
+
+def _closed_before(incident: Mapping[str, Any], now: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """How many alerts of an incident were not closed `now`, but before, as what and by whom."""
+    ways: Counter[tuple[str, str]] = Counter()
+    for each in incident["closed_as"]:
+        ways[each["disposition"], each["by"]] += each["alerts"]
+    ways -= Counter((each.get("disposition") or "", each.get("state_by") or "") for each in now)
+    if ways:
+        yield f"; {ways.total():,} stay{'s' if ways.total() == 1 else ''} as closed before: "
+        yield "; ".join(
+            (f"{alerts:,} " if len(ways) > 1 else "") + _way(disposition, by)
+            for (disposition, by), alerts in ways.most_common()
+        )
+
+
+def _way(disposition: str, by: str) -> str:
+    as_ = f"as {disposition}" if disposition else "without a disposition"
+    return as_ + (f", by {by}" if by else "")
 
 
 def _resolved(found: Found) -> list[str]:
@@ -358,10 +375,9 @@ def closed_ways(incident: Mapping[str, Any]) -> Iterator[str]:
     ways."""
     ways = incident["closed_as"]
     for each in ways:
-        as_ = f"as {each['disposition']}" if each["disposition"] else "without a disposition"
-        by = f", by {each['by']}" if each["by"] else ""
         of = f"{plural(each['alerts'], 'alert')} " if len(ways) > 1 else ""
-        yield f"{of}{as_}{by}" + (f": {each['note']}" if each["note"] else "")
+        note = f": {each['note']}" if each["note"] else ""
+        yield f"{of}{_way(each['disposition'], each['by'])}{note}"
 
 
 def _lines(incident: dict[str, Any]) -> list[tuple[str, object]]:
