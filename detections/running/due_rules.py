@@ -8,6 +8,8 @@ findings give the same alerts.
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -20,11 +22,15 @@ from detections.running.detector import Detector, RuleRun
 from detections.running.pace import pace_of
 from detections.running.schedule import RuleBatch, batches, is_behind
 from detections.running.scheduler import Turn
+from trailhound.cluster.refreshing import make_searchable
+from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 from trailhound.state.catch_up import SCHEDULED_RULES, CatchUp, CatchUps
 from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
 
 LOG = logging.getLogger("trailhound.detections")
+_REFRESHED = 10.0
+"""Seconds between two refreshes of the daily indices, at least: far below any lookback."""
 SLOW_SECONDS = 10.0
 """A rule that takes longer is logged as slow."""
 
@@ -42,6 +48,9 @@ class DueRules:
         rules: tuple[Rule, ...],
         ran: Ran = lambda _: None,
     ) -> None:
+        self._client = client
+        self._days = Names(settings.prefix).days
+        self._refreshed = -math.inf
         self._checkpoints = RuleCheckpoints(client, settings)
         self._catch_ups = CatchUps(client, settings)
         self._pace = pace_of(settings)
@@ -64,6 +73,8 @@ class DueRules:
         self._checkpoints.write(new)
         known |= {each.rule_id: each for each in new}
         due = batches(self._rules, known, now, self._pace)
+        if due:
+            self._make_searchable()
         for batch in due:
             if not turn.holds_lease():
                 return False
@@ -77,6 +88,13 @@ class DueRules:
         if catch_up is not None and not catch_up.done:
             self._finish(catch_up)
         return bool(due)
+
+    def _make_searchable(self) -> None:
+        """Refresh the daily indices, whatever their `refresh_interval`: an event that a checkpoint
+        passes before it can be searched is never found."""
+        if time.monotonic() - self._refreshed >= _REFRESHED:
+            make_searchable(self._client, self._days)
+            self._refreshed = time.monotonic()
 
     def _started_catch_up(self, now: datetime) -> CatchUp | None:
         """The catch-up, if the rules could not run for a time; its end is set when they first run

@@ -143,6 +143,23 @@ def test_a_late_event_completes_a_burst_and_another_joins_it(
     assert (again["id"], again["count"]) == (alert["id"], 6)
 
 
+def test_events_are_found_although_their_index_is_never_refreshed(
+    watch: DueRules,
+    bring: Callable[..., None],
+    client: OpenSearch,
+    settings: Settings,
+    tmp_path: Path,
+) -> None:
+    """As with `index.refresh_interval: -1`, or one that is longer than the lookback."""
+    bring(record(eventTime=ago(minutes=1)))
+    days = templates.Names(settings.prefix).days
+    client.indices.put_settings(index=days, body={"index.refresh_interval": "-1"})
+    backfill(settings, write_trail(tmp_path / "unseen", [deleted()]))
+    assert client.count(index=days)["count"] == 1
+    run_all(watch)
+    assert len(alerts(client, settings)) == 1
+
+
 def test_a_gap_of_hours_is_made_up(
     watch: DueRules, bring: Callable[..., None], client: OpenSearch, settings: Settings
 ) -> None:
