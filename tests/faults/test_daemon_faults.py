@@ -152,7 +152,7 @@ def test_two_daemons_share_a_queue_and_stop_in_the_middle(
 
 
 def unchanged(queue: Queue) -> bool:
-    """Whether the queue holds as many messages as some rounds of the daemon's deletions ago."""
+    """Whether the queue holds as many messages as many rounds of the daemon's deletions ago."""
     before = queue.left()
-    time.sleep(2)
+    time.sleep(4)
     return queue.left() == before

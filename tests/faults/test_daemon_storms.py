@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -145,10 +144,8 @@ def test_an_engine_killed_under_load_is_waited_for(
         until(lambda: queue.left() < total * 0.7, "some of it done")
         own_engine.stop()
         until(lambda: unchanged(queue), "messages of what was done before, deleted")
-        left = queue.left()
-        time.sleep(4)
         assert process.poll() is None
-        assert queue.left() == left > 0
+        assert queue.left() > 0, "deleted without being indexed"
         own_engine.start()
         until(lambda: queue.left() == 0, "an empty queue")
     everything_is_in(settings, ids)
@@ -198,36 +195,34 @@ def test_the_holder_of_the_lease_is_killed(settings: Settings, tmp_path: Path) -
     index = templates.Names(settings.prefix).ledger
     env = {"TRAILHOUND_RUN__LISTEN": "127.0.0.1:0", "TRAILHOUND_RUN__LEASE_SECONDS": "4"}
 
-    def lease() -> dict[str, Any]:
-        found = client.get(index=index, id="lease-scheduler", params={"ignore": 404})
+    def stored(identifier: str) -> dict[str, Any]:
+        found = client.get(index=index, id=identifier, params={"ignore": 404})
         source: dict[str, Any] = found.get("_source", {})
         return source
 
-    def holder() -> int:
-        owner = lease().get("owner") or "nobody"
-        found = client.get(index=index, id=f"daemon-{owner}", params={"ignore": 404})
-        return int(found.get("_source", {}).get("pid", 0))
+    def leader() -> tuple[int, int]:
+        """The process that holds the lease (0: none that is known), and the lease's term."""
+        lease = stored("lease-scheduler")
+        daemon = stored(f"daemon-{lease.get('owner') or 'nobody'}")
+        return int(daemon.get("pid", 0)), int(lease.get("term", 0))
 
-    def job() -> dict[str, Any]:
-        found = client.get(index=index, id="job-retention", params={"ignore": 404})
-        source: dict[str, Any] = found.get("_source", {})
-        return source
+    def ran() -> bool:
+        return bool(stored("job-retention"))
 
     running = {}
     try:
         for _ in range(2):
             process = start(settings, "run", "--watch", tmp_path / "trail", env=env)
             running[process.pid] = process
-        until(lambda: holder() in running and bool(job()), "a leader that has run its job")
-        first = holder()
-        term = lease()["term"]
+        until(lambda: leader()[0] in running and ran(), "a leader that has run its job")
+        first, term = leader()
         running[first].kill()
         running.pop(first).communicate()
         # Whoever comes next finds the job undone, and does it.
         client.delete(index=index, id="job-retention")
-        until(lambda: holder() in running, "another leader")
-        until(lambda: bool(job()), "the job done by the other one")
-        assert lease()["term"] > term
+        until(lambda: leader()[0] in running, "another leader")
+        until(ran, "the job done by the other one")
+        assert leader()[1] > term
     finally:
         for process in running.values():
             process.terminate()

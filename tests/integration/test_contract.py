@@ -87,8 +87,7 @@ def test_one_holds_the_lease_and_another_follows(settings: Settings) -> None:
     prepared(settings)
     ledger = templates.Names(settings.prefix).ledger
     leases = [
-        Lease(connect(settings, timeout=5), ledger, "x", owner=f"owner-{n}", seconds=1.5)
-        for n in range(2)
+        Lease(connect(settings), ledger, "x", owner=f"owner-{n}", seconds=9) for n in range(2)
     ]
     for each in leases:
         each.start()

@@ -50,7 +50,7 @@ def config(tmp_path: Path) -> Path:
     content = {
         "ingest": {"batch_seconds": 0.2},
         "detections": {"shipped": False, "rules": [str(write_rules(tmp_path / "rules"))]},
-        "run": {"listen": None, "lease_seconds": 6},
+        "run": {"listen": None},
     }
     file.write_text(yaml.safe_dump(content))
     return file

@@ -84,7 +84,7 @@ def test_a_day_after_the_upgrade(settings: Settings, tmp_path: Path) -> None:
                 },
                 "run": {
                     "listen": address,
-                    "lease_seconds": 6,
+                    "lease_seconds": 10,  # of the last release's daemon, which holds it still
                     "sources": [{"watch": str(watched), "every": 0.5}],
                 },
             },

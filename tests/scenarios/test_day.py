@@ -121,7 +121,7 @@ def content(
         "run": {
             "listen": free_address(),
             "log": "json",
-            "lease_seconds": 6,
+            "lease_seconds": 10,  # lost after eight, of which six and more may be a halt
             "visibility_seconds": 10,
             "sources": [
                 {"queue": queue.url},

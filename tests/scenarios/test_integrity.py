@@ -50,7 +50,6 @@ def content(tmp_path: Path, bucket: str, endpoint: str, hook: int) -> dict[str, 
         "run": {
             "listen": free_address(),
             "log": "json",
-            "lease_seconds": 6,
             "sources": [{"poll": f"s3://{bucket}/", "every": 1}],
         },
     }
