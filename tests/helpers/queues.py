@@ -9,8 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import boto3
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.sqs.models import sqs_backends
 
 if TYPE_CHECKING:
+    from moto.sqs.models import Message
     from mypy_boto3_sqs import SQSClient
 
 PATIENCE = 120.0
@@ -59,6 +62,19 @@ class Queue:
 
     def visible(self) -> int:
         return int(self._attribute(self.url, "ApproximateNumberOfMessages"))
+
+    def hidden_until(self, text: str = "") -> float:
+        """Until when the message that holds this text is hidden, in seconds since the epoch."""
+        return float(self._held(text).visible_at) / 1000
+
+    def show(self, text: str) -> None:
+        """As though the time for which the message that holds this text is hidden were over."""
+        self._held(text).visible_at = 0.0
+
+    def _held(self, text: str) -> Message:
+        backend = sqs_backends[DEFAULT_ACCOUNT_ID][self.client.meta.region_name]
+        (found,) = [each for each in backend.get_queue(self.name)._messages if text in each.body]
+        return found
 
     def _attribute(self, url: str, name: str) -> str:
         return self._attributes(url, name)[name]
