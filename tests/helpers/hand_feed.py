@@ -10,8 +10,7 @@ from pathlib import Path
 from ingest.feeds.feed import Delivery, FeedStatus, Outcome, Submit
 from ingest.objects import Selection
 from ingest.sources import LocalSource
-
-PATIENCE = 60.0
+from tests.helpers.queues import PATIENCE
 
 
 class HandFeed:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import yaml
 from opensearchpy import OpenSearch
 
 from tests.helpers.processes import printed, run, start
+from tests.helpers.queues import until
 from tests.helpers.receiver import Received
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
@@ -129,10 +129,7 @@ class Installation:
         before = self._logged(log, *words)
         self.write()
         process.send_signal(signal.SIGHUP)
-        end = time.monotonic() + 60
-        while self._logged(log, *words) == before:
-            assert time.monotonic() < end, self.logs[log].read_text()
-            time.sleep(0.1)
+        until(lambda: self._logged(log, *words) != before, "the settings looked at")
 
     def _logged(self, log: int, *words: str) -> int:
         text = self.logs[log].read_text()

@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,9 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
+from tests.helpers import session
 from tests.helpers.ports import own_port
+from tests.helpers.queues import until
 from trailhound.engine import artifacts, machine
 from trailhound.engine.local_engine import LocalEngine
 from trailhound.errors import DiskFullError, EngineStartError, PortInUseError
@@ -252,12 +253,14 @@ def test_another_programs_process_is_never_stopped(home: Home, started: Started)
 
 @pytest.mark.parametrize(("command", "number"), [("up", signal.SIGTERM), ("demo", signal.SIGINT)])
 def test_an_interrupted_start_leaves_no_engine(
-    command: str, number: signal.Signals, home: Home
+    command: str, number: signal.Signals, home: Home, tmp_path: Path
 ) -> None:
+    """Its Java machine halts before its first step, so that no start is over by then."""
+    halted, known = tmp_path / "halted", home.folder / "engine" / "engine.json"
+    halting = f"-XX:+PauseAtStartup -XX:PauseAtStartupFile={halted}"
+    home.environment = {"JAVA_TOOL_OPTIONS": f"{session.JVM} {halting}"}
     starting = home.begin(command)
-    while not (home.folder / "engine" / "engine.json").exists():
-        assert starting.poll() is None
-        time.sleep(0.02)
+    until(lambda: halted.exists() and known.exists(), "a start under way")
     starting.send_signal(number)
     assert _finish(starting)[0] == 130
     assert not home.engine.is_running

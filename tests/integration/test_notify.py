@@ -104,7 +104,7 @@ def house(one_house: House) -> House:
 
 def hook(receiver: Receiver, **given: Any) -> dict[str, Any]:
     url = f"http://127.0.0.1:{receiver.port}/{SECRET}"
-    return {"name": "hook", "kind": "webhook", "url": url, "secret": SECRET, "timeout": 5} | given
+    return {"name": "hook", "kind": "webhook", "url": url, "secret": SECRET, "timeout": 60} | given
 
 
 def keys(receiver: Receiver, kind: str = "alert") -> list[str]:

@@ -26,7 +26,15 @@ from detections.running.scheduler import Turn
 from tests.helpers.reports import HOSTILE, report_of
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.errors import MailError, SettingsError
-from trailhound.report.mail import last_due, mail_job, message, send, send_report, window_of
+from trailhound.report.mail import (
+    deadline_of,
+    last_due,
+    mail_job,
+    message,
+    send,
+    send_report,
+    window_of,
+)
 from trailhound.report.value import Report
 from trailhound.settings import MailSettings
 
@@ -205,11 +213,9 @@ def test_a_server_that_answers_a_byte_at_a_time_is_given_up(report: Report) -> N
     with socket.create_server(("localhost", 0)) as listening:
         threading.Thread(target=drip, args=(listening,), daemon=True).start()
         port = listening.getsockname()[1]
-        mail = MailSettings(
-            to=[TO], sender=SENDER, host="localhost", port=port, tls="none", timeout=0.1
-        )
+        mail = MailSettings(to=[TO], sender=SENDER, host="localhost", port=port, tls="none")
         with pytest.raises(MailError, match=r"did not end within 0\.6 s"):
-            send_report(report, mail)
+            send_report(report, mail, deadline_of(mail.model_copy(update={"timeout": 0.1})))
         released.set()
 
 

@@ -123,6 +123,7 @@ def test_a_daemon_tells_how_it_does_and_takes_new_settings(
         done = value("trailhound_objects_total", "done")
         write_trail(trail, [record(eventName="Decrypt")], "c")
         until(lambda: value("trailhound_objects_total", "done") == done + 1, "one object more")
+        until(lambda: b"settings not reloaded" in process.written(1), "a refusal")
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=60)
     finally:

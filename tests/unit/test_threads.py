@@ -126,9 +126,13 @@ def test_an_interrupted_command_waits_for_no_call() -> None:
     assert hangs.wait(30)
     main = threading.main_thread().ident
     assert main is not None
-    threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
+
+    def interrupted() -> None:
+        threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)).start()
         next(results)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     left = named("hangs")
     assert left
     assert all(each.daemon for each in left)  # the process ends without them

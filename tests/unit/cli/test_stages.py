@@ -54,7 +54,7 @@ def test_without_a_download_nothing_is_said(capfd: pytest.CaptureFixture[str]) -
 
 
 def test_work_that_is_done_at_once_writes_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    with show_stages("report") as stage:
+    with show_stages("report", line_every=60) as stage:
         stage("reading alerts", 2, 7)
     assert capfd.readouterr() == ("", "")
 
@@ -113,7 +113,7 @@ def test_the_objects_of_all_sources_are_counted(tmp_path: Path) -> None:
 def test_the_objects_of_a_run_that_ends_soon_are_not_counted(tmp_path: Path) -> None:
     settings = own_settings("http://127.0.0.1:1", "", tmp_path / "home")
     write_trail(tmp_path / "trail", [record()])
-    with ObjectCounter(settings, [str(tmp_path / "trail")], Selection()) as listing:
+    with ObjectCounter(settings, [str(tmp_path / "trail")], Selection(), after=60) as listing:
         pass
     listing._thread.join()
     assert listing.found == 0

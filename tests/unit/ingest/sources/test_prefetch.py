@@ -23,7 +23,7 @@ from trailhound.errors import (
     SourceUnreachableError,
 )
 
-WAIT = 10.0
+WAIT = 120.0
 MIB = 1024 * 1024
 
 
