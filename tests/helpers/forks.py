@@ -4,12 +4,14 @@ A command's imports take most of a second, and the tests run hundreds of command
 has everything imported forks one for each: it has its own memory, environment, working directory,
 standard streams, signals and exit code, as any other.
 
-`python -m tests.helpers.forks SOCKET` is that process; it ends when its standard input does.
+`python -m tests.helpers.forks SOCKET` is that process; it ends when its standard input does. The
+workers of a test session share one, which ends with the session (tests/helpers/session.py).
 """
 
 from __future__ import annotations
 
 import atexit
+import fcntl
 import gc
 import importlib
 import json
@@ -32,6 +34,7 @@ from pathlib import Path
 
 from detections.packs.loading import load
 from ingest.sources.session import aws_session
+from tests.helpers import session
 from trailhound.cli.commands import COMMANDS, loaded
 from trailhound.cli.main import app
 from trailhound.settings import AwsSettings, DetectionSettings
@@ -128,24 +131,45 @@ def run(
 
 @cache
 def _server() -> str:
-    """The socket of this process's own server, which is started once."""
-    address = f"{tempfile.mkdtemp(prefix='forks-')}/socket"
+    """The socket of the session's server, or of this process's own; it is started once."""
+    shared = session.folder()
+    if shared is None:
+        address = Path(tempfile.mkdtemp(prefix="forks-")) / "socket"
+        process, input_ = _start(address)
+        atexit.register(process.wait)
+        atexit.register(os.close, input_)  # before that
+        return str(address)
+    address = shared / "forks" / "socket"
+    with (shared / "forks.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not address.exists():
+            address.parent.mkdir()
+            _start(address, for_session=True)
+    return str(address)
+
+
+def _start(address: Path, *, for_session: bool = False) -> tuple[subprocess.Popen[bytes], int]:
+    """The process, once it listens, and the end of its standard input that is written to. That of
+    the session has it itself, so that none of the workers ends it."""
+    theirs, ours = os.pipe()
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.helpers.forks", address],
         cwd=CHECKOUT,
-        stdin=subprocess.PIPE,
+        stdin=theirs,
         stdout=subprocess.PIPE,
+        pass_fds=[ours] if for_session else [],
     )
-    assert process.stdin is not None
+    os.close(theirs)
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
+    if for_session:
+        os.close(ours)
+        _OF_SESSION.append(process)
+    return process, ours
 
-    def end() -> None:
-        process.stdin.close()  # type: ignore[union-attr]
-        process.wait()
 
-    atexit.register(end)
-    return address
+_OF_SESSION: list[subprocess.Popen[bytes]] = []
+"""Never waited for, and so kept: without a reference Python would warn of it."""
 
 
 def _read(connection: socket.socket, size: int) -> bytes:
@@ -175,10 +199,10 @@ def _serve(address: str) -> None:
     load(DetectionSettings())
     for name in COMMANDS:
         loaded(name, app.rich_markup_mode)
-    session = aws_session(AwsSettings(region="us-east-1"))
-    session.set_credentials("none", "none")
+    aws = aws_session(AwsSettings(region="us-east-1"))
+    aws.set_credentials("none", "none")
     for service in ("s3", "sqs", "sts", "sns", "cloudtrail"):
-        session.create_client(service)
+        aws.create_client(service)
     gc.freeze()  # what no fork looks through for garbage stays common memory
     assert threading.active_count() == 1, "a fork would leave locks of other threads held"
     with socket.socket(socket.AF_UNIX) as listener:
