@@ -28,7 +28,7 @@ def unknown_fields(text: str, fault_of: FieldFault | None = None) -> list[str]:
         return []
     if fault_of is None:
         # Imported here: it brings the language of rules, which most searches do not need.
-        from detections.packs.checking import field_fault
+        from detections.packs.detection_check import field_fault
 
         fault_of = field_fault
     said = []

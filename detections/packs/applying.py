@@ -10,7 +10,7 @@ from sigma.rule import SigmaRule
 
 from detections.matcher import SigmaMatcher
 from detections.packs.actions import ParsedRule
-from detections.packs.checking import reason_of
+from detections.packs.documents import reason_of
 from detections.packs.exceptions import RuleException, exception_id, is_default, with_any_rule
 from detections.packs.load_faults import LoadFaults
 from detections.packs.near import did_you_mean

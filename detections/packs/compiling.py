@@ -12,8 +12,8 @@ from detections.backend.compiler import compile_rule
 from detections.compiled import Compiled
 from detections.correlations.correlation import Correlation
 from detections.packs.actions import ParsedRule
-from detections.packs.checking import reason_of
 from detections.packs.chosen import silencing
+from detections.packs.documents import reason_of
 from detections.packs.load_faults import LoadFaults
 from detections.packs.overrides import Overrides
 from detections.packs.pack import Pack

@@ -67,6 +67,12 @@ class RuleFault:
         return f"{self.place}: {self.reason}"
 
 
+def reason_of(error: Exception) -> str:
+    """The text of a pySigma error, without its unknown location."""
+    text = str(error).replace(" in None", "").strip()
+    return text or type(error).__name__
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One YAML document that is a mapping."""

@@ -14,8 +14,9 @@ from sigma.filters import SigmaFilter
 from sigma.rule import SigmaRule
 
 from detections.packs.actions import Actions, ParsedRule
-from detections.packs.checking import PlaceholderValues, check, reason_of
-from detections.packs.documents import RuleFault, documents, rule_files
+from detections.packs.checking import check
+from detections.packs.detection_check import PlaceholderValues
+from detections.packs.documents import RuleFault, documents, reason_of, rule_files
 from detections.packs.exceptions import DEFAULTS
 from detections.packs.load_faults import LoadFaults
 from detections.rule import FilePosition

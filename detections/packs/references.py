@@ -13,7 +13,7 @@ from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaError, SigmaRuleNotFoundError
 
 from detections.packs.actions import ParsedRule
-from detections.packs.checking import reason_of
+from detections.packs.documents import reason_of
 from detections.packs.load_faults import LoadFaults
 from detections.packs.reading import rule_id
 from detections.packs.rule_names import PackFolders, RuleNames

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from detections.matcher import SigmaMatcher
-from detections.packs.checking import Path, detection_faults
+from detections.packs.detection_check import Path, detection_faults
 from trailhound.errors import RuleError, SettingsError
 
 
