@@ -348,8 +348,8 @@ def test_it_is_found_by_any_of_its_alerts_and_closing_it_closes_all(world: World
     said_now = f"{incident} closed: 0 {of}; {len(alerts)} stay as closed before: {ways}\n"
     assert command(world.settings, *close).stdout == said_now
     assert command(world.settings, "incidents", "reopen", incident).exit_code == 0
-    one = ("alerts", "close", some, "--alone", "--as", "false-positive", "--by", "ada")
-    assert command(world.settings, *one).exit_code == 0
+    alone = ("alerts", "close", some, "--alone", "--as", "false-positive", "--by", "ada")
+    assert command(world.settings, *alone).exit_code == 0
     said_now = f"{len(alerts) - 1} {of}; 1 stays as closed before: as false-positive, by ada\n"
     assert command(world.settings, *close).stdout == (
         f"{incident} closed as benign, by bob: {said_now}"
