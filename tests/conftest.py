@@ -7,8 +7,7 @@ import functools
 import gc
 import importlib
 import os
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -59,8 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
     A shell starts what it runs in the background with SIGINT ignored, and so would be every
     command that the tests start: none of those that are interrupted would end.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    session.watch_signals()
     for folder in FOLDERS:
         config.addinivalue_line("markers", f"{folder}: every test below tests/{folder}")
     config.addinivalue_line("markers", "fresh_namespace: its namespace was never used")
@@ -74,6 +72,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Whatever happened, Ctrl-C included: no engine and no daemon outlives the session."""
     if not hasattr(config, "workerinput"):
         session.end()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """A signal to the tests' process group (`timeout`, a supervisor) may come while a test runs a
+    command within the process: the command ends with 130, and the session ends, too."""
+    try:
+        return (yield)
+    finally:
+        session.end_if_asked()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -30,6 +30,9 @@ verified class by class, which is a quarter of the rest of a start. Each time th
 classes grew from its first 21 MiB on, the whole heap was collected: five times a start. Counters
 for `jstat`, which nothing here reads, are kept in a file on the disk: a twentieth of a start."""
 
+_asked = False
+"""Whether a signal has asked this process to end."""
+
 ROOM = 12 * 1024**3
 """What engines (five of up to 1.5 GiB at once) and their data need in memory at the most."""
 
@@ -40,15 +43,33 @@ def folder() -> Path | None:
     return Path(named) if named else None
 
 
+def watch_signals() -> None:
+    """Let SIGTERM and Ctrl-C end this process's tests, also where a command that a test runs within
+    the process has taken them for itself, and ended with 130: see `end_if_asked`."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, _asked_to_end)
+
+
+def _asked_to_end(_number: int, _frame: object) -> None:
+    global _asked
+    _asked = True
+    raise KeyboardInterrupt
+
+
+def end_if_asked() -> None:
+    """Raise `KeyboardInterrupt` if a signal has asked this process to end."""
+    if _asked:
+        raise KeyboardInterrupt
+
+
 def begin() -> None:
-    """Make the folder. A request to end (SIGTERM) ends the session as Ctrl-C does."""
+    """Make the folder."""
     shared = os.environ[MARK] = tempfile.mkdtemp(prefix="trailhound-tests-", dir=_memory())
     # The tests' own folders go with it; `--basetemp` keeps them.
     os.environ["PYTEST_DEBUG_TEMPROOT"] = shared
     os.environ.setdefault("JAVA_TOOL_OPTIONS", JVM)
     # Each of the session's processes would compile every module anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _memory() -> Path | None:

@@ -126,13 +126,19 @@ def test_an_interrupted_command_waits_for_no_call() -> None:
     assert hangs.wait(30)
     main = threading.main_thread().ident
     assert main is not None
+    timer = threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT))
 
     def interrupted() -> None:
-        threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)).start()
+        timer.start()
         next(results)
 
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
+    # Not that of the tests' session, which would end.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+    finally:
+        signal.signal(signal.SIGINT, before)
     left = named("hangs")
     assert left
     assert all(each.daemon for each in left)  # the process ends without them

@@ -27,9 +27,11 @@ class Stoppable(Protocol):
 
 @contextmanager
 def interrupted_by_sigterm() -> Iterator[None]:
-    """Within, SIGTERM raises `KeyboardInterrupt`, as Ctrl-C does. For the main thread alone."""
+    """Within, SIGTERM raises `KeyboardInterrupt`, as Ctrl-C does. For the main thread alone. A
+    handler that the program around it has for SIGTERM stays."""
     _stopped.clear()
-    if threading.current_thread() is not threading.main_thread():
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or callable(signal.getsignal(signal.SIGTERM)):
         yield
         return
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
