@@ -11,17 +11,21 @@ from typing import Final, Protocol, runtime_checkable
 
 from ingest.objects import Selection, Source
 from ingest.sources.layout import NameClass, classify, place_of
+from ingest.sources.lookahead import Lookahead
+from ingest.sources.s3_listing import AHEAD
 from ingest.sources.stream import StreamSource
 
 _MOST_LISTED: Final = 200_000
 """How many names are examined where a source has no folders."""
+_MOST_REGIONS: Final = 200
+"""Folders of regions whose first and last day are looked for: some six requests each."""
 
 
 @dataclass(slots=True)
 class Inventory:
-    """What a source has. `first` and `last` are the days of its objects, unknown where only folders
-    above the days were listed. `unplaced` counts objects whose folders name no account or region;
-    `absent` are sources under whose name nothing exists, with what exists beside them."""
+    """What a source has. `first` and `last` are the days of its objects, unknown where too many
+    folders would have to be listed. `unplaced` counts objects whose folders name no account or
+    region; `absent` are sources under whose name nothing exists, with what exists beside them."""
 
     accounts: set[str] = field(default_factory=set)
     regions: set[str] = field(default_factory=set)
@@ -64,6 +68,10 @@ class Foldered(Protocol):
     def folders(self) -> Iterator[tuple[str, bool]]:
         """The names found down to the regions' folders, and whether each is a folder."""
 
+    def ends(self, folder: str) -> list[str]:
+        """The names of an object of the first and of one of the last day below a region's
+        folder."""
+
     def neighbours(self) -> list[str]:
         """What exists beside the source's own name where nothing exists under that; else empty."""
 
@@ -75,8 +83,19 @@ def inventory_of(source: Source) -> Inventory:
         return found
     if isinstance(source, Foldered):
         found.absent = source.neighbours()
+        regions = []
         for name, is_folder in source.folders() if not found.absent else ():
             found.add(name, folder=is_folder)
+            place = place_of(f"{name}2000/01/01/") if is_folder else None
+            if place is not None and place.region is not None:
+                regions.append(name)
+        if len(regions) > _MOST_REGIONS:
+            found.first = found.last = None
+            return found
+        with Lookahead(min(AHEAD, len(regions) or 1)) as ahead:
+            for _, names in ahead.map(source.ends, regions):
+                for name in names or ():
+                    found.add(name)
         return found
     listed = 0
     for item in islice(source.objects(Selection()), _MOST_LISTED):

@@ -105,6 +105,10 @@ class S3Source:
         """The names above the days' folders, and whether each is a folder."""
         return Listing(self._client, self.bucket, self.prefix, self._payer).folders()
 
+    def ends(self, folder: str) -> list[str]:
+        """A key of the first and one of the last day below a region's folder."""
+        return Listing(self._client, self.bucket, self.prefix, self._payer).ends(folder)
+
     def neighbours(self) -> list[str]:
         """Where no key begins with the prefix: a sentence on what there is; otherwise empty."""
         return Listing(self._client, self.bucket, self.prefix, self._payer).neighbours()

@@ -42,6 +42,8 @@ _ROOT = re.compile(r"(?:^|/)AWSLogs/(?:[oO]-[A-Za-z0-9]+/)?$")
 _ACCOUNT = re.compile(r"(?:^|/)AWSLogs/(?:[oO]-[A-Za-z0-9]+/)?(\d{12})/$")
 _KIND = re.compile(r"(?:^|/)(\d{12})/(CloudTrail(?:-[A-Za-z]+)?)/$")
 _REGION = re.compile(r"(?:^|/)(\d{12})/(CloudTrail(?:-[A-Za-z]+)?)/([^/]+)/")
+_DAYS_FOLDER = re.compile(r"/\d{4}/(?:\d{2}/){0,2}$")
+"""Of a year, a month or a day."""
 _NEVER_OURS = re.compile(r"^aws-account-id=")
 """Flow logs in folders named for Hive, beside the accounts' own."""
 _ACCOUNT_ID = re.compile(r"^\d{12}$")
@@ -143,6 +145,22 @@ class Listing:
                 else:
                     yield step.prefix, True
                     waiting.append(step)
+
+    def ends(self, folder: str) -> list[str]:
+        """A key of the first and one of the last day below a region's folder, by a few requests;
+        none if there is no folder of a day. Raises `SourceUnreachableError`."""
+        keys: list[str] = []
+        for choose in (min, max):
+            inside = folder
+            while days := [
+                each
+                for each in _prefixes(self._page(inside, delimiter=True))
+                if _DAYS_FOLDER.search(each)
+            ]:
+                inside = choose(days)
+            if inside != folder or _DAYS_FOLDER.search(inside):
+                keys += [each.key for each in _entries(self._page(inside))][:1]
+        return keys
 
     def neighbours(self) -> list[str]:
         """Where no key begins with the prefix: a sentence on what there is; otherwise empty.

@@ -17,6 +17,7 @@ from moto.s3.models import s3_backends
 from ingest.backfill.prefetch import Prefetcher
 from ingest.objects import WHOLE_BYTES, Selection, TrailObject
 from ingest.sources import open_source
+from ingest.sources.inventory import Inventory, inventory_of
 from ingest.sources.s3 import S3Source
 from trailhound.errors import (
     ObjectNotFoundError,
@@ -160,6 +161,25 @@ def test_selections_in_every_layout(
             source.prefix = start
             found = keys(source, selection)
             assert found == [key for key in wanted if key.startswith(start)], (selection, start)
+
+
+@pytest.mark.parametrize(("prefix", "organisation"), LAYOUTS)
+def test_the_days_of_a_bucket_are_those_of_its_files(
+    fill: Fill, opened: Callable[..., S3Source], prefix: str, organisation: str
+) -> None:
+    root = f"{prefix}AWSLogs/{organisation}"
+    region = f"{root}{TWO}/CloudTrail/eu-west-1/"
+    assert inventory_of(opened()) == Inventory()
+    earlier, later = (f"{region}{day}/{TWO}_0.json.gz" for day in ("2023/12/31", "2025/01/02"))
+    fill([*trail(root), earlier, later, f"{region}notes/9999.json.gz", *noise(f"{prefix}AWSLogs/")])
+    for start, first, last in (
+        ("", date(2023, 12, 31), date(2025, 1, 2)),
+        (f"{root}{ONE}/", date(2024, 3, 1), date(2024, 3, 10)),
+        (f"{region}2024/03/", date(2024, 3, 1), date(2024, 3, 10)),
+        (f"{region}2025/", date(2025, 1, 2), date(2025, 1, 2)),
+    ):
+        found = inventory_of(opened(start))
+        assert (found.first, found.last) == (first, last), start
 
 
 @pytest.mark.parametrize(("prefix", "organisation"), [LAYOUTS[0], LAYOUTS[-1]])

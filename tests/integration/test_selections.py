@@ -257,7 +257,11 @@ def test_a_prefix_or_account_that_a_bucket_does_not_have(
         ((f"s3://{bucket}/Org",), 1, f"s3://{bucket}/Org; there is org/"),
         ((f"s3://{bucket}", "--account", "12"), 1, f"accounts found: {ONE}, {TWO}"),
         ((f"s3://{bucket}", "--region", "eu-wset-1"), 1, "regions found: eu-west-1, us-east-1"),
-        ((f"s3://{bucket}", "--account", ONE, "--since", "2025-04-01"), 0, "nothing to read"),
+        (
+            (f"s3://{bucket}", "--account", ONE, "--since", "2025-04-01"),
+            0,
+            f"accounts found: {ONE}, {TWO}; days found: 2025-03-01 to 2025-03-01",
+        ),
         ((f"s3://{bucket}", "--account", ONE), 0, "1 object read"),
     ]
     for arguments, code, said in cases:
