@@ -7,11 +7,14 @@ workers on one bucket do not read the same object twice for long; if they ever d
 the index exact, and the entry is written by the one that holds the claim.
 
 An entry says by which criteria its object was read. It is done for a run that chooses no more.
+A claim does not touch what is known of an earlier reading: an object that is given back unread, or
+whose worker is killed, has its former entry.
 """
 
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 import uuid
@@ -35,6 +38,7 @@ from trailhound.state.document import StateDocumentError
 from trailhound.state.objects import (
     EVERYTHING,
     MOST_SHARED,
+    Claim,
     Criteria,
     Integrity,
     ObjectState,
@@ -50,6 +54,16 @@ LOG = logging.getLogger("trailhound.ledger")
 _AT_ONCE = 256
 
 State = Literal["done", "failed", "skipped", "archived"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """A claim of this worker, as it is stored. `anew`: what was covered before is forgotten once
+    the object is read."""
+
+    stored: Stored
+    entry: ObjectState
+    anew: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +106,7 @@ class Ledger:
         """Objects finished here after another worker had taken over the claim."""
         self.no_more = threading.Event()
         """Set when the run is to end: it waits no longer for other workers' objects."""
-        self._claims: dict[str, Stored] = {}
+        self._claims: dict[str, _Claim] = {}
         self._finished: list[_Finished] = []
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -114,11 +128,8 @@ class Ledger:
         self.flush()
         with self._lock:
             claims, self._claims = self._claims, {}
-        actions: list[dict[str, Any]] = []
-        for identifier, claim in claims.items():
-            actions += _released(identifier, claim)
-        actions.append({"delete": {"_id": WorkerState.id_prefix + self.worker.id}})
-        self._entries.bulk(actions)
+        self._give_back(list(claims.values()))
+        self._entries.bulk([{"delete": {"_id": WorkerState.id_prefix + self.worker.id}}])
 
     def _beat(self) -> None:
         state = WorkerState(
@@ -145,28 +156,35 @@ class Ledger:
 
     # Claims.
 
-    def claim(self, items: Iterable[TrailObject], *, force: bool = False) -> Iterator[TrailObject]:
-        """Of these objects, those to read now, each claimed.
+    def claim(
+        self, items: Iterable[TrailObject], *, force: bool = False, limit: int | None = None
+    ) -> Iterator[TrailObject]:
+        """Of these objects, those to read now, each claimed; at most `limit`.
 
         Those that `is_done_for` are skipped (not with `force`), and so are those that this worker
         has in flight, where sources overlap. Those claimed by another active worker come
         last: when it has done them they are skipped, when it ends they are taken over.
         """
+        left = sys.maxsize if limit is None else limit
         waiting: list[TrailObject] = []
         items = iter(items)
-        while group := list(islice(items, _AT_ONCE)):
-            taken, busy = self.take(group, force=force)
+        while left and (group := list(islice(items, _AT_ONCE))):
+            taken, busy = self.take(group, force=force, at_most=left)
+            left -= len(taken)
             waiting += busy
             yield from taken
         attempt = 0
-        while waiting:
+        while left and waiting:
             if self._stopped_within(min(5.0, 0.5 * 2**attempt)):
                 return
             attempt += 1
             busy_now: list[TrailObject] = []
             for start in range(0, len(waiting), _AT_ONCE):
                 # The other worker has read it during this run: not again, even with `force`.
-                taken, busy = self.take(waiting[start : start + _AT_ONCE], force=False)
+                taken, busy = self.take(
+                    waiting[start : start + _AT_ONCE], force=False, at_most=left
+                )
+                left -= len(taken)
                 busy_now += busy
                 yield from taken
             waiting = busy_now
@@ -179,43 +197,40 @@ class Ledger:
         return False
 
     def take(
-        self, group: list[TrailObject], *, force: bool = False
+        self, group: list[TrailObject], *, force: bool = False, at_most: int = sys.maxsize
     ) -> tuple[list[TrailObject], list[TrailObject]]:
         """The objects claimed here, and those that another worker has; the rest are done.
 
-        At most some hundreds at once.
+        At most some hundreds at once. Once `at_most` are claimed, the rest is not looked at.
         """
         stored = self._entries.stored(group)
         alive = self.active_workers(
-            {each.entry.worker for each in stored.values() if each.entry is not None}
+            {each.entry.holder for each in stored.values() if each.entry is not None}
         )
         wanted: list[tuple[TrailObject, ObjectState]] = []
         busy: list[TrailObject] = []
         actions: list[dict[str, Any]] = []
+        orphaned: list[dict[str, Any]] = []
         seen: set[str] = set()
         again = 0
         for item in group:
+            if len(wanted) == at_most:
+                break
             identifier = object_id(item.uri)
             version = stored.get(identifier)
             entry = version.entry if version is not None else None
-            claimed = entry is not None and entry.state == "claimed"
-            if identifier in seen or (
-                entry is not None
-                and (
-                    (entry.etag == item.etag and claimed and entry.worker == self.worker.id)
-                    or (not force and entry.is_done_for(item.etag, self.wanted))
-                )
-            ):
+            if identifier in seen or self._in_flight(entry, item) or self._done(entry, item, force):
                 if entry is not None and entry.is_skipped(item.etag):
                     self.ignored[entry.reason] += 1
                 else:
                     self.skipped += 1
-            elif entry is not None and claimed and entry.worker in alive:
+                if version is not None and self._is_orphaned(entry, alive):
+                    orphaned += _given_back(identifier, version)
+            elif entry is not None and entry.holder in alive:
                 busy.append(item)
             else:
-                before = entry if entry is not None and not force else None
-                again += before is not None and before.was_read(item.etag)
-                claim = self._claimed(item, before, entry)
+                again += entry is not None and not force and entry.was_read(item.etag)
+                claim = self._claimed(item, entry)
                 wanted.append((item, claim))
                 seen.add(identifier)
                 # Two workers at the same entry: the second one's write is refused.
@@ -223,46 +238,56 @@ class Ledger:
                 if version is not None:
                     check |= version.version
                 actions += [{"create" if version is None else "index": check}, claim.document()]
+        self._entries.bulk(orphaned)
         answers = self._entries.bulk(actions)
         taken: list[TrailObject] = []
-        claims: dict[str, Stored] = {}
+        claims: dict[str, _Claim] = {}
         for (item, claim), answer in zip(wanted, answers, strict=True):
             if not answer.conflict:
-                claims[claim.identifier] = Stored(claim, answer.seq_no, answer.term)
-            elif (found := self._with_token(claim)) is not None:
-                claims[claim.identifier] = found  # the claim was written, its reply lost
+                found = Stored(claim, answer.seq_no, answer.term)
+            elif (ours := self._with_token(claim)) is not None:
+                found = ours  # the claim was written, its reply lost
             else:
                 busy.append(item)
                 continue
+            claims[claim.identifier] = _Claim(found, claim, anew=force)
             taken.append(item)
         with self._lock:
             self._claims |= claims
             self.read_again += again
         return taken, busy
 
-    def _claimed(
-        self, item: TrailObject, before: ObjectState | None, entry: ObjectState | None
-    ) -> ObjectState:
-        """A claim keeps what an earlier reading of the same content has covered (`before`), and
-        what a verification said of the object."""
-        same = before is not None and before.etag == item.etag
-        return ObjectState(
-            uri=item.uri,
-            etag=item.etag,
-            size=item.size,
-            state="claimed",
+    def _in_flight(self, entry: ObjectState | None, item: TrailObject) -> bool:
+        """Whether this worker has claimed this very content already."""
+        if entry is None or entry.holder != self.worker.id:
+            return False
+        return item.etag == (entry.claim.etag if entry.claim is not None else entry.etag)
+
+    def _done(self, entry: ObjectState | None, item: TrailObject, force: bool) -> bool:
+        return entry is not None and not force and entry.is_done_for(item.etag, self.wanted)
+
+    def _is_orphaned(self, entry: ObjectState | None, alive: set[str]) -> bool:
+        """Whether a worker that ended was to read it again, and did not."""
+        claim = entry.claim if entry is not None else None
+        return claim is not None and claim.worker not in alive | {self.worker.id}
+
+    def _claimed(self, item: TrailObject, entry: ObjectState | None) -> ObjectState:
+        """The entry with a claim of this worker."""
+        claim = Claim(
             worker=self.worker.id,
             token=uuid.uuid4().hex,
-            claimed_at=datetime.now(UTC).isoformat(),
-            covered=before.covered if same and before is not None else (),
-            integrity=entry.integrity if entry is not None else None,
+            at=datetime.now(UTC).isoformat(),
+            etag=item.etag,
         )
+        start = ObjectState(uri=item.uri, etag=item.etag, state="released")
+        return (entry or start).claimed(claim, item.size)
 
     def _with_token(self, claim: ObjectState) -> Stored | None:
         """What is stored now, if it is of this very claim."""
         found = self._entries.read([claim.identifier]).get(claim.identifier)
-        ours = found is not None and found.entry is not None and found.entry.token == claim.token
-        return found if ours else None
+        if found is None or found.entry is None:
+            return None
+        return found if found.entry.claim_token == claim.claim_token else None
 
     def active_workers(self, workers: set[str]) -> set[str]:
         """Of these workers, by id, the others that are active: their claims are valid."""
@@ -283,11 +308,32 @@ class Ledger:
 
     def release(self, item: TrailObject) -> None:
         """Give up one claim, so that another worker may take it at once."""
-        identifier = object_id(item.uri)
         with self._lock:
-            claim = self._claims.pop(identifier, None)
+            claim = self._claims.pop(object_id(item.uri), None)
         if claim is not None:
-            self._entries.bulk(_released(identifier, claim))
+            self._give_back([claim])
+
+    def _give_back(self, claims: list[_Claim]) -> None:
+        """Give claims up, except those that another worker has taken over. What else was written
+        to an entry meanwhile, such as a verdict on the object, stays."""
+        left = [(each, each.stored) for each in claims]
+        while left:
+            actions: list[dict[str, Any]] = []
+            for each, now in left:
+                actions += _given_back(each.entry.identifier, now)
+            refused = [
+                each
+                for (each, _), answer in zip(left, self._entries.bulk(actions), strict=True)
+                if answer.conflict
+            ]
+            stored = self._entries.read([each.entry.identifier for each in refused])
+            left = [
+                (each, found)
+                for each in refused
+                if (found := stored.get(each.entry.identifier)) is not None
+                and found.entry is not None
+                and found.entry.claim_token == each.entry.claim_token
+            ]
 
     # Reading entries.
 
@@ -319,8 +365,10 @@ class Ledger:
         item, counts = run.item, run.counts
         with self._lock:
             claim = self._claims.pop(object_id(item.uri), None)
-        before = claim.entry if claim is not None and claim.entry is not None else None
-        covered = before.covered if before is not None else ()
+        before = claim.entry if claim is not None else None
+        covered: tuple[Criteria, ...] = ()
+        if claim is not None and not claim.anew and claim.entry.etag == item.etag:
+            covered = claim.entry.covered
         if state == "done":
             covered = added(covered, run.criteria if counts.filtered else EVERYTHING)
         entry = ObjectState(
@@ -328,8 +376,8 @@ class Ledger:
             etag=item.etag,
             size=item.size,
             state=state,
-            token=before.token if before is not None else "",
-            claimed_at=before.claimed_at if before is not None else None,
+            token=before.claim_token if before is not None else "",
+            claimed_at=_claimed_at(before),
             finished_at=datetime.now(UTC).isoformat(),
             reason=run.fault or run.other_kind,
             covered=covered,
@@ -349,7 +397,8 @@ class Ledger:
             events_under=run.events_under,
         )
         with self._lock:
-            self._finished.append(_Finished(entry, claim, then))
+            stored = claim.stored if claim is not None else None
+            self._finished.append(_Finished(entry, stored, then))
             full = len(self._finished) >= _AT_ONCE
         if full:
             self.flush()
@@ -396,11 +445,12 @@ class Ledger:
                 now = stored.get(each.identifier)
                 if now is None:
                     left.append((each, {}))  # the index was created again: nobody else has it
-                elif now.entry is None or now.entry.token != each.entry.token:
-                    lost.append(each)
-                elif now.entry.state == "claimed":  # ours still: a verification wrote to it
+                elif now.entry is not None and now.entry.claim_token == each.entry.token:
+                    # Ours still: a verification wrote to it.
                     entry = msgspec.structs.replace(each.entry, integrity=now.entry.integrity)
                     left.append((replace(each, entry=entry), now.version))
+                elif now.entry is None or now.entry.token != each.entry.token:
+                    lost.append(each)
         return lost
 
 
@@ -417,6 +467,13 @@ def _judged(run: ObjectProgress) -> Integrity | None:
     )
 
 
-def _released(identifier: str, claim: Stored) -> list[dict[str, Any]]:
-    """Gives a claim up, unless another worker has taken it over."""
-    return [{"update": {"_id": identifier, **claim.version}}, {"doc": ObjectState.release()}]
+def _claimed_at(entry: ObjectState | None) -> str | None:
+    if entry is None:
+        return None
+    return entry.claim.at if entry.claim is not None else entry.claimed_at
+
+
+def _given_back(identifier: str, now: Stored) -> list[dict[str, Any]]:
+    """Gives a claim up, unless its entry was written to meanwhile."""
+    assert now.entry is not None  # noqa: S101 - it has a claim
+    return [{"index": {"_id": identifier, **now.version}}, now.entry.given_back().document()]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
 from opensearchpy import OpenSearch
 
@@ -150,10 +149,8 @@ class Backfill:
 
     def _read_source(self, source: Source) -> None:
         listed = self._reserve_days(source.objects(self._selection))
-        claimed = self.ledger.claim(listed, force=self._force)
-        items: Iterator[TrailObject] = claimed
-        if self._limit is not None:
-            items = self._within_limit(claimed, self._limit)
+        left = None if self._limit is None else self._limit - self._handed_out
+        items = self._counted(self.ledger.claim(listed, force=self._force, limit=left))
         ingest = self._settings.ingest
         fetched = Prefetcher(
             source, items, threads=ingest.prefetch_threads, max_bytes=ingest.prefetch_bytes
@@ -177,9 +174,9 @@ class Backfill:
                 self.pipeline.days.reserve(place.day.strftime("%Y.%m.%d"))
             yield item
 
-    def _within_limit(self, items: Iterator[TrailObject], limit: int) -> Iterator[TrailObject]:
+    def _counted(self, items: Iterator[TrailObject]) -> Iterator[TrailObject]:
         """Counts objects as they are started: those of an earlier source may not be done yet."""
-        for item in islice(items, limit - self._handed_out):
+        for item in items:
             self._handed_out += 1
             yield item
 

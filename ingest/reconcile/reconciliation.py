@@ -156,15 +156,13 @@ class Reconciliation:
 
     def _look_up(self, group: list[TrailObject]) -> None:
         entries = self._ledger.entries(group)
-        active = self._ledger.active_workers(
-            {each.worker for each in entries.values() if each.state == "claimed"}
-        )
+        active = self._ledger.active_workers({each.holder for each in entries.values()})
         done: list[tuple[TrailObject, ObjectState]] = []
         for item in group:
             entry = entries.get(item.uri)
             if entry is None:
                 self._unknown(item)
-            elif entry.state == "claimed" and entry.worker in active:
+            elif entry.holder in active:
                 self.summary.in_progress += 1
             elif entry.is_skipped(item.etag):
                 self.summary.ignored_kinds[entry.reason] += 1

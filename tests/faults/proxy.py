@@ -77,6 +77,13 @@ class Delay:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """Forwarded once the event is set, while other requests pass."""
+
+    until: threading.Event
+
+
+@dataclass(frozen=True, slots=True)
 class BusyItems:
     """Every n-th document is not forwarded and gets a 429 of its own among the others' replies."""
 
@@ -210,6 +217,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self._reply(status, _refusal(status, "no word from the node behind"))
             case Delay(seconds):
                 time.sleep(seconds)
+                self._pass_on(body)
+            case Hold(event):
+                event.wait(240)
                 self._pass_on(body)
             case BusyItems(every):
                 self._with_busy_items(request, every)

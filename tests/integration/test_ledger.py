@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from opensearchpy import OpenSearch
 
 from ingest.ledger import Ledger
-from ingest.object_progress import ObjectProgress
+from ingest.object_progress import ObjectProgress, outcome_of
 from ingest.objects import TrailObject
 from tests.helpers.trails import ledger as entries
 from tests.helpers.trails import own_settings, prepared
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
-from trailhound.state.objects import Criteria, object_id
+from trailhound.state.objects import Criteria, Integrity, ObjectState, object_id
+from trailhound.state.store import StateStore
 
 ITEM = TrailObject("s3://b/k", "e1", 10)
 
@@ -137,6 +139,119 @@ def test_what_was_covered_outlives_a_claim_that_came_to_nothing(
     assert worker(client, settings).take([ITEM]) == ([ITEM], [])
     changed = TrailObject(ITEM.uri, "e2", 10)
     assert worker(client, settings, wanted=narrow).take([changed]) == ([changed], [])
+
+
+READINGS = {"done": (30, ""), "partial": (3, ""), "failed": (2, "broke off"), "skipped": (0, "")}
+
+
+def read_once(client: OpenSearch, settings: Settings, reading: str) -> dict[str, Any]:
+    """The entry of an object after such a reading."""
+    first = worker(client, settings)
+    assert first.take([ITEM]) == ([ITEM], [])
+    number, fault = READINGS[reading]
+    run = ObjectProgress(ITEM, lambda _: None)
+    run.read(number)
+    run.record("dead_lettered" if reading == "partial" else "indexed", number)
+    if reading == "skipped":
+        run.skip("parquet")
+    else:
+        run.finish_reading(fault)
+    first.finish(run, outcome_of(run))
+    first.close()
+    return only(client, settings)
+
+
+@pytest.mark.parametrize("how", ["release", "close", "killed and again", "killed and released"])
+@pytest.mark.parametrize("reading", READINGS)
+def test_an_object_that_is_given_back_unread_has_its_former_entry(
+    client: OpenSearch, settings: Settings, reading: str, how: str
+) -> None:
+    before = read_once(client, settings, reading)
+    again = worker(client, settings)
+    assert again.take([ITEM], force=True) == ([ITEM], [])
+    during = only(client, settings)
+    assert during.pop("claim")["worker"] == again.worker.id
+    assert during == before
+    if how == "release":
+        again.release(ITEM)
+    elif how == "close":
+        again.close()
+    else:  # it ended without a word: it is in no list of those alive
+        after = worker(client, settings)
+        forced = how == "killed and released"
+        known = reading != "failed" and not forced
+        assert after.take([ITEM], force=forced) == ([] if known else [ITEM], [])
+        after.close()
+    assert only(client, settings) == before
+
+
+@pytest.mark.parametrize("changed", ["released", "finished"])
+def test_new_content_replaces_an_entry_once_it_is_read(
+    client: OpenSearch, settings: Settings, changed: str
+) -> None:
+    before = read_once(client, settings, "done")
+    item = TrailObject(ITEM.uri, "e2", 12)
+    again = worker(client, settings)
+    assert again.take([item]) == ([item], [])
+    assert again.take([item]) == ([], []), "it is in flight"
+    if changed == "released":
+        again.close()
+        assert only(client, settings) == before
+        return
+    run = ObjectProgress(item, lambda _: None)
+    run.finish_reading("broke off")
+    again.finish(run, "failed")
+    again.close()
+    after = only(client, settings)
+    assert (after["etag"], after["size"], after["read"]) == ("e2", 12, 0)
+    assert after["covered"] == [], "that was other content"
+    assert "claim" not in after
+
+
+def test_an_object_that_was_never_read_is_released(client: OpenSearch, settings: Settings) -> None:
+    first = worker(client, settings)
+    first.take([ITEM])
+    first.close()
+    assert only(client, settings)["state"] == "released"
+    assert worker(client, settings).take([ITEM]) == ([ITEM], [])
+
+
+def test_what_others_note_while_it_is_read_again_stays_when_it_is_given_back(
+    client: OpenSearch, settings: Settings
+) -> None:
+    read_once(client, settings, "partial")
+    again = worker(client, settings)
+    again.take([ITEM], force=True)
+    objects = StateStore(client, settings, ObjectState)
+    objects.change(object_id(ITEM.uri), lambda entry: entry.retried(indexed=1, duplicates=1))
+    judged = Integrity(verdict="tampered", at="2025-03-01T00:00:00Z")
+    objects.change(object_id(ITEM.uri), lambda entry: replace(entry, integrity=judged))
+    again.close()
+    after = only(client, settings)
+    assert "claim" not in after
+    assert after["integrity"]["verdict"] == "tampered"
+    counts = ("read", "indexed", "duplicates", "dead_lettered")
+    assert [after[name] for name in counts] == [3, 1, 1, 1]
+
+
+def test_a_forced_reading_forgets_what_was_covered_when_it_is_finished(
+    client: OpenSearch, settings: Settings
+) -> None:
+    read_once(client, settings, "done")
+    again = worker(client, settings)
+    again.take([ITEM], force=True)
+    again.finish(finished(3, fault="broke off"), "failed")
+    again.close()
+    assert only(client, settings)["covered"] == []
+    assert worker(client, settings).take([ITEM]) == ([ITEM], [])
+
+
+def test_no_more_is_claimed_than_the_limit(client: OpenSearch, settings: Settings) -> None:
+    items = [TrailObject(f"s3://b/{number}", "e", 1) for number in range(600)]
+    own = worker(client, settings)
+    assert list(own.claim(iter(items), limit=300)) == items[:300]
+    assert {each["uri"] for each in entries(client, settings)} == {item.uri for item in items[:300]}
+    own.close()
 
 
 def test_an_object_that_holds_no_events_is_noted_with_its_reason(

@@ -9,10 +9,15 @@ from typing import Any
 
 import pytest
 
+from ingest.ledger import Ledger
+from ingest.objects import TrailObject
 from tests.helpers.commands import command
 from tests.helpers.schemas import require_listing
 from tests.helpers.terminal import on_a_terminal
-from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from tests.helpers.trails import backfill, ledger, own_settings, prepared, record, write_trail
+from trailhound.cluster.client import connect
+from trailhound.cluster.retry_policy import RetryPolicy
+from trailhound.cluster.templates import Names
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
 
@@ -122,3 +127,34 @@ def test_a_backfill_names_what_lists_what_it_left_out(settings: Settings, tmp_pa
         "trailhound deadletters list",
         "trailhound ledger list",
     ]
+
+
+def test_a_limited_forced_run_leaves_the_other_entries(settings: Settings, tmp_path: Path) -> None:
+    client = connect(settings)
+    before = {each["uri"]: each for each in ledger(client, settings)}
+    done = command(settings, "backfill", str(tmp_path / "trail"), "--force", "--limit", "2")
+    assert "1 object read" in done.stdout, done.output  # and one is no trail file
+    after = {each["uri"]: each for each in ledger(client, settings)}
+    assert sum(after[uri] != before[uri] for uri in before) == 2
+    left = {"partial", "failed", "skipped"}
+    assert {row["state"] for row in listed(settings, "ledger", "list")["objects"]} == left
+    found = json.loads(command(settings, "status", "--json").stdout)
+    assert found["failed_objects"] == 1
+
+
+def test_what_is_read_again_is_listed_with_who_reads_it(settings: Settings) -> None:
+    (row,) = listed(settings, "ledger", "list", "--state", "failed")["objects"]
+    reader = Ledger(
+        connect(settings), Names(settings.prefix).ledger, RetryPolicy(), claim_seconds=60
+    )
+    item = TrailObject(row["uri"], row["etag"], row["size"])
+    assert reader.take([item]) == ([item], [])
+    (claimed,) = listed(settings, "ledger", "list", "--state", "claimed")["objects"]
+    assert claimed["claimed_at"] > row["finished_at"]
+    changed = {"worker": reader.worker.id, "claimed_at": claimed["claimed_at"]}
+    assert claimed == row | changed
+    assert listed(settings, "ledger", "list", "--state", "failed")["objects"] == [claimed]
+    shown = command(settings, "ledger", "show", row["id"]).stdout
+    assert re.search(rf"^worker +{reader.worker.id}$", shown, re.MULTILINE)
+    reader.close()
+    assert listed(settings, "ledger", "list", "--state", "claimed")["total"] == 0

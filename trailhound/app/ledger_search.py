@@ -125,9 +125,13 @@ class LedgerSearch:
 
 def row(state: ObjectState) -> Row:
     """An object for programs: the fields of the ledger, its id, and as `state` how far it was
-    read."""
+    read. `worker` and `claimed_at` are of the present claim where there is one."""
     members: Row = msgspec.to_builtins(state)  # the document of a claim lacks the counts
     members.pop("token")
+    members.pop("claim")
+    members["worker"] = state.holder
+    if state.claim is not None:
+        members["claimed_at"] = state.claim.at
     short = short_id(state.uri)
     return {"id": state.identifier, **members, "object": short, "state": reading(state)}
 
@@ -137,7 +141,10 @@ def _reading(wanted: str) -> Query:
         return {"bool": {"filter": [{"term": {"state": "done"}}, _PARTIAL]}}
     if wanted == "done":
         return {"bool": {"filter": [{"term": {"state": "done"}}], "must_not": [_PARTIAL]}}
-    return {"term": {"state": wanted}}
+    state: Query = {"term": {"state": wanted}}
+    if wanted == "claimed":  # also what is read again: its state is that of the last reading
+        return either([state, {"exists": {"field": "claim.worker"}}])
+    return state
 
 
 def _between(field: str, since: datetime | None, until: datetime | None) -> list[Query]:

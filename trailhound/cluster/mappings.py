@@ -258,6 +258,8 @@ LEDGER: Mapping = {
         "integrity": tree({**fields("verdict"), "at": dict(DATE)}),
         # The objects that first delivered an object's duplicates.
         "shared": tree({**fields("object"), "events": dict(LONG)}),
+        # Who reads an object again.
+        "claim": tree(fields("worker")),
     },
 }
 """One document for each thing that Trailhound keeps about itself: see `trailhound.state`."""

@@ -1,7 +1,9 @@
 """The objects of all trails, one document each: what was read of it, by which criteria, and how.
 
 An object is `claimed` by a worker, then `done` or `failed`; `released` is a released claim. An
-object that holds no CloudTrail events, by its content, is `skipped`, with the reason.
+object that holds no CloudTrail events, by its content, is `skipped`, with the reason. One that is
+read again keeps the entry of its last reading, with a `claim` beside it, until the new reading is
+finished: whoever gives it back, or is killed, leaves that entry.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from trailhound.state.document import StateDocument
 
 State = Literal["claimed", "done", "failed", "released", "skipped", "archived"]
 
+_UNREAD: Final[tuple[State, ...]] = ("claimed", "released")
+"""States in which no reading was finished."""
 _SHORT = 16
 """Hexadecimal digits, 64 bits."""
 MOST_CRITERIA = 32
@@ -132,11 +136,22 @@ class SharedEvents(msgspec.Struct, frozen=True, kw_only=True):
     events: int
 
 
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker's claim on an object that was read before. `at` is ISO 8601 in UTC, `etag` that of
+    the content to be read; `token` names the claim."""
+
+    worker: str
+    token: str
+    at: str
+    etag: str
+
+
 class ObjectState(StateDocument, frozen=True, kw_only=True):
     """One object. Times are ISO 8601 in UTC; sizes in bytes, `size` as stored, `bytes` as read.
 
     `covered` holds the criteria by which this very content (`etag`) was read to its end; a new
-    content begins without any. The counts are of the last reading. `token` names the claim.
+    content begins without any. The counts are of the last reading. `token` names the claim that
+    the entry was written under.
     """
 
     kind: ClassVar[str] = "object"
@@ -173,6 +188,24 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
     `MOST_SHARED`; duplicates of an earlier reading of itself are in none."""
     integrity: Integrity | None = None
     """None until a verification has recorded something."""
+    claim: Claim | None = None
+    """Of the worker that reads it again; all other fields are of the last reading. The first
+    reading has its claim in `state`, `worker`, `token` and `claimed_at`, where the last release
+    looks for it."""
+
+    @property
+    def holder(self) -> str:
+        """The worker that has claimed it; empty if none has. The worker may have ended."""
+        if self.claim is not None:
+            return self.claim.worker
+        return self.worker if self.state == "claimed" else ""
+
+    @property
+    def claim_token(self) -> str:
+        """The name of the present claim; empty if there is none."""
+        if self.claim is not None:
+            return self.claim.token
+        return self.token if self.state == "claimed" else ""
 
     @property
     def is_genuine(self) -> bool:
@@ -185,11 +218,14 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
         return object_id(self.uri)
 
     def document(self) -> dict[str, Any]:
-        """With `object`, by which the events of the object name it. A claim is without what is not
-        known of it yet: where files are tiny, half of what the ledger writes is claims.
+        """With `object`, by which the events of the object name it. The claim of a first reading is
+        without what is not known yet: where files are tiny, half of what the ledger writes is
+        claims.
         """
         made = super().document() | {"object": short_id(self.uri)}
-        if self.state != "claimed":
+        if self.claim is None:
+            del made["claim"]
+        if self.state not in _UNREAD:
             return made
         return {name: value for name, value in made.items() if value}
 
@@ -221,10 +257,27 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
         """Whether this content was read to its end by any criteria."""
         return self.etag == etag and (bool(self.covered) or self.state == "done")
 
-    @classmethod
-    def release(cls) -> dict[str, Any]:
-        """The fields to set where a claim is released."""
-        return {"state": "released", "worker": "", "token": ""}
+    def claimed(self, claim: Claim, size: int) -> Self:
+        """Claimed for another reading, or for the first one where none was finished."""
+        if self.state not in _UNREAD:
+            return msgspec.structs.replace(self, claim=claim)
+        return msgspec.structs.replace(
+            self,
+            etag=claim.etag,
+            size=size,
+            state="claimed",
+            worker=claim.worker,
+            token=claim.token,
+            claimed_at=claim.at,
+            covered=self.covered if self.etag == claim.etag else (),
+        )
+
+    def given_back(self) -> Self:
+        """Without its claim: the entry of the last reading, or `released` where none was
+        finished."""
+        if self.state != "claimed":
+            return msgspec.structs.replace(self, claim=None)
+        return msgspec.structs.replace(self, state="released", worker="", token="")
 
     def finished(self, **fields: Any) -> Self:
         """With these fields, and no longer claimed."""
@@ -235,7 +288,10 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, gone_at=now.isoformat())
 
     def retried(self, *, indexed: int, duplicates: int) -> Self:
-        """With a number of its dead letters indexed meanwhile, or found to be duplicates."""
+        """With a number of its dead letters indexed meanwhile, or found to be duplicates. Letters
+        of a reading that was not finished are in none of its counts, so they move nothing."""
+        indexed = min(indexed, self.dead_lettered)
+        duplicates = min(duplicates, self.dead_lettered - indexed)
         return msgspec.structs.replace(
             self,
             indexed=self.indexed + indexed,

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trailhound.state.objects import EVERYTHING, MOST_CRITERIA, Criteria, ObjectState, added
+from trailhound.state.objects import (
+    EVERYTHING,
+    MOST_CRITERIA,
+    Claim,
+    Criteria,
+    ObjectState,
+    State,
+    added,
+)
 
 DAYS = ("2025-03-01", "2025-03-02", "2025-03-03")
 ACCOUNTS = ("111122223333", "222233334444")
@@ -109,3 +117,42 @@ def test_a_claim_leaves_out_what_is_not_known_yet() -> None:
     assert ObjectState.parse(claim.identifier, stored) == claim
     done = claim.finished(state="done").document()
     assert done["read"] == done["dead_lettered"] == 0, "what was read is told, none as well"
+
+
+@pytest.mark.parametrize("state", ["claimed", "released"])
+def test_letters_of_a_reading_that_was_not_finished_move_no_count(state: State) -> None:
+    entry = ObjectState(uri="s3://b/k", state=state)
+    assert entry.retried(indexed=2, duplicates=1) == entry
+
+
+def test_letters_move_the_counts_of_the_last_reading() -> None:
+    entry = ObjectState(uri="s3://b/k", state="done", read=3, dead_lettered=3)
+    moved = entry.retried(indexed=2, duplicates=1)
+    assert (moved.indexed, moved.duplicates, moved.dead_lettered) == (2, 1, 0)
+    assert moved.retried(indexed=1, duplicates=0) == moved
+
+
+CLAIM = Claim(worker="w", token="t", at="2025-03-01T00:00:00+00:00", etag="e2")
+
+
+@pytest.mark.parametrize("state", ["done", "failed", "skipped", "archived"])
+def test_a_claim_leaves_the_entry_of_the_last_reading(state: State) -> None:
+    entry = ObjectState(uri="s3://b/k", etag="e", size=3, state=state, read=5, indexed=5, token="x")
+    claimed = entry.claimed(CLAIM, 4)
+    stored = claimed.document()
+    assert {**stored, "claim": None} == {**entry.document(), "claim": None}
+    assert (claimed.holder, claimed.claim_token) == ("w", "t")
+    assert ObjectState.parse(entry.identifier, stored) == claimed
+    assert claimed.given_back() == entry
+    assert (entry.holder, entry.claim_token) == ("", "")
+
+
+def test_the_claim_of_a_first_reading_is_where_the_last_release_looks_for_it() -> None:
+    entry = ObjectState.parse("id", OLD | {"state": "claimed", "worker": "gone"})
+    assert entry.holder == "gone"
+    claimed = entry.claimed(CLAIM, 4)
+    assert claimed.claim is None
+    assert (claimed.state, claimed.worker, claimed.etag) == ("claimed", "w", "e2")
+    assert (claimed.holder, claimed.claim_token) == ("w", "t")
+    back = claimed.given_back()
+    assert (back.state, back.worker, back.holder) == ("released", "", "")
