@@ -9,8 +9,8 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -49,6 +49,8 @@ _AT_LEAST: Final = 10
 _REACHED: Final = (IMPACT, EXFILTRATION, COLLECTION)
 _ELSE: Final = (STAYING, CREDENTIALS)
 """Tactics whose calls reach what the attack was for; where none succeeded, the second."""
+_MAKING: Final = ("Create", "Run", "Import", "Assume", "GetSessionToken", "GetFederationToken")
+"""How the names of calls begin that make a principal, a credential or a machine."""
 _LEAVES: Final = (
     *("bucket", "instance", "snapshot", "secret", "database", "function", "user", "role"),
     *("access_key", "object_key", "kms_key", "id", "arn"),
@@ -59,7 +61,9 @@ _LEAVES: Final = (
 @dataclass(frozen=True, slots=True)
 class Solution:
     """What is right. `objects` are all names of what was reached, those that a person would give
-    first; `steps` are all calls of the attack, in order."""
+    first; `steps` are all calls of the attack, in order. `names` are further names of a principal,
+    by its ARN: the keys it used, the role behind a session. `made` are names of what the intruder
+    made, whether it was used or not."""
 
     attack: str
     seed: int
@@ -68,6 +72,8 @@ class Solution:
     addresses: tuple[str, ...]
     objects: tuple[str, ...]
     steps: tuple[Step, ...]
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    made: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As the sealed file holds it."""
@@ -79,6 +85,8 @@ class Solution:
             "addresses": list(self.addresses),
             "objects": list(self.objects),
             "steps": [each.as_json() for each in self.steps],
+            "names": {arn: list(names) for arn, names in self.names.items()},
+            "made": list(self.made),
         }
 
 
@@ -135,6 +143,9 @@ def sealed(directory: Path) -> Solution:
             tuple(found["addresses"]),
             tuple(found["objects"]),
             steps,
+            # Exercises of the last release have neither.
+            {arn: tuple(names) for arn, names in found.get("names", {}).items()},
+            tuple(found.get("made", ())),
         )
     except FileNotFoundError:
         raise UsageError(
@@ -204,20 +215,54 @@ def _solution(name: str, spec: SampleSpec, incident: Incident, records: list[Rec
     decoded = [json.loads(record) for _, record in records]
     steps = incident.steps[: len(records)]
     # Whoever had a password tried without success has done nothing.
-    arns = [
-        each["userIdentity"].get("arn")
-        for each in decoded
-        if not each.get("errorCode") and not each.get("errorMessage")
+    succeeded = [
+        each for each in decoded if not each.get("errorCode") and not each.get("errorMessage")
     ]
+    names: dict[str, list[str]] = {}
+    for each in succeeded:
+        if arn := each["userIdentity"].get("arn"):
+            names.setdefault(arn, []).extend(_names_of(each["userIdentity"]))
     return Solution(
         attack=name,
         seed=spec.seed,
         account=incident.account.id,
-        principals=tuple(dict.fromkeys(filter(None, arns))),
+        principals=tuple(names),
         addresses=tuple(dict.fromkeys(each["sourceIPAddress"] for each in decoded)),
         objects=_reached(decoded, steps),
         steps=tuple(steps),
+        names={arn: tuple(dict.fromkeys(several)) for arn, several in names.items()},
+        made=_made(succeeded),
     )
+
+
+def _names_of(identity: Mapping[str, Any]) -> Iterator[str]:
+    """What else an identity is called: its access key, and the role behind its session."""
+    issuer = (identity.get("sessionContext") or {}).get("sessionIssuer") or {}
+    for name in (identity.get("accessKeyId"), issuer.get("arn"), issuer.get("userName")):
+        if name:
+            yield name
+
+
+def _made(records: Iterable[dict[str, Any]]) -> tuple[str, ...]:
+    """Every name of what calls made: users, roles, access keys, instances."""
+    enricher = Enricher()
+    found: dict[str, None] = {}
+    for record in records:
+        if not record["eventName"].startswith(_MAKING):
+            continue
+        found |= dict.fromkeys(_keys_in(record.get("responseElements")))
+        resource = enricher.document_fields(record).get("resource") or {}
+        found |= dict.fromkeys(value for values in resource.values() for value in values)
+    return tuple(found)
+
+
+def _keys_in(value: object) -> Iterator[str]:
+    """The access keys anywhere in what a call answered."""
+    if isinstance(value, Mapping):
+        if isinstance(key := value.get("accessKeyId"), str):
+            yield key
+        for each in value.values():
+            yield from _keys_in(each)
 
 
 def _reached(records: list[dict[str, Any]], steps: list[Step]) -> tuple[str, ...]:
@@ -242,9 +287,10 @@ FORM: Final = """\
 #
 #   trailhound sample DIR --grade DIR/answers.yaml
 #
-# A list may have any number of entries: [one, two]. What is wrong costs points.
+# A list may have any number of entries: [one, two]. Wrong ones cost their share of the points.
 
-# Who acted: ARNs, or the names at their end, the stolen credential and what was made with it.
+# Who acted: ARNs, or the names at their end; an access key stands for whoever used it. What the
+# intruder made, as a user or a key, may be named too: unless it acted, that changes no points.
 who: []
 # From which addresses.
 from: []

@@ -16,8 +16,7 @@ POINTS: Final = {"who": 20, "from": 20, "first": 15, "last": 15, "objects": 15, 
 """Of each question, 100 in all."""
 _MISSED_OBJECTS: Final = 3
 _NEAR: Final = 0.5
-"""Of the points for an answer that is a step of the attack, but not the one asked for, and for
-what was reached where something else is named too."""
+"""Of the points for an answer that is a step of the attack, but not the one asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +79,12 @@ def graded(answers: dict[str, tuple[str, ...]], solution: Solution) -> list[Grad
     steps = {step.event_id.lower() for step in solution.steps}
     calls = tuple(dict.fromkeys(step.event_name for step in solution.steps))
     return [
-        _set("who", answers, solution.principals, _is_principal),
-        _set("from", answers, solution.addresses, _is_same),
+        _who(answers["who"], solution),
+        _set("from", answers["from"], solution.addresses, _is_same),
         _step("first", answers, solution.steps[0].event_id, steps),
         _step("last", answers, solution.steps[-1].event_id, steps),
         _reached(answers["objects"], solution.objects),
-        _set("calls", answers, calls, _is_same),
+        _set("calls", answers["calls"], calls, _is_same),
     ]
 
 
@@ -109,25 +108,42 @@ def _is_principal(given: str, known: str) -> bool:
     return low == arn or arn.endswith((f"/{low}", f":{low}"))
 
 
+def _who(given: Sequence[str], solution: Solution) -> Graded:
+    """The principals that acted, by any of their names. What the intruder made is no wrong answer:
+    the form lets it be named."""
+
+    def is_principal(each: str, arn: str) -> bool:
+        return any(_is_principal(each, name) for name in (arn, *solution.names.get(arn, ())))
+
+    asked = [
+        each
+        for each in given
+        if any(is_principal(each, arn) for arn in solution.principals)
+        or not any(_is_principal(each, name) for name in solution.made)
+    ]
+    return _set("who", asked, solution.principals, is_principal)
+
+
 def _set(
-    question: str,
-    answers: dict[str, tuple[str, ...]],
-    known: Sequence[str],
-    same: Callable[[str, str], bool],
+    question: str, given: Sequence[str], known: Sequence[str], same: Callable[[str, str], bool]
 ) -> Graded:
-    """Each right answer is a share of the points, and each wrong one takes a share away."""
-    found = {each for each in known if any(same(given, each) for given in answers[question])}
-    wrong = [each for each in answers[question] if not any(same(each, one) for one in known)]
+    """The points are shared by the right answers and the wrong ones that were given: each right
+    answer that was given earns its share."""
+    found = [each for each in known if any(same(one, each) for one in given)]
+    wrong = dict.fromkeys(each for each in given if not any(same(each, one) for one in known))
     of = POINTS[question]
-    share = max(0, len(found) - len(dict.fromkeys(wrong))) / len(known) if known else 0
     return Graded(
         question,
-        round(of * share),
+        round(of * _share(len(found), len(known) + len(wrong))),
         of,
-        tuple(each for each in known if each in found),
-        tuple(dict.fromkeys(wrong)),
+        tuple(found),
+        tuple(wrong),
         tuple(each for each in known if each not in found),
     )
+
+
+def _share(right: int, of: int) -> float:
+    return right / of if of else 0
 
 
 def _step(
@@ -142,10 +158,11 @@ def _step(
 
 
 def _reached(given: Sequence[str], known: Sequence[str]) -> Graded:
-    """One thing that was reached is enough: an attack can reach hundreds of objects."""
+    """One thing that was reached is enough: an attack can reach hundreds of objects. A wrong answer
+    costs its share of those given."""
     right = [each for each in given if any(_is_principal(each, one) for one in known)]
     wrong = [each for each in given if each not in right]
     of = POINTS["objects"]
-    points = of if right and not wrong else int(of * _NEAR) if right else 0
     missed = () if right else tuple(known[:_MISSED_OBJECTS])
+    points = round(of * _share(len(right), len(given)))
     return Graded("objects", points, of, tuple(right), tuple(wrong), missed)

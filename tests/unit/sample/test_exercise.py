@@ -105,12 +105,50 @@ def test_right_wrong_and_missed_are_told_apart(folder: Path) -> None:
     done = grade(folder, some, "--json")
     found = {each["question"]: each for each in json.loads(done.stdout)["questions"]}
     assert found["who"]["points"] == 20
-    assert (found["from"]["points"], found["from"]["wrong"]) == (0, ["192.0.2.1"])
+    addresses = len(solution.addresses)
+    assert found["from"]["wrong"] == ["192.0.2.1"]
+    assert found["from"]["points"] == round(20 / (addresses + 1))
     assert (found["first"]["points"], found["last"]["points"]) == (7, 0)
     assert found["first"]["missed"] == [solution.steps[0].event_id]
-    assert (found["objects"]["points"], found["objects"]["wrong"]) == (7, ["my-bucket"])
-    assert found["calls"]["points"] == 0
+    assert (found["objects"]["points"], found["objects"]["wrong"]) == (8, ["my-bucket"])
+    right_calls = len(found["calls"]["right"])
+    assert found["calls"]["points"] == round(
+        15 * right_calls / (right_calls + len(found["calls"]["missed"]) + 1)
+    )
     assert "StopLogging" in found["calls"]["missed"] or len(found["calls"]["missed"]) > 3
+
+
+def test_what_the_form_lets_be_named_costs_no_points(tmp_path: Path) -> None:
+    attacks = set()
+    for seed in range(12):
+        made = tmp_path / str(seed)
+        write_exercise(made, SampleSpec(events=2_000, seed=seed, days=1, accounts=1))
+        solution = sealed(made)
+        if solution.attack in attacks:
+            continue
+        attacks.add(solution.attack)
+        ids = {step.event_id for step in solution.steps}
+        calls = [event for event in trails.events(made) if event["eventID"] in ids]
+        used = {event["userIdentity"].get("accessKeyId") for event in calls} - {None, ""}
+        keys = {
+            event["responseElements"]["accessKey"]["accessKeyId"]
+            for event in calls
+            if event["eventName"] == "CreateAccessKey" and not event.get("errorCode")
+        }
+        answers = {**dict.fromkeys(POINTS, ()), "who": (*solution.principals, *used, *keys)}
+        (who, *_) = graded(answers, solution)
+        assert (who.points, who.wrong, who.missed) == (20, (), ()), solution.attack
+        for arn in solution.principals:
+            (first, *_) = graded({**answers, "who": solution.names[arn][:1]}, solution)
+            assert arn in first.right, "its key or role stands for it"
+        for name in keys - used:
+            (first, *_) = graded({**answers, "who": (name,)}, solution)
+            assert (first.points, first.wrong) == (0, ()), "made, but nobody who acted"
+        (first, *_) = graded({**answers, "who": (*solution.principals, "AKIANOBODY")}, solution)
+        principals = len(solution.principals)
+        assert first.wrong == ("AKIANOBODY",)
+        assert first.points == round(20 * principals / (principals + 1))
+    assert len(attacks) > 2
 
 
 @pytest.mark.parametrize("text", ["[", "a: b", "- x", "whom: [x]", (yaml.safe_dump({"who": []}))])
