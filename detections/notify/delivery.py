@@ -1,11 +1,21 @@
-"""The part of an alert's document that says which channels were sent it."""
+"""The part of an alert's document that says which channels were sent it, and how it is written."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from detections.alerts.document import Document
+from opensearchpy import OpenSearch
+
+from detections.alerts.document import Document, stamp
+from detections.notify.bundles import FOLDED, SENT, Notified, covers
+from trailhound.backoff import Backoff
+from trailhound.cluster.versions import Write, read_many, revise, write_many
+from trailhound.settings import NotifySettings
+
+_BACKOFF = Backoff(first=30.0, longest=3600.0)
+"""Seconds between two attempts to send a message."""
 
 
 def done_for(document: Mapping[str, Any]) -> list[str]:
@@ -27,3 +37,92 @@ def with_delivery(
         "log": {**before.get("log", {}), channel: dict(entry)},
     }
     return document | {"delivery": delivery}
+
+
+class Deliveries:
+    """The deliveries of one run to one channel. Its methods raise opensearch-py's exceptions."""
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        alerts: str,
+        channel: str,
+        limits: NotifySettings,
+        now: datetime,
+    ) -> None:
+        """`alerts` is the index, `now` the time of the run."""
+        self._client = client
+        self._alerts = alerts
+        self._channel = channel
+        self._limits = limits
+        self._now = now
+
+    def sent(self, name: str, level: str) -> None:
+        """The channel accepted a message about an alert, which had this level then; one whose level
+        rose meanwhile stays due."""
+        revise(self._client, self._alerts, name, lambda it: self._after_sending(it, level))
+
+    def failed(self, name: str, reason: str) -> bool:
+        """The channel refused a message. True if it has done so for `give_up_after_hours`: it is
+        not sent again."""
+        after = revise(self._client, self._alerts, name, lambda it: self._after_failing(it, reason))
+        return after is not None and self._channel in done_for(after)
+
+    def covered(self, by_name: Mapping[str, Notified]) -> None:
+        """Alerts are in the message of another one. Those that were changed meanwhile are recorded
+        in the next run."""
+        stored = read_many(self._client, self._alerts, by_name)
+        writes = {}
+        for name, each in stored.items():
+            message = by_name[name]
+            if not covers(message, each.document["level"]):
+                continue  # it rose meanwhile
+            entry = {
+                "state": FOLDED,
+                "at": stamp(self._now),
+                "into": message.by,
+                "level": message.level,
+            }
+            writes[name] = Write(
+                with_delivery(each.document, self._channel, entry, done=True), each
+            )
+        write_many(self._client, self._alerts, writes)
+
+    def pending(self, names: Sequence[str]) -> None:
+        """Alerts wait for a message of theirs, however old they become."""
+        entry = {"state": "pending", "at": stamp(self._now), "attempts": 0}
+        stored = read_many(self._client, self._alerts, names)
+        writes = {
+            name: Write(with_delivery(each.document, self._channel, entry, done=False), each)
+            for name, each in stored.items()
+        }
+        # Alerts that were changed meanwhile are marked in the next run.
+        write_many(self._client, self._alerts, writes)
+
+    def _after_sending(self, document: Document, level: str) -> Document:
+        attempts = self._log(document).get("attempts", 0) + 1
+        entry = {"state": SENT, "at": stamp(self._now), "attempts": attempts, "level": level}
+        return with_delivery(document, self._channel, entry, done=document["level"] == level)
+
+    def _after_failing(self, document: Document, error: str) -> Document:
+        log = self._log(document)
+        attempts = log.get("attempts", 0) + 1
+        first = log.get("first_at") or stamp(self._now)
+        entry = {
+            "state": "pending",
+            "at": stamp(self._now),
+            "attempts": attempts,
+            "first_at": first,
+            "error": error,
+        }
+        tried = self._now - datetime.fromisoformat(first)
+        if tried >= timedelta(hours=self._limits.give_up_after_hours):
+            return with_delivery(document, self._channel, entry | {"state": "failed"}, done=True)
+        wait = timedelta(seconds=_BACKOFF.at_most(attempts))
+        entry["next_at"] = stamp(self._now + wait)
+        return with_delivery(document, self._channel, entry, done=False)
+
+    def _log(self, document: Document) -> dict[str, Any]:
+        log = document.get("delivery", {}).get("log", {})
+        entry: dict[str, Any] = log.get(self._channel, {})
+        return entry

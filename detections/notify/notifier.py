@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,28 +24,24 @@ from detections.alerts.store import levels_from
 from detections.alerts.twins import TWIN_KEY, twins_of
 from detections.incidents.document import INCIDENT
 from detections.notify.bundles import (
-    FOLDED,
-    SENT,
     Bundle,
     Bundled,
     Due,
     Notified,
     bundled,
-    covers,
     notified_of,
     others_of,
 )
 from detections.notify.catch_up_digest import CatchUpDigest
 from detections.notify.channel import Channel, Session, open_channel
-from detections.notify.delivery import done_for, with_delivery
+from detections.notify.delivery import Deliveries, done_for
 from detections.notify.learning_digest import LearningDigest
 from detections.notify.offered import Offered
 from detections.notify.rate_limiter import RateLimiter
 from detections.notify.renderer import MessageRenderer
-from trailhound.backoff import Backoff
 from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
-from trailhound.cluster.versions import Write, read_many, revise, write_many
+from trailhound.cluster.versions import read_many
 from trailhound.errors import NotifyError, TrailhoundError
 from trailhound.settings import ChannelSettings, Settings
 from trailhound.state.channels import Channels
@@ -56,7 +52,6 @@ MAX_READ = 5_000
 """Pending alerts of a channel read in one run, the most severe first."""
 _MAX_CONSECUTIVE_FAILURES = 3
 _PAUSE = timedelta(minutes=1)
-_BACKOFF = Backoff(first=30.0, longest=3600.0)
 
 
 @dataclass(slots=True)
@@ -177,6 +172,9 @@ class _ChannelRun:
         self._holds_lease = holds_lease
         self._report = report
         self._limiter = notifier.rate_limiter(channel)
+        self._deliveries = Deliveries(
+            notifier.client, notifier.names.alerts, channel.name, self._limits, now
+        )
         self._waiting = notifier.waiting
         self._rules: dict[str, str] = {}
         self._digest_refused = False
@@ -271,28 +269,8 @@ class _ChannelRun:
             self._now,
         )
         made = bundled(due, notified)
-        self._record_covered({each.name: said for each, said in made.covered})
+        self._deliveries.covered({each.name: said for each, said in made.covered})
         return made
-
-    def _record_covered(self, covered: Mapping[str, Notified]) -> None:
-        """Record that alerts are in the message of another one. Those that were changed meanwhile
-        are recorded in the next run."""
-        stored = read_many(self._client, self._alerts, covered)
-        writes = {}
-        for name, each in stored.items():
-            said = covered[name]
-            if not covers(said, each.document["level"]):
-                continue  # it rose meanwhile
-            entry = {
-                "state": FOLDED,
-                "at": stamp(self._now),
-                "into": said.by,
-                "level": said.level,
-            }
-            writes[name] = Write(
-                with_delivery(each.document, self._channel.name, entry, done=True), each
-            )
-        write_many(self._client, self._alerts, writes)
 
     def _deliver(self, bundle: Bundle) -> str:
         """Sends one message and records the result. Returns the error, or ""."""
@@ -321,60 +299,22 @@ class _ChannelRun:
             LOG.warning("an alert was not delivered: %s", error.message, extra={"fields": fields})
             self._report.failed[self._channel.name] += 1
             reason = error.message
-            after = revise(self._client, self._alerts, name, lambda it: self._failed(it, reason))
-            if after is not None and self._channel.name in done_for(after):
+            if self._deliveries.failed(name, reason):
                 LOG.error("an alert is not retried any more", extra={"fields": fields})
                 self._report.given_up[self._channel.name] += 1
             return reason
         self._report.sent[self._channel.name] += 1
         level = stored.document["level"]
-        revise(self._client, self._alerts, name, lambda it: self._sent(it, level))
-        self._record_covered({each.name: Notified(name, level) for each in bundle.others})
+        self._deliveries.sent(name, level)
+        self._deliveries.covered({each.name: Notified(name, level) for each in bundle.others})
         return ""
-
-    def _sent(self, document: Document, level: str) -> Document:
-        """Records the delivery; an alert whose level rose meanwhile stays due."""
-        attempts = self._log(document).get("attempts", 0) + 1
-        entry = {"state": SENT, "at": stamp(self._now), "attempts": attempts, "level": level}
-        return with_delivery(document, self._channel.name, entry, done=document["level"] == level)
-
-    def _failed(self, document: Document, error: str) -> Document:
-        log = self._log(document)
-        attempts = log.get("attempts", 0) + 1
-        first = log.get("first_at") or stamp(self._now)
-        entry = {
-            "state": "pending",
-            "at": stamp(self._now),
-            "attempts": attempts,
-            "first_at": first,
-            "error": error,
-        }
-        tried = self._now - datetime.fromisoformat(first)
-        if tried >= timedelta(hours=self._limits.give_up_after_hours):
-            return with_delivery(
-                document, self._channel.name, entry | {"state": "failed"}, done=True
-            )
-        wait = timedelta(seconds=_BACKOFF.at_most(attempts))
-        entry["next_at"] = stamp(self._now + wait)
-        return with_delivery(document, self._channel.name, entry, done=False)
-
-    def _log(self, document: Document) -> dict[str, Any]:
-        log = document.get("delivery", {}).get("log", {})
-        entry: dict[str, Any] = log.get(self._channel.name, {})
-        return entry
 
     def _mark_pending(self, waiting: Sequence[Due]) -> None:
         """Marks waiting alerts before they exceed `max_age_hours`, which would exclude them."""
         old = self._now - timedelta(hours=self._limits.max_age_hours / 2)
-        names = [each.name for each in waiting if not each.pending and each.last_seen < old]
-        entry = {"state": "pending", "at": stamp(self._now), "attempts": 0}
-        stored = read_many(self._client, self._alerts, names)
-        writes = {
-            name: Write(with_delivery(each.document, self._channel.name, entry, done=False), each)
-            for name, each in stored.items()
-        }
-        # Alerts that were changed meanwhile are marked in the next run.
-        write_many(self._client, self._alerts, writes)
+        self._deliveries.pending(
+            [each.name for each in waiting if not each.pending and each.last_seen < old]
+        )
 
     def _tell_learning(self, alerts: Sequence[Due]) -> int:
         """Sends the day's digest of alerts that were found while learning. Returns how many wait
