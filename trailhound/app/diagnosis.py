@@ -352,6 +352,15 @@ def _channels(settings: Settings) -> Iterator[Check]:
     from detections.notify.channel import open_channel
     from ingest.sources.session import aws_session
 
+    age, late = settings.notify.max_age_hours, settings.detections.late_hours
+    if settings.notify.channels and settings.detections.scheduled and age <= late:
+        yield Check(
+            "setting notify.max_age_hours",
+            "warning",
+            f"{age:g} h, not above detections.late_hours ({late:g} h): alerts about late events "
+            "are not sent",
+            "raise it, by the longest interval of a rule at least",
+        )
     for channel in settings.notify.channels:
         what = f"channel {channel.name}"
         try:

@@ -86,6 +86,22 @@ def write_rule(folder: Path) -> Path:
     return folder
 
 
+def test_alerts_that_are_too_old_for_their_channel_are_foreseen(
+    found_by: FoundBy, tmp_path: Path
+) -> None:
+    def warned(**detections: float) -> bool:
+        channel = {"name": "c", "kind": "command", "command": ["true"]}
+        file = tmp_path / "trailhound.yaml"
+        file.write_text(
+            yaml.safe_dump({"detections": detections, "notify": {"channels": [channel]}})
+        )
+        return "setting notify.max_age_hours" in found_by("--config", file)
+
+    assert not warned()
+    assert warned(late_hours=48)
+    assert not warned(late_hours=48, scheduled=False)
+
+
 def test_settings_without_a_fault_are_one_line(found_by: FoundBy) -> None:
     found = found_by()
     assert found["settings"][0] == "ok"
