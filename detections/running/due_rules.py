@@ -20,7 +20,7 @@ from opensearchpy import OpenSearch
 from detections.rule import Rule
 from detections.running.detector import Detector, RuleRun
 from detections.running.pace import pace_of
-from detections.running.schedule import RuleBatch, batches, is_behind
+from detections.running.schedule import RuleBatch, batches
 from detections.running.scheduler import Turn
 from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
@@ -58,7 +58,7 @@ class DueRules:
         self._rules = rules
         self._ran = ran
         self.caught_up = datetime.min.replace(tzinfo=UTC)
-        """Every rule that should run has searched what was ingested before this time."""
+        """Every rule in force has searched what was ingested before this time."""
 
     def run_once(self, turn: Turn) -> bool:
         """Runs each due rule over at most one step. True if any was due.
@@ -79,12 +79,8 @@ class DueRules:
             if not turn.holds_lease():
                 return False
             known |= self._run(batch, known, catch_up)
-        behind = (
-            known[rule.id].seen_until
-            for rule in self._rules
-            if rule.id in known and is_behind(known[rule.id], self._pace)
-        )
-        self.caught_up = min(behind, default=now)
+        searched = (known[rule.id].seen_until for rule in self._rules if rule.id in known)
+        self.caught_up = min(searched, default=now)
         if catch_up is not None and not catch_up.done:
             self._finish(catch_up)
         return bool(due)

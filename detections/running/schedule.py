@@ -57,13 +57,10 @@ def _next(rule: Rule, checkpoint: RuleCheckpoint, now: datetime, pace: RulePace)
         return now
     if checkpoint.failures:
         return checkpoint.ran_at + min(RETRY, rule.interval)
-    return now if is_behind(checkpoint, pace) else checkpoint.ran_at + rule.interval
-
-
-def is_behind(checkpoint: RuleCheckpoint, pace: RulePace) -> bool:
-    """Whether the rule's last run failed, or processed only one step of a gap."""
-    gap = checkpoint.ran_at - checkpoint.seen_until
-    return bool(checkpoint.failures) or gap > pace.lookback
+    behind = (
+        checkpoint.ran_at - checkpoint.seen_until > pace.lookback
+    )  # only one step of a gap was processed
+    return now if behind else checkpoint.ran_at + rule.interval
 
 
 def _batch(rules: tuple[Rule, ...], since: datetime, now: datetime, pace: RulePace) -> RuleBatch:

@@ -168,11 +168,10 @@ def test_a_gap_of_hours_is_made_up(
     due_again(client, settings, hours=5)
     before = min(mark.seen_until for mark in RuleCheckpoints(client, settings).read().values())
     watch.run_once(TURN)
-    began = datetime.now(UTC)
-    assert watch.caught_up < began - timedelta(hours=3), "one step is made"
+    assert watch.caught_up < before + timedelta(hours=2), "one step is made"
     run_all(watch)
-    assert watch.caught_up > began
     after = min(mark.seen_until for mark in RuleCheckpoints(client, settings).read().values())
+    assert watch.caught_up == after
     assert after - before > timedelta(hours=4, minutes=59)
     assert len(alerts(client, settings)) == 1
 
