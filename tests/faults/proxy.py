@@ -119,7 +119,7 @@ class LyingItems:
     every: int
 
 
-Fault = Answer | Say | Drop | Replace | Delay | BusyItems | LargeItems | LyingItems
+Fault = Answer | Say | Drop | Replace | Delay | Hold | BusyItems | LargeItems | LyingItems
 Script = Callable[[Request], Fault | None]
 
 DROP = Drop(forwarded=False)
