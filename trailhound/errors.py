@@ -54,7 +54,9 @@ Whoever catches one shows both; a traceback is shown by `--debug` alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 
 class TrailhoundError(Exception):
@@ -64,6 +66,9 @@ class TrailhoundError(Exception):
     >>> str(error), error.hint
     ('--since is after --until', 'swap the two dates')
     """
+
+    known: Mapping[str, object] = MappingProxyType({})
+    """What a command knows all the same: members beside `error` of the object for programs."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)

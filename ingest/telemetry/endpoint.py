@@ -6,11 +6,12 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
@@ -22,28 +23,43 @@ _IDLE_SECONDS = 10
 _LONGEST_SECONDS = 30.0
 """Of a connection, however slowly it sends or reads; there is one request in it."""
 _MOST_CONNECTIONS = 64
+NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 _TEXT = "text/plain; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`ready` is whether everything works; `reasons` are sentences that say why not, and `details`
-    the same by code and subject."""
+    """Why the daemon is not ready: `code`, `subject` and `message` of each reason. It is ready if
+    there is none."""
 
-    ready: bool
-    reasons: tuple[str, ...] = ()
-    details: tuple[dict[str, str], ...] = ()
+    details: tuple[Mapping[str, str], ...]
+
+    @property
+    def ready(self) -> bool:
+        return not self.details
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The reasons as sentences."""
+        return tuple(each["message"] for each in self.details)
 
 
 class Endpoint:
     """Answers at `HOST:PORT` (IPv6 in brackets; port 0 for any) until `close`."""
 
-    def __init__(self, address: str, metrics: Metrics, health: Callable[[], Health]) -> None:
-        """Raises `UsageError` where the address cannot be used."""
+    def __init__(
+        self,
+        address: str,
+        metrics: Metrics,
+        health: Callable[[], Health],
+        about: Mapping[str, object] = NOTHING,
+    ) -> None:
+        """`about` says which daemon answers, as a member of what `/readyz` answers. Raises
+        `UsageError` where the address cannot be used."""
         host, _, port = address.rpartition(":")
         host = host.strip("[]")
         try:
-            self._server = _Server(host, int(port), metrics, health)
+            self._server = _Server(host, int(port), metrics, health, about)
         except (OSError, OverflowError) as error:
             raise UsageError(
                 f"cannot listen at {address}: {getattr(error, 'strerror', None) or error}",
@@ -77,10 +93,16 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(
-        self, host: str, port: int, metrics: Metrics, health: Callable[[], Health]
+        self,
+        host: str,
+        port: int,
+        metrics: Metrics,
+        health: Callable[[], Health],
+        about: Mapping[str, object],
     ) -> None:
         self.metrics = metrics
         self.health = health
+        self.about = about
         if ":" in host:
             self.address_family = socket.AF_INET6
         self._since: dict[socket.socket, float] = {}
@@ -155,7 +177,8 @@ class _Handler(BaseHTTPRequestHandler):
             {
                 "ready": health.ready,
                 "reasons": list(health.reasons),
-                "details": list(health.details),
+                "details": [dict(each) for each in health.details],
+                "daemon": dict(self.server.about),
             },
         )
 
@@ -180,4 +203,4 @@ def _computed(health: Callable[[], Health]) -> Health:
         return health()
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not look healthy
         said = f"the health cannot be computed: {type(error).__name__}: {error}"
-        return Health(ready=False, reasons=(said,))
+        return Health(({"code": "thread", "subject": "endpoint", "message": said},))

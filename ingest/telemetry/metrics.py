@@ -45,12 +45,12 @@ class Metrics:
     def __init__(
         self,
         status: Callable[[], DaemonStatus | None],
-        ready: Callable[[], bool],
+        reasons: Callable[[], Iterable[str]],
         leads: Callable[[], bool],
         jobs: Callable[[], Mapping[str, JobRuns]] = _no_jobs,
-        reasons: Callable[[], Iterable[str]] = tuple,
     ) -> None:
-        """`reasons` gives a code for each reason why the daemon is not ready."""
+        """`reasons` gives a code for each reason why the daemon is not ready: it is ready if there
+        is none."""
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._delay = Histogram(
@@ -90,7 +90,7 @@ class Metrics:
         )
         self.newest_event: float | None = None
         """`eventTime` of the newest searchable event, in seconds since the epoch."""
-        self.registry.register(_Mirror(self, status, ready, leads, jobs, reasons))
+        self.registry.register(_Mirror(self, status, reasons, leads, jobs))
 
     def delivered(self, moment: float) -> None:
         """Observe that an object is indexed which was delivered at this moment (seconds since the
@@ -119,24 +119,23 @@ class _Mirror(Collector):
         self,
         metrics: Metrics,
         status: Callable[[], DaemonStatus | None],
-        ready: Callable[[], bool],
+        reasons: Callable[[], Iterable[str]],
         leads: Callable[[], bool],
         jobs: Callable[[], Mapping[str, JobRuns]],
-        reasons: Callable[[], Iterable[str]],
     ) -> None:
         self._reasons = reasons
         self._leads = leads
         self._jobs = jobs
         self._metrics = metrics
         self._status = status
-        self._ready = ready
 
     def describe(self) -> list[Metric]:
         """Nothing in advance, since the metrics depend on the sources."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        yield _gauge("ready", "Whether the daemon is ready: 1, or 0.", float(self._ready()))
+        codes = Counts(self._reasons())
+        yield _gauge("ready", "Whether the daemon is ready: 1, or 0.", float(not codes))
         yield _gauge("leader", "Whether the scheduled jobs run here.", float(self._leads()))
         if (newest := self._metrics.newest_event) is not None:
             lag = max(0.0, time.time() - newest)
@@ -151,7 +150,7 @@ class _Mirror(Collector):
         reasons = GaugeMetricFamily(
             f"{PREFIX}_not_ready_reasons", "Reasons why it is not ready, by code.", labels=["code"]
         )
-        for code, number in Counts(self._reasons()).items():
+        for code, number in codes.items():
             reasons.add_metric([code], number)
         yield reasons
         status = self._status()

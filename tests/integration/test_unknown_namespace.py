@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ NONE = "no-such-namespace"
 SEARCH = [
     *(("alerts", verb) for verb in ("list", "show", "ack", "close", "reopen", "precision")),
     *(("incidents", verb) for verb in ("list", "show", "ack", "close")),
-    *((verb,) for verb in ("events", "timeline", "whois", "hunt", "graph", "detect")),
+    *((verb,) for verb in ("status", "events", "timeline", "whois", "hunt", "graph", "detect")),
     ("report", "-o", "week.html"),
     ("rules", "backtest"),
     ("rules", "except", "some-id", "--by", "principal", "--dry-run"),
@@ -52,12 +53,19 @@ def test_it_is_a_usage_error_that_names_the_existing_ones(
     assert (code, "(there are: " in said) == (ExitCode.USAGE, True), said
 
 
-def test_status_names_the_existing_ones(
+def test_status_claims_nothing_of_what_is_not_there(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, said = ended(settings, capsys, "status")
-    assert code == ExitCode.SUCCESS
-    assert f"there is no namespace {NONE}: " in said
-    assert "(there are: " in said
-    main(["status", "--url", settings.hosts[0], "--namespace", settings.namespace])
+    asked = ["status", "--url", settings.hosts[0], "--namespace", NONE]
+    assert main(asked) == ExitCode.USAGE
+    shown = capsys.readouterr()
+    assert "health" not in shown.out
+    assert "not ready" in shown.out
+    assert f"there is no namespace {NONE}" in shown.err
+    assert main([*asked, "--json"]) == ExitCode.USAGE
+    report = json.loads(capsys.readouterr().out)
+    assert report["error"]["kind"] == "NoEventsIndexError"
+    assert (report["ready"], report["reasons"][0]["code"]) == (False, "state")
+    assert "health" not in report
+    assert main(["status", "--url", settings.hosts[0], "--namespace", settings.namespace]) == 0
     assert "there is no namespace" not in capsys.readouterr().err

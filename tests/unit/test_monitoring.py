@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ingest.daemon.status import DaemonStatus
 from ingest.feeds.feed import FeedStatus
 from ingest.telemetry.metrics import Metrics
-from trailhound.app.health import ADVICE
+from trailhound.app.readiness import ADVICE
 
 DOCS = Path(__file__).parents[2] / "docs"
 APP = DOCS.parent / "trailhound" / "app"
@@ -31,7 +31,7 @@ def exposed() -> dict[str, set[str]]:
     """Sample name → its labels, of a daemon that has something of everything."""
     feed = FeedStatus("q", "sqs", 5, 1.5, counters={"unknown_messages": 3})
     status = DaemonStatus(started=1.0, objects={"failed": 1}, feeds=[feed])
-    metrics = Metrics(lambda: status, lambda: True, lambda: True, lambda: {"retention": Runs()})
+    metrics = Metrics(lambda: status, tuple, lambda: True, lambda: {"retention": Runs()})
     metrics.newest_event = 1.0
     metrics.searchable(2.0)
     metrics.delivered(1.0)
@@ -88,7 +88,7 @@ def test_the_page_names_every_code_of_readyz() -> None:
     named = {code for row in rows for code in re.findall(r"`(\w+)`", row.split("|")[1])}
     used = {
         code
-        for module in ("health", "service")
+        for module in ("health", "readiness", "service")
         for code in re.findall(r'Reason\(\s*"(\w+)"', (APP / f"{module}.py").read_text("utf-8"))
     }
     assert named | {"daemon"} == set(ADVICE)

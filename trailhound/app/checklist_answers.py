@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from detections.packs.pack import Pack
+from trailhound.app.readiness import Readiness
 from trailhound.posture import Posture, Verdict
 from trailhound.settings import Settings
 from trailhound.state.daemons import DaemonState
@@ -44,8 +45,7 @@ class ClusterFacts:
     rules: Sequence[RuleCheckpoint] = ()
     newest: datetime | None = None
     accounts: int = 0
-    reasons: Sequence[str] = ()
-    """Why it is not ready."""
+    readiness: Readiness
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,8 +156,8 @@ def ingests(_facts: Facts, cluster: ClusterFacts) -> Answer:
     """A daemon runs, and reports that it is ready."""
     if not cluster.daemons:
         return Answer("open", "no daemon is running", "trailhound run")
-    if cluster.reasons:
-        return Answer("open", cluster.reasons[0], "trailhound status")
+    if not cluster.readiness.ready:
+        return Answer("open", cluster.readiness.reasons[0].message, "trailhound status")
     return Answer("done", f"{len(cluster.daemons):,} running, ready")
 
 

@@ -12,7 +12,7 @@ from dashboards.server import DashboardsServer
 from detections.packs.pack import Pack
 from trailhound.app.checklist_answers import ClusterFacts, Facts
 from trailhound.app.detection import rules_in_force
-from trailhound.app.health import read_shared, reasons, rule_intervals
+from trailhound.app.health import read_shared, readiness
 from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.templates import Names
@@ -53,9 +53,7 @@ def _cluster(client: OpenSearch, settings: Settings) -> ClusterFacts:
         rules=list(shared.rules),
         newest=newest,
         accounts=accounts,
-        reasons=[
-            each.message for each in reasons(shared, settings, lambda: rule_intervals(settings))
-        ],
+        readiness=readiness(shared, settings),
     )
 
 

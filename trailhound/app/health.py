@@ -1,21 +1,23 @@
 """Why an installation is not ready: the reasons, computed in one place.
 
-`/readyz` answers with them, `trailhound status` and `trailhound doctor` list them. A daemon
-computes the reasons that only it knows (its threads, its sources) and writes them into its
+`/readyz` and the metrics answer with them, `trailhound status` and `trailhound doctor` list them. A
+daemon computes the reasons that only it knows (its threads, its sources) and writes them into its
 document; what all daemons share (jobs, rules, channels) is read from the state and checked here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from opensearchpy import OpenSearch
 
 from trailhound.app.enrichment import EnrichmentProblem, load_enricher
+from trailhound.app.readiness import Readiness, Reason
 from trailhound.cluster.blocks import writes_blocked
+from trailhound.cluster.namespaces import has_namespace
 from trailhound.cluster.templates import Names
 from trailhound.errors import TrailhoundError
 from trailhound.settings import Settings
@@ -36,48 +38,6 @@ LEADER_SLACK = timedelta(minutes=2)
 _NAMED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why an installation is not ready. `code` is a word to select by, `subject` what it is about
-    (a source, a thread, a job, a rule, a channel), `message` a sentence."""
-
-    code: str
-    subject: str
-    message: str
-
-    @property
-    def advice(self) -> str:
-        """What to do."""
-        return ADVICE.get(self.code, "see the daemon's log")
-
-    def as_dict(self) -> dict[str, str]:
-        return asdict(self)
-
-
-ADVICE = {
-    "cluster": "check the cluster and cluster.hosts; the daemon continues by itself",
-    "state": "check the cluster's health, and run `trailhound init`",
-    "document": "delete it from the ledger index; it will be written again",
-    "thread": "see the daemon's log for the fault, and report it if it recurs",
-    "session": "see the daemon's log, and report it",
-    "stuck": "see the daemon's log; restart the daemon to return the object to its source",
-    "deferred": "free disk space or fix the spool's permissions; it continues by itself",
-    "feed": "check that the source exists and can be read; it continues by itself",
-    "settings": "fix the settings file and send SIGHUP again",
-    "enrichment": "fix the file or its path in the settings and send SIGHUP; "
-    "see `trailhound doctor`",
-    "rules": "fix the rules' folders in the settings and send SIGHUP again",
-    "daemon": "start one: `trailhound run`",
-    "leader": "see the daemons' logs: none of them gets the lease",
-    "deadletter": "remove the index's block or open it; the daemon continues by itself",
-    "job": "see the daemon's log; the job is tried again at its next time",
-    "rule": "`trailhound rules check`, and see the daemon's log",
-    "channel": "`trailhound notify test`",
-    "stopping": "nothing: SIGTERM was received, and it ends once its objects are done",
-}
-"""What to do, by code."""
-
-
 Intervals = Callable[[], Mapping[str, timedelta]]
 """The interval of each active rule, by rule id; empty if they are not known. Called only if a rule
 may be past due."""
@@ -96,6 +56,8 @@ class Shared:
     """What is wrong with documents that lack a field of their kind, by `_id`."""
     dead_letters_blocked: str = ""
     """Why the index of dead letters rejects writes; empty if it does not."""
+    missing: str = ""
+    """The ledger index, if there is none: then nothing of the above is known."""
 
 
 def read_shared(client: OpenSearch, settings: Settings) -> Shared:
@@ -107,6 +69,7 @@ def read_shared(client: OpenSearch, settings: Settings) -> Shared:
         Channels(client, settings).all(),
         malformed=malformed_documents(client, settings),
         dead_letters_blocked=writes_blocked(client, Names(settings.prefix).deadletter),
+        missing="" if has_namespace(client, settings.prefix) else Names(settings.prefix).ledger,
     )
 
 
@@ -130,22 +93,22 @@ def enrichment_reasons(problems: Iterable[EnrichmentProblem]) -> list[Reason]:
     return [Reason("enrichment", each.subject, each.message) for each in problems if each.unusable]
 
 
-def status_reasons(client: OpenSearch, settings: Settings) -> list[Reason]:
-    """All reasons, for a program that is not a daemon. Raises as `read_shared`.
+def readiness(shared: Shared, settings: Settings) -> Readiness:
+    """Whether an installation is ready, for a program that is not a daemon.
 
     Daemons report faults in the files of `enrich` of their machines; where no daemon runs, the
     files of this machine are checked.
     """
-    shared = read_shared(client, settings)
     found = reasons(shared, settings, lambda: rule_intervals(settings))
     if not shared.daemons:
         found += enrichment_reasons(load_enricher(settings).problems)
-    return found
+    return Readiness(tuple(found))
 
 
 def shared_reasons(shared: Shared, settings: Settings, intervals: Intervals) -> list[Reason]:
     """What is wrong with jobs, rules and channels, whichever daemon runs them."""
     return [
+        *_ledger(shared.missing),
         *_leader(shared),
         *_jobs(shared.jobs, settings),
         *_rules(shared, settings, intervals),
@@ -210,8 +173,12 @@ def daemon_reasons(
 def _daemons(shared: Shared) -> Iterator[Reason]:
     """The reasons that the active daemons report; and that no daemon is active."""
     for daemon in shared.daemons:
-        for each in daemon.report.get("reasons") or ():
-            where = f"{daemon.host} {daemon.pid}"
+        where = f"{daemon.host} {daemon.pid}"
+        reported = daemon.report.get("reasons")
+        if reported is None:
+            said = f"daemon {where} does not report whether it is ready: it is of an older release"
+            yield Reason("release", where, said)
+        for each in reported or ():
             yield Reason(each["code"], each["subject"], f"daemon {where}: {each['message']}")
     expected = shared.jobs or any(not rule.inactive for rule in shared.rules)
     if expected and not shared.daemons:
@@ -222,6 +189,12 @@ def _daemons(shared: Shared) -> Iterator[Reason]:
             "daemon",
             f"no daemon is running: nothing is ingested and no rule is run{since}",
         )
+
+
+def _ledger(missing: str) -> Iterator[Reason]:
+    if missing:
+        said = f"there is no index {missing}: what daemons, rules and channels do is not known"
+        yield Reason("state", "ledger", said)
 
 
 def _leader(shared: Shared) -> Iterator[Reason]:

@@ -28,13 +28,14 @@ from ingest.telemetry.metrics import Metrics
 from ingest.telemetry.searchable import SearchProbe
 from trailhound.app.enrichment import LoadedEnricher
 from trailhound.app.health import (
-    Reason,
     daemon_reasons,
     enrichment_reasons,
     read_shared,
     rule_intervals,
     shared_reasons,
 )
+from trailhound.app.local_daemon import identity
+from trailhound.app.readiness import Readiness, Reason
 from trailhound.app.scheduled_jobs import ScheduledJobs
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
@@ -96,16 +97,16 @@ class Service:
         self._jobs: ScheduledJobs | None = None
         self.metrics = Metrics(
             self._status,
-            lambda: not self._reasons(),
+            lambda: (each.code for each in self._readiness().reasons),
             self._leads,
             self._job_runs,
-            lambda: (each.code for each in self._reasons()),
         )
         self._late = LateFiles()
         self._probe = SearchProbe(settings, self.metrics.searchable)
         self.endpoint = None
         if settings.run.listen is not None:
-            self.endpoint = Endpoint(settings.run.listen, self.metrics, self._health)
+            about = identity(settings)
+            self.endpoint = Endpoint(settings.run.listen, self.metrics, self._health, about)
 
     def stop(self) -> None:
         """Stop gracefully, within `run.stop_seconds`."""
@@ -306,19 +307,15 @@ class Service:
                 found.append(Reason("channel", name, f"the channel {name} cannot be used: {why}"))
         return found
 
-    def _reasons(self) -> list[Reason]:
-        """All reasons, each once; empty if the daemon is ready."""
+    def _readiness(self) -> Readiness:
+        """Whether this daemon is ready; each reason once."""
         stopping = [Reason("stopping", "daemon", "stopping")] if self._stopping.is_set() else []
         every = [*stopping, *self._own_reasons(), *self._shared]
-        return list({(each.code, each.subject): each for each in reversed(every)}.values())[::-1]
+        once = {(each.code, each.subject): each for each in reversed(every)}
+        return Readiness(tuple(once.values())[::-1])
 
     def _health(self) -> Health:
-        found = self._reasons()
-        return Health(
-            not found,
-            tuple(each.message for each in found),
-            tuple(each.as_dict() for each in found),
-        )
+        return Health(tuple(each.as_dict() for each in self._readiness().reasons))
 
     def _reload(self) -> None:
         with self._reloading:

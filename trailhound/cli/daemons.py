@@ -15,7 +15,7 @@ with late_imports():
     from detections.alerts.learning_alerts import LearningAlerts
     from detections.notify.channel_status import ChannelStatus
     from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
-    from trailhound.app.health import Reason
+    from trailhound.app.readiness import Reason
     from trailhound.cluster.tiers import Tiers, TierState
     from trailhound.cluster.waiting import BLOCKED_CODES
     from trailhound.state.catch_up import CatchUp

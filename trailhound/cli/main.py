@@ -180,7 +180,8 @@ def main(given: Sequence[str]) -> int:
             code = exit_code(ended_by)
             _show(ended_by)
             if _for_programs(arguments):
-                emit({"error": _as_object(ended_by) | {"exit_code": int(code)}})
+                known = ended_by.known if isinstance(ended_by, TrailhoundError) else {}
+                emit({"error": _as_object(ended_by) | {"exit_code": int(code)}, **known})
     ended = code if isinstance(code, int) else ExitCode.SUCCESS
     if stopped() and ended in (ExitCode.SUCCESS, ExitCode.INCOMPLETE):
         return ExitCode.INTERRUPTED

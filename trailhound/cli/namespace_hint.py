@@ -37,26 +37,18 @@ def name_namespaces(error: BaseException) -> None:
         error.hint += _others([each for each in there if each != settings.namespace])
 
 
-def no_such_namespace(client: OpenSearch, settings: Settings) -> str:
-    """A sentence that the cluster has no such namespace, with those that it has; empty if it has
-    it. Raises opensearch-py's exceptions.
+def require_namespace(client: OpenSearch, settings: Settings) -> None:
+    """Raise `NoEventsIndexError` if the cluster has no such namespace; `name_namespaces` adds those
+    that it has. Raises opensearch-py's exceptions too."""
+    from trailhound.cluster.namespaces import has_namespace
 
-    Asks for the namespace's own ledger first: a user with the shipped role sees no others.
-    """
-    from opensearchpy.exceptions import AuthorizationException, NotFoundError
-
-    from trailhound.cluster.namespaces import namespaces_of
-    from trailhound.cluster.templates import Names
-
-    with suppress(NotFoundError):
-        client.count(index=Names(settings.prefix).ledger)
-        return ""
-    there: list[str] = []
-    with suppress(AuthorizationException):
-        there = namespaces_of(client)
+    if has_namespace(client, settings.prefix):
+        return
     name = settings.namespace
-    named = f"no namespace {name}" if name else "no namespace without a name"
-    return f"there is {named}: `trailhound init` creates it, or check --namespace{_others(there)}"
+    raise NoEventsIndexError(
+        f"there is no namespace {name}" if name else "there is no namespace without a name",
+        hint="`trailhound init` creates it, or check --namespace",
+    )
 
 
 def _others(there: Sequence[str]) -> str:

@@ -23,9 +23,9 @@ from trailhound.cli.daemons import (
 )
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.namespace_hint import no_such_namespace
+from trailhound.cli.namespace_hint import require_namespace
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import emit, out, safe, say, size, warn
+from trailhound.cli.screen import emit, out, safe, say, size
 
 with late_imports():
     from opensearchpy import OpenSearch
@@ -34,13 +34,16 @@ with late_imports():
     from detections.automation.known_summary import KnownSummary, known_summary
     from detections.kinds.anomaly import TRAINED_WITHIN
     from detections.notify.channel_status import ChannelStatus, channel_statuses
-    from trailhound.app.health import Reason, status_reasons
+    from trailhound.app.health import read_shared, readiness
     from trailhound.app.ledger_search import LedgerSearch
+    from trailhound.app.local_daemon import ask_daemon
+    from trailhound.app.readiness import Readiness
     from trailhound.cluster.client import cluster_errors, connect, redact_url
     from trailhound.cluster.templates import Names
     from trailhound.cluster.tiers import read_tiers, unwritable_days
     from trailhound.cluster.waiting import waiting
     from trailhound.engine.local_engine import engine_status
+    from trailhound.errors import ClusterUnreachableError, TrailhoundError
     from trailhound.settings import Settings
     from trailhound.state.catch_up import SCHEDULED_RULES, CatchUp, CatchUps
     from trailhound.state.daemons import Daemons
@@ -57,40 +60,75 @@ def status(
 ) -> None:
     """Show the state of the cluster, its events, and the daemons, rules and channels.
 
-    The exit code is 3 if the local OpenSearch is not running or the cluster can't be reached.
+    The exit code is 3 if the local OpenSearch is not running or the cluster can't be reached, and 2
+    if there is no such namespace. `ready` of `--json` is then false; it may be false with exit code
+    0 too.
 
     Example: `trailhound status --json`
     """
     settings = settings_from(config, url, namespace)
-    report: dict[str, Any] = {} if settings.cluster.hosts else _local_engine(settings)
-    detections = _Detections()
-    if report.get("state", "running") == "running":
+    engine: dict[str, Any] = {} if settings.cluster.hosts else _local_engine(settings)
+    if engine.get("state", "running") != "running":
+        _without_engine(engine, settings, json=json)
+        raise typer.Exit(ExitCode.CLUSTER)
+    try:
         with cluster_errors(settings):
             client = connect(settings, timeout=_SECONDS)
-            report |= _cluster(client, settings)
-            if not report["events"] and (nothing := no_such_namespace(client, settings)):
-                warn(nothing)
+            engine |= _server(client, settings)
+            report = engine | _cluster(client, settings)
+            if not report["events"]:
+                require_namespace(client, settings)
             detections = _detections(client, settings)
+    except TrailhoundError as error:
+        _without_answer(error, engine, settings, json=json)
+        raise
     if json:
         emit(report | detections.as_dict())
     else:
         _show(report, detections)
-    if report["state"] == "stopped":
-        if not json:
-            say("start it with `trailhound up`")
-        raise typer.Exit(ExitCode.CLUSTER)
+
+
+def _without_engine(engine: dict[str, Any], settings: Settings, *, json: bool) -> None:
+    """Show that the local engine is stopped or still starting, and what is known all the same."""
+    state = engine["state"]
+    said = "is not running" if state == "stopped" else "is starting"
+    local = ask_daemon(settings)
+    readiness = Readiness.not_known(
+        ClusterUnreachableError(f"the local OpenSearch {said}: nothing can be read or written")
+    ).joined(local.reasons)
+    if json:
+        emit(engine | _Detections(readiness).as_dict() | {"local_daemon": local.as_dict()})
+        return
+    _show_values(engine)
+    show_reasons(readiness.reasons)
+    say(f"daemon   {local.message}", 9)
+    say("start it with `trailhound up`" if state == "stopped" else "run this again soon")
+
+
+def _without_answer(
+    error: TrailhoundError, engine: dict[str, Any], settings: Settings, *, json: bool
+) -> None:
+    """Show what is known where the cluster does not answer, refuses, or has no such namespace; add
+    it to the object that programs get of the error."""
+    local = ask_daemon(settings)
+    readiness = Readiness.not_known(error).joined(local.reasons)
+    error.known = engine | readiness.as_dict() | {"local_daemon": local.as_dict()}
+    if not json:
+        _show_values(engine)
+        show_reasons(readiness.reasons)
+        say(f"daemon   {local.message}", 9)
 
 
 @dataclass(frozen=True, slots=True)
 class _Detections:
-    """How far each rule has run, a catch-up in progress, the events that came too late for the
-    rules, the reasons why it is not ready, the state of each channel, known automation, and the
-    alerts of the last month that were found while their rules had too little history."""
+    """Whether it is ready, how far each rule has run, a catch-up in progress, the events that came
+    too late for the rules, the state of each channel, known automation, and the alerts of the last
+    month that were found while their rules had too little history."""
 
+    readiness: Readiness
     rules: tuple[RuleCheckpoint, ...] = ()
     catch_up: CatchUp | None = None
     late: LateEvents | None = None
-    reasons: tuple[Reason, ...] = ()
     channels: tuple[ChannelStatus, ...] = ()
     known: KnownSummary | None = None
     learning: tuple[LearningAlerts, ...] = ()
@@ -101,8 +139,7 @@ class _Detections:
             "rules": [each.as_dict() for each in self.rules],
             "catch_up": self.catch_up.as_dict() if self.catch_up is not None else None,
             "late_events": self.late.as_dict() if self.late is not None else None,
-            "ready": not self.reasons,
-            "reasons": [each.as_dict() for each in self.reasons],
+            **self.readiness.as_dict(),
             "channels": [each.as_dict() for each in self.channels],
             "known_automation": self.known.as_dict() if self.known is not None else None,
             "learning": [each.as_dict() for each in self.learning],
@@ -121,11 +158,16 @@ def _local_engine(settings: Settings) -> dict[str, Any]:
     }
 
 
+def _server(client: OpenSearch, settings: Settings) -> dict[str, Any]:
+    """Address and version of a cluster that answers."""
+    version = client.info()["version"]["number"]
+    return {"state": "running", "url": redact_url(settings.hosts[0]), "version": version}
+
+
 def _cluster(client: OpenSearch, settings: Settings) -> dict[str, Any]:
-    """Version and health of the cluster, number and size of the stored events, and what is there of
+    """Health of the cluster, number and size of the stored events, and what is there of
     daemons, jobs, dead letters and tiers."""
     names = Names(settings.prefix)
-    version = client.info()["version"]["number"]
     health = client.cluster.health()
     stored = client.indices.stats(index=names.days, metric="docs,store", level="cluster")
     daemons, scheduled = Daemons(client, settings).active(), Jobs(client, settings).all()
@@ -134,9 +176,6 @@ def _cluster(client: OpenSearch, settings: Settings) -> dict[str, Any]:
     tiers = read_tiers(client, settings, datetime.now(UTC).date())
     totals = stored["_all"]["primaries"]
     return {
-        "state": "running",
-        "url": redact_url(settings.hosts[0]),
-        "version": version,
         "health": health["status"],
         "events": totals.get("docs", {}).get("count", 0),
         "bytes": totals.get("store", {}).get("size_in_bytes", 0),
@@ -156,10 +195,10 @@ def _detections(client: OpenSearch, settings: Settings) -> _Detections:
     channels = channel_statuses(client, settings)
     since = datetime.now(UTC) - timedelta(days=TRAINED_WITHIN)
     return _Detections(
+        readiness(read_shared(client, settings), settings),
         rules=tuple(rules.values()),
         catch_up=catch_up if catch_up is not None and not catch_up.done else None,
         late=LateEventsStore(client, settings).get(),
-        reasons=tuple(status_reasons(client, settings)),
         channels=tuple(channels),
         known=known_summary(client, settings, datetime.now(UTC)),
         learning=tuple(learning_alerts(client, settings.prefix, since)),
@@ -172,17 +211,14 @@ def _show(report: dict[str, Any], detections: _Detections) -> None:
     letters, tiers = report.pop("dead_letters", []), report.pop("tiers", None)
     unwritable = report.pop("unwritable_days", 0)
     failed = report.pop("failed_objects", 0)
-    for name, value in report.items():
-        if value is not None:
-            out.print(safe(f"{name:<9}{_for_people(name, value)}"))
+    _show_values(report)
     show_tiers(tiers)
     if unwritable and tiers is None:
         say(f"days     {unwritable:,} read-only or closed")
     show_dead_letters(letters)
     show_failed_objects(failed)
-    if report["state"] == "running":
-        show_daemons(daemons)
-        show_reasons(detections.reasons)
+    show_daemons(daemons)
+    show_reasons(detections.readiness.reasons)
     show_jobs(scheduled)
     show_rules(detections.rules)
     show_learning(scheduled, detections.learning)
@@ -191,6 +227,12 @@ def _show(report: dict[str, Any], detections: _Detections) -> None:
     if detections.known is not None:
         say(f"trust    {detections.known.sentence()}")
     show_channels(detections.channels)
+
+
+def _show_values(report: dict[str, Any]) -> None:
+    for name, value in report.items():
+        if value is not None:
+            out.print(safe(f"{name:<9}{_for_people(name, value)}"))
 
 
 def _for_people(name: str, value: object) -> object:

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import NotFoundError
 
 _LEDGER = "trailhound-ledger"
+
+
+def has_namespace(client: OpenSearch, prefix: str) -> bool:
+    """Whether there is the namespace of this prefix, "" for none: its ledger. A role needs no
+    right to other indices. Raises opensearch-py's exceptions."""
+    try:
+        client.count(index=f"{prefix}{_LEDGER}")
+    except NotFoundError:
+        return False
+    return True
 
 
 def namespaces_of(client: OpenSearch) -> list[str]:

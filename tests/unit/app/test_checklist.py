@@ -14,6 +14,7 @@ from tests.helpers.postures import account, found, posture
 from trailhound.app.checklist import ITEMS, PHASES, checklist
 from trailhound.app.checklist_answers import ClusterFacts, Facts
 from trailhound.app.detection import rules_in_force
+from trailhound.app.readiness import Readiness, Reason
 from trailhound.settings import Settings
 from trailhound.state.daemons import DaemonState
 from trailhound.state.jobs import JobState
@@ -32,6 +33,7 @@ CLUSTER = ClusterFacts(
     rules=[RuleCheckpoint("r", "rule", NOW, NOW - timedelta(minutes=5))],
     newest=NOW - timedelta(minutes=10),
     accounts=2,
+    readiness=Readiness(()),
 )
 
 
@@ -75,7 +77,7 @@ def test_nothing_is_done_where_nothing_is_set_up(tmp_path: Path) -> None:
             Pack(),
             tmp_path,
             posture=replace(posture(), findings=bare),
-            cluster=ClusterFacts(),
+            cluster=ClusterFacts(readiness=Readiness(())),
             dashboards=False,
             settings=Settings(),
         )
@@ -109,7 +111,7 @@ def test_what_could_not_be_asked_is_not_known(pack: Pack, tmp_path: Path) -> Non
             {"rules": [RuleCheckpoint("r", "rule", NOW, NOW - timedelta(days=1))]},
         ),
         ("siem", {"daemons": []}),
-        ("siem", {"reasons": ["the queue can't be read"]}),
+        ("siem", {"readiness": Readiness((Reason("feed", "q", "the queue can't be read"),))}),
         ("performance", {"newest": NOW - timedelta(hours=3)}),
         (
             "scheduled-reports",

@@ -10,7 +10,8 @@ import pytest
 
 from ingest.daemon.status import DaemonStatus
 from ingest.feeds.feed import FeedStatus
-from trailhound.app.health import Reason, Shared, daemon_reasons, reasons
+from trailhound.app.health import Shared, daemon_reasons, reasons
+from trailhound.app.readiness import Reason
 from trailhound.settings import Settings, load
 from trailhound.state.channels import ChannelState
 from trailhound.state.daemons import DaemonState
@@ -64,6 +65,13 @@ def test_an_installation_that_works_has_none() -> None:
     shared = Shared([daemon()], [done], [rule()], {"mail": channel})
     assert found(shared, notify=CHANNELS) == {}
     assert found(Shared()) == {}
+
+
+def test_what_is_not_known_is_not_ready() -> None:
+    older = DaemonState(id="d", heartbeat=NOW, host="h", pid=7, report={"leads": True})
+    assert "does not report whether it is ready" in found(Shared([older]))["release", "h 7"]
+    unread = found(Shared(missing="x-trailhound-ledger"))["state", "ledger"]
+    assert "there is no index x-trailhound-ledger" in unread
 
 
 def test_a_job_that_fails() -> None:

@@ -47,7 +47,9 @@ def test_two_signals_at_once_leave_what_the_second_one_read(tmp_path: Path) -> N
         if thread.name == "reload":
             thread.join(60)
     assert second.is_set()
-    assert ("settings", "reload") in {(each.code, each.subject) for each in service._reasons()}
+    assert ("settings", "reload") in {
+        (each.code, each.subject) for each in service._readiness().reasons
+    }
 
 
 def test_a_reload_starts_changes_and_ends_the_jobs_that_its_settings_ask_for(

@@ -28,6 +28,7 @@ STATUS = DaemonStatus(
     bytes=99,
     feeds=[FeedStatus('q"\n', "sqs", 5, 1.5, counters={"messages": 3})],
 )
+READY = Health(())
 
 
 def handlers() -> list[threading.Thread]:
@@ -44,15 +45,26 @@ def get(url: str, method: str = "GET") -> tuple[int, bytes]:
 
 @pytest.mark.parametrize("address", ["127.0.0.1:0", "[::1]:0"])
 def test_health_and_metrics(address: str) -> None:
-    health = [Health(ready=False, reasons=("the cluster is away",))]
-    metrics = Metrics(lambda: STATUS, lambda: health[0].ready, lambda: True)
-    endpoint = Endpoint(address, metrics, lambda: health[0])
+    away = {"code": "cluster", "subject": "cluster", "message": "the cluster is away"}
+    health = [Health((away,))]
+    codes = [["cluster"]]
+    metrics = Metrics(lambda: STATUS, lambda: codes[0], lambda: True)
+    endpoint = Endpoint(address, metrics, lambda: health[0], {"pid": 7})
     endpoint.start()
     try:
         assert get(endpoint.url + "/healthz")[0] == 200
         status, body = get(endpoint.url + "/readyz")
-        assert (status, json.loads(body)["reasons"]) == (503, ["the cluster is away"])
-        health[0] = Health(ready=True)
+        assert (status, json.loads(body)) == (
+            503,
+            {
+                "ready": False,
+                "reasons": ["the cluster is away"],
+                "details": [away],
+                "daemon": {"pid": 7},
+            },
+        )
+        assert b"trailhound_ready 0.0" in get(endpoint.url + "/metrics")[1]
+        health[0], codes[0] = READY, []
         assert get(endpoint.url + "/readyz?x=1")[0] == 200
         assert get(endpoint.url + "/")[0] == 404
         assert get(endpoint.url + "/metrics", "HEAD") == (200, b"")
@@ -74,8 +86,8 @@ def test_health_and_metrics(address: str) -> None:
 
 def test_who_sends_nothing_keeps_nobody_else_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint_module, "_MOST_CONNECTIONS", 8)
-    metrics = Metrics(lambda: None, lambda: True, lambda: True)
-    endpoint = Endpoint("127.0.0.1:0", metrics, lambda: Health(ready=True))
+    metrics = Metrics(lambda: None, tuple, lambda: True)
+    endpoint = Endpoint("127.0.0.1:0", metrics, lambda: READY)
     endpoint.start()
     port = int(endpoint.url.rpartition(":")[2])
     idle = [socket.create_connection(("127.0.0.1", port), 120) for _ in range(40)]
@@ -96,8 +108,8 @@ def test_who_sends_nothing_keeps_nobody_else_waiting(monkeypatch: pytest.MonkeyP
 
 def test_a_connection_ends_however_slowly_it_sends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint_module, "_LONGEST_SECONDS", 0.0)
-    metrics = Metrics(lambda: None, lambda: True, lambda: True)
-    endpoint = Endpoint("127.0.0.1:0", metrics, lambda: Health(ready=True))
+    metrics = Metrics(lambda: None, tuple, lambda: True)
+    endpoint = Endpoint("127.0.0.1:0", metrics, lambda: READY)
     endpoint.start()
     try:
         port = int(endpoint.url.rpartition(":")[2])
@@ -109,11 +121,11 @@ def test_a_connection_ends_however_slowly_it_sends(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_taken_address_is_a_sentence() -> None:
-    metrics = Metrics(lambda: None, lambda: False, lambda: False)
-    first = Endpoint("127.0.0.1:0", metrics, lambda: Health(ready=True))
+    metrics = Metrics(lambda: None, tuple, lambda: False)
+    first = Endpoint("127.0.0.1:0", metrics, lambda: READY)
     try:
         with pytest.raises(UsageError, match=r"cannot listen at 127\.0") as caught:
-            Endpoint(first.url.removeprefix("http://"), metrics, lambda: Health(ready=True))
+            Endpoint(first.url.removeprefix("http://"), metrics, lambda: READY)
         assert "--listen" in caught.value.hint
     finally:
         first.close()

@@ -1,0 +1,82 @@
+"""Whether an installation, or one daemon of it, is ready: the one type that says so.
+
+`/readyz`, the metrics, `trailhound status`, `doctor` and the checklist take it from here. It is
+made of reasons, and has no default: who makes one has read the reasons, or says by `not_known` why
+they could not be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from trailhound.errors import ClusterUnreachableError, TrailhoundError
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why an installation is not ready. `code` is a word to select by, `subject` what it is about
+    (a source, a thread, a job, a rule, a channel), `message` a sentence."""
+
+    code: str
+    subject: str
+    message: str
+
+    @property
+    def advice(self) -> str:
+        """What to do."""
+        return ADVICE.get(self.code, "see the daemon's log")
+
+    def as_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+ADVICE = {
+    "cluster": "check the cluster and cluster.hosts; the daemon continues by itself",
+    "state": "check the cluster's health, and run `trailhound init`",
+    "document": "delete it from the ledger index; it will be written again",
+    "thread": "see the daemon's log for the fault, and report it if it recurs",
+    "session": "see the daemon's log, and report it",
+    "stuck": "see the daemon's log; restart the daemon to return the object to its source",
+    "deferred": "free disk space or fix the spool's permissions; it continues by itself",
+    "feed": "check that the source exists and can be read; it continues by itself",
+    "settings": "fix the settings file and send SIGHUP again",
+    "enrichment": "fix the file or its path in the settings and send SIGHUP; "
+    "see `trailhound doctor`",
+    "rules": "fix the rules' folders in the settings and send SIGHUP again",
+    "daemon": "start one: `trailhound run`",
+    "release": "run the same release of Trailhound on every machine, and restart the daemon",
+    "leader": "see the daemons' logs: none of them gets the lease",
+    "deadletter": "remove the index's block or open it; the daemon continues by itself",
+    "job": "see the daemon's log; the job is tried again at its next time",
+    "rule": "`trailhound rules check`, and see the daemon's log",
+    "channel": "`trailhound notify test`",
+    "stopping": "nothing: SIGTERM was received, and it ends once its objects are done",
+}
+"""What to do, by code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Ready if there is no reason why not. What is not known is a reason."""
+
+    reasons: tuple[Reason, ...]
+
+    @classmethod
+    def not_known(cls, error: TrailhoundError) -> Readiness:
+        """Not ready, since the state could not be read."""
+        code = "cluster" if isinstance(error, ClusterUnreachableError) else "state"
+        return cls((Reason(code, "cluster", error.message),))
+
+    def joined(self, more: Iterable[Reason]) -> Readiness:
+        """With more reasons."""
+        return Readiness((*self.reasons, *more))
+
+    @property
+    def ready(self) -> bool:
+        return not self.reasons
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `status --json` and `/readyz` name it."""
+        return {"ready": self.ready, "reasons": [each.as_dict() for each in self.reasons]}
