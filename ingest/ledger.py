@@ -106,6 +106,11 @@ class Ledger:
         """Objects finished here after another worker had taken over the claim."""
         self.no_more = threading.Event()
         """Set when the run is to end: it waits no longer for other workers' objects."""
+        self.killed_since: datetime | None = None
+        """When the first of the workers began that ended without giving up their claims, and whose
+        objects this one took over; None where there are none."""
+        self._began = datetime.now(UTC)
+        self._beginnings: dict[str, datetime] = {}
         self._claims: dict[str, _Claim] = {}
         self._finished: list[_Finished] = []
         self._lock = threading.Lock()
@@ -138,6 +143,7 @@ class Ledger:
             host=self.worker.host,
             boot=self.worker.boot,
             pid=self.worker.pid,
+            began=min(self._began, self.killed_since or self._began),
         )
         self._entries.bulk([{"index": {"_id": state.identifier}}, state.document()])
 
@@ -212,7 +218,7 @@ class Ledger:
         actions: list[dict[str, Any]] = []
         orphaned: list[dict[str, Any]] = []
         seen: set[str] = set()
-        again = 0
+        again, inherited = 0, False
         for item in group:
             if len(wanted) == at_most:
                 break
@@ -230,6 +236,8 @@ class Ledger:
                 busy.append(item)
             else:
                 again += entry is not None and not force and entry.was_read(item.etag)
+                if entry is not None and entry.holder not in ("", self.worker.id):
+                    inherited = self._inherit(entry) or inherited
                 claim = self._claimed(item, entry)
                 wanted.append((item, claim))
                 seen.add(identifier)
@@ -238,6 +246,8 @@ class Ledger:
                 if version is not None:
                     check |= version.version
                 actions += [{"create" if version is None else "index": check}, claim.document()]
+        if inherited:
+            self._beat()  # should this one be killed, too
         self._entries.bulk(orphaned)
         answers = self._entries.bulk(actions)
         taken: list[TrailObject] = []
@@ -289,6 +299,18 @@ class Ledger:
             return None
         return found if found.entry.claim_token == claim.claim_token else None
 
+    def _inherit(self, entry: ObjectState) -> bool:
+        """Notes when the worker began whose claim is taken over; whether that is earlier than what
+        is known. Of a worker of the last release only the time of the claim is known."""
+        claimed = _claimed_at(entry)
+        began = self._beginnings.get(entry.holder)
+        if began is None and claimed:
+            began = datetime.fromisoformat(claimed)
+        if began is None or (self.killed_since is not None and began >= self.killed_since):
+            return False
+        self.killed_since = began
+        return True
+
     def active_workers(self, workers: set[str]) -> set[str]:
         """Of these workers, by id, the others that are active: their claims are valid."""
         workers = workers - {"", self.worker.id}
@@ -301,6 +323,8 @@ class Ledger:
             except StateDocumentError as error:
                 LOG.warning("%s", error.message)
                 continue
+            if worker.began is not None:
+                self._beginnings[names[name]] = worker.began
             silent = (now - worker.heartbeat).total_seconds()
             if silent < self._claim_seconds and not self.worker.gone(worker):
                 alive.add(names[name])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from ingest.backfill.matched import Matched, Selected
@@ -41,6 +42,8 @@ class RunReport:
     dead_letter_codes: dict[str, int] = field(default_factory=dict)
     indices: set[str] = field(default_factory=set)
     """The daily indices that events were sent to."""
+    killed_since: datetime | None = None
+    """When the first of the killed runs began whose objects this one read; None for none."""
 
     @property
     def complete(self) -> bool:
@@ -63,6 +66,8 @@ class RunReport:
         self.selected.merge(other.selected)
         self.interrupted = self.interrupted or other.interrupted
         self.indices |= other.indices
+        known = [each for each in (self.killed_since, other.killed_since) if each is not None]
+        self.killed_since = min(known, default=None)
         self.failures = (self.failures + other.failures)[:FAILURES_KEPT]
         for code, number in other.dead_letter_codes.items():
             self.dead_letter_codes[code] = self.dead_letter_codes.get(code, 0) + number

@@ -17,6 +17,7 @@ from detections.events.daily_indices import daily_indices
 from detections.events.index import EventIndex
 from detections.running.pace import pace_of
 from detections.span import Span, milliseconds, moment
+from trailhound.cluster.queries import either
 from trailhound.cluster.refreshing import make_searchable, refresh_ahead
 from trailhound.errors import NoEventsIndexError
 from trailhound.settings import Settings
@@ -49,11 +50,16 @@ class Undetected:
 
 
 def undetected(
-    client: OpenSearch, settings: Settings, started: datetime, written: Collection[str] = ()
+    client: OpenSearch,
+    settings: Settings,
+    started: datetime,
+    written: Collection[str] = (),
+    killed: datetime | None = None,
 ) -> Undetected | None:
     """The undetected events that were indexed since a moment; None where rules cover all of them.
 
-    `written`: the daily indices that were written to, where they are known.
+    `written`: the daily indices that were written to, where they are known. `killed`: when a run
+    began that was killed, whose events count too.
 
     Raises `ClusterError` and opensearch-py's exceptions.
     """
@@ -64,15 +70,15 @@ def undetected(
     refresh_ahead(client, written, settings.ingest.in_flight)
     make_searchable(client, indices.expression)
     # In whole milliseconds, as `event.ingested` is, and by the same machine's clock.
-    since = moment(milliseconds(started)).isoformat()
-    filters: list[dict[str, Any]] = [{"range": {"event.ingested": {"gte": since}}}]
-    if rules_are_run(client, settings):
-        pace = pace_of(settings)
-        oldest = started - pace.late - pace.lookback
-        filters.append({"range": {"@timestamp": {"lt": oldest.isoformat()}}})
+    begin = moment(milliseconds(started))
+    spans: list[tuple[datetime, datetime | None]] = [(begin, None)]
+    if killed is not None and killed < begin:
+        spans.append((moment(milliseconds(killed)), begin))
+    pace = pace_of(settings) if rules_are_run(client, settings) else None
+    late = None if pace is None else pace.late + pace.lookback
     found = EventIndex(client, indices.expression).search(
         {
-            "query": {"bool": {"filter": filters}},
+            "query": either([_ingested(since, until, late) for since, until in spans]),
             "aggs": {
                 "first": {"min": {"field": "@timestamp"}},
                 "last": {"max": {"field": "@timestamp"}},
@@ -84,6 +90,15 @@ def undetected(
         return None
     ends = [int(found["aggregations"][name]["value"]) for name in ("first", "last")]
     return Undetected(events, moment(ends[0]), moment(ends[1]))
+
+
+def _ingested(since: datetime, until: datetime | None, late: timedelta | None) -> dict[str, Any]:
+    """The events ingested in a time; with `late` those that had happened so long before it."""
+    limits = {"gte": since.isoformat()} | ({"lt": until.isoformat()} if until else {})
+    filters: list[dict[str, Any]] = [{"range": {"event.ingested": limits}}]
+    if late is not None:
+        filters.append({"range": {"@timestamp": {"lt": (since - late).isoformat()}}})
+    return {"bool": {"filter": filters}}
 
 
 def note_searched(client: OpenSearch, settings: Settings, span: Span, began: datetime) -> None:

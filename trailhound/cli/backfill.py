@@ -187,7 +187,7 @@ def backfill(
             found |= detected.as_dict()
             complete = complete and detected.complete
         # An interrupted run names its own events: the run that resumes it names only the rest.
-        if report.counts.indexed and (report.interrupted or not detect):
+        if (report.counts.indexed or report.killed_since) and (report.interrupted or not detect):
             found["undetected"] = show_undetected(settings, report, started, json=json)
     if json:
         emit(report.as_dict() | found)
@@ -278,12 +278,14 @@ def _show_plan(
 
 
 def _detect(settings: Settings, report: RunReport, started: datetime, *, json: bool) -> Detected:
-    """Run the rules over what was indexed; not after an interruption."""
+    """Run the rules over what was indexed, also by a run that was killed and that this one resumed;
+    not after an interruption."""
     from trailhound.cli.detect import Detected, detect_ingested
 
     if report.interrupted:
         return Detected()
-    return detect_ingested(connect(settings), settings, started, json=json)
+    begin = min(started, report.killed_since or started)
+    return detect_ingested(connect(settings), settings, begin, json=json)
 
 
 def run_backfill(

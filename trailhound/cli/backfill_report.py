@@ -40,18 +40,25 @@ def show_undetected(
     """
     from trailhound.app.undetected import undetected
 
+    killed = report.killed_since
     try:
-        left = undetected(connect(settings), settings, started, report.indices)
+        left = undetected(connect(settings), settings, started, report.indices, killed)
     except ClusterError as error:
         warn(f"can't say which of these events rules have not looked at: {error}")
         return None
     if left is None:
         return None
     if not json:
-        since, until = left.days
+        first, last = left.days
+        of_killed = (
+            ""
+            if killed is None
+            else " and of all that was indexed since a run began that was killed "
+            f"({killed:%F %T} UTC)"
+        )
         say(
-            f"rules have not looked at {plural(left.events, 'event')} of these: run "
-            f"`trailhound detect --since {since} --until {until}`"
+            f"rules have not looked at {plural(left.events, 'event')} of these{of_killed}: run "
+            f"`trailhound detect --since {first} --until {last}`"
         )
     return left.as_dict()
 
