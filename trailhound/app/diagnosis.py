@@ -31,6 +31,7 @@ from trailhound.app.health import read_shared, reasons, rule_intervals
 from trailhound.app.ledger_search import LedgerSearch
 from trailhound.app.not_loaded import not_loaded
 from trailhound.cluster import templates
+from trailhound.cluster.clock import seconds_apart
 from trailhound.cluster.dialect import Dialect, dialect_of
 from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.refusals import from_response
@@ -165,9 +166,7 @@ def _disk(client: OpenSearch, _settings: Settings) -> Check:
 
 
 def _clock(client: OpenSearch, _settings: Settings) -> Check:
-    stats = client.nodes.stats(metric="os", params={"filter_path": "nodes.*.os.timestamp"})
-    now = datetime.now(UTC).timestamp()
-    apart = max(abs(node["os"]["timestamp"] / 1000 - now) for node in stats["nodes"].values())
+    apart = seconds_apart(client)
     fact = f"{apart:.0f} s apart from the cluster's"
     if apart <= _CLOCK_SECONDS:
         return Check("clock", "ok", fact)

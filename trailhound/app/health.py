@@ -83,6 +83,18 @@ def rule_intervals(settings: Settings) -> dict[str, timedelta]:
         return {}
 
 
+def clock_reason(apart: float, settings: Settings) -> Reason | None:
+    """The clock of a daemon's machine, where it is so many seconds `apart` from the cluster's that
+    rules may pass events before they search for them."""
+    if apart <= settings.detections.lookback_minutes * 60 / 2:
+        return None
+    said = (
+        f"the clocks of this machine and the cluster are {apart:,.0f} s apart: event.ingested is "
+        "wrong, and scheduled rules may miss events"
+    )
+    return Reason("clock", "clock", said)
+
+
 def reasons(shared: Shared, settings: Settings, intervals: Intervals) -> list[Reason]:
     """All reasons why an installation is not ready, as seen from outside its daemons."""
     return [*_daemons(shared), *shared_reasons(shared, settings, intervals)]

@@ -28,6 +28,7 @@ from ingest.telemetry.metrics import Metrics
 from ingest.telemetry.searchable import SearchProbe
 from trailhound.app.enrichment import LoadedEnricher
 from trailhound.app.health import (
+    clock_reason,
     daemon_reasons,
     enrichment_reasons,
     read_shared,
@@ -39,6 +40,7 @@ from trailhound.app.readiness import Readiness, Reason
 from trailhound.app.scheduled_jobs import ScheduledJobs
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
+from trailhound.cluster.clock import seconds_apart
 from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import (
@@ -59,6 +61,7 @@ _SILENT_AFTER = 60.0
 _LOOK_EVERY = 1.0
 """Seconds between two comparisons of the reasons with those in the status document."""
 _SHARED_EVERY = 5.0
+_CLOCK_EVERY = 60.0
 RELOADED = (
     *("enrich", "filter", "retention", "detections", "notify"),
     *("integrity", "investigation", "report", "dashboards"),
@@ -102,6 +105,7 @@ class Service:
             self._job_runs,
         )
         self._late = LateFiles()
+        self._clock: Reason | None = None
         self._probe = SearchProbe(settings, self.metrics.searchable)
         self.endpoint = None
         if settings.run.listen is not None:
@@ -239,8 +243,13 @@ class Service:
         return False
 
     def _watch_health(self, client: OpenSearch) -> None:
-        """Read the shared state of the daemons at intervals."""
+        """Read the shared state of the daemons, and the cluster's clock, at intervals."""
+        compare_at = 0.0
         while True:
+            if time.monotonic() >= compare_at:
+                compare_at = time.monotonic() + _CLOCK_EVERY
+                with suppress(OpenSearchException):  # not every user may read it
+                    self._clock = clock_reason(seconds_apart(client), self._settings)
             try:
                 with cluster_errors(self._settings):
                     shared = read_shared(client, self._settings)
@@ -288,6 +297,8 @@ class Service:
             supervised_threads(),
             cluster_answers=answers or (self._cluster_answers and not late),
         )
+        if self._clock is not None:
+            found.append(self._clock)
         jobs = self._jobs
         for name, error in jobs.failing() if jobs is not None else ():
             if error:
