@@ -18,6 +18,7 @@ from tests.helpers.processes import printed, run, start
 from tests.helpers.queues import until
 from tests.helpers.trails import own_settings, prepared, record, write_trail
 from tests.integration.test_run_command import free_address
+from trailhound.app.detection import rules_in_force
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 from trailhound.state.channels import Channels
@@ -194,6 +195,47 @@ def test_a_daemon_is_ready_only_while_all_of_it_works(
         file.write_text(yaml.safe_dump(content))
         process.send_signal(signal.SIGHUP)
         until(lambda: readiness(address)[0] == 200, "a daemon that is ready again")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_missing_folder_of_rules_stops_no_other_rule_and_is_named_everywhere(
+    client: OpenSearch, settings: Settings, tmp_path: Path
+) -> None:
+    trail, file = tmp_path / "trail", tmp_path / "trailhound.yaml"
+    rules, exceptions = tmp_path / "norules", tmp_path / "noexceptions"
+    address = free_address()
+    content = {
+        "run": {"sources": [{"watch": str(trail), "every": 0.3}], "listen": address},
+        "ingest": {"batch_seconds": 0.2},
+        "detections": {"rules": [str(rules)], "exceptions": [str(exceptions)]},
+    }
+    file.write_text(yaml.safe_dump(content))
+    write_trail(trail, [record()], "a")
+    missing = {("rules", str(rules)), ("rules", str(exceptions))}
+    said = f"detections.exceptions: no such file or folder: {exceptions}"
+    assert missing <= reasons_of_status(settings, file), "without a daemon too"
+    with_files = run(settings, "detect", "--files", trail, "--json", "--config", file)
+    assert with_files.returncode == 1, "something is left out"
+    assert "detections.exceptions: no such file or folder" in with_files.stdout.decode()
+    process = start(settings, "run", "--config", file)
+    try:
+        shipped = {rule.id for rule in rules_in_force(Settings()).alerting}
+        until(
+            lambda: set(RuleCheckpoints(client, settings).read()) == shipped,
+            "a run of every shipped rule",
+        )
+        until(lambda: codes(address) == missing, "what is missing, and nothing else")
+        assert said in readiness(address, "text/plain")[1]
+        until(lambda: missing == reasons_of_status(settings, file), "the same in status")
+        findings = printed(run(settings, "doctor", "--json", "--config", file).stdout)["findings"]
+        failed = {each["what"] for each in findings if each["verdict"] == "failed"}
+        assert {"setting detections.rules", "setting detections.exceptions"} <= failed
+        assert {f"health: rules {rules}", f"health: rules {exceptions}"} <= failed
+        rules.mkdir()
+        exceptions.mkdir()
+        until(lambda: readiness(address)[0] == 200, "ready, without a signal")
     finally:
         process.kill()
         process.communicate()

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import yaml
 from opensearchpy import OpenSearch
 
 from detections.alerts.store import AlertQuery, AlertStore
@@ -29,7 +30,7 @@ from trailhound.cli.daemons import show_rules
 from trailhound.cli.detect import asked
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
-from trailhound.errors import ClusterUnreachableError, UsageError
+from trailhound.errors import ClusterUnreachableError
 from trailhound.settings import Settings
 from trailhound.state.rule_checkpoints import RuleCheckpoints
 
@@ -308,6 +309,71 @@ def test_rules_that_cannot_be_had_leave_the_old_ones_in_force(
     heard.clear()
     scheduled.turn(TURN)
     assert set(heard) == {DELETED, BURST}, "a broken file stops no other"
-    never = ScheduledDetections(client, settings.model_copy(update={"detections": gone}))
-    with pytest.raises(UsageError):
-        never.turn(TURN)
+
+
+def with_paths(settings: Settings, **paths: list[Path]) -> Settings:
+    return settings.model_copy(
+        update={"detections": settings.detections.model_copy(update=dict(paths))}
+    )
+
+
+def test_what_is_missing_at_the_start_stops_no_other_rule_and_is_loaded_once_it_is_there(
+    client: OpenSearch, settings: Settings, tmp_path: Path, bring: Callable[..., None]
+) -> None:
+    heard: list[str] = []
+    late, exceptions = tmp_path / "late", tmp_path / "exceptions"
+    asked_for = with_paths(settings, rules=[late, tmp_path / "rules"], exceptions=[exceptions])
+    scheduled = ScheduledDetections(client, asked_for, lambda run: heard.append(run.rule.id))
+    bring(deleted())
+    scheduled.turn(TURN)
+    assert set(heard) == {DELETED, BURST}
+    assert len(alerts(client, settings)) == 1, "an exception that is not there stops no rule"
+    assert [each.message for each in scheduled.unread] == [
+        f"detections.rules: no such file or folder: {late}",
+        f"detections.exceptions: no such file or folder: {exceptions}",
+    ]
+    assert scheduled.faults == "", "they are said once"
+    assert scheduled.lost == ()
+    exceptions.mkdir()
+    write_rule_of(late, "6a7f1c9e-0000-4000-8000-00000000000a")
+    heard.clear()
+    due_again(client, settings, seconds=5)
+    scheduled.turn(TURN)
+    assert "6a7f1c9e-0000-4000-8000-00000000000a" in heard, "no signal is needed"
+    assert scheduled.unread == ()
+
+
+def test_a_folder_that_goes_away_leaves_its_rules_in_force(
+    client: OpenSearch, settings: Settings, tmp_path: Path, bring: Callable[..., None]
+) -> None:
+    heard: list[str] = []
+    scheduled = ScheduledDetections(client, settings, lambda run: heard.append(run.rule.id))
+    scheduled.turn(TURN)
+    (tmp_path / "rules").rename(tmp_path / "away")
+    for taken in (False, True):  # noticed without a signal, and after one
+        if taken:
+            scheduled.take(settings)
+        due_again(client, settings, seconds=5)
+        heard.clear()
+        scheduled.turn(TURN)
+        assert set(heard) == {DELETED, BURST}
+        (gone,) = scheduled.lost
+        assert gone.message == f"detections.rules: no such file or folder: {tmp_path / 'rules'}"
+        assert scheduled.unread == ()
+    (tmp_path / "away").rename(tmp_path / "rules")
+    write_rule_of(tmp_path / "rules" / "more", "6a7f1c9e-0000-4000-8000-00000000000a")
+    scheduled.turn(TURN)
+    assert scheduled.lost == ()
+    assert "6a7f1c9e-0000-4000-8000-00000000000a" in scheduled.intervals
+
+
+def write_rule_of(folder: Path, identifier: str) -> None:
+    folder.mkdir()
+    rule = {
+        "title": "Late rule",
+        "id": identifier,
+        "level": "high",
+        "logsource": {"product": "aws", "service": "cloudtrail"},
+        "detection": {"it": {"eventName": "CreateKey"}, "condition": "it"},
+    }
+    (folder / "late.yml").write_text(yaml.safe_dump(rule), encoding="utf-8")

@@ -16,7 +16,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from detections.packs.describe import counted, problem_lines
-from detections.packs.loading import NO_PATH, missing_paths
+from detections.packs.rule_paths import SETTINGS_OF_PATHS, missing, unread_paths
 from enrich.geo import GeoDatabase
 from ingest.bulk.days import shard_room
 from ingest.deadletters.spool import SPOOL_FILE
@@ -321,18 +321,17 @@ def _sources(settings: Settings) -> Iterator[Check]:
 def _faults(settings: Settings) -> Iterator[tuple[Location, str]]:
     yield from settings_check.check(settings)
     yield from settings_check.missing_folders(settings)
-    for name, paths in missing_paths(settings.detections).items():
-        for path in paths:
-            yield ("detections", name), f"{NO_PATH}: {path}"
+    for each in unread_paths(settings.detections):
+        yield ("detections", each.setting), f"{each.reason}: {each.path}"
 
 
 def rules_check(settings: Settings) -> Check:
     """Whether every rule, exception, override and placeholder of the settings is used. Paths that
-    do not exist are left out: `_settings` names them."""
-    there = {
-        name: [path for path in getattr(settings.detections, name) if path not in missing]
-        for name, missing in missing_paths(settings.detections).items()
-    }
+    cannot be read are left out: `_settings` names them."""
+    there = {}
+    for name in SETTINGS_OF_PATHS:
+        absent = {each.given for each in missing(settings.detections, name)}
+        there[name] = [path for path in getattr(settings.detections, name) if path not in absent]
     present = settings.detections.model_copy(update=there)
     try:
         pack = rules_in_force(settings.model_copy(update={"detections": present}))

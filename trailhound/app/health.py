@@ -20,7 +20,7 @@ from trailhound.cluster.blocks import writes_blocked
 from trailhound.cluster.namespaces import has_namespace
 from trailhound.cluster.templates import Names
 from trailhound.errors import TrailhoundError
-from trailhound.settings import Settings
+from trailhound.settings import DetectionSettings, Settings
 from trailhound.state.channels import Channels, ChannelState
 from trailhound.state.daemons import Daemons, DaemonState
 from trailhound.state.jobs import Jobs, JobState
@@ -29,6 +29,7 @@ from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
 from trailhound.threads import ThreadStatus
 
 if TYPE_CHECKING:
+    from detections.packs.rule_paths import UnreadPath
     from ingest.daemon.status import DaemonStatus
 
 RULE_SLACK = timedelta(minutes=10)
@@ -105,16 +106,35 @@ def enrichment_reasons(problems: Iterable[EnrichmentProblem]) -> list[Reason]:
     return [Reason("enrichment", each.subject, each.message) for each in problems if each.unusable]
 
 
+def rule_path_reasons(
+    unread: Iterable[UnreadPath], lost: Iterable[UnreadPath] = ()
+) -> list[Reason]:
+    """The files and folders of rules and exceptions that the settings name and that cannot be read.
+    `lost`: what they contained before is still in force."""
+    said = [(each, f"not all {each.setting} of the settings are active") for each in unread]
+    said += [(each, "the previous rules stay active") for each in lost]
+    return [Reason("rules", str(each.path), f"{state}: {each.message}") for each, state in said]
+
+
 def readiness(shared: Shared, settings: Settings) -> Readiness:
     """Whether an installation is ready, for a program that is not a daemon.
 
-    Daemons report faults in the files of `enrich` of their machines; where no daemon runs, the
-    files of this machine are checked.
+    Daemons report faults in the files of `enrich` and `detections` of their machines; where no
+    daemon runs, the files of this machine are checked.
     """
     found = reasons(shared, settings, lambda: rule_intervals(settings))
     if not shared.daemons:
         found += enrichment_reasons(load_enricher(settings).problems)
+        found += rule_path_reasons(_unread(settings.detections))
     return Readiness(tuple(found))
+
+
+def _unread(settings: DetectionSettings) -> list[UnreadPath]:
+    if not settings.scheduled or not (settings.rules or settings.exceptions):
+        return []
+    from detections.packs.rule_paths import unread_paths  # loads YAML and Sigma: rarely needed
+
+    return unread_paths(settings)
 
 
 def shared_reasons(shared: Shared, settings: Settings, intervals: Intervals) -> list[Reason]:

@@ -45,7 +45,8 @@ ADVICE = {
     "settings": "fix the settings file and send SIGHUP again",
     "enrichment": "fix the file or its path in the settings and send SIGHUP; "
     "see `trailhound doctor`",
-    "rules": "fix the rules' folders in the settings and send SIGHUP again",
+    "rules": "fix the rules or the settings and send SIGHUP; what can be read again is loaded by "
+    "itself",
     "daemon": "start one: `trailhound run`",
     "release": "run the same release of Trailhound on every machine, and restart the daemon",
     "leader": "see the daemons' logs: none of them gets the lease",

@@ -13,7 +13,7 @@ from detections.events.index import EventIndex
 from detections.incidents.updater import IncidentUpdater
 from detections.notify.notifier import Notifier
 from detections.packs.describe import line
-from detections.packs.loading import missing_paths, require_paths
+from detections.packs.rule_paths import UnreadPath, unread_paths
 from detections.rule import Rule
 from detections.running.due_rules import DueRules, Ran
 from detections.running.history_needed import history_needed
@@ -57,6 +57,10 @@ class ScheduledDetections:
         self.faults = ""
         """What keeps rules of the settings from running: the first fault, and how many there are;
         else empty."""
+        self.unread: tuple[UnreadPath, ...] = ()
+        """The paths of the settings that cannot be read, and that the rules in force lack."""
+        self.lost: tuple[UnreadPath, ...] = ()
+        """The paths that cannot be read any more: the rules in force are those of before."""
         self.broken_channels: dict[str, str] = {}
         """Channels that cannot even be opened, and why."""
 
@@ -67,8 +71,8 @@ class ScheduledDetections:
     def take(self, settings: Settings) -> None:
         """Use these settings, and the current rule files, from the next run on.
 
-        If the rules cannot be loaded (a folder is gone), that is logged, and the previous rules
-        stay active.
+        If a path of theirs cannot be read, that is logged, and the previous rules stay active until
+        it can. At the start, when there are none, the other rules run.
         """
         with self._lock:
             self._settings, self._stale = settings, True
@@ -111,7 +115,8 @@ class ScheduledDetections:
 
     def _made(self) -> tuple[DueRules, IncidentUpdater, Notifier]:
         with self._lock:
-            if self._made_of is None or self._stale:
+            self._look_at_paths()
+            if self._made_of is None or (self._stale and not self.lost):
                 try:
                     self._made_of = self._make()
                     self.refused = ""
@@ -123,10 +128,27 @@ class ScheduledDetections:
                 self._stale = False
             return self._made_of
 
+    def _look_at_paths(self) -> None:
+        """Find which paths of the settings cannot be read. The rules of one that is there again
+        are loaded."""
+        found = unread_paths(self._settings.detections)
+        if self._made_of is None:
+            self.unread = tuple(found)
+            return
+        lacking = {each.key for each in self.unread}
+        lost = tuple(each for each in found if each.key not in lacking)
+        for each in lost:
+            if each not in self.lost:
+                LOG.error("the previous rules stay active: %s", each.message)
+        still = {each.key for each in found}
+        if not still.issuperset(each.key for each in (*self.unread, *self.lost)):
+            self._stale = True
+        self.lost = lost
+        if self._stale and not lost:
+            self.unread = tuple(found)
+
     def _make(self) -> tuple[DueRules, IncidentUpdater, Notifier]:
         settings = self._settings
-        # If a path vanishes, its rules stay on the schedule.
-        require_paths(missing_paths(settings.detections))
         pack = rules_in_force(settings)
         for fault in pack.faults:
             note = logging.INFO if fault.what == "note" else logging.WARNING
@@ -134,7 +156,12 @@ class ScheduledDetections:
         self.intervals = {rule.id: rule.interval for rule in pack.alerting}
         self._rules, self._noted_at = pack.alerting, None
         made = detector(self._client, settings, pack)
-        stopping = [line(fault) for fault in pack.problems if fault.stops]
+        said_apart = {each.path for each in self.unread}
+        stopping = [
+            line(fault)
+            for fault in pack.problems
+            if fault.stops and fault.place.path not in said_apart
+        ]
         more = f" (and {len(stopping) - 1} more)" if len(stopping) > 1 else ""
         self.faults = f"{stopping[0]}{more}" if stopping else ""
         said = {"rules": len(pack.alerting), "faults": len(pack.problems)}

@@ -33,6 +33,7 @@ from trailhound.app.health import (
     enrichment_reasons,
     read_shared,
     rule_intervals,
+    rule_path_reasons,
     shared_reasons,
 )
 from trailhound.app.local_daemon import identity
@@ -314,6 +315,8 @@ class Service:
             elif detections.faults:
                 said = f"not all rules of the settings are active: {detections.faults}"
                 found.append(Reason("rules", "faults", said))
+            if jobs.leads:  # another daemon does not look at the paths
+                found += rule_path_reasons(detections.unread, detections.lost)
             for name, why in detections.broken_channels.items():
                 found.append(Reason("channel", name, f"the channel {name} cannot be used: {why}"))
         return found
