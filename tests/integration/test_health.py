@@ -115,13 +115,15 @@ def test_status_and_doctor_say_what_is_wrong(
     assert str(tmp_path / "gone.mmdb") in facts["GeoIP ASN"]
     assert {each: verdicts[each] for each in verdicts if verdicts[each] == "failed"} == {
         "health: job detections": "failed",
-        "health: channel down": "failed",
+        "channel down": "failed",
         "channel unset": "failed",
         f"threat list {tmp_path / 'gone.txt'}": "failed",
         "GeoIP ASN": "failed",
     }
     assert verdicts["health: daemon"] == "warning"
-    assert verdicts["rules"] == verdicts["spool"] == verdicts["channel down"] == "ok"
+    assert len(findings) == len(verdicts), "one verdict for one thing"
+    assert "2 alerts wait for it: no" in facts["channel down"]
+    assert verdicts["rules"] == verdicts["spool"] == "ok"
 
 
 def test_a_daemon_is_ready_only_while_all_of_it_works(

@@ -112,3 +112,18 @@ def test_without_a_role_a_command_says_what_is_missing(
     assert "stranger lacks the permission" in said
     assert "Traceback" not in said
     assert PASSWORD not in said
+
+
+def test_a_refused_login_is_not_ready_and_one_fault(
+    settings: Settings, login: Mapping[str, str]
+) -> None:
+    wrong = {**login, "TRAILHOUND_CLUSTER__PASSWORD": "another"}
+    done = run(settings, "status", "--json", env=wrong)
+    report = printed(done.stdout)
+    assert (done.returncode, report["error"]["kind"]) == (3, "AccessDeniedError")
+    assert (report["ready"], report["reasons"][0]["code"]) == (False, "state")
+    checked = run(settings, "doctor", "--json", env=wrong)
+    findings = printed(checked.stdout)["findings"]
+    refused = [each["what"] for each in findings if "refused the login" in each["fact"]]
+    assert (checked.returncode, refused) == (3, ["cluster"])
+    assert {each["what"]: each["verdict"] for each in findings}["cluster"] == "failed"

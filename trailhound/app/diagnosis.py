@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import OpenSearchException
+from opensearchpy.exceptions import AuthorizationException
 
 from detections.packs.describe import counted, problem_lines
 from detections.packs.rule_paths import SETTINGS_OF_PATHS, missing, unread_paths
@@ -25,16 +25,18 @@ from ingest.objects import Selection
 from ingest.reading.recognise import may_be_trail
 from ingest.sources import is_of_aws, open_source
 from trailhound.app import settings_check
+from trailhound.app.check import Check, CheckVerdict, failed
 from trailhound.app.detection import rules_in_force
 from trailhound.app.enrichment import GEOIP, GEOIP_ASN, list_subject, load_enricher
-from trailhound.app.health import read_shared, reasons, rule_intervals
 from trailhound.app.ledger_search import LedgerSearch
 from trailhound.app.not_loaded import not_loaded
+from trailhound.app.readiness import Reason
+from trailhound.app.readiness_checks import joined, readiness_checks
 from trailhound.cluster import templates
 from trailhound.cluster.clock import seconds_apart
-from trailhound.cluster.dialect import Dialect, dialect_of
+from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.reader import IndexReader
-from trailhound.cluster.refusals import from_response
+from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.tiers import read_tiers
 from trailhound.errors import ClusterError, ForeignTemplateError, TrailhoundError
 from trailhound.settings import Settings
@@ -51,53 +53,19 @@ _MOST_LOOKED_AT = 100
 """Objects of a source that are looked at until one holds CloudTrail records."""
 _HEAD_BYTES = 64 * 1024
 
-CheckVerdict = Literal["ok", "warning", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One check. `advice` is empty if it passed."""
-
-    what: str
-    verdict: CheckVerdict
-    fact: str
-    advice: str = ""
-
 
 def diagnose(client: OpenSearch, settings: Settings, source: str | None) -> Iterator[Check]:
     """The checks, one by one. Raises nothing: an unreachable cluster is a failed check."""
-    reachable = True
+    found: Sequence[Reason] = ()
     try:
-        yield _version(dialect_of(client))
+        yield _cluster(client)
     except ClusterError as error:
-        reachable = False
-        yield _failed("cluster", error)
-    if reachable:
-        for look in (
-            _plugins,
-            _template,
-            _shards,
-            _disk,
-            _clock,
-            _tiers,
-            _dead_letters,
-            _objects,
-            _late_events,
-            _not_loaded,
-            _health,
-        ):
-            try:
-                found = look(client, settings)
-                yield from [found] if isinstance(found, Check) else found
-            except OpenSearchException as error:
-                yield _failed(look.__name__.strip("_").replace("_", " "), from_response(error))
-            except TrailhoundError as error:
-                yield _failed(look.__name__.strip("_").replace("_", " "), error)
-    yield from _enrichment(settings)
-    yield from _settings(settings)
-    yield from _sources(settings)
-    yield rules_check(settings)
-    yield from _channels(settings)
+        yield failed("cluster", error)
+    else:
+        yield from _of_cluster(client, settings)
+        checks, found = readiness_checks(client, settings)
+        yield from checks
+    yield from joined(_local(settings), found)
     yield _home(settings)
     yield _spool(settings)
     if source:
@@ -106,11 +74,44 @@ def diagnose(client: OpenSearch, settings: Settings, source: str | None) -> Iter
         yield _source(source, settings)
 
 
-def _failed(what: str, error: TrailhoundError) -> Check:
-    return Check(what, "failed", error.message, error.hint)
+def _of_cluster(client: OpenSearch, settings: Settings) -> Iterator[Check]:
+    """Checks that ask a cluster that answers."""
+    for look in (
+        _plugins,
+        _template,
+        _shards,
+        _disk,
+        _clock,
+        _tiers,
+        _dead_letters,
+        _objects,
+        _late_events,
+        _not_loaded,
+    ):
+        try:
+            with cluster_errors(settings):
+                found = look(client, settings)
+                yield from [found] if isinstance(found, Check) else found
+        except TrailhoundError as error:
+            yield failed(look.__name__.strip("_").replace("_", " "), error)
 
 
-def _version(dialect: Dialect) -> Check:
+def _local(settings: Settings) -> Iterator[Check]:
+    """Checks of the settings and of what they name, from this machine."""
+    yield from _enrichment(settings)
+    yield from _settings(settings)
+    yield from _sources(settings)
+    yield rules_check(settings)
+    yield from _channels(settings)
+
+
+def _cluster(client: OpenSearch) -> Check:
+    """Which cluster answers. Raises `ClusterError` where none does, or where it refuses the login;
+    a role may lack the right to ask for the version."""
+    dialect = dialect_of(client)
+    if not dialect.version:
+        with cluster_errors(), suppress(AuthorizationException):
+            client.info()
     if dialect.is_older:
         oldest = ".".join(map(str, dialect.oldest))
         advice = f"the oldest tested version is {oldest}: upgrade the cluster"
@@ -137,7 +138,7 @@ def _template(client: OpenSearch, settings: Settings) -> Check:
     try:
         templates.check(client, settings)
     except ForeignTemplateError as error:
-        return _failed("index templates", error)
+        return failed("index templates", error)
     return Check("index templates", "ok", "current")
 
 
@@ -216,7 +217,7 @@ def _dead_letters(client: OpenSearch, settings: Settings) -> Check:
 
 def _objects(client: OpenSearch, settings: Settings) -> Check:
     """The objects that a daemon or a backfill could not read: a single one makes nothing unready,
-    so that `_health` does not name them."""
+    so that no reason names them."""
     number = LedgerSearch(client, settings).number_failed()
     if not number:
         return Check("objects", "ok", "none that could not be read")
@@ -259,25 +260,6 @@ def _not_loaded(client: OpenSearch, settings: Settings) -> list[Check]:
     ]
 
 
-def _health(client: OpenSearch, settings: Settings) -> list[Check]:
-    """The reasons that the daemons' `/readyz` gives, and whether a daemon runs."""
-    shared = read_shared(client, settings)
-    found = reasons(shared, settings, lambda: rule_intervals(settings))
-    if not found:
-        number = len(shared.daemons)
-        fact = f"{number} running, ready" if number else "none is running"
-        return [Check("daemons", "ok", fact)]
-    return [
-        Check(
-            f"health: {each.code}" + (f" {each.subject}" if each.subject != each.code else ""),
-            "warning" if each.code == "daemon" else "failed",
-            each.message,
-            each.advice,
-        )
-        for each in found
-    ]
-
-
 def _enrichment(settings: Settings) -> Iterator[Check]:
     """The databases and threat lists of `enrich`, loaded as a daemon loads them."""
     loaded = load_enricher(settings)
@@ -313,7 +295,7 @@ def _sources(settings: Settings) -> Iterator[Check]:
 
     for what, found in source_checks(settings):
         if isinstance(found, TrailhoundError):
-            yield _failed(what, found)
+            yield failed(what, found)
         else:
             yield Check(what, "warning" if found.advice else "ok", found.fact, found.advice)
 
@@ -336,7 +318,7 @@ def rules_check(settings: Settings) -> Check:
     try:
         pack = rules_in_force(settings.model_copy(update={"detections": present}))
     except TrailhoundError as error:
-        return _failed("rules", error)
+        return failed("rules", error)
     fact = counted(pack)
     if not pack.problems:
         return Check("rules", "ok", fact)
@@ -364,7 +346,7 @@ def _channels(settings: Settings) -> Iterator[Check]:
         try:
             open_channel(channel, settings.aws, aws_session)
         except TrailhoundError as error:
-            yield _failed(what, error)
+            yield failed(what, error)
         else:
             yield Check(what, "ok", f"{channel.kind}; `trailhound notify test` sends a message")
 
@@ -411,7 +393,7 @@ def _identity(settings: Settings) -> Check:
         client: Any = session.create_client("sts", endpoint_url=settings.aws.endpoint_url)
         return Check("AWS identity", "ok", client.get_caller_identity()["Arn"])
     except TrailhoundError as error:
-        return _failed("AWS identity", error)
+        return failed("AWS identity", error)
     except Exception as error:  # noqa: BLE001 - botocore's errors share no useful base
         return Check("AWS identity", "failed", str(error), "check the AWS credentials")
 
@@ -425,6 +407,6 @@ def _source(source: str, settings: Settings) -> Check:
             if may_be_trail(opened.head(each, _HEAD_BYTES)):
                 return Check("source", "ok", f"{each.uri} is readable")
     except TrailhoundError as error:
-        return _failed("source", error)
+        return failed("source", error)
     of = f" among its first {len(first):,} objects" if len(first) == _MOST_LOOKED_AT else ""
     return Check("source", "warning", f"{source}: no trail files{of}", "check the prefix")

@@ -16,7 +16,8 @@ from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import safe, sentence
 
 with late_imports():
-    from trailhound.app.diagnosis import Check, CheckVerdict, diagnose
+    from trailhound.app.check import Check, CheckVerdict
+    from trailhound.app.diagnosis import diagnose
     from trailhound.cluster.client import connect
 
 
