@@ -51,6 +51,7 @@ from tests.helpers.trails import (
     own_settings,
     prepared,
     record,
+    trail_bytes,
     write_trail,
 )
 from trailhound.app.enrichment import enricher_from
@@ -447,11 +448,11 @@ def peak_memory(settings: Settings, trail: Path) -> int:
 def test_memory_does_not_grow_with_what_waits(
     client: OpenSearch, straight: Settings, namespace: str, tmp_path: Path
 ) -> None:
-    page = [record(requestParameters={"x": "y" * 2_000}) for _ in range(500)]
-    for number in range(4):
-        write_trail(tmp_path / "small", page, f"{number:03}")
-    for number in range(80):
-        write_trail(tmp_path / "big", page, f"{number:03}")
+    page = trail_bytes([record(requestParameters={"x": "y" * 2_000}) for _ in range(500)])
+    for folder, files in (("small", 4), ("big", 80)):
+        (tmp_path / folder).mkdir()
+        for number in range(files):
+            (tmp_path / folder / f"{number:03}.json.gz").write_bytes(page)
     with Proxy(straight.hosts[0], at(Answer(503), range(1, 1000))) as proxy:
         settings = through(proxy, namespace, tmp_path)
         small = peak_memory(settings, tmp_path / "small")

@@ -23,7 +23,7 @@ from trailhound.cluster.templates import Names
 from trailhound.sample import SampleSpec, write_sample
 
 NAMESPACE = "tdashboards"
-EVENTS = 8_000
+EVENTS = 3_000
 NOTHING_BY_DESIGN = [
     f"{NAMESPACE}-trailhound-ingest-verdicts",
     f"{NAMESPACE}-trailhound-ingest-odd",
