@@ -30,17 +30,18 @@ from trailhound.cluster.templates import Names
 from trailhound.engine.local_engine import LocalEngine
 from trailhound.settings import Settings
 
-FILES, EACH = 120, 60
+FILES, EACH = 120, 30
 CLAIMED_OR_DONE = {"claimed", "done"}
 SMALL = {
-    "TRAILHOUND_INGEST__BATCH_BYTES": "131072",
+    "TRAILHOUND_INGEST__BATCH_BYTES": "65536",
     "TRAILHOUND_INGEST__CLAIM_SECONDS": "20",
 }
+"""A run makes some seventy requests of events: it is in its middle for most of its time."""
 
 
 @pytest.fixture(scope="module")
 def trail(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """7,200 deliveries of some 6,900 events over three days; some hostile, some without a day."""
+    """3,600 deliveries of some 3,300 events over three days; some hostile, some without a day."""
     folder = tmp_path_factory.mktemp("killed") / "trail"
     dice = random.Random(7)
     before: list[dict[str, Any]] = []
@@ -170,7 +171,7 @@ def test_killed_at_many_moments_it_ends_like_an_undisturbed_run(
 ) -> None:
     dice = random.Random()
     killed = 0
-    for number in (1, 1_000, 2_500, 4_500):
+    for number in (1, 500, 1_250, 2_250):
         process = start(slow, "backfill", trail, "--json", env=SMALL)
         wait_for(events_indexed(settings, number), process)
         time.sleep(dice.random() * 0.2)
@@ -196,7 +197,7 @@ def test_a_stopped_run_finishes_what_it_has_begun(
     undisturbed: Content,
 ) -> None:
     process = start(slow, "backfill", trail, "--json", env=SMALL)
-    wait_for(events_indexed(settings, 300), process)
+    wait_for(events_indexed(settings, 150), process)
     process.send_signal(number)
     code, out, err = ended(process)
     assert code == 130, err
@@ -236,7 +237,7 @@ def test_a_worker_takes_over_from_one_that_was_killed(
     settings: Settings, slow: Settings, trail: Path, undisturbed: Content
 ) -> None:
     first = start(slow, "backfill", trail, "--json", env=SMALL)
-    wait_for(events_indexed(settings, 200), first)
+    wait_for(events_indexed(settings, 100), first)
     second = start(settings, "backfill", trail, "--json", env=SMALL)
     first.send_signal(signal.SIGKILL)
     ended(first)
@@ -253,7 +254,7 @@ def test_a_worker_that_waits_for_another_can_be_stopped(
     patient = SMALL | {"TRAILHOUND_INGEST__CLAIM_SECONDS": "3600"}
     holder = start(slow, "backfill", trail, "--json", env=patient)
     try:
-        wait_for(events_indexed(settings, 100), holder)
+        wait_for(events_indexed(settings, 50), holder)
         holder.send_signal(signal.SIGSTOP)
         waiting = start(settings, "backfill", trail, "--json", env=patient)
         wait_for(only_claims_are_left(settings), waiting)
@@ -275,7 +276,7 @@ def test_an_engine_that_goes_and_comes_back_is_waited_for(
     with Proxy(own_engine.url, lambda request: Delay(0.1) if request.of_events else None) as road:
         far = own_settings(road.url, "killed", tmp_path / "home")
         process = start(far, "backfill", trail, "--json", env=SMALL)
-        wait_for(events_indexed(settings, 500), process)
+        wait_for(events_indexed(settings, 250), process)
         # Killed: after SIGTERM it would answer for longer than the run takes.
         pid = own_engine._read_run()["pid"]
         os.kill(pid, signal.SIGKILL)
@@ -296,7 +297,7 @@ def test_an_engine_that_goes_and_comes_back_is_waited_for(
 def test_a_stopped_worker_that_goes_on_leaves_the_entry_of_who_took_over(
     settings: Settings, tmp_path: Path
 ) -> None:
-    number = 8_000
+    number = 4_000
     for name in ("a", "b"):
         write_trail(
             tmp_path / "trail",
@@ -310,7 +311,7 @@ def test_a_stopped_worker_that_goes_on_leaves_the_entry_of_who_took_over(
         slow = own_settings(road.url, settings.namespace, settings.home)
         stopped = start(slow, "backfill", tmp_path / "trail", "--json", env=soon)
         try:
-            wait_for(events_indexed(settings, 500), stopped)
+            wait_for(events_indexed(settings, 250), stopped)
             stopped.send_signal(signal.SIGSTOP)
             second = run(settings, "backfill", tmp_path / "trail", "--json", env=soon)
             assert second.returncode == 0, second.stderr.decode()
