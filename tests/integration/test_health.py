@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
+import msgspec
 import pytest
 import yaml
 from opensearchpy import OpenSearch
@@ -124,6 +125,53 @@ def test_status_and_doctor_say_what_is_wrong(
     assert len(findings) == len(verdicts), "one verdict for one thing"
     assert "2 alerts wait for it: no" in facts["channel down"]
     assert verdicts["rules"] == verdicts["spool"] == "ok"
+
+
+def test_status_says_since_when_rules_do_not_run_and_which(
+    client: OpenSearch, settings: Settings
+) -> None:
+    since = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=12)
+    shown = [
+        RuleCheckpoint(
+            rule_id=name, title=f"Rule {name}", seen_until=since, ran_at=since + timedelta(**ran)
+        )
+        for name, ran in (("a", {"minutes": -1}), ("b", {"minutes": -2}), ("c", {"minutes": 1}))
+    ]
+    RuleCheckpoints(client, settings).write(shown)
+    succeeded = JobState(name="detections", last_success=since.isoformat())
+    Jobs(client, settings).write(succeeded)
+    assert f"3 that alert, all caught up to {since:%F %T} UTC" in words_of_status(settings)
+    Jobs(client, settings).write(msgspec.structs.replace(succeeded, last_error="no such index"))
+    said = words_of_status(settings)
+    assert "caught up" not in said
+    assert f"3 that alert, searched up to {since:%F %T} UTC" in said
+    assert (
+        f"the job detections fails since {since:%F %T} UTC: 2 rules have not run since: "
+        "Rule a, Rule b" in said
+    )
+    RuleCheckpoints(client, settings).write(
+        msgspec.structs.replace(each, ran_at=since + timedelta(minutes=1)) for each in shown
+    )
+    assert f"fails since {since:%F %T} UTC, and every rule has run since" in words_of_status(
+        settings
+    )
+
+
+def test_status_names_the_command_that_shows_dead_letters(
+    client: OpenSearch, settings: Settings, tmp_path: Path
+) -> None:
+    trail = tmp_path / "trail"
+    trail.mkdir()
+    (trail / "a.json").write_text(json.dumps({"Records": [record(), "no record"]}))
+    run(settings, "backfill", trail)
+    client.indices.refresh(index=Names(settings.prefix).deadletter)
+    assert "see why: `trailhound deadletters list`" in words_of_status(settings)
+    assert run(settings, "deadletters", "list").returncode == 0
+
+
+def words_of_status(settings: Settings) -> str:
+    """What `status` prints, however its lines are broken."""
+    return " ".join(run(settings, "status").stdout.decode().split())
 
 
 def test_a_daemon_is_ready_only_while_all_of_it_works(

@@ -25,6 +25,7 @@ with late_imports():
 
 
 FAILED_OBJECTS = "`trailhound ledger list --state failed`"
+DEAD_LETTERS = "`trailhound deadletters list`"
 _MOST_BEHIND = 20
 _MOST_NAMED = 5
 
@@ -97,7 +98,7 @@ def show_dead_letters(letters: list[dict[str, Any]]) -> None:
     """One line for all waiting dead letters, one for those of read-only or closed days."""
     if not letters:
         return
-    say(f"dead letters: {_waits(letters)}", 9)
+    say(f"dead letters: {_waits(letters)}, see why: {DEAD_LETTERS}", 9)
     blocked = [each for each in letters if each["code"] in BLOCKED_CODES]
     if blocked:
         say(
@@ -140,8 +141,9 @@ def show_jobs(jobs: list[dict[str, Any]]) -> None:
         out.print(table(["job", "last success", "#failures", "last error"], rows))
 
 
-def show_rules(marks: Sequence[RuleCheckpoint]) -> None:
-    """How far the detections have run without a gap, and the rules that are late or failing."""
+def show_rules(marks: Sequence[RuleCheckpoint], jobs: Sequence[dict[str, Any]] = ()) -> None:
+    """How far the detections have run without a gap, and the rules that are late or failing.
+    `jobs`: if that of the rules fails, since when and which rules have not run since is said."""
     inactive = sorted(mark.title for mark in marks if mark.inactive)
     marks = [mark for mark in marks if not mark.inactive]
     if inactive:
@@ -151,12 +153,16 @@ def show_rules(marks: Sequence[RuleCheckpoint]) -> None:
         return
     oldest = min(marks, key=lambda mark: mark.seen_until)
     slowest = max(marks, key=lambda mark: mark.seconds)
+    halted = _halted(marks, jobs)
+    caught_up = "all caught up to" if not halted else "searched up to"
     say(
-        f"rules    {len(marks):,} that alert, all caught up to "
+        f"rules    {len(marks):,} that alert, {caught_up} "
         f"{oldest.seen_until:%F %T} UTC; the slowest, {slowest.title}, "
         f"takes {slowest.seconds:.1f} s",
         9,
     )
+    if halted:
+        say(f"         {halted}", 9)
     behind = sorted((mark for mark in marks if mark.failures), key=lambda mark: mark.seen_until)
     rows = [
         (mark.title, f"{mark.seen_until:%F %T}", mark.failures, mark.last_error)
@@ -166,6 +172,25 @@ def show_rules(marks: Sequence[RuleCheckpoint]) -> None:
         out.print(table(["rule", "seen until", "#failures", "last error"], rows))
     if len(behind) > len(rows):
         out.print(f"         … and {len(behind) - len(rows):,} more failing rules")
+
+
+def _halted(marks: Sequence[RuleCheckpoint], jobs: Sequence[dict[str, Any]]) -> str:
+    """Since when the job of the rules fails, and which rules have not run since; empty if it does
+    not fail."""
+    job = next((each for each in jobs if each["name"] == DETECTIONS), {})
+    if not job.get("last_error"):
+        return ""
+    if not job.get("last_success"):
+        return f"the job {DETECTIONS} has not succeeded yet: rules may not have run"
+    since = datetime.fromisoformat(job["last_success"])
+    said = f"the job {DETECTIONS} fails since {since:%F %T} UTC"
+    behind = sorted(mark.title for mark in marks if mark.ran_at <= since)
+    if not behind:
+        return f"{said}, and every rule has run since"
+    more = ", …" if len(behind) > _MOST_NAMED else ""
+    have = "has" if len(behind) == 1 else "have"
+    names = ", ".join(behind[:_MOST_NAMED])
+    return f"{said}: {plural(len(behind), 'rule')} {have} not run since: {names}{more}"
 
 
 def show_learning(jobs: list[dict[str, Any]], alerts: Sequence[LearningAlerts]) -> None:

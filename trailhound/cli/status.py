@@ -220,7 +220,7 @@ def _show(report: dict[str, Any], detections: _Detections) -> None:
     show_daemons(daemons)
     show_reasons(detections.readiness.reasons)
     show_jobs(scheduled)
-    show_rules(detections.rules)
+    show_rules(detections.rules, scheduled)
     show_learning(scheduled, detections.learning)
     show_catch_up(detections.catch_up)
     show_late_events(detections.late)
