@@ -34,10 +34,10 @@ LARGEST = 300_000
 SPEC = SampleSpec(events=6_000, seed=1, start=date(2025, 3, 3), days=3)
 MADE = datetime(2025, 3, 6, 6, tzinfo=UTC)
 PICTURES = (
-    ("report-overview", 1600, 1320, "what-happened"),
-    ("report-places", 1600, 620, "risk-and-places"),
+    ("report-overview", 1600, 1274, "what-happened"),
+    ("report-places", 1600, 700, "risk-and-places"),
     ("report-finding", 1280, 980, "findings"),
-    ("report-graph", 1280, 900, "attack-graph"),
+    ("report-graph", 1280, 916, "attack-graph"),
     ("report-compliance", 1280, 760, "compliance-1"),
 )
 """Name, width and height of the window, the section that it begins with."""

@@ -15,8 +15,10 @@ from selenium.webdriver.remote.webelement import WebElement
 from tests.helpers.browsers import browser_paths, logged, requested
 from tests.helpers.reports import HOSTILE, report_of
 from trailhound.errors import BrowserNotFoundError, ReportError
+from trailhound.report.render.network import BOXES, layout
 from trailhound.report.render.page import as_html
 from trailhound.report.render.pdf import as_pdf, find_browser
+from trailhound.report.value import Graph, Node
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +84,25 @@ def test_the_charts_are_drawn(page: Chrome) -> None:
     assert page.execute_script(
         "return document.documentElement.scrollWidth <= document.documentElement.clientWidth"
     )
+
+
+@pytest.mark.parametrize(
+    ("lane", "label"),
+    [
+        (0, "AWSReservedSSO_AdministratorAccess_a1b2/jana.nova@example.com"),
+        (1, "DescribeOrganizationCustomRuleStatuses"),
+        (2, "company-wide-CloudTrail-management-events-and-more"),
+    ],
+)
+def test_a_name_that_was_cut_stays_in_its_box(page: Chrome, lane: int, label: str) -> None:
+    short = layout(Graph((Node("n", lane, "principal", label, 1),), ())).boxes[0].short
+    length = page.execute_script(
+        "const text = document.querySelector('rect.box ~ text');"
+        "text.textContent = arguments[0]; return text.getComputedTextLength()",
+        short,
+    )
+    assert "…" in short
+    assert length + 2 * 10 <= BOXES[lane], "as much room behind it as before it"
 
 
 def column(table: WebElement, number: int) -> list[str]:

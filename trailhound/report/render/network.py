@@ -13,8 +13,9 @@ LANES = (0, 360, 640)
 BOXES = (250, 200, 320)
 """The left edge of each lane, and the width of its boxes."""
 HEIGHT, GAP, TOP = 34, 12, 30
-_LETTERS = (31, 24, 42)
-"""Characters that fit in a box of each lane."""
+_LETTERS = (28, 22, 37)
+"""Characters that fit in a box of each lane, wide ones such as `@`, `m` and capitals among
+them."""
 _SWEEPS = 6
 _APART = 4.0
 """The distance of each of an edge's two lines from its middle."""
