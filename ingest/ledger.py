@@ -32,9 +32,8 @@ from ingest.integrity.findings import AFTER, DAMAGED
 from ingest.ledger_index import LedgerIndex, Stored
 from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
-from ingest.worker import Worker
+from ingest.worker import Worker, WorkerRegistry
 from trailhound.cluster.retry_policy import RetryPolicy
-from trailhound.state.document import StateDocumentError
 from trailhound.state.objects import (
     EVERYTHING,
     MOST_SHARED,
@@ -46,7 +45,6 @@ from trailhound.state.objects import (
     added,
     object_id,
 )
-from trailhound.state.workers import WorkerState
 
 __all__ = ["Ledger", "Worker", "object_id"]
 
@@ -95,6 +93,7 @@ class Ledger:
         self._retry_policy = retry_policy
         self._claim_seconds = claim_seconds
         self.worker = Worker.this()
+        self._workers = WorkerRegistry(self._entries, self.worker, claim_seconds)
         self.wanted = wanted
         """The criteria of this run: an object that was read by narrower ones is read again."""
         self.skipped = 0
@@ -110,7 +109,6 @@ class Ledger:
         """When the first of the workers began that ended without giving up their claims, and whose
         objects this one took over; None where there are none."""
         self._began = datetime.now(UTC)
-        self._beginnings: dict[str, datetime] = {}
         self._claims: dict[str, _Claim] = {}
         self._finished: list[_Finished] = []
         self._lock = threading.Lock()
@@ -121,8 +119,8 @@ class Ledger:
 
     def start(self) -> None:
         """Register this worker, and keep its claims valid until `close`."""
-        self._beat()
-        self._pulse = threading.Thread(target=self._keep_beating, name="ledger", daemon=True)
+        self._renew()
+        self._pulse = threading.Thread(target=self._keep_renewing, name="ledger", daemon=True)
         self._pulse.start()
 
     def close(self) -> None:
@@ -134,28 +132,22 @@ class Ledger:
         with self._lock:
             claims, self._claims = self._claims, {}
         self._give_back(list(claims.values()))
-        self._entries.bulk([{"delete": {"_id": WorkerState.id_prefix + self.worker.id}}])
+        self._workers.deregister()
 
-    def _beat(self) -> None:
-        state = WorkerState(
-            id=self.worker.id,
-            heartbeat=datetime.now(UTC),
-            host=self.worker.host,
-            boot=self.worker.boot,
-            pid=self.worker.pid,
-            began=min(self._began, self.killed_since or self._began),
-        )
-        self._entries.bulk([{"index": {"_id": state.identifier}}, state.document()])
+    def _renew(self) -> None:
+        """Keep the claims of this worker valid, and note when it, or a killed one before it,
+        began."""
+        self._workers.renew(min(self._began, self.killed_since or self._began))
 
-    def _keep_beating(self) -> None:
+    def _keep_renewing(self) -> None:
         """Also writes finished objects, so that the ledger is nearly up to date."""
-        beaten = time.monotonic()
+        renewed = time.monotonic()
         while not self._ended.wait(1.0):
             try:
                 self.flush()
-                if time.monotonic() - beaten > self._claim_seconds / 4:
-                    self._beat()
-                    beaten = time.monotonic()
+                if time.monotonic() - renewed > self._claim_seconds / 4:
+                    self._renew()
+                    renewed = time.monotonic()
             except Exception:  # noqa: BLE001 - the next flush raises it again
                 if self._retry_policy.stop.is_set():
                     return
@@ -247,7 +239,7 @@ class Ledger:
                     check |= version.version
                 actions += [{"create" if version is None else "index": check}, claim.document()]
         if inherited:
-            self._beat()  # should this one be killed, too
+            self._renew()  # should this one be killed, too
         self._entries.bulk(orphaned)
         answers = self._entries.bulk(actions)
         taken: list[TrailObject] = []
@@ -303,7 +295,7 @@ class Ledger:
         """Notes when the worker began whose claim is taken over; whether that is earlier than what
         is known. Of a worker of the last release only the time of the claim is known."""
         claimed = _claimed_at(entry)
-        began = self._beginnings.get(entry.holder)
+        began = self._workers.began.get(entry.holder)
         if began is None and claimed:
             began = datetime.fromisoformat(claimed)
         if began is None or (self.killed_since is not None and began >= self.killed_since):
@@ -313,22 +305,7 @@ class Ledger:
 
     def active_workers(self, workers: set[str]) -> set[str]:
         """Of these workers, by id, the others that are active: their claims are valid."""
-        workers = workers - {"", self.worker.id}
-        names = {WorkerState.id_prefix + worker: worker for worker in workers}
-        now = datetime.now(UTC)
-        alive = set()
-        for name, document in (self._entries.get(list(names)) if names else {}).items():
-            try:
-                worker = WorkerState.parse(name, document["_source"])
-            except StateDocumentError as error:
-                LOG.warning("%s", error.message)
-                continue
-            if worker.began is not None:
-                self._beginnings[names[name]] = worker.began
-            silent = (now - worker.heartbeat).total_seconds()
-            if silent < self._claim_seconds and not self.worker.gone(worker):
-                alive.add(names[name])
-        return alive
+        return self._workers.active(workers)
 
     def release(self, item: TrailObject) -> None:
         """Give up one claim, so that another worker may take it at once."""

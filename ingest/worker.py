@@ -1,14 +1,21 @@
-"""A process that holds claims in the ledger, and whether another such process has ended."""
+"""The processes that hold claims in the ledger: this one is registered there, others may have
+ended."""
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from ingest.ledger_index import LedgerIndex
+from trailhound.state.document import StateDocumentError
 from trailhound.state.workers import WorkerState
+
+LOG = logging.getLogger("trailhound.ledger")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,54 @@ class Worker:
         except (OSError, OverflowError):
             return False
         return False
+
+
+class WorkerRegistry:
+    """The ledger's documents of workers. `this` is active while it renews its own more often than
+    every `seconds`. Methods raise `ClusterError`."""
+
+    def __init__(self, entries: LedgerIndex, this: Worker, seconds: float) -> None:
+        self._entries = entries
+        self._this = this
+        self._seconds = seconds
+        self.began: dict[str, datetime] = {}
+        """When workers began, by id, of those that `active` found and that tell."""
+
+    def renew(self, began: datetime) -> None:
+        """Keep the claims of this worker valid. `began`: from when on it, or a killed worker whose
+        claims it took over, indexed events."""
+        state = WorkerState(
+            id=self._this.id,
+            heartbeat=datetime.now(UTC),
+            host=self._this.host,
+            boot=self._this.boot,
+            pid=self._this.pid,
+            began=began,
+        )
+        self._entries.bulk([{"index": {"_id": state.identifier}}, state.document()])
+
+    def deregister(self) -> None:
+        """End the claims of this worker."""
+        self._entries.bulk([{"delete": {"_id": WorkerState.id_prefix + self._this.id}}])
+
+    def active(self, workers: set[str]) -> set[str]:
+        """Of these workers, by id, the others that are active."""
+        workers = workers - {"", self._this.id}
+        names = {WorkerState.id_prefix + worker: worker for worker in workers}
+        now = datetime.now(UTC)
+        alive = set()
+        for name, document in (self._entries.get(list(names)) if names else {}).items():
+            try:
+                worker = WorkerState.parse(name, document["_source"])
+            except StateDocumentError as error:
+                LOG.warning("%s", error.message)
+                continue
+            if worker.began is not None:
+                self.began[names[name]] = worker.began
+            silent = (now - worker.heartbeat).total_seconds()
+            if silent < self._seconds and not self._this.gone(worker):
+                alive.add(names[name])
+        return alive
 
 
 def _boot_id() -> str:
