@@ -78,7 +78,7 @@ def test_status_and_doctor_say_what_is_wrong(
     )
     shown = run(settings, "status", "--config", file).stdout.decode()
     assert "none is running: nobody reads new files, runs the rules" in shown
-    assert "not ready" in shown
+    assert "unready" in shown
     assert f"the threat list {tmp_path / 'gone.txt'} cannot be read" in shown
     now = datetime.now(UTC)
     Jobs(client, settings).write(JobState(name="detections", last_error="KeyError: 'seen_until'"))

@@ -40,7 +40,7 @@ def test_an_engine_that_does_not_run_is_not_ready(tmp_path: Path) -> None:
         assert (code, report["state"], report["ready"]) == (3, "stopped", False)
         assert [each["code"] for each in report["reasons"]] == ["cluster"]
         assert report["local_daemon"]["state"] == "none"
-        assert "not ready the local OpenSearch is not running" in shown
+        assert "unready  the local OpenSearch is not running" in shown
         assert f"daemon   none answers at {address}" in shown
 
         (tmp_path / "trail").mkdir()
@@ -73,7 +73,7 @@ def test_a_cluster_that_is_not_there_is_not_ready(tmp_path: Path) -> None:
         code, report, shown = status(settings, TRAILHOUND_RUN__LISTEN=free_address())
     assert (code, report["error"]["exit_code"], report["ready"]) == (3, 3, False)
     assert [each["code"] for each in report["reasons"]] == ["cluster"]
-    assert shown.startswith("not ready ")
+    assert shown.startswith("unready  ")
 
 
 @pytest.mark.parametrize("index", ["ledger", "alerts"])

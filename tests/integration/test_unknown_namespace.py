@@ -60,7 +60,7 @@ def test_status_claims_nothing_of_what_is_not_there(
     assert main(asked) == ExitCode.USAGE
     shown = capsys.readouterr()
     assert "health" not in shown.out
-    assert "not ready" in shown.out
+    assert "unready" in shown.out
     assert f"there is no namespace {NONE}" in shown.err
     assert main([*asked, "--json"]) == ExitCode.USAGE
     report = json.loads(capsys.readouterr().out)

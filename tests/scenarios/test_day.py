@@ -214,7 +214,7 @@ def test_a_day_of_an_installation(
             wrong = {("channel", "hook"), ("feed", str(watched)), ("rules", "faults")}
             until(lambda: readiness(address) == (503, wrong), "three reasons")
             until(lambda: wrong <= it.reasons_of_status(), "the same in status")
-            assert {"health: channel hook", "rules"} <= it.failed_checks()
+            assert {"channel hook", "rules"} <= it.failed_checks()
 
             # All is well again, and a new filter is in force.
             hook.refuses = False

@@ -65,7 +65,7 @@ def show_daemons(daemons: list[dict[str, Any]]) -> None:
 def show_reasons(found: Sequence[Reason]) -> None:
     """The reasons why it is not ready, one per line."""
     for number, each in enumerate(found):
-        say(f"{'not ready' if not number else '':<10}{each.message}", 9)
+        say(f"{'unready' if not number else '':<9}{each.message}", 9)
 
 
 def _not_read(daemons: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:
@@ -98,18 +98,18 @@ def show_dead_letters(letters: list[dict[str, Any]]) -> None:
     """One line for all waiting dead letters, one for those of read-only or closed days."""
     if not letters:
         return
-    say(f"dead letters: {_waits(letters)}, see why: {DEAD_LETTERS}", 9)
+    say(f"{'letters':<9}{_waits(letters, 'dead letter')}, see why: {DEAD_LETTERS}", 9)
     blocked = [each for each in letters if each["code"] in BLOCKED_CODES]
     if blocked:
         say(
-            f"         read-only or closed days: {_waits(blocked)}; "
+            f"         read-only or closed days: {_waits(blocked, 'letter')}; "
             "`trailhound retry-deadletters --reopen` writes them",
             9,
         )
 
     if far := [each for each in letters if each["code"] == TOO_MANY_NEW_DAYS]:
         say(
-            f"         days without an index: {_waits(far)}; "
+            f"         days without an index: {_waits(far, 'letter')}; "
             "`trailhound retry-deadletters --new-days` creates them",
             9,
         )
@@ -121,9 +121,12 @@ def show_failed_objects(number: int) -> None:
         say(f"{'not read':<9}{plural(number, 'object')}, see why: {FAILED_OBJECTS}", 9)
 
 
-def _waits(letters: list[dict[str, Any]]) -> str:
+def _waits(letters: list[dict[str, Any]], noun: str) -> str:
     number = sum(each["number"] for each in letters)
-    return f"{number:,} wait, the oldest since {_ago(min(each['oldest'] for each in letters))}"
+    since = _ago(min(each["oldest"] for each in letters))
+    if number == 1:
+        return f"1 {noun} waits, since {since}"
+    return f"{plural(number, noun)} wait, the oldest since {since}"
 
 
 def show_jobs(jobs: list[dict[str, Any]]) -> None:
