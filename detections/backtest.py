@@ -20,6 +20,7 @@ from detections.span import Span
 from trailhound.cluster.client import answers
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import ClusterUnreachableError, TrailhoundError
+from trailhound.plural import plural
 from trailhound.settings import Settings
 
 HIGH_SEVERITY: tuple[Level, ...] = ("high", "critical")
@@ -103,9 +104,10 @@ class Backtest:
             if outcome.error is not None:
                 Xml.SubElement(case, "error", message=_printable(outcome.error.message))
             elif each.over:
-                text = f"{outcome.hits} hits in {self.events} events, {each.allowed:.1f} allowed"
+                found = f"{plural(outcome.hits, 'hit')} in {plural(self.events, 'event')}"
+                text = f"{found}, {each.allowed:.1f} allowed"
                 Xml.SubElement(case, "failure", message=text)
-            Xml.SubElement(case, "system-out").text = f"{outcome.hits} hits"
+            Xml.SubElement(case, "system-out").text = plural(outcome.hits, "hit")
         return Xml.tostring(suite, encoding="unicode", xml_declaration=True)
 
 

@@ -13,6 +13,7 @@ from detections.alerts.document import LEARNING
 from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
+from trailhound.plural import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class LearningAlerts:
         >>> LearningAlerts("Spike", 1).sentence()[:55]
         'Spike: 1 alert was found before there was enough histor'
         """
-        number = "1 alert was" if self.alerts == 1 else f"{self.alerts:,} alerts were"
+        number = f"{plural(self.alerts, 'alert')} {'was' if self.alerts == 1 else 'were'}"
         return (
             f"{self.rule}: {number} found before there was enough history: channels get one "
             "message a day about these"

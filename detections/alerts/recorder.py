@@ -54,6 +54,7 @@ from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import OVERTAKEN, Write, read_many, values_of, write_many
 from trailhound.errors import RequestFailedError
+from trailhound.plural import plural
 from trailhound.settings import Settings
 from trailhound.state.alert_groups import AlertGroups
 
@@ -190,7 +191,8 @@ class Recorder:
             if left:
                 time.sleep(OVERTAKEN.seconds(number + 1))
         raise RequestFailedError(
-            f"alerts of {len(left)} groups could not be written: others keep changing them",
+            f"alerts of {plural(len(left), 'group')} could not be written: others keep "
+            "changing them",
             hint="check how many daemons and `detect` commands run at once, and try again",
         )
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from trailhound.plural import plural
+
 NAMED: Final = 4
 """The most calls in a sentence, in the order of their first event."""
 _LONGEST_NAME: Final = 64
@@ -37,10 +39,10 @@ def what(alert: Mapping[str, Any], most: int = NAMED) -> str:
     """
     calls = alert.get("calls") or ()
     if not calls:
-        return at_least(alert.get("count_relation")) + _number(alert["count"], "event")
+        return at_least(alert.get("count_relation")) + plural(alert["count"], "event")
     named = [_times(call) for call in calls[:most]]
     left = len(calls) - len(named)
-    more = f" and {_number(left, 'other call')}" if left else ""
+    more = f" and {plural(left, 'other call')}" if left else ""
     return ", ".join(named) + more
 
 
@@ -87,13 +89,9 @@ def _before(alert: Mapping[str, Any]) -> str:
     count = before["count"]
     if not count:
         return "for the first time"
-    return f"{at_least(before.get('relation'))}{_number(count, 'time')} before"
+    return f"{at_least(before.get('relation'))}{plural(count, 'time')} before"
 
 
 def at_least(relation: str | None) -> str:
     """The words before a number that is a lower bound; empty for an exact one."""
     return "at least " if relation == "gte" else ""
-
-
-def _number(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -25,6 +25,7 @@ from detections.rule import SEVERITIES, Attack, FilePosition, Rule
 from trailhound.batching import batched
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import Write, existing, write_many
+from trailhound.plural import plural
 from trailhound.settings import Settings
 
 RULE_ID: Final = "trailhound-trail-file"
@@ -142,7 +143,7 @@ def _document(wrong: WrongFile, now: datetime) -> Document:
     document["rule"] = document["rule"] | {"kind": KIND}
     events = ""
     if wrong.events:
-        number = "1 event" if wrong.events == 1 else f"{wrong.events:,} events"
+        number = plural(wrong.events, "event")
         events = f"; of it {number} {'is' if wrong.events == 1 else 'are'} indexed"
     return document | {
         "level": rule.level,

@@ -12,6 +12,7 @@ from detections.automation.relation import trusted_by_settings
 from detections.events.index import BY_DAY, EventIndex
 from detections.span import milliseconds, moment
 from trailhound.cluster.templates import Names
+from trailhound.plural import plural
 from trailhound.settings import Settings
 from trailhound.state.jobs import Jobs
 from trailhound.state.known_automation import KnownAutomations
@@ -33,7 +34,7 @@ class History:
     def __str__(self) -> str:
         if self.first is None or self.last is None:
             return "there are no events before today yet"
-        days = "1 day" if self.days == 1 else f"{self.days:,} days"
+        days = plural(self.days, "day")
         until = f" to {self.last:%F}" if self.last.date() > self.first.date() else ""
         return f"there are events on {days}, {self.first:%F}{until}"
 
@@ -64,7 +65,7 @@ class KnownSummary:
 
     def _known(self) -> str:
         if self.active:
-            calls = "1 entry" if self.active == 1 else f"{self.active:,} entries"
+            calls = plural(self.active, "entry", "entries")
             return f"known automation: {calls} ({self.learned:,} learned); {self.history}"
         if not self.enabled:
             return "no call is known automation: learning is off, and none is set as trusted"

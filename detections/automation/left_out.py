@@ -22,6 +22,7 @@ from detections.packs.pack import Pack
 from trailhound.batching import batched
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
+from trailhound.plural import plural
 from trailhound.settings import Settings
 from trailhound.state.known_automation import KnownAutomations
 
@@ -47,7 +48,7 @@ class LeftOut:
         """
         if self.events is None:
             return f"{self.rule}: left out known automation, not counted (too many entries)"
-        many = "1 event" if self.events == 1 else f"{self.events:,} events"
+        many = plural(self.events, "event")
         up_to = "" if self.exact else "up to "
         return f"{self.rule}: {up_to}{many} left out as known automation"
 

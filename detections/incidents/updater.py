@@ -27,6 +27,7 @@ from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import OVERTAKEN, TRIES
 from trailhound.errors import RequestFailedError
+from trailhound.plural import plural
 from trailhound.settings import Settings
 
 LOG = logging.getLogger("trailhound.incidents")
@@ -88,7 +89,8 @@ class IncidentUpdater:
             overtaken += 1
             if overtaken == TRIES:
                 raise RequestFailedError(
-                    f"{len(batch.due)} alerts could not be joined: others keep changing them",
+                    f"{plural(len(batch.due), 'alert')} could not be joined: others keep "
+                    "changing them",
                     hint="check how many daemons and `detect` commands run at once, and try again",
                 )
             time.sleep(OVERTAKEN.seconds(overtaken))

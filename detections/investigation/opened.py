@@ -12,6 +12,7 @@ from detections.incidents.creations import ISSUING
 from detections.investigation.sessions import FIELDS, Session, Sessions, session_of
 from trailhound.batching import batched
 from trailhound.cluster.queries import Query, both, either
+from trailhound.plural import plural
 
 MOST_KEYS: Final = 50_000
 """The most keys that are followed; a search allows 65,536 terms."""
@@ -58,8 +59,8 @@ class Opened:
         if beyond := sorted(named)[MOST_NAMES:]:
             count = sum(len(named[arn]) for arn in beyond)
             said.append(
-                f"{count:,} sessions without a key beyond those of {MOST_NAMES:,} names were left "
-                f"out, the first of them {beyond[0]}"
+                f"left out: {plural(count, 'session')} without a key beyond those of "
+                f"{MOST_NAMES:,} names, the first of {beyond[0]}"
             )
         return said
 

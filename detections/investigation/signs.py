@@ -22,6 +22,7 @@ from detections.investigation.scoring import CALLS
 from detections.span import Span, moment
 from trailhound.batching import batched
 from trailhound.cluster.queries import Query, both, either
+from trailhound.plural import plural
 
 DORMANT: Final = timedelta(days=30)
 """The pause after which an identity or key counts as dormant."""
@@ -131,7 +132,7 @@ class Signs:
                             pattern,
                             6,
                             who,
-                            f"Acts after {asleep.days} days without an event",
+                            f"Acts after {plural(asleep.days, 'day')} without an event",
                             both(span.query(), {"term": {name: who}}),
                         )
 

@@ -27,6 +27,7 @@ from detections.matcher.event_values import text
 from detections.span import Span, moment
 from trailhound.cluster.snapshot import Snapshot
 from trailhound.errors import RuleError
+from trailhound.plural import plural
 
 NOT_OF_AWS: Query = {
     "bool": {
@@ -135,7 +136,7 @@ def sentence(anomaly: Anomaly, start: int, count: int) -> str:
     measured = "" if anomaly.measure == "count" else f"the number of values of {anomaly.field} is "
     return (
         f"{measured}above the {usual} by more than {anomaly.deviations:g} {spread}: "
-        f"{count} events from {moment(start):%Y-%m-%d %H:%M} on"
+        f"{plural(count, 'event')} from {moment(start):%Y-%m-%d %H:%M} on"
     )
 
 

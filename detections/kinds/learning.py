@@ -16,6 +16,7 @@ from detections.finding import Finding
 from detections.kinds.anomaly import TRAINED_WITHIN, Anomaly
 from detections.span import milliseconds
 from trailhound.cluster.reader import has_any, is_any
+from trailhound.plural import plural
 
 DAY = 86_400_000
 
@@ -67,7 +68,7 @@ def judged(finding: Finding, anomaly: Anomaly, history: PastDays) -> Finding:
     days = history.before(first - first % anomaly.window, anomaly.training_days)
     if days >= anomaly.training_days:
         return finding
-    seen = "no day" if not days else "1 day" if days == 1 else f"{days} days"
+    seen = plural(days, "day") if days else "no day"
     return replace(
         finding,
         learning=True,

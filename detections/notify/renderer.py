@@ -22,6 +22,7 @@ from detections.alerts.text import one_line
 from detections.alerts.twins import together
 from detections.notify.channel import Message
 from detections.rule import LEVELS
+from trailhound.plural import plural
 
 LOG = logging.getLogger("trailhound.notify")
 
@@ -108,8 +109,7 @@ class MessageRenderer:
         return Message(
             key=key,
             kind="digest",
-            subject=f"{total} alert{'' if total == 1 else 's'} for a time in which the scheduled "
-            "rules did not run",
+            subject=f"{plural(total, 'alert')} for a time in which the scheduled rules did not run",
             text=text,
             level=next(iter(ordered), "informational"),
             facts={"caught_up": total, "levels": ordered},
@@ -130,7 +130,7 @@ class MessageRenderer:
         return Message(
             key=key,
             kind="digest",
-            subject=f"{total} alert{'' if total == 1 else 's'} of rules that are still learning",
+            subject=f"{plural(total, 'alert')} of rules that are still learning",
             text=text,
             level=next(iter(ordered), "informational"),
             facts={"learning": total, "levels": ordered},

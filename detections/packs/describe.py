@@ -11,6 +11,7 @@ from detections.packs.documents import RuleFault
 from detections.packs.pack import Pack
 from detections.packs.reading import rule_id
 from detections.rule import LEVELS, Rule
+from trailhound.plural import plural
 
 
 def listed(pack: Pack) -> list[dict[str, Any]]:
@@ -40,8 +41,9 @@ def counted(pack: Pack) -> str:
     parts = len(pack.rules) - len(pack.alerting)
     off = f", {len(pack.disabled):,} disabled" if pack.disabled else ""
     total = len(pack.rules) + len(pack.disabled)
-    rules = f"{total:,} rule{'' if total == 1 else 's'}"
-    return f"{rules}: {len(pack.alerting):,} that alert, {parts:,} parts of others{off}"
+    alerting = len(pack.alerting)
+    alert = f"{alerting:,} that alert{'s' if alerting == 1 else ''}"
+    return f"{plural(total, 'rule')}: {alert}, {plural(parts, 'part')} of others{off}"
 
 
 def listed_exceptions(pack: Pack) -> list[dict[str, Any]]:
@@ -74,7 +76,7 @@ def problem_lines(pack: Pack) -> list[str]:
     idle = sum(fault.stops for fault in pack.problems)
     what = "rules and their settings have problems"
     head = f"{what}: {subjects}" + (
-        f"; {idle} of them prevent something from being used" * bool(idle)
+        f"; {idle} of them prevent{'s' if idle == 1 else ''} something from being used" * bool(idle)
     )
     return [head, *(line(fault) for fault in pack.problems)]
 
@@ -85,9 +87,10 @@ def _numbered(subject: str, count: int) -> str:
     >>> _numbered("rule", 2), _numbered("warning", 1)
     ('2 faults of rules', '1 warning')
     """
-    many = "s" if count > 1 else ""
     return (
-        f"{count} warning{many}" if subject == "warning" else f"{count} fault{many} of {subject}s"
+        plural(count, "warning")
+        if subject == "warning"
+        else f"{plural(count, 'fault')} of {subject}s"
     )
 
 

@@ -11,6 +11,7 @@ from detections.kinds.learning import DAY, PastDays
 from detections.kinds.new_terms import NewTerms
 from detections.rule import Rule
 from detections.span import milliseconds
+from trailhound.plural import plural
 
 _NAMED = 5
 
@@ -37,7 +38,7 @@ def history_needed(index: EventIndex, rules: Sequence[Rule], now: datetime) -> s
         said.append(f"no finding yet about principals without a past, by {_named(waiting)}")
     if not said:
         return ""
-    number = "1 day" if with_events == 1 else f"{with_events} days"
+    number = plural(with_events, "day")
     return f"there are events on {number} of the {TRAINED_WITHIN} before today: {'; '.join(said)}"
 
 

@@ -14,6 +14,7 @@ from trailhound.cluster import templates
 from trailhound.cluster.colder_storage import cold_days
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.errors import ClusterBlockedError, ForeignTemplateError, RecordError
+from trailhound.plural import plural
 from trailhound.settings import Settings
 
 _ROOM_READ_EVERY = 20
@@ -156,8 +157,9 @@ class Days:
         room = self._room if room is None else room
         if room is not None and days * self._shards > room:
             raise ClusterBlockedError(
-                f"{days} new days need {days * self._shards} shards, and the cluster has room "
-                f"for {room} more (cluster.max_shards_per_node)",
+                f"no room for {plural(days, 'new day')}: that takes "
+                f"{plural(days * self._shards, 'shard')}, and the cluster has room for {room} more "
+                "(cluster.max_shards_per_node)",
                 hint="raise cluster.max_shards_per_node, add a node, or select fewer days "
                 "with --since",
             )

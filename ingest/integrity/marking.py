@@ -24,6 +24,7 @@ from trailhound.cluster.raw_documents import raw_documents
 from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.errors import RequestFailedError
+from trailhound.plural import plural
 from trailhound.settings import Settings
 from trailhound.state.objects import ObjectVerdict, names_in_events
 
@@ -97,7 +98,7 @@ class EventMarker:
                     break
         return [
             *(
-                f"{index}: {reason} ({number:,} event{'' if number == 1 else 's'})"
+                f"{index}: {reason} ({plural(number, 'event')})"
                 for (index, reason), number in sorted(refused.items())
             ),
             *self._closed(uri),

@@ -21,6 +21,7 @@ from ingest.integrity.findings import FileVerdict
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import OVERTAKEN, TRIES, Stored, Write, read_many, write_many
 from trailhound.errors import RequestFailedError
+from trailhound.plural import plural
 from trailhound.settings import Settings
 from trailhound.state.document import StateDocumentError
 from trailhound.state.objects import BAD, Integrity, ObjectState, object_id
@@ -71,7 +72,8 @@ class LedgerRecord:
                 return
             time.sleep(OVERTAKEN.seconds(number + 1))
         raise RequestFailedError(
-            f"the verdicts on {len(left)} objects could not be written: others keep changing them",
+            f"the verdicts on {plural(len(left), 'object')} could not be written: others keep "
+            "changing them",
             hint="run it again",
         )
 

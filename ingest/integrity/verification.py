@@ -28,6 +28,7 @@ from ingest.integrity.keys import KeysApi, PublicKeys
 from ingest.integrity.store import Name, Store, hashed
 from ingest.sources.layout import INGESTED, NameClass, classify, place_of
 from trailhound.errors import CorruptFileError, ObjectNotFoundError, SourceError, TrailFileError
+from trailhound.plural import plural
 from trailhound.state.objects import ObjectState, ObjectVerdict
 
 STALE: Final = timedelta(hours=3)
@@ -251,7 +252,7 @@ class Verification:
             whole.unverified += number
             if number:
                 whole.digests.missing += 1
-                detail = f"no digest, but {number:,} files: switch log file validation on"
+                detail = f"no digest, but {plural(number, 'file')}: switch log file validation on"
                 self._find(whole, Kind.MISSING, folder, detail)
             return
         newest: datetime | None = None
@@ -287,7 +288,7 @@ class Verification:
                 named.add(number)
         if earlier:
             folder = f"{place.base}{place.account}/CloudTrail/{place.region}/"
-            detail = f"{earlier:,} files from before the first digest ({first:{MINUTE}})"
+            detail = f"{plural(earlier, 'file')} from before the first digest ({first:{MINUTE}})"
             self._find(whole, Kind.EARLIER, folder, detail)
         if named:
             whole.files.unlisted += len(named)

@@ -16,6 +16,7 @@ from ingest.reading.recognise import kind_of, may_be_trail
 from ingest.reading.scan import Scan
 from ingest.reading.window import Window
 from trailhound.errors import CorruptFileError, NotATrailFileError
+from trailhound.plural import plural
 
 
 class _TrailFile(msgspec.Struct):
@@ -121,7 +122,7 @@ class TrailReader:
     def _raise_what_is_wrong(self, scan: Scan) -> None:
         if self._content.damage is not None:
             raise self._content.damage
-        count = f"{self._builder.count:,} records"
+        count = plural(self._builder.count, "record")
         if scan.breaks_off:
             raise CorruptFileError(
                 f"{self._name}: the JSON ends early after {count}",

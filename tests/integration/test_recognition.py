@@ -140,6 +140,9 @@ def test_what_an_object_is_is_asked_once(
     said = run(settings, "backfill", where, "--dry-run", env=aws).stdout.decode()
     assert "8 objects of those to read have a name that does not show what they hold" in said
     assert fetched(caplog, bucket) == []
+    one = f"{where}{min(TRAILS)}"
+    said = run(settings, "backfill", one, "--dry-run", env=aws).stdout.decode()
+    assert "1 object of those to read has a name that does not show what it holds" in said
     assert run(settings, "backfill", where, env=aws).returncode == 0
     first = fetched(caplog, bucket)
     assert sorted(first) == sorted([*TRAILS, *OTHERS])  # small ones: the first bytes are all

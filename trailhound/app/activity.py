@@ -22,6 +22,7 @@ from detections.span import Span, moment
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
 from trailhound.errors import UsageError
+from trailhound.plural import plural
 from trailhound.report.files import check_writable
 from trailhound.report.render.activity import ActivityPage, Link
 from trailhound.settings import Settings
@@ -120,7 +121,11 @@ def left_out(activity: Activity) -> list[str]:
     """Sentences about what the graph holds and is not shown, and why."""
     around, made = activity.around, []
     if around.edges_left_out:
-        nodes = f", and {around.nodes_left_out:,} nodes with them" if around.nodes_left_out else ""
+        nodes = (
+            f", and {plural(around.nodes_left_out, 'node')} with them"
+            if around.nodes_left_out
+            else ""
+        )
         made.append(
             f"{around.edges_left_out:,} of {around.edges_left_out + len(around.edges):,} edges are "
             f"left out{nodes}: those that are farthest away, of the same distance those of the "
@@ -128,8 +133,9 @@ def left_out(activity: Activity) -> list[str]:
             "Narrow the time, or ask for more edges."
         )
     if activity.graph.nameless:
-        nameless = f"{activity.graph.nameless:,} events"
-        made.append(f"{nameless} name nobody who acted, so they are on no edge.")
+        nameless = plural(activity.graph.nameless, "event")
+        name = "names" if activity.graph.nameless == 1 else "name"
+        made.append(f"{nameless} {name} nobody who acted, and so on no edge.")
     return made
 
 

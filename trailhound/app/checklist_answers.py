@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from detections.packs.pack import Pack
 from trailhound.app.readiness import Readiness
+from trailhound.plural import plural
 from trailhound.posture import Posture, Verdict
 from trailhound.settings import Settings
 from trailhound.state.daemons import DaemonState
@@ -146,10 +147,12 @@ def rules_run(facts: Facts, cluster: ClusterFacts) -> Answer:
         return Answer("open", "no rule is active", "set detections.shipped, or detections.rules")
     last = max((each.ran_at for each in cluster.rules if not each.inactive), default=None)
     if last is None:
-        return Answer("open", f"{number:,} rules, none of which ran on schedule", "trailhound run")
+        return Answer(
+            "open", f"{plural(number, 'rule')}, and none ran on schedule", "trailhound run"
+        )
     if facts.now - last > _LATELY:
         return Answer("open", f"rules last ran {last:%Y-%m-%d %H:%M} UTC", "trailhound run")
-    return Answer("done", f"{number:,} rules, last run {last:%H:%M} UTC")
+    return Answer("done", f"{plural(number, 'rule')}, last run {last:%H:%M} UTC")
 
 
 def ingests(_facts: Facts, cluster: ClusterFacts) -> Answer:
@@ -176,7 +179,9 @@ def notifies(facts: Facts) -> Answer:
     channels = facts.settings.notify.channels
     if not channels:
         return Answer("open", "no channel is set", "set notify.channels; trailhound notify test")
-    return Answer("done", f"{len(channels):,} channels: {_listed([e.name for e in channels])}")
+    return Answer(
+        "done", f"{plural(len(channels), 'channel')}: {_listed([e.name for e in channels])}"
+    )
 
 
 def reacts(facts: Facts) -> Answer:
@@ -188,7 +193,7 @@ def reacts(facts: Facts) -> Answer:
             "no channel runs a command or calls a service",
             "set a channel of kind command or webhook in notify.channels",
         )
-    return Answer("done", f"channels {_listed(acting)}")
+    return Answer("done", _channels(acting))
 
 
 def verifies_files(facts: Facts) -> Answer:
@@ -203,7 +208,7 @@ def has_index_retention(facts: Facts) -> Answer:
     days = facts.settings.retention.days
     if days is None:
         return Answer("open", "no retention is set for the index", "set retention.days")
-    return Answer("done", f"the index keeps {days:,} days")
+    return Answer("done", f"the index keeps {plural(days, 'day')}")
 
 
 def rules_of_kinds(*kinds: str) -> Ask:
@@ -215,7 +220,7 @@ def rules_of_kinds(*kinds: str) -> Ask:
         number = sum(rule.kind in kinds for rule in facts.pack.alerting)
         if not number:
             return Answer("open", f"no rule of kind {_listed(kinds)}", "set detections.shipped")
-        return Answer("done", f"{number:,} rules of kind {_listed(kinds)}")
+        return Answer("done", f"{plural(number, 'rule')} of kind {_listed(kinds)}")
 
     return ask
 
@@ -236,7 +241,7 @@ def mails_reports(facts: Facts, cluster: ClusterFacts) -> Answer:
     job = cluster.jobs.get("report-mail")
     if job is not None and job.last_error:
         return Answer("open", f"the last mail failed: {job.last_error}", "trailhound report --mail")
-    return Answer("done", f"{mail.every}, to {len(mail.to):,} addresses")
+    return Answer("done", f"{mail.every}, to {plural(len(mail.to), 'address', 'addresses')}")
 
 
 def mails_compliance(facts: Facts) -> Answer:
@@ -259,6 +264,10 @@ def sees_several_accounts(_facts: Facts, cluster: ClusterFacts) -> Answer:
             "are there other accounts, and who watches them?",
         )
     return Answer("done", f"events of {cluster.accounts:,} accounts in the index")
+
+
+def _channels(names: Sequence[str]) -> str:
+    return f"{plural(len(names), 'channel')}: {_listed(names)}"
 
 
 def _listed(names: Sequence[str]) -> str:

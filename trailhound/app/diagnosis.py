@@ -39,6 +39,7 @@ from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.tiers import read_tiers
 from trailhound.errors import ClusterError, ForeignTemplateError, TrailhoundError
+from trailhound.plural import plural
 from trailhound.settings import Settings
 from trailhound.settings.provenance import Location
 from trailhound.state.late_events import LateEventsStore
@@ -153,7 +154,9 @@ def _shards(client: OpenSearch, settings: Settings) -> Check:
             "; events delivered now, of days that have no index and are longer ago, wait in the "
             "dead letters"
         )
-    return Check("shards", "warning" if advice else "ok", f"room for {days:,} more days", advice)
+    return Check(
+        "shards", "warning" if advice else "ok", f"room for {plural(days, 'more day')}", advice
+    )
 
 
 def _disk(client: OpenSearch, _settings: Settings) -> Check:
@@ -275,7 +278,9 @@ def _enrichment(settings: Settings) -> Iterator[Check]:
     faulty = {each.subject for each in loaded.problems}
     for source in enricher.threats.lists if enricher.threats else ():
         if (what := list_subject(settings, source.path)) not in faulty:
-            yield Check(what, "ok", f"{source.entries:,} entries of {source.modified}")
+            yield Check(
+                what, "ok", f"{plural(source.entries, 'entry', 'entries')} of {source.modified}"
+            )
 
 
 def _settings(settings: Settings) -> Iterator[Check]:
@@ -368,7 +373,7 @@ def _spool(settings: Settings) -> Check:
 
 def _geoip(what: str, database: GeoDatabase) -> Check:
     age = (datetime.now(UTC).date() - database.build_date).days
-    fact = f"{database.type_name}, {database.build_date} ({age:,} days old)"
+    fact = f"{database.type_name}, {database.build_date} ({plural(age, 'day')} old)"
     if age <= _STALE_DAYS:
         return Check(what, "ok", fact)
     return Check(what, "warning", fact, "replace it with a current MaxMind or DB-IP file")

@@ -20,6 +20,7 @@ from trailhound.cluster.blocks import writes_blocked
 from trailhound.cluster.namespaces import has_namespace
 from trailhound.cluster.templates import Names
 from trailhound.errors import TrailhoundError
+from trailhound.plural import plural
 from trailhound.settings import DetectionSettings, Settings
 from trailhound.state.channels import Channels, ChannelState
 from trailhound.state.daemons import Daemons, DaemonState
@@ -309,7 +310,7 @@ def _documents(malformed: Mapping[str, str]) -> Iterator[Reason]:
         return
     names = sorted(malformed)
     shown = ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
-    number = "1 document" if len(names) == 1 else f"{len(names)} documents"
+    number = plural(len(names), "document")
     yield Reason(
         "document",
         shown,

@@ -13,6 +13,7 @@ from ingest.integrity.findings import Kind
 from ingest.integrity.verification import Wanted
 from trailhound.app.integrity import Recorded, keys_of, verify
 from trailhound.errors import TrailhoundError, UsageError
+from trailhound.plural import plural
 from trailhound.settings import Settings
 
 LOG = logging.getLogger("trailhound.integrity")
@@ -97,7 +98,7 @@ def _verify_one(client: OpenSearch, settings: Settings, source: str, turn: Turn)
     if not (whole.digests.valid or whole.digests.invalid or whole.digests.missing):
         faults.append(
             f"{source}: nothing to verify: no signed digest of the last "
-            f"{settings.integrity.days} days"
+            f"{plural(settings.integrity.days, 'day')}"
         )
     elif not whole.digests.valid:
         faults.append(f"{source}: nothing is verified: no valid digest, see the findings")

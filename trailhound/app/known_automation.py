@@ -25,6 +25,7 @@ from detections.packs.pack import Pack
 from detections.running.scheduler import Job, Turn
 from detections.span import Span
 from trailhound.errors import UsageError
+from trailhound.plural import plural
 from trailhound.settings import Settings
 from trailhound.settings.detections import TrustedCallSettings
 from trailhound.state.known_automation import KnownAutomation, KnownAutomations
@@ -99,7 +100,7 @@ def _withheld(calls: int) -> str | None:
     if not calls:
         return None
     return (
-        f"{calls:,} regular call{'' if calls == 1 else 's'} not learned, since no rule can have "
+        f"{plural(calls, 'regular call')} not learned, since no rule can have "
         "looked at enough of the days: run `trailhound detect` over them and close what is benign, "
         "or `trailhound automation learn`"
     )

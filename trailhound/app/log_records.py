@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Final
 
 from enrich.view import loads
 from ingest.objects import Selection, TrailObject
+from trailhound.plural import plural
 
 MESSAGE: Final = "@message"
 TIME: Final = "@timestamp"
@@ -99,8 +100,7 @@ def _fault(message: bytes) -> str:
 def described(records: LogRecords) -> Sequence[str]:
     """A sentence for each kind of unused log event."""
     return [
-        f"{number:,} log event{'' if number == 1 else 's'} left out: {kind}, the first "
-        f"{_first(records, kind)}"
+        f"{plural(number, 'log event')} left out: {kind}, the first {_first(records, kind)}"
         for kind, number in sorted(records.left_out.items())
     ]
 

@@ -23,6 +23,7 @@ from trailhound.app.scheduled_detections import ScheduledDetections
 from trailhound.cluster.retention import enforce
 from trailhound.cluster.templates import Names
 from trailhound.errors import RequestFailedError
+from trailhound.plural import plural
 from trailhound.report.mail import mail_job
 from trailhound.settings import Settings
 from trailhound.state.housekeeping import clean_ledger
@@ -148,7 +149,7 @@ class ScheduledJobs:
         if report.failed:
             first = min(report.failed)
             number = len(report.failed)
-            days = "1 day was" if number == 1 else f"{number} days were"
+            days = f"{plural(number, 'day')} {'was' if number == 1 else 'were'}"
             raise RequestFailedError(
                 f"{days} not moved by age; {first}: {report.failed[first]}",
                 hint="see `trailhound doctor`",

@@ -25,11 +25,11 @@ from trailhound.aws.cis_alarms import CIS_ALARMS, events_of
 from trailhound.aws.names import TAG, TrailSetup
 from trailhound.aws.parts import Part, Value, members, planned
 from trailhound.aws.posture.monitored import ORDINARY
-from trailhound.aws.posture.ruling import plural
 from trailhound.aws.refusals import refusals
 from trailhound.aws.setup_parts import tags_of
 from trailhound.batching import batched
 from trailhound.errors import AwsError, TrailhoundError
+from trailhound.plural import plural
 
 _TOGETHER: Final = 50
 """Messages that TestMetricFilter takes at once."""
@@ -246,7 +246,9 @@ class Alarms:
             detail = f"{each.action} is due: `trailhound aws alarms --apply`"
             yield AlarmFinding(each.part.name, "failed", detail)
         if not differing and changes:
-            yield AlarmFinding("filters and alarms", "ok", f"{len(changes)} parts match the plan")
+            yield AlarmFinding(
+                "filters and alarms", "ok", f"{plural(len(changes), 'part')} of it as planned"
+            )
         yield from refused
         for alarm in self.alarms:
             try:
@@ -290,7 +292,9 @@ class Alarms:
                     f"expected: {wanted} {alarm.threshold}",
                 )
         return AlarmFinding(
-            alarm.filter.name, "ok", f"TestMetricFilter agrees on {len(cases)} samples {samples}"
+            alarm.filter.name,
+            "ok",
+            f"TestMetricFilter agrees on {plural(len(cases), 'sample')} {samples}",
         )
 
     def _matched(self, alarm: Alarm, messages: list[str]) -> int:

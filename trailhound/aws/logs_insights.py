@@ -23,6 +23,7 @@ from trailhound.aws.query_spans import Span, distinct, divisible, is_cut, parts
 from trailhound.aws.refusals import refused
 from trailhound.backoff import Backoff
 from trailhound.errors import UsageError
+from trailhound.plural import plural
 
 _POLL: Final = Backoff(first=0.2, longest=2.0)
 _BUSY: Final = Backoff(first=0.5, longest=10.0)
@@ -167,7 +168,7 @@ class LogsInsights:
                         }
                     number = sum(map(len, found.values()))
                     self._progress(
-                        f"{number:,} rows", result.queries, result.queries + len(running)
+                        plural(number, "row"), result.queries, result.queries + len(running)
                     )
             except BaseException:
                 self.stop()

@@ -205,7 +205,7 @@ def _show_folded(found: Sequence[Mapping[str, Any]], limit: int) -> None:
         alerts = sum(each["alerts"] for each in found)
         note(f"{plural(alerts, 'alert')} of {plural(len(found), 'incident')}: --flat shows each")
     if len(rows) > limit:
-        note(f"{len(rows) - limit:,} further rows: raise --limit, or narrow the selection")
+        note(f"{plural(len(rows) - limit, 'further row')}: raise --limit, or narrow the selection")
 
 
 @app.command()

@@ -256,7 +256,7 @@ def name_faults(failed: Sequence[Fault], cut: Sequence[Fault]) -> None:
 
 
 def _queries(number: int) -> str:
-    return "1 query" if number == 1 else f"{number:,} queries"
+    return plural(number, "query", "queries")
 
 
 def _dollars(cost: float) -> str:

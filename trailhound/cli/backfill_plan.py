@@ -26,7 +26,7 @@ def kinds(counted: Counter[str], most: int = 8) -> str:
     """`12 digest, 3 CSV`, the most frequent first."""
     shown = [f"{number:,} {safe(kind)}" for kind, number in counted.most_common(most)]
     more = len(counted) - len(shown)
-    return ", ".join([*shown, *([f"{more:,} more kinds"] if more else [])])
+    return ", ".join([*shown, *([plural(more, "more kind")] if more else [])])
 
 
 def stored(number: int) -> str:
@@ -64,9 +64,12 @@ def show_plan(
     if found.ignored_kinds:
         say(f"not CloudTrail log files: {kinds(found.ignored_kinds)}")
     if found.unnamed_objects:
+        one = found.unnamed_objects == 1
+        name = "has a name that does not show what it holds" if one else ""
+        name = name or "have a name that does not show what they hold"
         say(
-            f"{plural(found.unnamed_objects, 'object')} of those to read have a name that does not "
-            "show what they hold: at most 64 KB of each is fetched to look for CloudTrail records"
+            f"{plural(found.unnamed_objects, 'object')} of those to read {name}: at most 64 KB of "
+            f"{'it' if one else 'each'} is fetched to look for CloudTrail records"
         )
     if found.objects_read_again:
         say(

@@ -97,7 +97,7 @@ def _write_trail(trail: Path, events: int) -> None:
     unfinished.rename(trail)
     say(
         f"wrote a sample trail: {plural(made.events, 'event')} in {plural(made.files, 'file')} "
-        f"({size(made.bytes)}), with {len(made.attacks)} attacks: {trail}"
+        f"({size(made.bytes)}), with {plural(len(made.attacks), 'attack')}: {trail}"
     )
 
 

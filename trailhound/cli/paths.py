@@ -242,7 +242,7 @@ def _steps(row: Row, number: int, form: Form) -> None:
         edge = step["edge"]
         note(
             f"  {step['time']} {step['from']} → {step['to']}: {step['call']} from "
-            f"{step['address']}, event {step['event']} (of {edge['count']:,} calls, "
+            f"{step['address']}, event {step['event']} (of {plural(edge['count'], 'call')}, "
             f"{edge['failed']:,} failed, {edge['first']} to {edge['last']})",
             form,
             indent=4,

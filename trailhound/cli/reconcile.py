@@ -275,8 +275,9 @@ def _sentences(found: Summary, letters: str) -> list[str]:
 def _show_repaired(done: Repaired, form: Form, commands: Commands) -> None:
     counts = done.backfills.counts
     note(
-        f"repaired: {plural(done.backfills.objects, 'object')} read, {counts.read:,} records = "
-        f"{counts.indexed:,} indexed + {counts.duplicates:,} duplicates + "
+        f"repaired: {plural(done.backfills.objects, 'object')} read, "
+        f"{plural(counts.read, 'record')} = "
+        f"{counts.indexed:,} indexed + {plural(counts.duplicates, 'duplicate')} + "
         f"{counts.dead_lettered:,} dead-lettered + {counts.filtered:,} filtered",
         form,
     )
@@ -284,7 +285,7 @@ def _show_repaired(done: Repaired, form: Form, commands: Commands) -> None:
         retried = done.retried.counts
         note(
             f"{plural(retried.read, 'dead letter')} tried again: {retried.indexed:,} indexed, "
-            f"{retried.duplicates:,} duplicates, {retried.dead_lettered:,} remain",
+            f"{plural(retried.duplicates, 'duplicate')}, {retried.dead_lettered:,} left",
             form,
         )
         if done.retried.days.indices:

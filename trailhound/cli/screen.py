@@ -23,6 +23,7 @@ from rich.text import Text
 from trailhound.acting_characters import escaped, marked
 from trailhound.cli.named_commands import with_flags
 from trailhound.errors import TrailhoundError, UnusablePathError
+from trailhound.plural import plural as plural
 
 _PIPED_WIDTH = 1_000_000
 """The width of output to a file or program, so that no line is broken, whatever `COLUMNS` says."""
@@ -298,12 +299,3 @@ def size(number: float) -> str:
             return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
         number /= 1024
     return f"{number:.1f} TiB"
-
-
-def plural(number: int, noun: str) -> str:
-    """A number with its noun.
-
-    >>> plural(1, "object"), plural(2000, "object")
-    ('1 object', '2,000 objects')
-    """
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -21,6 +21,7 @@ from opensearchpy import OpenSearch
 from trailhound.cluster import flattened, mappings
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import AccessDeniedError, RequestFailedError
+from trailhound.plural import plural
 
 Query = Mapping[str, Any]
 
@@ -111,7 +112,8 @@ class Dialect:
         failed = (made.get("_shards") or {}).get("failed")
         if failed:
             raise RequestFailedError(
-                f"{failed} shards of {index} did not answer", hint="check the cluster's health"
+                f"{plural(failed, 'shard')} of {index} did not answer",
+                hint="check the cluster's health",
             )
         return str(made["pit_id"])
 

@@ -14,6 +14,7 @@ from trailhound.cluster.colder_storage import ColderStorage, cold_days, ultrawar
 from trailhound.cluster.lifecycle import Tier, due_tier
 from trailhound.cluster.retention import lifecycles, reachable, storage_of
 from trailhound.cluster.templates import Names, marks
+from trailhound.plural import plural
 from trailhound.settings import Settings
 
 Place = Literal["hot", "warm", "cold", "closed"]
@@ -82,7 +83,7 @@ class Tiers:
 
 
 def _number(days: Collection[str]) -> str:
-    return "1 day is" if len(days) == 1 else f"{len(days):,} days are"
+    return f"{plural(len(days), 'day')} {'is' if len(days) == 1 else 'are'}"
 
 
 def _named(days: Sequence[str]) -> str:

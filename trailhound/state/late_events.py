@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final
 from msgspec.structs import replace
 from opensearchpy import OpenSearch
 
+from trailhound.plural import plural
 from trailhound.settings import Settings
 from trailhound.state.document import StateDocument
 from trailhound.state.store import StateStore
@@ -49,7 +50,7 @@ class LateEvents(StateDocument, frozen=True, kw_only=True):
     def sentence(self) -> str:
         """What is left to do about them."""
         since, until = self.days
-        events = "1 event" if self.events == 1 else f"{self.events:,} events"
+        events = plural(self.events, "event")
         return (
             f"no rule has looked at {events} that came too late for the schedule: run "
             f"`trailhound detect --since {since} --until {until}`"

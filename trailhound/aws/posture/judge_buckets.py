@@ -22,6 +22,7 @@ from trailhound.aws.posture.ruling import (
     texts,
     without_trails,
 )
+from trailhound.plural import plural
 from trailhound.posture import Finding
 
 _PUBLIC_GROUPS: Final = ("/AllUsers", "/AuthenticatedUsers")
@@ -246,8 +247,8 @@ def _delete_protection(of: Ruling, bucket: Bucket, trail: Trail) -> Finding:
     if not isinstance(versioning, Refused) and versioning.get("MFADelete") == "Enabled":
         return of.passed(bucket.name, "MFA delete is enabled")
     if retention:
-        time = f"{retention['Days']} days" if retention.get("Days") else ""
-        time = time or f"{retention.get('Years')} years"
+        time = plural(int(retention["Days"]), "day") if retention.get("Days") else ""
+        time = time or plural(int(retention.get("Years") or 0), "year")
         mode = retention.get("Mode", "")
         return of.passed(
             bucket.name, f"object lock, {mode} for {time} (CIS 2.1.2 names MFA delete alone)"
@@ -314,11 +315,11 @@ def _retention(of: Ruling, bucket: Bucket, trail: Trail) -> Finding:
         if expiration.get("Date"):
             early.append(f"rule {_id(rule)} expires them at {expiration['Date']}")
         elif expiration.get("Days") and expiration["Days"] < keep:
-            early.append(f"rule {_id(rule)} expires them after {expiration['Days']:,} days")
+            early.append(f"rule {_id(rule)} expires them after {plural(expiration['Days'], 'day')}")
     if early:
         return of.failed(
             bucket.name,
-            f"{listed(early, 2)}; required: {keep:,} days",
+            f"{listed(early, 2)}; required: {plural(keep, 'day')}",
             "change the rule: "
             + aws("s3api", "get-bucket-lifecycle-configuration", "--bucket", bucket.name),
         )
@@ -327,7 +328,7 @@ def _retention(of: Ruling, bucket: Bucket, trail: Trail) -> Finding:
         for rule in _about(bucket.lifecycle, trail)
         if (rule.get("Expiration") or {}).get("Days")
     )
-    kept = f"for {ends[0]:,} days" if ends else "for ever: no rule expires them"
+    kept = f"for {plural(ends[0], 'day')}" if ends else "for ever: no rule expires them"
     return of.passed(bucket.name, f"files stay {kept}")
 
 
@@ -335,12 +336,12 @@ def _lifecycle(of: Ruling, bucket: Bucket, trail: Trail) -> Finding:
     if isinstance(bucket.lifecycle, Refused):
         return of.unknown(bucket.name, bucket.lifecycle)
     steps = [
-        f"{each['StorageClass']} after {each.get('Days', 0):,} days"
+        f"{each['StorageClass']} after {plural(each.get('Days', 0), 'day')}"
         for rule in _about(bucket.lifecycle, trail)
         for each in rule.get("Transitions") or ()
     ]
     steps += [
-        f"gone after {rule['Expiration']['Days']:,} days"
+        f"gone after {plural(rule['Expiration']['Days'], 'day')}"
         for rule in _about(bucket.lifecycle, trail)
         if (rule.get("Expiration") or {}).get("Days")
     ]

@@ -21,6 +21,7 @@ from trailhound.aws.posture.ruling import (
     texts,
     without_trails,
 )
+from trailhound.plural import plural
 from trailhound.posture import Finding
 
 GroupJudge = Callable[[Ruling, LogGroup, Reply], Finding]
@@ -97,10 +98,10 @@ def _retention(of: Ruling, group: LogGroup, described: Reply) -> Finding:
     if days is None:
         return of.passed(group.name, "events stay for ever", group.region)
     if days >= wanted:
-        return of.passed(group.name, f"events stay {days:,} days", group.region)
+        return of.passed(group.name, f"events stay {plural(days, 'day')}", group.region)
     return of.failed(
         group.name,
-        f"events stay {days:,} days; required: {wanted:,}",
+        f"events stay {plural(days, 'day')}; required: {wanted:,}",
         aws(
             *("logs", "put-retention-policy", "--log-group-name", group.name),
             *("--retention-in-days", str(wanted), "--region", group.region),

@@ -9,6 +9,7 @@ from typing import Final
 
 from trailhound.aws.names import PREFIX
 from trailhound.aws.posture.facts import Refused, Reply, Scope, Trail, known
+from trailhound.plural import plural as plural
 from trailhound.posture import Finding, Verdict
 
 
@@ -143,10 +144,6 @@ def listed(names: Sequence[str], most: int = 5) -> str:
     if len(names) <= most:
         return ", ".join(names)
     return f"{', '.join(names[:most])} and {len(names) - most} more"
-
-
-def plural(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def statements(policy: Reply | None) -> list[Reply]:

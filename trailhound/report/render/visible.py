@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trailhound.acting_characters import ACTING, marked
+from trailhound.plural import plural
 
 LONGEST = 400
 """The most characters of a text that are shown; the number of the others is shown."""
@@ -21,7 +22,7 @@ def visible(text: str, longest: int = LONGEST) -> str:
     """
     kept = marked(text[:longest], _mark, _HIDDEN)
     if len(text) > longest:
-        kept += f"… ({len(text) - longest:,} more characters)"
+        kept += f"… ({plural(len(text) - longest, 'more character')})"
     return kept
 
 

@@ -6,17 +6,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from enrich.resources import HIDDEN
+from trailhound.plural import plural
 from trailhound.report.findings import Findings
 from trailhound.report.value import Scope
 
-
-def count(number: int, one: str, many: str = "") -> str:
-    """A number and its noun.
-
-    >>> count(1, "event"), count(2000, "event"), count(2, "country", "countries")
-    ('1 event', '2,000 events', '2 countries')
-    """
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+count = plural
+"""A number and its noun."""
 
 
 def share(part: int, whole: int) -> str:
