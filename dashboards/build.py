@@ -6,24 +6,26 @@ from pathlib import Path
 
 from dashboards.catalogue import DASHBOARDS
 from dashboards.kibana import for_kibana
-from dashboards.ndjson import parse, written
+from dashboards.ndjson import namespaced, parse, written
 from dashboards.saved_object import ndjson
 
 FOLDER = Path(__file__).with_name("saved_objects")
 
 
-def files(*, kibana: bool = False) -> dict[str, str]:
-    """File name → content, which depends only on the code. `kibana`: in Kibana's form."""
+def files(*, kibana: bool = False, prefix: str = "") -> dict[str, str]:
+    """File name → content. `kibana`: in Kibana's form; `prefix`: of a namespace (`red-`). Without
+    either it depends only on the code."""
     made = {f"{each.id}.ndjson": ndjson(each.saved_objects()) for each in DASHBOARDS}
-    if kibana:
-        return {name: written(for_kibana(parse(text, name))) for name, text in made.items()}
-    return made
+    if not kibana and not prefix:
+        return made
+    lines = {name: namespaced(parse(text, name), prefix) for name, text in made.items()}
+    return {name: written(for_kibana(each) if kibana else each) for name, each in lines.items()}
 
 
-def write(folder: Path = FOLDER, *, kibana: bool = False) -> list[Path]:
+def write(folder: Path = FOLDER, *, kibana: bool = False, prefix: str = "") -> list[Path]:
     """Write the files, remove `.ndjson` files without a dashboard; returns what was changed."""
     folder.mkdir(parents=True, exist_ok=True)
-    wanted, changed = files(kibana=kibana), []
+    wanted, changed = files(kibana=kibana, prefix=prefix), []
     for path in sorted(folder.glob("*.ndjson")):
         if path.name not in wanted:
             path.unlink()

@@ -100,11 +100,14 @@ def build(
     product: Annotated[
         Product, typer.Option(help="For OpenSearch Dashboards, or for Kibana 8 and 9.")
     ] = Product.OPENSEARCH,
+    namespace: Namespace = None,
+    config: Config = None,
 ) -> None:
     """Write the `.ndjson` files from the code in `dashboards/`, and print which changed.
 
     Each holds one dashboard and all objects it needs. It can also be imported by hand: in
-    Dashboards under Dashboards Management, Saved objects, Import.
+    Dashboards under Dashboards Management, Saved objects, Import. With a namespace, the names of
+    the indices and the ids of the objects start with it.
 
     Example: `trailhound dashboards build -o /tmp/dashboards`
     """
@@ -115,7 +118,15 @@ def build(
             hint="name a folder for Kibana's: -o DIR; `trailhound dashboards import` asks the "
             "server which it is",
         )
-    changed = files.write(folder, kibana=product is Product.ELASTICSEARCH)
+    if namespace and folder == files.FOLDER:
+        raise UsageError(
+            "the shipped files are for every namespace",
+            hint="name a folder for those of one: -o DIR; `trailhound dashboards import` takes "
+            "--namespace",
+        )
+    # The shipped files depend on no settings.
+    prefix = "" if folder == files.FOLDER else settings_from(config, namespace=namespace).prefix
+    changed = files.write(folder, kibana=product is Product.ELASTICSEARCH, prefix=prefix)
     for path in changed:
         out.print(safe(path))
     say(f"{plural(len(changed), 'file')} changed in {folder}")

@@ -10,12 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from dashboards.build import FOLDER, files, write
 from dashboards.catalogue import DASHBOARDS
 from dashboards.data_view import ALERTS, DEADLETTERS, EVENTS, FLAT_LEAVES, LEDGER
+from dashboards.kibana import for_kibana
+from dashboards.ndjson import namespaced, parse, written
 from dashboards.palette import RED
 from dashboards.saved_object import MIGRATION_VERSION
+from trailhound.cli.main import app
+from trailhound.errors import UsageError
 
 Object = dict[str, Any]
 
@@ -44,6 +49,33 @@ def test_build_says_what_it_changed(tmp_path: Path) -> None:
     assert {path.name for path in write(tmp_path)} == {*NAMES, "gone.ndjson"}
     assert write(tmp_path) == []
     assert not (tmp_path / "gone.ndjson").exists()
+
+
+@pytest.mark.parametrize("product", ["opensearch", "elasticsearch"])
+def test_built_files_are_those_that_an_import_sends_to_a_namespace(
+    product: str, tmp_path: Path
+) -> None:
+    kibana = product == "elasticsearch"
+    build = ["dashboards", "build", "--product", product, "-o"]
+    done = CliRunner().invoke(app, [*build, str(tmp_path / "red"), "--namespace", "red"])
+    assert done.exit_code == 0, done.output
+    for name in NAMES:
+        sent = namespaced(parse(files()[name], name), "red-")
+        text = written(for_kibana(sent) if kibana else sent)
+        assert (tmp_path / "red" / name).read_text("utf-8") == text
+        assert not re.search(r"(?<!red-)(cloudtrail-\*|trailhound-)", text)
+        assert namespaced(parse(text, name), "red-") == parse(text, name), "imported as it is"
+    plain = CliRunner().invoke(app, [*build, str(tmp_path / "plain")])
+    assert plain.exit_code == 0
+    assert "red-" not in (tmp_path / "plain" / NAMES[0]).read_text("utf-8")
+
+
+def test_the_shipped_files_are_of_no_namespace() -> None:
+    before = {path: path.read_bytes() for path in FOLDER.iterdir()}
+    done = CliRunner().invoke(app, ["dashboards", "build", "--namespace", "red"])
+    assert {path: path.read_bytes() for path in FOLDER.iterdir()} == before
+    assert isinstance(done.exception, UsageError)
+    assert "-o DIR" in done.exception.hint
 
 
 def test_the_dashboards_asked_for_are_there() -> None:
