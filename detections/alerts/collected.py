@@ -7,7 +7,6 @@ wait for further events; earlier ones are returned.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 
 from detections.alerts.burst import Burst, Fact, burst_of
 from detections.alerts.document import Document, counting, levelled, raised, shown
-from detections.alerts.earlier import about
+from detections.alerts.earlier import EarlierAlerts
 from detections.alerts.event_query import Totals
 from detections.alerts.facts import day_of, of_one_day_each
 from detections.alerts.merging import (
@@ -67,7 +66,8 @@ class CollectedAlerts:
     facts: Facts
     counts: Counts
     _groups: dict[Group, _OfGroup] = field(default_factory=dict)
-    _times: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
+    _earlier: EarlierAlerts = field(default_factory=EarlierAlerts)
+    """Those without a group."""
     _named: dict[str, date] = field(default_factory=dict)
     """The days of alerts of one event, by id."""
 
@@ -107,9 +107,8 @@ class CollectedAlerts:
             number += 1  # the same id on another day is another event's
         self._named[name] = day
         document = self._document((), burst_of(finding, facts))
-        times = self._times.setdefault(about(document), [])
-        before = {"count": bisect_left(times, document["first_seen"]), "relation": "eq"}
-        insort(times, document["first_seen"])
+        before = self._earlier.before(document)
+        self._earlier.add(name, document)
         yield self._finished(name, document, before)
 
     def _begun(self, group: Group) -> _OfGroup:
@@ -132,11 +131,16 @@ class CollectedAlerts:
             held = merger.alerts.get(name)
             if entries[name].into or held is None:
                 continue
-            before = merger.directory.before(name)
-            before["count"] += of_group.ended
-            if of_group.last is not None and "last" not in before:
-                before["last"] = of_group.last.isoformat(timespec="milliseconds")
-            made.append(self._finished(name, self._document(group, held.burst), before))
+            document = self._document(group, held.burst)
+            if group:
+                before = merger.directory.before(name)
+                before["count"] += of_group.ended
+                if of_group.last is not None and "last" not in before:
+                    before["last"] = of_group.last.isoformat(timespec="milliseconds")
+            else:  # those that ended before it were returned before it
+                before = self._earlier.before(document)
+                self._earlier.add(name, document)
+            made.append(self._finished(name, document, before))
         for name in ordered:
             if not entries[name].into:
                 of_group.ended += 1

@@ -239,12 +239,12 @@ class Recorder:
         whole = plans
         # The target of a merger is written before the other alert is closed.
         for absorbed in (False, True):
-            writes: dict[str, Write] = {}
-            owners: dict[str, GroupPlan] = {}
-            for plan in whole:
-                for name in plan.merger.absorbed if absorbed else plan.merger.changed:
-                    make = self._closing if absorbed else self._text
-                    writes[name], owners[name] = make(plan, name, now), plan
+            if absorbed:
+                owners = {name: plan for plan in whole for name in plan.merger.absorbed}
+                writes = {name: self._closing(owners[name], name, now) for name in owners}
+            else:
+                owners = {name: plan for plan in whole for name in plan.merger.changed}
+                writes = self._texts(owners, now)
             done = write_many(self._client, self._names.alerts, writes)
             if absorbed:
                 made.merged |= done
@@ -255,7 +255,31 @@ class Recorder:
             whole = [plan for plan in whole if plan not in conflicted]
         return whole
 
-    def _text(self, plan: GroupPlan, name: str, now: datetime) -> Write:
+    def _texts(self, owners: Mapping[str, GroupPlan], now: datetime) -> dict[str, Write]:
+        """The documents of alerts that changed. `owners`: the plan of each."""
+        made = {name: self._text(plan, name, now) for name, plan in owners.items()}
+        of_anybody = {name: made[name] for name, plan in owners.items() if not plan.batch.group}
+        replaced = {
+            name
+            for plan in owners.values()
+            if not plan.batch.group
+            for name in plan.stored.keys() & (plan.merger.changed | plan.merger.absorbed)
+        }
+        earlier = earlier_alerts(self._client, self._names.alerts, of_anybody, replaced)
+        return {
+            name: Write(
+                self._finished(
+                    made[name],
+                    earlier[name] if name in earlier else plan.merger.directory.before(name),
+                    now,
+                ),
+                plan.stored.get(name),
+            )
+            for name, plan in owners.items()
+        }
+
+    def _text(self, plan: GroupPlan, name: str, now: datetime) -> Document:
+        """The document of an alert that changed, before `_finished`."""
         before = plan.stored.get(name)
         held = plan.merger.alerts[name]
         assert held is not None, "what changed is held"  # noqa: S101
@@ -272,11 +296,11 @@ class Recorder:
             document = noted(document, now, f"counted by {counting_them}: {fewer:,} of its events")
         if document.get(LEARNING) and not held.burst.learning:
             document = learned(document, now)
-        document = document | self._counting(batch.rule, batch.group, held.burst)
-        return Write(self._finished(document, entries.before(name), now), before)
+        return document | self._counting(batch.rule, batch.group, held.burst)
 
-    def _finished(self, document: Document, before: Document, now: datetime) -> Document:
-        """A document at its level and with its sentences, given how often it was seen before."""
+    def _finished(self, document: Document, before: Document | None, now: datetime) -> Document:
+        """A document at its level and with its sentences, given how often it was seen before; None
+        if that is not known."""
         rule = self._rules[document["rule"]["id"]]
         made = levelled(document, rule, now) | {"before": before}
         made.pop(TWIN_KEY, None)
@@ -303,7 +327,8 @@ class Recorder:
             nothing = Burst(entry.first, entry.last, 0, frozenset())
             document = self._raised(rule, group, plan.batch.key, now)
             document |= self._counting(rule, group, nothing)
-            document = self._finished(document, directory.before(name), now)
+            earlier = directory.before(name) if group else None  # it names no principal
+            document = self._finished(document, earlier, now)
         if document["state"] != "closed":
             note = f"merged into {entry.into}"
             document = changed_state(document, "closed", "trailhound", now, note)

@@ -433,6 +433,51 @@ def test_an_alert_names_calls_results_and_how_often_before(
     assert "StopLogging ×2, DeleteTrail ×1 (1 failed)" in shown
 
 
+ACCOUNTS = {"one": "111122223333", "two": "222233334444"}
+CALLERS = (("ada", "one"), ("mallory", "two"), ("ada", "one"), ("ada", "two"), ("oscar", "one"))
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_without_a_group_alerts_of_others_are_not_counted_as_this_principals(
+    client: OpenSearch, settings: Settings, recorder: Recorder, desk: AlertStore, at_once: bool
+) -> None:
+    def put(second: int, name: str, account: str) -> None:
+        number = ACCOUNTS[account]
+        who = {"arn": f"arn:aws:iam::{number}:user/{name}"}
+        changes: dict[str, Any] = {"userIdentity": who, "user": {"name": name}}
+        put_events(client, settings, [second], recipientAccountId=number, **changes)
+
+    for position, caller in enumerate(CALLERS):
+        put(position * 1000, *caller)
+    put(6000, "ada", "one")
+    put(6001, "mallory", "two")
+    findings = [burst("burst", [position * 1000]) for position in range(len(CALLERS))]
+    findings.append(burst("burst", [6000, 6001]))
+    for part in [findings] if at_once else [[each] for each in findings]:
+        recorder.record(part)
+    found = sorted(desk.find(AlertQuery()), key=lambda each: each["first_seen"])
+    assert [each["before"]["count"] for each in found] == [0, 0, 1, 0, 0, 3]
+    assert [each["summary"].rpartition(", ")[2] for each in found] == [
+        *("for the first time", "for the first time", "1 time before"),
+        *("for the first time", "for the first time", "3 times before"),
+    ]
+    assert found[2]["before"]["last"] == at(0).isoformat(timespec="milliseconds")
+    assert "last" not in found[4]["before"]
+    shown = command(settings, "alerts", "show", found[4]["id"]).output
+    assert "for the first time" in " ".join(shown.split())
+    # What grows or is merged is counted anew, and a merged one no more.
+    put(500, "ada", "one")
+    recorder.record([burst("burst", [0, 500, 1000, 2000])])
+    left = [each for each in desk.find(AlertQuery()) if not each.get("merged_into")]
+    first, *others = sorted(left, key=lambda each: each["first_seen"])
+    assert (first["entity"]["principal"], first["before"]["count"]) == (["ada", "mallory"], 0)
+    assert len(others) == 3
+    put(9000, "ada", "one")
+    recorder.record([burst("burst", [9000])])
+    newest = max(desk.find(AlertQuery()), key=lambda each: each["first_seen"])
+    assert newest["before"]["count"] == 2
+
+
 def test_an_attempt_is_a_level_lower_until_a_call_succeeds(
     client: OpenSearch, settings: Settings, recorder: Recorder, desk: AlertStore
 ) -> None:
