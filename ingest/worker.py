@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ingest.ledger_index import LedgerIndex
+from trailhound.state.backfills import BackfillState
 from trailhound.state.document import StateDocumentError
 from trailhound.state.workers import WorkerState
 
@@ -32,7 +33,7 @@ class Worker:
     def this(cls) -> Worker:
         return cls(uuid.uuid4().hex, socket.gethostname(), _boot_id(), os.getpid())
 
-    def gone(self, other: WorkerState) -> bool:
+    def gone(self, other: WorkerState | BackfillState) -> bool:
         """Whether another worker's process is known to have ended."""
         if other.host != self.host or other.boot != self.boot or other.pid <= 0:
             return False

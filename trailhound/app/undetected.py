@@ -17,6 +17,7 @@ from detections.events.daily_indices import daily_indices
 from detections.events.index import EventIndex
 from detections.running.pace import pace_of
 from detections.span import Span, milliseconds, moment
+from trailhound.app.unfinished_backfills import Unfinished
 from trailhound.cluster.queries import either
 from trailhound.cluster.refreshing import make_searchable, refresh_ahead
 from trailhound.errors import NoEventsIndexError
@@ -59,7 +60,7 @@ def undetected(
     """The undetected events that were indexed since a moment; None where rules cover all of them.
 
     `written`: the daily indices that were written to, where they are known. `killed`: when a run
-    began that was killed, whose events count too.
+    began that was killed or interrupted, whose events count too.
 
     Raises `ClusterError` and opensearch-py's exceptions.
     """
@@ -107,6 +108,18 @@ def note_searched(client: OpenSearch, settings: Settings, span: Span, began: dat
     Raises `ClusterError` and opensearch-py's exceptions.
     """
     LateEventsStore(client, settings).searched(span.since, span.until, began)
+    unfinished = Unfinished(client, settings)
+    unfinished.forget(
+        [
+            each.id
+            for each in unfinished.earlier()
+            if each.began < began and _within(undetected(client, settings, each.began), span)
+        ]
+    )
+
+
+def _within(left: Undetected | None, span: Span) -> bool:
+    return left is None or (span.since <= left.first and left.last < span.until)
 
 
 def rules_are_run(client: OpenSearch, settings: Settings, now: datetime | None = None) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,9 +10,9 @@ import typer
 
 from trailhound.cli.backfill_plan import show_plan
 from trailhound.cli.backfill_report import (
+    CutOff,
     explain,
     point_to_left,
-    show_cut_off,
     show_notes,
     show_report,
     show_undetected,
@@ -25,7 +24,7 @@ from trailhound.cli.object_selection import SinceDay, UntilDay, selection_of
 from trailhound.cli.options import Accounts, Config, Json, Namespace, Regions, Url, settings_from
 from trailhound.cli.progress import show_progress
 from trailhound.cli.screen import emit, warn
-from trailhound.cli.stopping import stopped_by_signals
+from trailhound.cli.stopping import stopped, stopped_by_signals
 from trailhound.errors import UsageError
 
 with late_imports():
@@ -39,6 +38,8 @@ with late_imports():
     from ingest.sources import is_stream, open_source
     from trailhound.app.enrichment import enricher_from
     from trailhound.app.settings_check import check_filter
+    from trailhound.app.unfinished_backfills import Unfinished
+    from trailhound.cluster import templates
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
     from trailhound.cluster.retry_policy import RetryPolicy
@@ -46,7 +47,6 @@ with late_imports():
 
 
 if TYPE_CHECKING:
-    from ingest.backfill.worker_pool import WorkerPool
     from trailhound.cli.detect import Detected
 
 
@@ -152,18 +152,62 @@ def backfill(
         if dry_run:
             _show_plan(settings, source, selection, force=force, limit=limit, json=json)
             return
-        started = datetime.now(UTC)
-        chains = check_first(settings, source, selection, quiet=json) if verify else None
-        report = run_backfill(
+        report, found, complete = _read(
             settings,
             source,
             selection,
             force=force,
             limit=limit,
             workers=workers,
+            verify=verify,
+            detect=detect,
+            restore=restore,
+            yes=yes,
+            json=json,
+        )
+    if json:
+        emit(report.as_dict() | found)
+    else:
+        point_to_left(report)
+    if not complete:
+        raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def _read(
+    settings: Settings,
+    source: list[str],
+    selection: Selection,
+    *,
+    force: bool,
+    limit: int | None,
+    workers: int,
+    verify: bool,
+    detect: bool,
+    restore: bool,
+    yes: bool,
+    json: bool,
+) -> tuple[RunReport, dict[str, Any], bool]:
+    """Read the objects, and do what was asked for besides: the report, further members of the JSON
+    object, and whether all was done."""
+    started = datetime.now(UTC)
+    with CutOff(settings) as cut_off:
+        chains = check_first(settings, source, selection, quiet=json) if verify else None
+        unfinished = Unfinished(connect(settings), settings)
+        report = run_backfill(
+            settings,
+            source,
+            selection,
+            cut_off,
+            begin=lambda: unfinished.begin(started),
+            force=force,
+            limit=limit,
+            workers=workers,
             quiet=json,
             expected=chains.expected if chains is not None else None,
         )
+        cut_off.report = lambda: report  # what is restored is added to it
+        known = [each for each in (report.killed_since, unfinished.since) if each is not None]
+        report.killed_since = min(known, default=None)
         restored: dict[str, Any] = {}
         if restore and not report.interrupted:
             from trailhound.cli.restore import restore as restore_archived
@@ -186,15 +230,13 @@ def backfill(
             detected = _detect(settings, report, started, json=json)
             found |= detected.as_dict()
             complete = complete and detected.complete
-        # An interrupted run names its own events: the run that resumes it names only the rest.
-        if (report.counts.indexed or report.killed_since) and (report.interrupted or not detect):
+        # An interrupted run names its own events, and so does the run after it.
+        interrupted = report.interrupted or stopped()  # the reading, or the rules after it
+        if (report.counts.indexed or report.killed_since) and (interrupted or not detect):
             found["undetected"] = show_undetected(settings, report, started, json=json)
-    if json:
-        emit(report.as_dict() | found)
-    else:
-        point_to_left(report)
-    if not complete:
-        raise typer.Exit(ExitCode.INCOMPLETE)
+        if not interrupted:
+            unfinished.end()
+    return report, found, complete
 
 
 def _check_combination(
@@ -292,14 +334,17 @@ def run_backfill(
     settings: Settings,
     sources: list[str],
     selection: Selection,
+    cut_off: CutOff,
     *,
+    begin: Callable[[], None] = lambda: None,
     force: bool = False,
     limit: int | None = None,
     workers: int = 1,
     quiet: bool = False,
     expected: ExpectedHashes | None = None,
 ) -> RunReport:
-    """Run a backfill; unless `quiet`, with progress. Ctrl-C stops it gracefully."""
+    """Run a backfill; unless `quiet`, with progress. Ctrl-C stops it gracefully, and `cut_off`
+    knows its report from then on. `begin` is called before the first event."""
     if workers > 1:
         if any(text.startswith(HISTORY) for text in sources):
             raise UsageError(
@@ -317,7 +362,10 @@ def run_backfill(
         job = Job(settings, tuple(sources), selection, enricher_from, warn, force, limit, expected)
         pool = WorkerPool(job, workers)
         shown = show_progress(pool, settings, sources, selection, quiet=quiet, limit=limit)
-        with _named_if_cut_off(pool, settings), stopped_by_signals(pool), shown:
+        templates.check(connect(settings), settings)
+        begin()
+        cut_off.report = pool.snapshot
+        with stopped_by_signals(pool), shown:
             return pool.run()
     opened = [open_source(text, settings) for text in sources]
     backfill = Backfill(
@@ -331,20 +379,12 @@ def run_backfill(
         expected=expected,
     )
     shown = show_progress(backfill, settings, sources, selection, quiet=quiet, limit=limit)
-    with _named_if_cut_off(backfill, settings), stopped_by_signals(backfill), shown:
+    begin()
+    cut_off.report = backfill.snapshot
+    with stopped_by_signals(backfill), shown:
         report = backfill.run(opened)
     show_notes(opened)
     return report
-
-
-@contextmanager
-def _named_if_cut_off(job: Backfill | WorkerPool, settings: Settings) -> Iterator[None]:
-    """Within, a second signal ends the job at once, and what that leaves to be done is said."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        show_cut_off(job.snapshot(), settings)
-        raise
 
 
 def _waiting(seconds: float, reason: str) -> None:

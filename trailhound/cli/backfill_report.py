@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -53,14 +53,30 @@ def show_undetected(
         of_killed = (
             ""
             if killed is None
-            else " and of all that was indexed since a run began that was killed "
-            f"({killed:%F %T} UTC)"
+            else " and of all that was indexed since a run began that was killed or "
+            f"interrupted ({killed:%F %T} UTC)"
         )
         say(
             f"rules have not looked at {plural(left.events, 'event')} of these{of_killed}: run "
             f"`trailhound detect --since {first} --until {last}`"
         )
     return left.as_dict()
+
+
+class CutOff:
+    """Within, a signal that ends the command at once has what it leaves to be done said, at any
+    moment from when there is a `report`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.report: Callable[[], RunReport] | None = None
+
+    def __enter__(self) -> CutOff:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and issubclass(kind, KeyboardInterrupt) and self.report is not None:
+            show_cut_off(self.report(), self._settings)
 
 
 def show_cut_off(report: RunReport, settings: Settings) -> None:
@@ -74,8 +90,9 @@ def show_cut_off(report: RunReport, settings: Settings) -> None:
     days = sorted(day.replace(".", "-") for index in report.indices if (day := names.day_of(index)))
     if days:
         warn(
-            "the run that resumes names only the events that it indexes itself: for those indexed "
-            f"until now, run `trailhound detect --since {days[0]} --until {days[-1]}`"
+            "rules have not looked at the events that were indexed until now: run "
+            f"`trailhound detect --since {days[0]} --until {days[-1]}`; the next backfill names "
+            "them too"
         )
 
 

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from trailhound.cli.backfill import run_backfill
-from trailhound.cli.backfill_report import show_report
+from trailhound.cli.backfill_report import CutOff, show_report
 from trailhound.cli.detect import asked, run_history, show
 from trailhound.cli.engine import start_engine
 from trailhound.cli.exit_codes import ExitCode
@@ -65,7 +65,8 @@ def demo(
     with cluster_errors(settings.hosts[0]):
         client = connect(settings)
         init_namespace(client, settings)
-        report = run_backfill(settings, [str(trail)], Selection(), force=force)
+        with CutOff(settings) as cut_off:
+            report = run_backfill(settings, [str(trail)], Selection(), cut_off, force=force)
         out.heading("backfill")
         show_report(report)
         if stopped():

@@ -53,7 +53,7 @@ def put_on_queue(
             say("nothing was sent (--dry-run)")
     if report.interrupted:
         warn("interrupted: run the same command again; what is ingested by then is skipped")
-        raise typer.Exit(ExitCode.INTERRUPTED)
+        raise typer.Exit(ExitCode.INCOMPLETE)  # 130 after a signal
     if problems:
         raise typer.Exit(ExitCode.INCOMPLETE)
 

@@ -164,7 +164,7 @@ def main(given: Sequence[str]) -> int:
     with interrupted_by_sigterm():
         try:
             code = app(args=arguments, prog_name="trailhound", standalone_mode=False)
-            if code == ExitCode.INTERRUPTED and not stopped():  # raised by typer, without a message
+            if code == ExitCode.INTERRUPTED:  # raised by typer, without a message
                 raise KeyboardInterrupt
         except SystemExit as ended_early:
             # So typer ends where the reader of a help has ended: with 1.

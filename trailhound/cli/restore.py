@@ -118,7 +118,11 @@ def _read(
         show_stages("restore", unit="objects", quiet=quiet) as stage,
     ):
         stage("waiting for S3; Ctrl-C ends, the same command goes on later", 0, len(found))
-        more = backfill.run([returned])
+        try:
+            more = backfill.run([returned])
+        except KeyboardInterrupt:
+            report.add(backfill.snapshot())
+            raise
     report.add(more)
     report.seconds += more.seconds
     return len(returned.waiting) + more.archived_objects

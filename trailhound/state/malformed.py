@@ -11,6 +11,7 @@ from opensearchpy import OpenSearch
 
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
+from trailhound.state.backfills import BackfillState
 from trailhound.state.catch_up import CatchUp
 from trailhound.state.channels import ChannelState
 from trailhound.state.daemons import DaemonState
@@ -26,6 +27,7 @@ from trailhound.state.store import pages
 _KINDS: Final[dict[str, type[StateDocument]]] = {
     each.kind: each
     for each in (
+        BackfillState,
         CatchUp,
         ChannelState,
         DaemonState,

@@ -35,6 +35,7 @@ class StateStore(Generic[Doc]):
 
     def __init__(self, client: OpenSearch, settings: Settings, kind: type[Doc]) -> None:
         self.client = client
+        self.settings = settings
         self.index = Names(settings.prefix).ledger
         self.kind = kind
 
