@@ -59,8 +59,8 @@ class Opened:
         if beyond := sorted(named)[MOST_NAMES:]:
             count = sum(len(named[arn]) for arn in beyond)
             said.append(
-                f"left out: {plural(count, 'session')} without a key beyond those of "
-                f"{MOST_NAMES:,} names, the first of {beyond[0]}"
+                f"{plural(count, 'session')} without a key beyond those of {MOST_NAMES:,} names "
+                f"{'was' if count == 1 else 'were'} left out, the first of them {beyond[0]}"
             )
         return said
 
