@@ -7,7 +7,7 @@ from typing import Final
 
 from detections.events.identity import ISSUER_NAME, KEY, NAME, RECIPIENT, TYPE
 from detections.events.index import EventIndex
-from detections.events.selection import by_principal
+from detections.events.selection import by_address, by_principal
 from detections.investigation.near_nodes import nearest
 from detections.investigation.nodes import KINDS, Node
 from detections.investigation.subject import Subject
@@ -25,6 +25,7 @@ _NAMES: Final[tuple[tuple[str, str, Query], ...]] = (
     ("key", KEY, {"match_all": {}}),
 )
 """Kinds of names that are suggested, with the field and the events of each."""
+_NAMES_OF_EVENTS: Final = "see `trailhound events` for the names that events have"
 _ACCOUNTS: Final = 20
 """The number of accounts that are named, those with the most events."""
 _MOST: Final = 2_000
@@ -53,28 +54,35 @@ def unknown_node(index: EventIndex, known: Iterable[Node], text: str) -> UsageEr
     return UsageError(f"there is no node {text}", hint=nearest(nodes, kind, name))
 
 
-def unknown_values(
-    index: EventIndex, principals: Iterable[str], accounts: Iterable[str]
-) -> list[str]:
-    """A sentence for each principal and account that no event of the index, of any time, has, with
-    similar names or the existing accounts. Patterns are left out. Raises `ClusterError`."""
-    said = []
+def check_values(
+    index: EventIndex,
+    *,
+    principals: Iterable[str] = (),
+    accounts: Iterable[str] = (),
+    addresses: Iterable[str] = (),
+) -> None:
+    """Raises `UsageError` if no event of the index, of any time, has one of these principals,
+    accounts or addresses, with similar names or the existing accounts. Patterns and networks are
+    left out. To be called when a search by them found nothing. Raises `ClusterError`."""
     for name in principals:
         if "*" not in name and not index.count(by_principal(name)):
             near = nearest(_nodes(index, name), "", name, unknown="")
-            said.append(f"no event is by {name}" + (f"; {near}" if near else ""))
+            raise UsageError(f"no event is by {name}", hint=near or _NAMES_OF_EVENTS)
     for name in accounts:
         if "*" not in name and not index.count(any_of(name, (RECIPIENT, "trail.account"))):
-            aggs = {"accounts": {"terms": {"field": RECIPIENT, "size": _ACCOUNTS}}}
-            reply = index.search({"query": {"match_all": {}}, "aggs": aggs})
-            found = (reply.get("aggregations") or {"accounts": {"buckets": []}})["accounts"]
-            there = ", ".join(str(each["key"]) for each in found["buckets"] if each["key"])
-            more = found.get("sum_other_doc_count")
-            said.append(
-                f"no event is of the account {name}; there are: {there}"
-                + (" and others" if more else "")
-            )
-    return said
+            raise UsageError(f"no event is of the account {name}", hint=_accounts(index))
+    for name in addresses:
+        if "*" not in name and "/" not in name and not index.count(by_address(name)):
+            raise UsageError(f"no event is from {name}", hint=_NAMES_OF_EVENTS)
+
+
+def _accounts(index: EventIndex) -> str:
+    """The accounts that have events."""
+    aggs = {"accounts": {"terms": {"field": RECIPIENT, "size": _ACCOUNTS}}}
+    reply = index.search({"query": {"match_all": {}}, "aggs": aggs})
+    found = (reply.get("aggregations") or {"accounts": {"buckets": []}})["accounts"]
+    there = ", ".join(str(each["key"]) for each in found["buckets"] if each["key"])
+    return f"there are: {there}" + (" and others" if found.get("sum_other_doc_count") else "")
 
 
 def _nodes(index: EventIndex, name: str) -> list[Node]:

@@ -14,6 +14,7 @@ from trailhound.errors import UsageError
 from trailhound.settings import Settings
 
 KEY = "AKIAADAEXAMPLE"
+CLOSE = ("alerts", "close", "--all", "--yes", "--by", "ada")
 ADA = {
     "type": "IAMUser",
     "arn": "arn:aws:iam::111122223333:user/ada",
@@ -203,11 +204,22 @@ def test_what_is_not_there_is_named_and_so_is_what_is_near(
         assert "there are no events until 2025-02-02T00:00:00.000Z" in other
     hunted = command(settings, "hunt", "--since", "2026-01-01").output
     assert "from 2026-01-01T00:00:00.000Z on: the last one in the index is at 2025-03-01T" in hunted
-    found = command(settings, "events", "--principal", "adda", "--account", "999999999999")
-    assert found.exit_code == 0
-    assert "no event is by adda; the nearest: user:ada" in found.output
-    assert "no event is of the account 999999999999; there are: 111122223333, 4" in found.output
-    assert "no event is by" not in command(settings, "events", "--principal", "zz*").output
+    for words in (("events",), ("alerts", "list"), ("incidents", "list"), CLOSE):
+        done = command(settings, *words, "--principal", "adda")
+        assert isinstance(done.exception, UsageError), words
+        assert "no event is by adda" in str(done.exception)
+        assert "the nearest: user:ada" in (done.exception.hint or "")
+        done = command(settings, *words, "--account", "999999999999")
+        assert isinstance(done.exception, UsageError), words
+        assert "no event is of the account 999999999999" in str(done.exception)
+        assert "there are: 111122223333, 4" in (done.exception.hint or "")
+        for known in ("--principal", "ada"), ("--principal", "zz*"), ("--account", "111122223333"):
+            done = command(settings, *words, *known)
+            assert done.exit_code == (1 if words == CLOSE else 0), (words, known)
+    done = command(settings, "events", "--address", "203.0.113.99")
+    assert isinstance(done.exception, UsageError)
+    for place in "198.51.100.7", "203.0.113.0/24":
+        assert command(settings, "events", "--address", place).exit_code == 0
     lost = command(settings, "timeline", "ada", "--expand", "999")
     assert isinstance(lost.exception, UsageError)
     assert "there is no line 999 to expand" in str(lost.exception)

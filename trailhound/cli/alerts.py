@@ -47,7 +47,7 @@ from trailhound.cli.table_layout import LEVEL_COLOURS
 from trailhound.cli.triage import state_of
 
 with late_imports():
-    from detections.alerts.known_rules import check_rule
+    from detections.alerts.known_names import check_names
     from detections.alerts.store import AlertStore
     from detections.alerts.summary import at_least
     from detections.alerts.triage import NOBODY
@@ -178,12 +178,12 @@ def list_alerts(
         elif is_table(form) and not flat:
             incidents = IncidentStore(client, settings).of_alerts(wanted, sort)
             if not incidents:
-                check_rule(client, settings, rule)
+                check_names(client, settings, wanted)
             _show_folded(incidents, limit)
             return
         found = AlertStore(client, settings).find(wanted, limit + 1, sort)
         if not found:
-            check_rule(client, settings, rule)
+            check_names(client, settings, wanted)
     more, found = len(found) > limit, found[:limit]
     rows = folded(found) if form is Form.TABLE else found
     LISTING.show(rows, form, beside={"more": more})

@@ -28,16 +28,20 @@ from trailhound.cli.screen import warn
 from trailhound.cli.skipped_days import not_searched, skipped_days
 
 with late_imports():
+    from opensearchpy import OpenSearch
+
     from detections.alerts.alert_events import events_of
     from detections.events.daily_indices import daily_indices
     from detections.events.index import EventIndex
     from detections.events.query_fields import unknown_fields
     from detections.incidents.incident_events import events_of_incident
-    from detections.investigation.absent import unknown_values
+    from detections.investigation.absent import check_values
+    from detections.span import Span
     from trailhound.app.event_search import Event, EventFilter, EventSearch
     from trailhound.cluster.client import connect
     from trailhound.cluster.queries import either
     from trailhound.cluster.refusals import cluster_errors
+    from trailhound.settings import Settings
 
 
 _DEFAULT_LIMIT = 100
@@ -232,6 +236,8 @@ def events(
                 LISTING.follow(search.follow(fields=fields), form)
             return
         with search.found() as found:
+            span = span_of(since, until)
+            nothing = "" if found.total else _nothing(client, settings, wanted, span)
             most = None if every else limit
             more = most is not None and found.total > most
             skipped = skipped_days(search.skipped)
@@ -240,14 +246,23 @@ def events(
                 form,
                 beside={"total": found.total, "more": more, "skipped_days": skipped},
             )
-        if not found.total:
-            nothing = nothing_in(client, daily_indices(client, settings), span_of(since, until))
-            if nothing:
-                warn(nothing)
-            elif not search.skipped:
-                index = EventIndex(client, daily_indices(client, settings).expression)
-                for said in unknown_values(index, principal or (), account or ()):
-                    warn(said)
+        if nothing:
+            warn(nothing)
     shown_of(found.total, most, "event", form)
     if search.skipped:
         raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def _nothing(client: OpenSearch, settings: Settings, wanted: EventFilter, span: Span | None) -> str:
+    """Why a search found nothing, if its span has no events; else empty. Raises `UsageError` for a
+    principal, an account or an address that no event of any time has, if all days were searched."""
+    days = daily_indices(client, settings)
+    nothing = nothing_in(client, days, span)
+    if not nothing and not days.skipped:
+        check_values(
+            EventIndex(client, days.expression),
+            principals=wanted.principals,
+            accounts=wanted.accounts,
+            addresses=wanted.addresses,
+        )
+    return nothing

@@ -41,6 +41,7 @@ from trailhound.cli.table_layout import LEVEL_COLOURS
 from trailhound.errors import UsageError
 
 with late_imports():
+    from detections.alerts.known_names import check_names
     from detections.alerts.triage import Decision
     from detections.incidents.folding import folded
     from detections.incidents.store import Found, IncidentStore, no_incident
@@ -159,7 +160,10 @@ def list_incidents(
         text=None,
     )
     with cluster_errors(settings.hosts[0]):
-        found = IncidentStore(connect(settings), settings).find(wanted, sort)
+        client = connect(settings)
+        found = IncidentStore(client, settings).find(wanted, sort)
+        if not found:
+            check_names(client, settings, wanted)
     rows = folded(found) if is_table(form) and not every else found  # programs get every incident
     most = len(rows) if every else limit
     more, rows = len(rows) - most, rows[:most]

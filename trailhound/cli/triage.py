@@ -22,7 +22,7 @@ from trailhound.cli.screen import emit, plural, say, tell
 from trailhound.errors import UsageError
 
 with late_imports():
-    from detections.alerts.known_rules import check_rule
+    from detections.alerts.known_names import check_names
     from detections.alerts.store import NO_ALERT, AlertQuery, AlertStore, Decided, unknown
     from detections.alerts.triage import NOBODY, Decision, Verb
     from trailhound.cluster.client import connect
@@ -147,7 +147,7 @@ def _decide(settings: Settings, selected: Selected, decision: Decision, *, json:
         store = AlertStore(client, settings)
         names, left = _resolved(store, selected)
         if selected.query is not None and not names:
-            check_rule(client, settings, selected.query.rule)
+            check_names(client, settings, selected.query)
             _nothing(store, selected.query, json=json)
             return
         twins = {} if selected.alone else _twins(store, names, decision)
