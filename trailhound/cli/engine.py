@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import Config, settings_from
-from trailhound.cli.screen import err, say, size
+from trailhound.cli.screen import err, is_quiet, say, size
 from trailhound.cli.stages import LINE_EVERY, Stage, lines_of
 
 with late_imports():
@@ -31,11 +31,10 @@ def up(config: Config = None) -> None:
 
 
 def start_engine(settings: Settings) -> bool:
-    """Start the local engine with a bar and a spinner on stderr; `False` if it already ran."""
+    """Start the local engine and show on stderr what it does; `False` if it already ran."""
     engine = local_engine(settings)
-    with show_fetching() as progress, err.status("starting OpenSearch …") as spinner:
-        spinner.stop()
-        started = engine.start(progress, waiting=spinner.start)
+    with show_start() as (fetching, starting):
+        started = engine.start(fetching, waiting=starting)
     status = engine.status()
     if started:
         say(f"OpenSearch {status.version} is ready at {status.url}, its data in {status.folder}")
@@ -57,10 +56,20 @@ def down(config: Config = None) -> None:
 
 
 @contextmanager
-def show_fetching(line_every: float = LINE_EVERY) -> Iterator[Fetching]:
-    """The bytes of a download, of all: a bar on a terminal while it runs, lines in a pipe."""
+def show_start(line_every: float = LINE_EVERY) -> Iterator[tuple[Fetching, Callable[[], None]]]:
+    """What a start does: a bar and a spinner on a terminal, lines in a pipe. Yields what to call
+    with the bytes of a download, of all, and what to call once the engine's process runs."""
     with ExitStack() as shown:
-        yield _bar(shown) if err.is_terminal else _lines(shown, line_every)
+        if is_quiet():
+            yield lambda _done, _total: None, lambda: None
+        else:
+            yield _on_terminal(shown) if err.is_terminal else _in_pipe(shown, line_every)
+
+
+def _on_terminal(shown: ExitStack) -> tuple[Fetching, Callable[[], None]]:
+    spinner = shown.enter_context(err.status("starting OpenSearch …"))
+    spinner.stop()
+    return _bar(shown), spinner.start
 
 
 def _bar(shown: ExitStack) -> Fetching:
@@ -85,13 +94,20 @@ def _bar(shown: ExitStack) -> Fetching:
     return report
 
 
-def _lines(shown: ExitStack, line_every: float) -> Fetching:
+def _in_pipe(shown: ExitStack, line_every: float) -> tuple[Fetching, Callable[[], None]]:
+    current = shown.enter_context(ExitStack())  # each stage has its own elapsed time
     stages: list[Stage] = []
 
-    def report(done: int, total: int) -> None:
+    def fetching(done: int, total: int) -> None:
         if done == 0:
             err.print(f"fetching OpenSearch ({size(total)}) …")
-            stages.append(shown.enter_context(lines_of("fetching OpenSearch", "", line_every)))
-        stages[0](f"{size(done)} of {size(total)}", 0, 0)
+            stages.append(current.enter_context(lines_of("fetching OpenSearch", "", line_every)))
+        said = f"{size(done)} of {size(total)}"
+        stages[0](said if done < total else f"all {size(total)} are here, checking them", 0, 0)
 
-    return report
+    def starting() -> None:
+        current.close()
+        stage = current.enter_context(lines_of("starting OpenSearch", "", line_every))
+        stage("its process runs, waiting until it answers", 0, 0)
+
+    return fetching, starting

@@ -16,7 +16,7 @@ from ingest.counts import Counts
 from ingest.objects import Selection
 from ingest.run_report import RunReport
 from tests.helpers.trails import own_settings, record, write_trail
-from trailhound.cli.engine import show_fetching
+from trailhound.cli.engine import show_start
 from trailhound.cli.progress import ObjectCounter, share_done
 from trailhound.cli.screen import set_quiet
 from trailhound.cli.stages import Done, Left, bar_of, said, show_stages
@@ -33,23 +33,44 @@ def test_in_a_pipe_a_line_says_what_is_under_way(capfd: pytest.CaptureFixture[st
     capfd.readouterr()
 
 
-def test_in_a_pipe_a_download_says_the_bytes_fetched_of_all(
+def test_in_a_pipe_a_start_says_what_it_does(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     said = ""
-    with show_fetching(line_every=0.01) as progress:
-        progress(0, 3 * 2**20)
-        progress(3 * 2**19, 3 * 2**20)
-        while "fetching OpenSearch: 1.5 MiB of 3.0 MiB (0 s)" not in said:
+
+    def until_said(line: str) -> None:
+        nonlocal said
+        while line not in said:
             time.sleep(0.01)
             said += capfd.readouterr().err
-    assert said.startswith("fetching OpenSearch (3.0 MiB) …\n")
+
+    with show_start(line_every=0.01) as (fetching, starting):
+        fetching(0, 3 * 2**20)
+        fetching(3 * 2**19, 3 * 2**20)
+        until_said("fetching OpenSearch: 1.5 MiB of 3.0 MiB (0 s)")
+        fetching(3 * 2**20, 3 * 2**20)
+        until_said("fetching OpenSearch: all 3.0 MiB are here, checking them (")
+        assert said.startswith("fetching OpenSearch (3.0 MiB) …\n")
+        starting()
+        said = ""
+        until_said("starting OpenSearch: its process runs, waiting until it answers (0 s)\n")
+        said = ""
+        until_said("starting OpenSearch")
+        assert "fetching" not in said
     capfd.readouterr()
 
 
 def test_without_a_download_nothing_is_said(capfd: pytest.CaptureFixture[str]) -> None:
-    with show_fetching(line_every=0.001):
+    with show_start(line_every=0.001):
         time.sleep(0.05)
+    set_quiet(True)
+    try:
+        with show_start(line_every=0.001) as (fetching, starting):
+            fetching(0, 1)
+            starting()
+            time.sleep(0.05)
+    finally:
+        set_quiet(False)
     assert capfd.readouterr() == ("", "")
 
 
