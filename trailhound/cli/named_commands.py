@@ -21,7 +21,7 @@ _GROUP: Final = ":app"
 """How the place of a command ends that has commands of its own, see `COMMANDS`."""
 
 TAKES_FEWER: Final[Mapping[str, frozenset[str]]] = {
-    **dict.fromkeys(("sample", "demo", "help", "config init", "dashboards build"), frozenset()),
+    **dict.fromkeys(("sample", "demo", "help", "config init"), frozenset()),
     **dict.fromkeys(("up", "down", "enrich", "notify test"), _CONFIG),
     **dict.fromkeys(
         (f"aws {name}" for name in ("setup", "alarms", "check", "logs-query")), _CONFIG
@@ -32,6 +32,7 @@ TAKES_FEWER: Final[Mapping[str, frozenset[str]]] = {
     "rules export": _ALL - {"--url"},
     # Their `--url` is the address of Dashboards.
     "dashboards import": _ALL - {"--url"},
+    "dashboards build": _ALL - {"--url"},
 }
 """The commands that do not take all common flags, and which they take.
 
