@@ -10,6 +10,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
+from ingest.backfill.left_out import LeftOut
 from ingest.backfill.matched import Matched
 from ingest.backfill.places import PlaceSizes
 from ingest.counts import Counts
@@ -43,6 +44,8 @@ class Plan:
     matched: Matched = field(default_factory=Matched)
     places: PlaceSizes = field(default_factory=PlaceSizes)
     """Of the objects to read."""
+    left_out: LeftOut | None = None
+    """What would be left out of these, by their names."""
 
     @property
     def ignored_objects(self) -> int:
@@ -50,8 +53,8 @@ class Plan:
         return self.ignored_kinds.total()
 
     def as_dict(self) -> dict[str, Any]:
-        """The same fields as a backfill's report, so that a program can read both, and
-        `by_place`."""
+        """The same fields as a backfill's report, so that a program can read both, `by_place` and
+        `by_names`."""
         return {
             "dry_run": True,
             "objects": self.objects,
@@ -66,6 +69,7 @@ class Plan:
             "seconds": 0.0,
             "objects_read_again": self.objects_read_again,
             "by_place": self.places.as_list(),
+            "by_names": self.left_out.as_dict() if self.left_out is not None else None,
         }
 
 
@@ -80,21 +84,26 @@ def plan(
 ) -> Plan:
     """List the sources and look up each object in the ledger. Raises `ClusterError`,
     `SourceUnreachableError`."""
+    retry_policy = RetryPolicy(min(_GIVE_UP_AFTER, settings.ingest.give_up_after or _GIVE_UP_AFTER))
     ledger = Ledger(
         client,
         Names(settings.prefix).ledger,
-        RetryPolicy(min(_GIVE_UP_AFTER, settings.ingest.give_up_after or _GIVE_UP_AFTER)),
+        retry_policy,
         claim_seconds=settings.ingest.claim_seconds,
         wanted=criteria(settings, selection),
     )
     ledger.reach()
-    found = Plan()
+    left_out = LeftOut.of(settings, ledger.wanted.oldest)
+    found = Plan(left_out=left_out)
+    listed: set[str] = set()
     for source in sources:
         items = source.objects(selection)
         while group := list(islice(items, _AT_ONCE)):
             known = {} if force else ledger.entries(group)
             for item in group:
                 place = found.matched.add(item)
+                if limit is None and place is not None and place.day is not None:
+                    listed.add(place.day.strftime("%Y.%m.%d"))
                 entry = known.get(item.uri)
                 if entry is not None and entry.is_skipped(item.etag):
                     found.ignored_kinds[entry.reason] += 1
@@ -106,5 +115,7 @@ def plan(
                     found.objects_read_again += entry is not None and entry.was_read(item.etag)
                     found.bytes += item.size
                     found.places.add(item, place)
+                    left_out.add(item, place)
         found.ignored_kinds.update(source.ignored)
+    left_out.compare(client, settings, retry_policy, listed)
     return found

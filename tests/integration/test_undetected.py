@@ -18,7 +18,7 @@ from tests.helpers.engines import remove_namespace
 from tests.helpers.installation import key_of, stamp
 from tests.helpers.killed_runs import Part, run_together
 from tests.helpers.processes import printed, run
-from tests.helpers.trails import own_settings, prepared, record, trail_bytes, write_trail
+from tests.helpers.trails import backfill, own_settings, prepared, record, trail_bytes, write_trail
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
@@ -154,3 +154,59 @@ def test_a_dry_run_lists_places_and_the_time(settings: Settings, tmp_path: Path)
     said = command(settings, "backfill", str(tmp_path / "AWSLogs"), "--dry-run").stdout
     assert "111122223333  us-east-1  2025-03-01  2025-03-02" in said
     assert "estimated time: 1 s at 2.0 MiB a second, a stated rate" in said
+
+
+def test_a_dry_run_says_what_names_show_of_what_would_be_left_out(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """The objects of which it says that the retention filters them are those that it filters."""
+    now = datetime.now(UTC)
+    home, trail = settings.home, tmp_path / "AWSLogs"
+    moments = [now - timedelta(days=each) for each in (100, 99, 31, 30, 0)]
+    for moment in moments:
+        path = tmp_path / key_of(moment, "x")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(trail_bytes([record(eventTime=stamp(moment))]))
+    write_trail(trail, [record(eventTime=stamp(now))], "export")
+    kept = own_settings(
+        settings.hosts[0],
+        settings.namespace,
+        home,
+        retention={"days": 30},
+        filter=[{"eventName": "Nothing"}],
+    )
+    env = {
+        "TRAILHOUND_RETENTION__DAYS": "30",
+        "TRAILHOUND_FILTER": json.dumps([{"eventName": "Nothing"}]),
+    }
+
+    def planned(**more: str) -> Any:
+        done = run(settings, "backfill", trail, "--dry-run", "--json", env=env | more)
+        assert done.returncode == 0, done.stderr
+        return printed(done.stdout)["by_names"]
+
+    first = planned()
+    oldest = f"{now - timedelta(days=30):%Y-%m-%d}"
+    assert first.pop("past_retention_bytes") > 0
+    assert first == {
+        "past_retention_objects": 3,
+        "oldest": oldest,
+        "undated_objects": 1,
+        "new_days": 2,
+        "no_room": None,
+        "filter": True,
+    }
+    said = " ".join(run(settings, "backfill", trail, "--dry-run", env=env).stdout.decode().split())
+    assert "by name, 3 objects of those to read (" in said
+    assert f"delivered before {oldest}, the first day that retention.days keeps" in said
+    assert "by name, those to read make 2 new daily indices" in said
+    assert "1 object of those to read shows no day in its name" in said
+    assert "the setting filter: may drop records" in said
+
+    without = printed(run(settings, "backfill", trail, "--dry-run", "--json").stdout)["by_names"]
+    assert (without["past_retention_objects"], without["new_days"]) == (0, 5)
+    assert (without["oldest"], without["filter"]) == (None, False)
+    assert "cluster.max_shards_per_node" in planned(TRAILHOUND_INDEX__SHARDS="1000000")["no_room"]
+
+    assert backfill(kept, trail).counts.filtered == 3
+    assert (planned()["new_days"], planned()["past_retention_objects"]) == (0, 0)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.screen import emit, out, plural, safe, say, size, table
+from trailhound.cli.screen import emit, out, plural, safe, say, size, table, warn
 
 with late_imports():
     from detections.span import duration
+    from ingest.backfill.left_out import LeftOut
     from ingest.backfill.places import PlaceName
     from ingest.backfill.plan import Plan
     from ingest.backfill.rate import Rate
@@ -76,6 +77,8 @@ def show_plan(
             f"{plural(found.objects_read_again, 'object')} of them to be read again: an earlier "
             "run had read them by another selection, filter or retention"
         )
+    if found.left_out is not None:
+        _show_left_out(found.left_out)
     if history is not None:
         say(
             f"event history: some {plural(history.events, 'management event')} of "
@@ -97,6 +100,32 @@ def show_plan(
         elif times <= 1 / _UNLIKE:
             say(f"these are {1 / times:,.0f} times as large as those: larger objects take less")
     say("nothing was read or written (--dry-run)")
+
+
+def _show_left_out(left: LeftOut) -> None:
+    """What the retention, the limits of days and the filter leave out, by the objects' names."""
+    if left.past:
+        each = "its records" if left.past == 1 else "their records"
+        say(
+            f"by name, {plural(left.past, 'object')} of those to read{stored(left.past_bytes)} "
+            f"{'was' if left.past == 1 else 'were'} delivered before {left.oldest}, the first day "
+            f"that retention.days keeps: all of {each} would be filtered as past retention"
+        )
+    if left.new_days:
+        made = plural(len(left.new_days), "new daily index", "new daily indices")
+        say(f"by name, those to read make {made}")
+    if left.no_room:
+        warn(f"by the names of what is listed, the run would stop: {left.no_room}")
+    if left.undated:
+        one = left.undated == 1
+        say(
+            f"{plural(left.undated, 'object')} of those to read {'shows' if one else 'show'} no "
+            f"day in {'its name' if one else 'their names'}: {'it makes' if one else 'each makes'} "
+            f"at most {left.undated_days:,} new daily indices (ingest.new_days_per_export), and "
+            "further events wait in the dead letters"
+        )
+    if left.filtered:
+        say("the setting filter: may drop records of any of them, which their names do not show")
 
 
 def _show_places(found: Plan) -> None:
