@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import AuthorizationException
+from opensearchpy.exceptions import AuthorizationException, OpenSearchException
 
 from detections.packs.describe import counted, problem_lines
 from detections.packs.rule_paths import SETTINGS_OF_PATHS, missing, unread_paths
@@ -35,6 +35,7 @@ from trailhound.app.readiness_checks import joined, readiness_checks
 from trailhound.cluster import templates
 from trailhound.cluster.clock import seconds_apart
 from trailhound.cluster.dialect import dialect_of
+from trailhound.cluster.namespaces import has_namespace
 from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.tiers import read_tiers
@@ -77,18 +78,8 @@ def diagnose(client: OpenSearch, settings: Settings, source: str | None) -> Iter
 
 def _of_cluster(client: OpenSearch, settings: Settings) -> Iterator[Check]:
     """Checks that ask a cluster that answers."""
-    for look in (
-        _plugins,
-        _template,
-        _shards,
-        _disk,
-        _clock,
-        _tiers,
-        _dead_letters,
-        _objects,
-        _late_events,
-        _not_loaded,
-    ):
+    looks = [*_OF_SERVER, *(_OF_NAMESPACE if _is_there(client, settings) else ())]
+    for look in looks:
         try:
             with cluster_errors(settings):
                 found = look(client, settings)
@@ -415,3 +406,16 @@ def _source(source: str, settings: Settings) -> Check:
         return failed("source", error)
     of = f" among its first {len(first):,} objects" if len(first) == _MOST_LOOKED_AT else ""
     return Check("source", "warning", f"{source}: no trail files{of}", "check the prefix")
+
+
+def _is_there(client: OpenSearch, settings: Settings) -> bool:
+    """Whether there is the namespace; True if that cannot be read, so that each check says why."""
+    try:
+        return has_namespace(client, settings.prefix)
+    except OpenSearchException:
+        return True
+
+
+_OF_SERVER = (_plugins, _template, _shards, _disk, _clock)
+_OF_NAMESPACE = (_tiers, _dead_letters, _objects, _late_events, _not_loaded)
+"""Left out where there is no ledger, since nothing that they read is known: readiness names it."""
