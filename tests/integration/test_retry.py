@@ -153,7 +153,7 @@ def test_the_command_tells_what_came_of_them(settings: Settings) -> None:
     store(settings, b"no record at all", "gone")
     left = run(settings, "retry-deadletters")
     assert left.returncode == 1
-    assert "1 remain" in left.stdout.decode()
+    assert "1 remains" in left.stdout.decode()
 
 
 def test_a_letter_in_two_places_is_tried_once(settings: Settings) -> None:

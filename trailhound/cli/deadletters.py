@@ -225,7 +225,8 @@ def retry_deadletters(
     else:
         say(
             f"{plural(counts.read, 'dead letter')} tried: {counts.indexed:,} indexed, "
-            f"{counts.duplicates:,} were already in the index, {counts.dead_lettered:,} remain"
+            f"{counts.duplicates:,} were already in the index, {counts.dead_lettered:,} "
+            f"remain{'s' if counts.dead_lettered == 1 else ''}"
         )
         if tried.days.indices:
             say(f"opened and restored: {', '.join(tried.days.indices)}")

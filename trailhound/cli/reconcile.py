@@ -285,7 +285,8 @@ def _show_repaired(done: Repaired, form: Form, commands: Commands) -> None:
         retried = done.retried.counts
         note(
             f"{plural(retried.read, 'dead letter')} tried again: {retried.indexed:,} indexed, "
-            f"{plural(retried.duplicates, 'duplicate')}, {retried.dead_lettered:,} left",
+            f"{plural(retried.duplicates, 'duplicate')}, {retried.dead_lettered:,} "
+            f"remain{'s' if retried.dead_lettered == 1 else ''}",
             form,
         )
         if done.retried.days.indices:

@@ -233,16 +233,27 @@ def _confirm(decision: Decision, matching: Mapping[str, Mapping[str, Any]], twin
 
     Raises `UsageError` where nobody can be asked.
     """
-    rules = Counter(each["rule"]["name"] for each in matching.values()).most_common()
-    named = [f"  {count:>6,}  {name}" for name, count in rules[:_LISTED]]
-    if len(rules) > _LISTED:
-        named.append(f"          and {plural(len(rules) - _LISTED, 'other rule')}")
+    named = counted_by_rule(each["rule"] for each in matching.values())
     also = f" and {plural(twins, 'twin')} of them" if twins else ""
     what = f"{decision.verb} {plural(len(matching), 'alert')}{also}"
     if sys.stdin.isatty():
         for line in (f"{what}, of", *named):
             tell(line)
     agree("Go on?", f"this would {what}", "check the number, and add --yes")
+
+
+def counted_by_rule(rules: Iterable[Mapping[str, Any]]) -> list[str]:
+    """How many alerts each rule has, as lines, the most first; with its id where several rules of
+    one title are among them."""
+    counts = Counter((each["name"], each.get("id", "")) for each in rules).most_common()
+    titles = Counter(name for (name, _), _ in counts)
+    lines = [
+        f"  {count:>6,}  {name}" + (f" ({id_})" if titles[name] > 1 else "")
+        for (name, id_), count in counts[:_LISTED]
+    ]
+    if len(counts) > _LISTED:
+        lines.append(f"          and {plural(len(counts) - _LISTED, 'other rule')}")
+    return lines
 
 
 def _report(
