@@ -18,8 +18,8 @@ class Finding:
 
     `events` are `_id`s of documents, the earliest first: the first one, with rule and group, is
     what an alert's id is made of. `first_seen` and `last_seen` are event times. `detail` is a
-    sentence that a person should read first, where the rule alone does not give it. `learning`: the
-    index has too little history before it to tell what is usual.
+    sentence that a person should read first, where the rule alone does not give it. `learning`: a
+    clause on the history before it, where the index has too little to tell what is usual.
     """
 
     rule_id: str
@@ -29,4 +29,4 @@ class Finding:
     last_seen: datetime
     group: Group = ()
     detail: str = ""
-    learning: bool = False
+    learning: str = ""

@@ -140,9 +140,9 @@ def burst_of(finding: Finding, facts: Mapping[str, Fact]) -> Burst:
         frozenset(map(digest, events[:COUNTED])),
         _earliest(evidence),
         joined(*(facts[event].entities for event in events if event in facts)),
-        one_line(finding.detail, LONGEST_DETAIL),
+        one_line("; ".join(filter(None, (finding.detail, finding.learning))), LONGEST_DETAIL),
         succeeded=any(each.failed is False for each in evidence),
-        learning=finding.learning,
+        learning=bool(finding.learning),
     )
 
 

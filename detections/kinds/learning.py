@@ -71,7 +71,6 @@ def judged(finding: Finding, anomaly: Anomaly, history: PastDays) -> Finding:
     seen = plural(days, "day") if days else "no day"
     return replace(
         finding,
-        learning=True,
-        detail=f"{finding.detail}; found while learning: there are events on {seen} of the "
-        f"{TRAINED_WITHIN} before, of {anomaly.training_days} that it takes",
+        learning=f"found while learning: there are events on {seen} of the {TRAINED_WITHIN} "
+        f"before, of {anomaly.training_days} that it takes",
     )

@@ -339,7 +339,7 @@ def test_history_is_not_told(house: House, receiver: Receiver) -> None:
 def test_a_digest_of_learning_rules_that_fails_pauses_the_channel(house: House) -> None:
     """It is tried again after a minute, as other messages are, and not each time rules run."""
     put_events(house.client, house.settings, [1], RECENT)
-    found = replace(single("high", 1, start=RECENT), learning=True)
+    found = replace(single("high", 1, start=RECENT), learning="found while learning")
     Recorder(house.client, house.settings, RULES).record([found])
     with Receiver(lambda _: 503) as weak:
         notifier = house.with_channels(hook(weak))
