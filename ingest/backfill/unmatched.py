@@ -10,7 +10,6 @@ from opensearchpy import OpenSearch
 
 from ingest.backfill.matched import Matched, Selected
 from ingest.objects import Selection, Source
-from ingest.sources.inventory import Inventory, inventory_of
 from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
@@ -82,6 +81,9 @@ def unmatched(
     empty = not (run.objects or run.skipped_objects)
     if not (accounts or regions or empty):
         return [], []
+    # Imported here: it brings AWS's client, which a run over files does not need.
+    from ingest.sources.inventory import Inventory, inventory_of
+
     found = Inventory()
     for source in sources:
         found.merge(inventory_of(source))
