@@ -11,6 +11,7 @@ from opensearchpy import OpenSearch
 from detections.events.daily_indices import DailyIndices, SkippedDay, daily_indices
 from detections.events.index import EventIndex, histogram
 from detections.span import Span, moment
+from trailhound.cluster.queries import Query
 from trailhound.cluster.refreshing import make_searchable
 from trailhound.settings import Settings
 
@@ -101,13 +102,17 @@ def pieces(
         yield held
 
 
-def bounds(client: OpenSearch, indices: DailyIndices) -> tuple[datetime, datetime] | None:
-    """The first and the last event's time; None where there is no event."""
+def bounds(
+    client: OpenSearch, indices: DailyIndices, query: Query | None = None
+) -> tuple[datetime, datetime] | None:
+    """The times of the first and the last event, of those that match a query; None where there is
+    no event."""
     aggregations = {
         "first": {"min": {"field": "@timestamp"}},
         "last": {"max": {"field": "@timestamp"}},
     }
-    found = EventIndex(client, indices.expression).search({"aggs": aggregations})
+    body = {"query": query or {"match_all": {}}, "aggs": aggregations}
+    found = EventIndex(client, indices.expression).search(body)
     values = found.get("aggregations", {})
     ends = [values.get(name, {}).get("value") for name in ("first", "last")]
     if None in ends:

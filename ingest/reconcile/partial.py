@@ -30,11 +30,26 @@ def partial(item: TrailObject, content: Content, letters: Mapping[int, str]) -> 
         for each in (Repair.RETRY_REOPENED, Repair.RETRY_NEW_DAYS, Repair.RETRY)
         if each in retries
     ]
-    said = [f"{len(content.absent):,} of {content.events:,} events are in no index"]
+    said = [_absent(len(content.absent), content.events)]
     if dead:
-        said.append(f"{dead:,} of them are dead letters ({', '.join(sorted(waiting))})")
+        letter = "is a dead letter" if dead == 1 else "are dead letters"
+        said.append(f"{dead:,} of them {letter} ({', '.join(sorted(waiting))})")
     if content.fault:
         said.append(content.fault)
     return finding_of(
         item, Kind.PARTIAL, "; ".join(said), *repairs, events=len(content.absent), dead=dead
     )
+
+
+def _absent(absent: int, events: int) -> str:
+    """How many of an object's events are in no index, in words.
+
+    >>> _absent(1, 1), _absent(3, 3)
+    ('its only event is in no index', 'none of its 3 events is in an index')
+    >>> _absent(1, 212), _absent(2, 212)
+    ('1 of 212 events is in no index', '2 of 212 events are in no index')
+    """
+    if absent == events:
+        only = "its only event is in no index"
+        return only if events == 1 else f"none of its {events:,} events is in an index"
+    return f"{absent:,} of {events:,} events {'is' if absent == 1 else 'are'} in no index"

@@ -241,3 +241,36 @@ def output_of(settings: Settings, *arguments: str) -> dict[str, Any]:
     made = json.loads(done.stdout)
     assert isinstance(made, dict)
     return made
+
+
+def test_a_time_without_events_of_the_subject_says_when_there_are_any(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    prepared(settings)
+    carol = {
+        "type": "IAMUser",
+        "principalId": "AIDACAROL",
+        "arn": "arn:aws:iam::111122223333:user/carol",
+        "accountId": "111122223333",
+        "userName": "carol",
+    }
+    trail = [
+        record(eventTime=time, eventName="GetUser", userIdentity=who)
+        for time, who in (
+            ("2025-03-01T09:00:00Z", ADA),
+            ("2025-03-03T09:00:00Z", ADA),
+            ("2025-03-05T09:00:00Z", carol),
+        )
+    ]
+    write_trail(tmp_path / "trail", trail)
+    backfill(settings, tmp_path / "trail")
+    there = "in this time: there are some from 2025-03-01T09:00:00.000Z to 2025-03-03T09:00:00.000Z"
+    once = "in this time: there is one at 2025-03-05T09:00:00.000Z"
+    for line in (("timeline", "ada"), ("whois", "ada"), ("events", "--principal", "ada")):
+        done = command(settings, *line, "--since", "2025-03-04")
+        assert (done.exit_code, there in " ".join(done.output.split())) == (0, True), done.output
+    found = command(settings, "timeline", "carol", "--until", "2025-03-04").output
+    assert once in " ".join(found.split())
+    done = command(settings, "events", "--call", "GetUser", "--since", "2025-03-04")
+    assert "in this time" not in done.output

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -13,7 +15,7 @@ from trailhound.cli.columns import Column, Kind
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, shown_of
-from trailhound.cli.nothing import nothing_in
+from trailhound.cli.nothing import elsewhere, nothing_in
 from trailhound.cli.options import (
     Config,
     Json,
@@ -22,7 +24,6 @@ from trailhound.cli.options import (
     Until,
     Url,
     settings_from,
-    span_of,
 )
 from trailhound.cli.screen import warn
 from trailhound.cli.skipped_days import not_searched, skipped_days
@@ -36,10 +37,9 @@ with late_imports():
     from detections.events.query_fields import unknown_fields
     from detections.incidents.incident_events import events_of_incident
     from detections.investigation.absent import check_values
-    from detections.span import Span
     from trailhound.app.event_search import Event, EventFilter, EventSearch
     from trailhound.cluster.client import connect
-    from trailhound.cluster.queries import either
+    from trailhound.cluster.queries import Query, both, either
     from trailhound.cluster.refusals import cluster_errors
     from trailhound.settings import Settings
 
@@ -236,8 +236,7 @@ def events(
                 LISTING.follow(search.follow(fields=fields), form)
             return
         with search.found() as found:
-            span = span_of(since, until)
-            nothing = "" if found.total else _nothing(client, settings, wanted, span)
+            nothing = "" if found.total else _nothing(client, settings, wanted, any_alert)
             most = None if every else limit
             more = most is not None and found.total > most
             skipped = skipped_days(search.skipped)
@@ -253,16 +252,24 @@ def events(
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 
-def _nothing(client: OpenSearch, settings: Settings, wanted: EventFilter, span: Span | None) -> str:
-    """Why a search found nothing, if its span has no events; else empty. Raises `UsageError` for a
-    principal, an account or an address that no event of any time has, if all days were searched."""
+def _nothing(
+    client: OpenSearch, settings: Settings, wanted: EventFilter, also: Sequence[Query]
+) -> str:
+    """Why a search in a span found nothing, and when there are events that match; empty without a
+    span. Raises `UsageError` for a principal, an account or an address that no event of any time
+    has, if all days were searched."""
     days = daily_indices(client, settings)
-    nothing = nothing_in(client, days, span)
-    if not nothing and not days.skipped:
+    span = wanted.span if wanted.since or wanted.until else None
+    if nothing := nothing_in(client, days, span):
+        return nothing
+    if not days.skipped:
         check_values(
             EventIndex(client, days.expression),
             principals=wanted.principals,
             accounts=wanted.accounts,
             addresses=wanted.addresses,
         )
-    return nothing
+    if span is None:
+        return ""
+    of_any_time = both(*replace(wanted, since=None, until=None).clauses(), *also)
+    return f"no event matches{elsewhere(client, days, of_any_time)}"

@@ -17,6 +17,7 @@ with late_imports():
     from detections.investigation.absent import check_known
     from detections.investigation.subject import Subject
     from detections.span import Span
+    from trailhound.cluster.queries import Query, either
 
 
 _END: Final = datetime(2200, 1, 1, tzinfo=UTC)
@@ -47,11 +48,25 @@ def nothing_in(client: OpenSearch, days: DailyIndices, span: Span | None = None)
 def nothing_of(
     client: OpenSearch, days: DailyIndices, index: EventIndex, subject: Subject, span: Span | None
 ) -> str:
-    """A sentence saying that a subject has no event in a span. Raises `UsageError` with the nearest
-    names if no day was skipped and the index has no event of the subject at all; `ClusterError`."""
+    """A sentence saying that a subject has no event in a span, and from when to when it has any.
+    Raises `UsageError` with the nearest names if no day was skipped and the index has no event of
+    the subject at all; `ClusterError`."""
     if nothing := nothing_in(client, days, span):
         return nothing
     if not days.skipped:
         check_known(index, subject)
-    where = " in this time: change --since and --until" if span else ""
-    return f"no event is by, from, of or on {subject.text}{where}"
+    said = f"no event is by, from, of or on {subject.text}"
+    clauses = [each for each in (subject.did, subject.target, subject.evidence) if each]
+    return said + (elsewhere(client, days, either(clauses) if clauses else None) if span else "")
+
+
+def elsewhere(client: OpenSearch, days: DailyIndices, query: Query | None) -> str:
+    """The end of a sentence about a span without an event that matches: from when to when there are
+    any, of the whole index without a query. Raises `ClusterError`."""
+    known = bounds(client, days, query)
+    if known is None:
+        return " in this time"
+    first, last = map(stamp, known)
+    there = "those in the index are" if query is None else "there are some"
+    when = f"{there} from {first} to {last}" if first != last else f"there is one at {first}"
+    return f" in this time: {when}, so change --since and --until"
