@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+from ingest.telemetry.endpoint import Endpoint, Health
+from ingest.telemetry.metrics import Metrics
 from tests.helpers.ports import own_port
 from tests.helpers.processes import printed, run, start
 from tests.helpers.queues import until
 from tests.helpers.trails import own_settings, prepared
 from tests.integration.test_health import readiness
 from tests.integration.test_run_command import free_address
+from trailhound.app.local_daemon import identity
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 
@@ -106,3 +109,24 @@ def test_a_ledger_that_is_gone_is_not_ready(engine: str, namespace: str, tmp_pat
     verdicts = {each["what"]: each["verdict"] for each in findings}
     assert verdicts["health: state ledger"] == "failed"
     assert verdicts.keys().isdisjoint({"objects", "late events", "dead letters", "daemons"})
+
+
+def test_a_daemon_that_has_written_nothing_is_known_all_the_same(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    """Its page answers, as that of a daemon does whose role cannot write to the ledger."""
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    prepared(settings)
+    denied = {"code": "thread", "subject": "status", "message": "the thread status failed: denied"}
+    metrics = Metrics(lambda: None, tuple, lambda: True)
+    page = Endpoint("127.0.0.1:0", metrics, lambda: Health((denied,)), identity(settings))
+    page.start()
+    try:
+        listen = page.url.removeprefix("http://")
+        code, report, shown = status(settings, TRAILHOUND_RUN__LISTEN=listen)
+    finally:
+        page.close()
+    assert (code, report["ready"], report["reasons"]) == (0, False, [denied])
+    assert report["local_daemon"]["state"] == "not_ready"
+    assert "runs, and is not ready; it has not written its state to the cluster" in shown
+    assert "none is running" not in shown

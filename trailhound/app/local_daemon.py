@@ -37,6 +37,11 @@ class LocalDaemon:
     message: str
     reasons: tuple[Reason, ...] = ()
 
+    @property
+    def runs(self) -> bool:
+        """Whether a daemon answers that may be one of these settings."""
+        return self.state in ("ready", "not_ready")
+
     def as_dict(self) -> dict[str, Any]:
         """As `status --json` prints it."""
         return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,9 +30,12 @@ _MOST_BEHIND = 20
 _MOST_NAMED = 5
 
 
-def show_daemons(daemons: list[dict[str, Any]]) -> None:
-    """One line per daemon, and tables of their sources and of what they did not read."""
-    if not daemons:
+def show_daemons(daemons: list[dict[str, Any]], local: Mapping[str, Any] | None = None) -> None:
+    """One line per daemon, and tables of their sources and of what they did not read. `local`: the
+    daemon of this machine, where none has written its state to the cluster."""
+    if local is not None:
+        say(f"daemon   {local['message']}; it has not written its state to the cluster", 9)
+    elif not daemons:
         say("daemon   none is running: nobody reads new files, runs the rules or sends alerts")
         say("         start one: `trailhound run`; once, over history: `trailhound detect`")
     for each in daemons:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -79,6 +79,10 @@ def status(
             if not report["events"]:
                 require_namespace(client, settings)
             detections = _detections(client, settings)
+        if not report["daemons"] and (local := ask_daemon(settings)).runs:
+            report["local_daemon"] = local.as_dict()
+            joined = detections.readiness.joined(local.reasons)
+            detections = replace(detections, readiness=joined)
     except TrailhoundError as error:
         _without_answer(error, engine, settings, json=json)
         raise
@@ -208,6 +212,7 @@ def _detections(client: OpenSearch, settings: Settings) -> _Detections:
 def _show(report: dict[str, Any], detections: _Detections) -> None:
     """Both for people: a line a value, tables of what there are several of."""
     daemons, scheduled = report.pop("daemons", []), report.pop("jobs", [])
+    local = report.pop("local_daemon", None)
     letters, tiers = report.pop("dead_letters", []), report.pop("tiers", None)
     unwritable = report.pop("unwritable_days", 0)
     failed = report.pop("failed_objects", 0)
@@ -217,7 +222,7 @@ def _show(report: dict[str, Any], detections: _Detections) -> None:
         say(f"days     {unwritable:,} read-only or closed")
     show_dead_letters(letters)
     show_failed_objects(failed)
-    show_daemons(daemons)
+    show_daemons(daemons, local)
     show_reasons(detections.readiness.reasons)
     show_jobs(scheduled)
     show_rules(detections.rules, scheduled)
