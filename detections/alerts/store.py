@@ -167,6 +167,13 @@ class AlertStore:
         twins = self._twins(found)
         return [shown(name, document) | twins.get(name, {}) for name, document in found.items()]
 
+    def count(self, query: AlertQuery) -> int:
+        """The number of matching alerts. Raises as `find`."""
+        make_searchable(self._client, self._index, required=True)
+        but = [{"exists": {"field": "merged_into"}}]
+        body: dict[str, Any] = {"bool": {"filter": list(query.query()), "must_not": but}}
+        return IndexReader(self._client, self._index).count(body)
+
     def matching(self, query: AlertQuery) -> dict[str, Document]:
         """The rule, level and state of every matching alert, by id. Raises as `find`."""
         make_searchable(self._client, self._index, required=True)

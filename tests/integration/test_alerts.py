@@ -557,6 +557,20 @@ def test_filters_find_what_they_name_on_every_page(
     assert [each["count"] for each in desk.find(AlertQuery(), limit=1)] == [5]
 
 
+def test_a_list_past_its_limit_says_how_many_there_are(
+    client: OpenSearch, settings: Settings, recorder: Recorder
+) -> None:
+    put_events(client, settings, range(5))
+    recorder.record([single(PLAIN.id, second) for second in range(5)])
+    some = command(settings, "alerts", "list", "--limit", "2", "--flat")
+    assert "2 of 5 alerts shown: --limit N or --all for more" in some.output
+    every = json.loads(command(settings, "alerts", "list", "--all", "--json").stdout)
+    assert (len(every["alerts"]), every["total"], every["more"]) == (5, 5, False)
+    two = json.loads(command(settings, "alerts", "list", "--limit", "2", "--json").stdout)
+    assert (len(two["alerts"]), two["total"], two["more"]) == (2, 5, True)
+    assert "shown" not in command(settings, "alerts", "list", "--all", "--limit", "2").output
+
+
 def test_hostile_events_reach_neither_the_terminal_nor_the_mapping(
     client: OpenSearch, settings: Settings, recorder: Recorder
 ) -> None:

@@ -40,6 +40,7 @@ from trailhound.cli.listing import (
     is_for_programs,
     is_table,
     note,
+    shown_of,
 )
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, safe, say, say_field
@@ -140,6 +141,7 @@ def list_alerts(
     limit: Annotated[
         int, typer.Option("--limit", min=1, metavar="N", help="Show at most N.")
     ] = 100,
+    every: Annotated[bool, typer.Option("--all", help="Show all; no limit.")] = False,
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
@@ -179,24 +181,24 @@ def list_alerts(
             incidents = IncidentStore(client, settings).of_alerts(wanted, sort)
             if not incidents:
                 check_names(client, settings, wanted)
-            _show_folded(incidents, limit)
+            _show_folded(incidents, None if every else limit)
             return
-        found = AlertStore(client, settings).find(wanted, limit + 1, sort)
+        store = AlertStore(client, settings)
+        found = store.find(wanted, None if every else limit + 1, sort)
         if not found:
             check_names(client, settings, wanted)
-    more, found = len(found) > limit, found[:limit]
+        more = not every and len(found) > limit
+        total = store.count(wanted) if more else len(found)
+    found = found[:limit] if more else found
     rows = folded(found) if form is Form.TABLE else found
-    LISTING.show(rows, form, beside={"more": more})
+    LISTING.show(rows, form, beside={"total": total, "more": more})
     if len(rows) < len(found):
         note(f"{plural(len(found), 'alert')}: those of the same events are in one row", form)
     if more:
-        note(
-            f"there are more than {plural(limit, 'alert')}: raise --limit, or narrow the selection",
-            form,
-        )
+        shown_of(total, limit, "alert", form)
 
 
-def _show_folded(found: Sequence[Mapping[str, Any]], limit: int) -> None:
+def _show_folded(found: Sequence[Mapping[str, Any]], limit: int | None) -> None:
     """A row for each incident of the alerts, with the id of its most significant alert."""
     rows = fold_incidents({**each, "id": each["alert"]} for each in found)
     FOLDED.show(rows[:limit])
@@ -204,8 +206,8 @@ def _show_folded(found: Sequence[Mapping[str, Any]], limit: int) -> None:
     if rows:
         alerts = sum(each["alerts"] for each in found)
         note(f"{plural(alerts, 'alert')} of {plural(len(found), 'incident')}: --flat shows each")
-    if len(rows) > limit:
-        note(f"{plural(len(rows) - limit, 'further row')}: raise --limit, or narrow the selection")
+    if limit is not None and len(rows) > limit:
+        note(f"and {plural(len(rows) - limit, 'other row')}: --limit N or --all for more")
 
 
 @app.command()
