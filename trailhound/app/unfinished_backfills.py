@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from opensearchpy import OpenSearch
 
+from ingest.ledger_index import LedgerIndex
 from ingest.worker import Worker
-from trailhound.cluster.retry_policy import while_busy
+from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.settings import Settings
 from trailhound.state.backfills import BackfillState
 from trailhound.state.store import StateStore
@@ -23,6 +24,9 @@ class Unfinished:
 
     def __init__(self, client: OpenSearch, settings: Settings) -> None:
         self._store: StateStore[BackfillState] = StateStore(client, settings, BackfillState)
+        self._written = LedgerIndex(
+            client, self._store.index, RetryPolicy(settings.ingest.give_up_after)
+        )
         self._worker = Worker.this()
         self._earlier: list[BackfillState] = []
 
@@ -33,7 +37,7 @@ class Unfinished:
         begun = BackfillState(
             id=worker.id, began=now, host=worker.host, boot=worker.boot, pid=worker.pid
         )
-        while_busy(lambda: self._store.write([begun]))
+        self._written.bulk([{"index": {"_id": begun.identifier}}, begun.document()])
 
     def earlier(self) -> list[BackfillState]:
         """Those that have not ended, without those that may still run: their process does, or on
@@ -60,7 +64,8 @@ class Unfinished:
 
     def end(self) -> None:
         """The one that began has ended, and named what it and the earlier ones have left."""
-        self._store.delete([self._worker.id, *(each.id for each in self._earlier)])
+        ended = [self._worker.id, *(each.id for each in self._earlier)]
+        self._written.bulk([{"delete": {"_id": BackfillState.id_prefix + each}} for each in ended])
 
     def forget(self, ended: Collection[str]) -> None:
         """Rules have looked at all events of these, by id."""
