@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # it brings all that decodes and repairs records
 Proof = Literal["unverified", "verified", "tampered", "corrupt"]
 Term = Literal["indexed", "duplicates", "dead_lettered", "filtered"]
 
+MOST_CODES: Final = 16
+"""How many codes of dead letters are noted for an object."""
 MOST_UNDER: Final = 64
 """How many windows are noted for an object. Its events lie within a few hours, unless somebody put
 it together."""
@@ -33,8 +35,8 @@ class ObjectProgress:
 
     __slots__ = (
         "_lock", "_on_done", "_reading", "_under", "aborted", "archived", "bytes", "choice",
-        "counts", "criteria", "expected", "fault", "item", "new_days", "other_kind", "place",
-        "progressed", "proof", "retry", "sha256", "shared",
+        "counts", "criteria", "dead_codes", "dead_reasons", "expected", "fault", "item", "new_days",
+        "other_kind", "place", "progressed", "proof", "retry", "sha256", "shared",
     )  # fmt: skip
 
     def __init__(self, item: TrailObject, on_done: Callable[[ObjectProgress], None]) -> None:
@@ -56,6 +58,10 @@ class ObjectProgress:
         """The hash that a verified digest lists, where digests were verified before."""
         self.proof: Proof = "unverified"
         """What is known of its content, as `trail.integrity` of its events says."""
+        self.dead_codes: Counter[str] = Counter()
+        """How many of its records became dead letters, by code."""
+        self.dead_reasons: dict[str, str] = {}
+        """The reason of one dead letter of each code."""
         self.fault = ""
         self.other_kind = ""
         """What it holds instead of CloudTrail records: then it is skipped, not failed."""
@@ -111,6 +117,14 @@ class ObjectProgress:
         if name and (name := short_id(name)) != short_id(self.item.uri):
             with self._lock:
                 self.shared[name] += 1
+
+    def dead_letter(self, code: str, reason: str) -> None:
+        """Count a record that is stored as a dead letter, and note why."""
+        with self._lock:
+            if not self.aborted and (code in self.dead_codes or len(self.dead_codes) < MOST_CODES):
+                self.dead_codes[code] += 1
+                self.dead_reasons.setdefault(code, reason)
+        self.record("dead_lettered")
 
     def finish_reading(self, fault: str = "") -> None:
         """No more records will come; `fault` is why the rest could not be read."""

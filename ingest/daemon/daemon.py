@@ -141,6 +141,7 @@ class Daemon:
                 deferred=len(deferred),
                 deferred_for=deferred[-1] if deferred else "",
                 unreachable=self._faults.unreachable(),
+                refused=self._faults.refused,
             )
 
     def _stuck(self) -> str:
@@ -314,6 +315,7 @@ class Daemon:
             self._status.bytes += run.bytes
             if run.other_kind:
                 self._status.ignored[run.other_kind] += 1
+        self._faults.stored(run)
         if run.retry:
             self._faults.defer(uri, run.fault)
         else:

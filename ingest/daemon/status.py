@@ -6,12 +6,14 @@ nothing has to detect its end.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 
 from ingest.counts import Counts
 from ingest.feeds.feed import FeedStatus
+from ingest.object_progress import MOST_CODES, ObjectProgress
 
 _GRACE = 5.0
 """Seconds after a wait in which the next request may still be in flight."""
@@ -23,6 +25,10 @@ _DENIED_SHOWN = 3600.0
 """Seconds for which denied objects are shown; longer than CloudTrail takes to deliver others."""
 _DENIED_MANY = 3
 """So many objects in a row that are denied make a source faulty: one alone may be a stray."""
+_REFUSED_MANY = 3
+"""So many objects in a row of which the cluster accepts no event are no single object's fault."""
+_REASON_SHOWN = 300
+"""Characters of a dead letter's reason that are shown."""
 _DEFERRED_SHOWN = 300.0
 """Seconds for which a deferred object is shown; longer than the longest wait between two tries."""
 
@@ -60,6 +66,51 @@ class DaemonStatus:
     """The fault that deferred objects wait for."""
     unreachable: dict[str, str] = field(default_factory=dict)
     """By feed: why its objects cannot be fetched, where the cause is not a single object."""
+    refused: str = ""
+    """That the last objects brought dead letters alone, and why; empty otherwise."""
+
+
+class RefusedObjects:
+    """The last objects, as far as all of their events became dead letters.
+
+    They are done: no source delivers them again. So this lasts until an event is indexed, and not
+    for some time. An object of duplicates says neither.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._objects: set[str] = set()
+        self._codes: Counter[str] = Counter()
+        self._reasons: dict[str, str] = {}
+
+    def add(self, run: ObjectProgress) -> None:
+        """Add an object whose records all have an outcome."""
+        with self._lock:
+            if run.counts.indexed:
+                self._objects.clear()
+                self._codes.clear()
+                self._reasons.clear()
+            elif run.counts.dead_lettered and not run.counts.duplicates and not run.retry:
+                if len(self._objects) < _REFUSED_MANY:
+                    self._objects.add(run.item.uri)
+                for code, number in run.dead_codes.items():
+                    if code in self._codes or len(self._codes) < MOST_CODES:
+                        self._codes[code] += number
+                        self._reasons[code] = run.dead_reasons[code][:_REASON_SHOWN]
+
+    @property
+    def message(self) -> str:
+        """How many dead letters there were, and the most frequent reason with its latest text;
+        empty for fewer than `_REFUSED_MANY` objects."""
+        with self._lock:
+            if len(self._objects) < _REFUSED_MANY:
+                return ""
+            ((code, number),) = self._codes.most_common(1)
+            return (
+                f"no event gets in: the last {_REFUSED_MANY} objects or more brought "
+                f"{self._codes.total():,} dead letters and nothing else, most of all {code} "
+                f"({number:,}): {self._reasons[code]}"
+            )
 
 
 class CurrentFaults:
@@ -71,6 +122,7 @@ class CurrentFaults:
         self._deferred: dict[str, tuple[float, str]] = {}
         self._unreachable: dict[str, tuple[float, str]] = {}
         self._denied: dict[str, dict[str, tuple[float, str]]] = {}
+        self._refused = RefusedObjects()
 
     def wait(self, seconds: float, why: str) -> None:
         """Record that the daemon waits for the cluster for some seconds."""
@@ -122,6 +174,15 @@ class CurrentFaults:
     def opened(self, feed: str) -> None:
         """Record that an object of a feed was opened, whatever it holds."""
         self._denied.pop(feed, None)
+
+    def stored(self, run: ObjectProgress) -> None:
+        """Record which outcomes the records of an object had."""
+        self._refused.add(run)
+
+    @property
+    def refused(self) -> str:
+        """That no event gets in, and why; empty if the last objects had one that did."""
+        return self._refused.message
 
     def unreachable(self) -> dict[str, str]:
         """By feed: why its objects cannot be fetched."""

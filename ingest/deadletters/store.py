@@ -114,7 +114,7 @@ class DeadLetters:
                     continue
                 self.codes[letter.code] = self.codes.get(letter.code, 0) + 1
         for letter in letters:
-            letter.owner.record("dead_lettered")
+            letter.owner.dead_letter(letter.code, letter.reason)
 
     def _send(self, letters: list[DeadLetter], now: datetime) -> list[DeadLetter]:
         """Send one request. Returns the letters for which the cluster was too busy."""

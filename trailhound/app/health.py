@@ -200,6 +200,8 @@ def daemon_reasons(
         Reason("feed", feed, f"the source {feed}: its objects cannot be fetched: {why}")
         for feed, why in status.unreachable.items()
     )
+    if status.refused:
+        found.append(Reason("refused", "events", status.refused))
     return found
 
 

@@ -141,6 +141,7 @@ def test_what_a_daemon_knows_alone() -> None:
             FeedStatus("p", "s3", last_error="denied an hour ago"),
         ],
         unreachable={"w": "no such bucket"},
+        refused="no event gets in",
     )
     threads = [ThreadStatus("watch", 2, "ValueError: x"), ThreadStatus("poll", 1)]
     made = daemon_reasons(status, threads, cluster_answers=True)
@@ -152,6 +153,7 @@ def test_what_a_daemon_knows_alone() -> None:
         ("deferred", "spool"),
         ("feed", "q"),
         ("feed", "w"),
+        ("refused", "events"),
     ]
     assert daemon_reasons(DaemonStatus(started=1.0), [], cluster_answers=True) == []
     (away,) = daemon_reasons(None, [], cluster_answers=False)

@@ -6,6 +6,8 @@ import pytest
 
 from ingest.daemon import status
 from ingest.daemon.status import CurrentFaults
+from ingest.object_progress import ObjectProgress
+from ingest.objects import TrailObject
 
 
 def test_without_a_fault_nothing_is_reported() -> None:
@@ -42,6 +44,39 @@ def test_a_source_is_faulty_once_several_objects_in_a_row_are_denied() -> None:
     assert faults.unreachable().keys() == {"queue"}
     faults.opened("queue")
     assert faults.unreachable() == {}
+
+
+def progress(uri: str, *dead: str, indexed: int = 0, duplicates: int = 0) -> ObjectProgress:
+    """An object whose records all have an outcome; `dead` are the codes of its dead letters."""
+    run = ObjectProgress(TrailObject(uri, "", 1), lambda _: None)
+    run.read(len(dead) + indexed + duplicates)
+    for code in dead:
+        run.dead_letter(code, f"why {code} " + "x" * 5_000)
+    run.record("indexed", indexed)
+    run.record("duplicates", duplicates)
+    return run
+
+
+def test_no_event_gets_in_once_several_objects_in_a_row_brought_dead_letters_alone() -> None:
+    faults = CurrentFaults()
+    for uri in ("a", "b", "a", "a"):
+        faults.stored(progress(uri, "strict", "strict", "other"))
+    assert faults.refused == "", "two objects, one of them brought again"
+    faults.stored(progress("c", duplicates=3))
+    faults.stored(progress("d", "strict", duplicates=3))
+    faults.stored(progress("e"))
+    assert faults.refused == "", "objects that show nothing"
+    faults.stored(progress("f", *["other"] * 9))
+    assert "most of all other (13): why other x" in faults.refused
+    assert "21 dead letters" in faults.refused
+    assert len(faults.refused) < 500
+    faults.stored(progress("g", duplicates=1))
+    assert faults.refused, "nothing got in"
+    faults.stored(progress("h", "strict", indexed=1))
+    assert faults.refused == ""
+    for uri in ("i", "j"):
+        faults.stored(progress(uri, "strict"))
+    assert faults.refused == "", "counted anew"
 
 
 def test_a_fault_that_does_not_recur_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

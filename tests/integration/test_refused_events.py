@@ -1,0 +1,82 @@
+"""A daemon of which the cluster refuses every event is not one that works."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml
+
+from tests.helpers.installation import readiness, stamp
+from tests.helpers.processes import printed, run, start
+from tests.helpers.queues import until
+from tests.helpers.trails import (
+    dead_letters,
+    documents,
+    own_settings,
+    prepared,
+    record,
+    write_trail,
+)
+from tests.integration.test_run_command import free_address
+from trailhound.cluster.templates import Names
+
+
+def test_a_daemon_whose_events_are_all_refused_is_not_ready(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings, address = own_settings(engine, namespace, tmp_path / "home"), free_address()
+    client, folder, now = prepared(settings), tmp_path / "trail", datetime.now(UTC)
+    names, file = Names(settings.prefix), tmp_path / "trailhound.yaml"
+    day = names.day(f"{now:%Y.%m.%d}")
+    content = {
+        "run": {"sources": [{"watch": str(folder), "every": 0.3}], "listen": address},
+        "ingest": {"batch_seconds": 0.2},
+        "detections": {"scheduled": False},
+    }
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+
+    def put(name: str) -> str:
+        event = record(eventTime=stamp(now))
+        write_trail(folder, [event], name)
+        return str(event["eventID"])
+
+    def refused(number: int) -> bool:
+        return len(dead_letters(client, settings)) == number
+
+    name = names.template("events")
+    (found,) = client.indices.get_index_template(name=name)["index_templates"]
+    mapping = found["index_template"]["template"]["mappings"]
+    mapping["dynamic"] = "strict"
+    del mapping["properties"]["risk_score"]
+    client.indices.put_index_template(name=name, body=found["index_template"])
+    put("a")
+    process = start(settings, "run", "--config", file)
+    try:
+        until(lambda: refused(1), "one dead letter")
+        put("b")
+        until(lambda: refused(2), "two dead letters")
+        until(lambda: readiness(address) == (200, set()), "a daemon with two such objects")
+        put("c")
+        until(lambda: readiness(address) == (503, {("refused", "events")}), "no event gets in")
+
+        def told() -> list[str]:
+            said = printed(run(settings, "status", "--config", file, "--json").stdout)
+            return [each["message"] for each in said["reasons"] if each["code"] == "refused"]
+
+        until(lambda: bool(told()), "the same in status")
+        (message,) = told()
+        assert "3 dead letters and nothing else, most of all strict_dynamic" in message
+        assert "risk_score" in message
+        checks = printed(run(settings, "doctor", "--config", file, "--json").stdout)["findings"]
+        (check,) = [it for it in checks if it["what"] == "health: refused events"]
+        assert (check["verdict"], message) == ("failed", check["fact"])
+        assert "retry-deadletters" in check["advice"]
+
+        client.indices.put_mapping(index=day, body={"dynamic": False})
+        event = put("d")
+        until(lambda: event in documents(client, settings), "an event that gets in")
+        until(lambda: readiness(address) == (200, set()), "a daemon that works")
+    finally:
+        process.kill()
+        process.communicate()
