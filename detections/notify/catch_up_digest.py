@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from opensearchpy import OpenSearch
 
+from detections.alerts.document import stamp
 from detections.notify.channel import Channel
 from detections.notify.renderer import MessageRenderer
 from trailhound.cluster.reader import IndexReader
@@ -22,6 +23,7 @@ from trailhound.cluster.templates import Names
 from trailhound.errors import NotifyError
 from trailhound.settings import ChannelSettings, Settings
 from trailhound.state.catch_up import SCHEDULED_RULES, CatchUp, CatchUps
+from trailhound.state.channels import Channels
 
 LOG = logging.getLogger("trailhound.notify")
 
@@ -34,6 +36,7 @@ class CatchUpDigest:
         self._alerts = Names(settings.prefix).alerts
         self._catch_ups = CatchUps(client, settings)
         self._renderer = renderer
+        self._channels = Channels(client, settings)
 
     def due(self) -> CatchUp | None:
         """The finished catch-up, if there is one; its digest may still have to be sent to a
@@ -63,6 +66,7 @@ class CatchUpDigest:
             except NotifyError as error:
                 LOG.warning("the catch-up digest was not delivered: %s", error.message)
                 return error
+            self._channels.revise(channel.name, lambda state: state.delivered(stamp(now)))
             LOG.info(
                 "the catch-up digest was delivered",
                 extra={"fields": {"channel": channel.name, "alerts": sum(levels.values())}},

@@ -13,7 +13,8 @@ from trailhound.state.channels import Channels, ChannelState
 
 @dataclass(frozen=True, slots=True)
 class ChannelStatus:
-    """One channel: the alerts waiting for it, its last delivery and its last error.
+    """One channel: the alerts waiting for it, its last delivery and its last error, and the
+    alerts given up since that delivery, with the time of the first.
 
     Times are ISO 8601 in UTC; empty where there was none yet.
     """
@@ -23,6 +24,8 @@ class ChannelStatus:
     last_delivery: str = ""
     last_error: str = ""
     last_error_at: str = ""
+    given_up: int = 0
+    given_up_since: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
@@ -42,5 +45,11 @@ def channel_statuses(client: OpenSearch, settings: Settings) -> list[ChannelStat
 
 def _status(state: ChannelState) -> ChannelStatus:
     return ChannelStatus(
-        state.name, state.waiting, state.last_delivery, state.last_error, state.last_error_at
+        state.name,
+        state.waiting,
+        state.last_delivery,
+        state.last_error,
+        state.last_error_at,
+        state.given_up,
+        state.given_up_since,
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -112,6 +112,7 @@ class Notifier:
                         last_error=error.message, last_error_at=stamp(now)
                     )
                 self._broken[channel.name] = report.broken[channel.name] = error.message
+                self._run(channel, now, offered, holds_lease, report).count()
                 continue
             if now < self._paused_until.get(channel.name, now):
                 continue
@@ -123,14 +124,25 @@ class Notifier:
                         last_error=refused.message, last_error_at=stamp(now)
                     )
                     self._paused_until[channel.name] = now + _PAUSE
+                    self._run(channel, now, offered, holds_lease, report).count()
                     continue
-            until = offered[channel.name]
-            run = _ChannelRun(self, channel, opened, now, until, holds_lease, report)
-            if run.run():
+            run = self._run(channel, now, offered, holds_lease, report)
+            if run.run(opened):
                 self._paused_until[channel.name] = now + _PAUSE
             if run.complete:
+                until = offered[channel.name]
                 self._offered.note(channel.name, until, min(now, max(until, caught_up or now)))
         return report
+
+    def _run(
+        self,
+        channel: ChannelSettings,
+        now: datetime,
+        offered: Mapping[str, datetime],
+        holds_lease: Callable[[], bool],
+        report: Delivered,
+    ) -> _ChannelRun:
+        return _ChannelRun(self, channel, now, offered[channel.name], holds_lease, report)
 
     def rate_limiter(self, channel: ChannelSettings) -> RateLimiter:
         """The rate and status of a channel, shared by all daemons."""
@@ -153,7 +165,6 @@ class _ChannelRun:
         self,
         notifier: Notifier,
         channel: ChannelSettings,
-        opened: Channel,
         now: datetime,
         offered: datetime,
         holds_lease: Callable[[], bool],
@@ -164,7 +175,7 @@ class _ChannelRun:
         self._renderer = notifier.renderer
         self._limits = notifier.settings.notify
         self._channel = channel
-        self._opened = opened
+        self._opened: Channel
         self._now = now
         self._oldest = offered - timedelta(hours=notifier.settings.notify.max_age_hours)
         self.complete = False
@@ -178,12 +189,21 @@ class _ChannelRun:
         self._waiting = notifier.waiting
         self._rules: dict[str, str] = {}
         self._digest_refused = False
+        self._delivery_noted = False
         # Twins are one message in any case.
         one = self._limits.one_message_per
         self._about = (TWIN_KEY,) if one == "alert" else (INCIDENT, TWIN_KEY)
 
-    def run(self) -> bool:
-        """Send what is due. True if the channel seems to be down."""
+    def count(self) -> None:
+        """Count the alerts that wait for a channel to which nothing can be sent now."""
+        due, inactive, _ = self._due()
+        bundles = self._bundled(due)
+        ready = sum(len(each.alerts) for each in bundles.send)
+        self._note_waiting(ready + len(bundles.learning) + bundles.waiting + inactive)
+
+    def run(self, opened: Channel) -> bool:
+        """Send what is due through the channel. True if it seems to be down."""
+        self._opened = opened
         name = self._channel.name
         due, inactive, more = self._due()
         self.complete = not more
@@ -191,9 +211,7 @@ class _ChannelRun:
         due = [each for bundle in bundles.send for each in bundle.alerts]
         inactive += bundles.waiting + self._tell_learning(bundles.learning)
         if not due:
-            if self._waiting.get(name) != inactive:
-                self._limiter.note(waiting=inactive)
-                self._waiting[name] = inactive
+            self._note_waiting(inactive)
             return self._digest_refused
         granted = self._limiter.reserve(len(bundles.send), self._now)
         failed_in_a_row, tried, failed, last_error = 0, 0, 0, ""
@@ -214,12 +232,21 @@ class _ChannelRun:
         self._mark_pending(left)
         self._waiting[name] = len(left) + failed + inactive - self._report.given_up[name]
         facts: dict[str, Any] = {"waiting": self._waiting[name]}
-        if self._report.sent[name]:
-            facts |= {"last_delivery": stamp(self._now)}
         if last_error:
             facts |= {"last_error": last_error, "last_error_at": stamp(self._now)}
         self._limiter.note(**facts)
         return self._digest_refused or failed_in_a_row == _MAX_CONSECUTIVE_FAILURES
+
+    def _note_waiting(self, waiting: int) -> None:
+        if self._waiting.get(self._channel.name) != waiting:
+            self._limiter.note(waiting=waiting)
+            self._waiting[self._channel.name] = waiting
+
+    def _note_delivery(self) -> None:
+        """Record that the channel works; once, unless an alert was given up since."""
+        if not self._delivery_noted:
+            self._limiter.delivered(self._now)
+            self._delivery_noted = True
 
     def _due(self) -> tuple[list[Due], int, bool]:
         """The alerts to send now, the most severe first; the number of those that wait for their
@@ -302,8 +329,12 @@ class _ChannelRun:
             if self._deliveries.failed(name, reason):
                 LOG.error("an alert is not retried any more", extra={"fields": fields})
                 self._report.given_up[self._channel.name] += 1
+                # At once: the alert is not due again, so the next run could not count it.
+                self._limiter.gave_up(self._now)
+                self._delivery_noted = False
             return reason
         self._report.sent[self._channel.name] += 1
+        self._note_delivery()
         level = stored.document["level"]
         self._deliveries.sent(name, level)
         self._deliveries.covered({each.name: Notified(name, level) for each in bundle.others})
@@ -345,6 +376,8 @@ class _ChannelRun:
             self._opened.send(message)
         except NotifyError as error:
             LOG.warning("the digest of waiting alerts was not delivered: %s", error.message)
+        else:
+            self._note_delivery()
 
 
 def alerts_for(channel: ChannelSettings) -> list[dict[str, Any]]:

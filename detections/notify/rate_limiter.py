@@ -55,10 +55,19 @@ class RateLimiter:
 
     def learning_sent(self, now: datetime) -> None:
         """Records that the day's digest of learning rules was sent."""
-        self.note(learning_day=_day(now), last_delivery=stamp(now))
+        day = _day(now)
+        self._revise(lambda state: replace(state.delivered(stamp(now)), learning_day=day))
+
+    def delivered(self, now: datetime) -> None:
+        """Records that a message was delivered."""
+        self._revise(lambda state: state.delivered(stamp(now)))
+
+    def gave_up(self, now: datetime) -> None:
+        """Records that an alert was given up."""
+        self._revise(lambda state: state.gave_up(stamp(now)))
 
     def note(self, **facts: Any) -> None:
-        """Records what `status` shows: `waiting`, `last_delivery`, `last_error`, …"""
+        """Records what `status` shows: `waiting`, `last_error`, …"""
         self._revise(lambda state: replace(state, **facts))
 
     def _revise(self, change: Callable[[ChannelState], ChannelState]) -> None:

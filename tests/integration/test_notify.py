@@ -19,7 +19,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.recorder import Recorder
 from detections.alerts.store import AlertQuery, AlertStore
 from detections.finding import Finding
-from detections.notify.channel_status import channel_statuses
+from detections.notify.channel_status import ChannelStatus, channel_statuses
 from detections.notify.notifier import Notifier
 from detections.rule import Attack
 from ingest.sources.session import aws_session
@@ -29,6 +29,7 @@ from tests.helpers.findings import emptied, event_id, put_events, rule, single
 from tests.helpers.processes import run
 from tests.helpers.receiver import Received, Receiver
 from tests.helpers.trails import own_settings, prepared
+from trailhound.app.health import read_shared, readiness
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
 from trailhound.errors import UsageError
@@ -308,6 +309,61 @@ def test_a_message_is_given_up_on_in_the_end_and_that_stays_written(house: House
     assert (reported["state"], reported["attempts"]) == ("failed", 2)
 
 
+def test_a_channel_whose_alerts_were_given_up_is_not_ready_until_it_delivers(
+    house: House,
+) -> None:
+    answers = {"status": 400}
+
+    def reasons() -> list[str]:
+        found = readiness(read_shared(house.client, house.settings), house.settings).reasons
+        return [each.message for each in found if each.code == "channel"]
+
+    def give_up(receiver: Receiver, *seconds: int) -> ChannelStatus:
+        house.raise_alerts("high", *seconds)
+        for hours in (0, 2):  # a new notifier each time, as after a restart
+            notifier = house.with_channels(
+                hook(receiver), give_up_after_hours=1, one_message_per="alert"
+            )
+            notifier.deliver(NOW + timedelta(hours=hours))
+        house.with_channels(hook(receiver)).deliver(NOW + timedelta(hours=4))
+        (stood,) = channel_statuses(house.client, house.settings)
+        return stood
+
+    with Receiver(lambda _: answers["status"]) as receiver:
+        env = {"TRAILHOUND_NOTIFY__CHANNELS": json.dumps([hook(receiver)])}
+        stood = give_up(receiver, 1, 2)
+        assert (stood.waiting, stood.given_up) == (0, 2)
+        assert datetime.fromisoformat(stood.given_up_since) == NOW + timedelta(hours=2)
+        (said,) = reasons()
+        assert "the channel hook has delivered nothing since 2 alerts were given up" in said
+        shown = command(house.settings, "status", "--json", env=env)
+        assert said in [each["message"] for each in json.loads(shown.stdout)["reasons"]]
+        checked = command(house.settings, "doctor", "--json", env=env)
+        facts = {it["what"]: it for it in json.loads(checked.stdout)["findings"]}
+        assert facts["channel hook"]["verdict"] == "failed"
+        assert said in facts["channel hook"]["fact"]
+
+        failed = command(house.settings, "notify", "test", "hook", env=env)
+        assert failed.exit_code == 1
+        assert reasons() == [said], "a test that is refused changes nothing"
+        answers["status"] = 204
+        away = env | {"TRAILHOUND_CLUSTER__HOSTS": '["http://127.0.0.1:1"]'}
+        alone = command(house.settings, "notify", "test", "hook", env=away)
+        assert (alone.exit_code, alone.stdout) == (0, "hook: delivered\n")
+        assert "not recorded" in alone.stderr
+        delivered = command(house.settings, "notify", "test", "hook", env=env)
+        assert (delivered.exit_code, reasons()) == (0, [])
+
+        answers["status"] = 400
+        stood = give_up(receiver, 3)
+        assert (stood.given_up, len(reasons())) == (1, 1)
+        answers["status"] = 204
+        house.raise_alerts("high", 50)
+        notifier = house.with_channels(hook(receiver), one_message_per="alert")
+        notifier.deliver(NOW + timedelta(hours=5))
+        assert reasons() == []
+
+
 def test_what_is_over_the_rate_waits_and_is_counted_and_nothing_is_lost(
     house: House, receiver: Receiver
 ) -> None:
@@ -521,7 +577,7 @@ def test_status_says_how_each_channel_stands(house: House, receiver: Receiver) -
         assert [(each.name, each.waiting) for each in stood] == [
             ("weak", 5),
             ("well", 0),
-            ("unusable", 0),
+            ("unusable", 5),
         ]
         assert "503" in stood[0].last_error
         assert (stood[0].last_delivery, stood[1].last_error) == ("", "")
@@ -590,3 +646,26 @@ def test_a_catch_up_without_alerts_is_recorded_and_no_digest_is_said_to_be_deliv
     assert after.notified == ("hook",)
     assert receiver.received == []
     assert "digest was delivered" not in caplog.text
+
+
+def test_alerts_wait_for_a_channel_that_refuses_the_digest_of_a_catch_up(house: House) -> None:
+    put_events(house.client, house.settings, [1], RECENT)
+    recorder = Recorder(house.client, house.settings, RULES)
+    recorder.catch_up = SCHEDULED_RULES
+    recorder.record([single("high", 1, start=RECENT)])
+    house.raise_alerts("high", 100, 101)
+    catch_ups = CatchUps(house.client, house.settings)
+    assert catch_ups.begin(CatchUp(name=SCHEDULED_RULES, found_at=NOW, until=NOW, done=True))
+    answers = {"status": 503}
+    with Receiver(lambda _: answers["status"]) as receiver:
+        notifier = house.with_channels(hook(receiver))
+        notifier.deliver(NOW)
+        (stood,) = channel_statuses(house.client, house.settings)
+        assert (stood.waiting, stood.last_delivery) == (2, "")
+        (reason,) = readiness(read_shared(house.client, house.settings), house.settings).reasons
+        assert (reason.code, reason.subject) == ("channel", "hook")
+        assert "2 alerts wait for it" in reason.message
+        answers["status"] = 204
+        notifier.deliver(NOW + timedelta(minutes=2))
+        (stood,) = channel_statuses(house.client, house.settings)
+        assert stood.waiting == 0

@@ -296,15 +296,19 @@ def _rules(shared: Shared, settings: Settings, intervals: Intervals) -> Iterator
 def _channels(channels: Mapping[str, ChannelState], settings: Settings) -> Iterator[Reason]:
     for name in (each.name for each in settings.notify.channels):
         state = channels.get(name)
-        if state is None or not state.last_error or state.last_error_at <= state.last_delivery:
+        if state is None:
             continue
-        if state.waiting:
-            yield Reason(
-                "channel",
-                name,
-                f"the channel {name} does not deliver, {state.waiting} alerts wait for it: "
-                f"{state.last_error}",
-            )
+        said = []
+        if state.waiting and state.last_error and state.last_error_at > state.last_delivery:
+            wait = "waits" if state.waiting == 1 else "wait"
+            said.append(f"does not deliver, {plural(state.waiting, 'alert')} {wait} for it")
+        if state.given_up:
+            number = plural(state.given_up, "alert was", "alerts were")
+            since = f"{datetime.fromisoformat(state.given_up_since):%F %T} UTC"
+            said.append(f"has delivered nothing since {number} given up, from {since} on")
+        if said:
+            message = f"the channel {name} {' and '.join(said)}: {state.last_error}"
+            yield Reason("channel", name, message)
 
 
 def _documents(malformed: Mapping[str, str]) -> Iterator[Reason]:

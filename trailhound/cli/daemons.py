@@ -227,13 +227,14 @@ def show_channels(channels: Sequence[ChannelStatus]) -> None:
         (
             each.name,
             each.waiting,
+            each.given_up,
             f"{_ago(each.last_delivery)} ago" if each.last_delivery else "none yet",
             f"{_ago(each.last_error_at)} ago: {each.last_error}" if each.last_error else "",
         )
         for each in channels
     ]
     if rows:
-        out.print(table(["channel", "#waiting", "last delivery", "last error"], rows))
+        out.print(table(["channel", "#waiting", "#given up", "last delivery", "last error"], rows))
 
 
 def _sources(daemons: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:

@@ -11,11 +11,12 @@ from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of
 from trailhound.cli.options import Config, Json, settings_from
-from trailhound.cli.screen import fail, say
+from trailhound.cli.screen import fail, say, warn
 
 with late_imports():
     from detections.notify.trial import ChannelTest
     from trailhound.app import notifying
+    from trailhound.errors import TrailhoundError
 
 
 app = typer.Typer(no_args_is_help=True, help="Channels that alerts are sent to.")
@@ -56,7 +57,8 @@ def send_test(
     Example: `trailhound notify test slack`
     """
     form = form_of(output, json)
-    tried = notifying.tried(settings_from(config), channel)
+    settings = settings_from(config)
+    tried = notifying.tried(settings, channel)
     if form is not Form.TABLE:
         LISTING.show(tried, form)
     else:
@@ -65,5 +67,9 @@ def send_test(
                 say(f"{each.channel}: delivered")
             else:
                 fail(each.error)
+    try:
+        notifying.record(settings, tried)
+    except TrailhoundError as error:
+        warn(f"not recorded, so `trailhound status` does not know of it: {error.message}")
     if any(each.error for each in tried):
         raise typer.Exit(ExitCode.INCOMPLETE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import ClassVar
 
+from msgspec.structs import replace
 from opensearchpy import OpenSearch
 
 from trailhound.settings import Settings
@@ -16,7 +17,8 @@ class ChannelState(StateDocument, frozen=True, kw_only=True):
     """A channel. It has `sent` messages in the minute `minute`, its last digest in the minute
     `digest` (minutes since 1970), and its last digest of learning rules on `learning_day`. Further:
     alerts that wait, the time of the last success, and the last error with its time (ISO 8601 in
-    UTC; empty if there was none). `offered_until`: the channel was offered every alert about events
+    UTC; empty if there was none). `given_up` alerts were given up since the last success, the first
+    of them at `given_up_since`. `offered_until`: the channel was offered every alert about events
     that were ingested before; empty if it is new."""
 
     kind: ClassVar[str] = "channel"
@@ -32,11 +34,22 @@ class ChannelState(StateDocument, frozen=True, kw_only=True):
     last_delivery: str = ""
     last_error: str = ""
     last_error_at: str = ""
+    given_up: int = 0
+    given_up_since: str = ""
     offered_until: str = ""
 
     @property
     def key(self) -> str:
         return self.name
+
+    def delivered(self, at: str) -> ChannelState:
+        """After a message was delivered: what was given up before is over."""
+        return replace(self, last_delivery=at, given_up=0, given_up_since="")
+
+    def gave_up(self, at: str) -> ChannelState:
+        """After an alert was given up."""
+        since = self.given_up_since or at
+        return replace(self, given_up=self.given_up + 1, given_up_since=since)
 
 
 class Channels:

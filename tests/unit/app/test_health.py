@@ -116,6 +116,18 @@ def test_a_channel_that_does_not_deliver() -> None:
     assert found(shared) == {}
 
 
+def test_a_channel_whose_alerts_were_given_up() -> None:
+    up = ChannelState(name="mail", last_error="refused", last_error_at="2025-03-01T11")
+    lost = up.gave_up("2025-03-01T11:00:00.000Z").gave_up("2025-03-01T11:30:00.000Z")
+    said = found(Shared([daemon()], channels={"mail": lost}), notify=CHANNELS)
+    assert said["channel", "mail"] == (
+        "the channel mail has delivered nothing since 2 alerts were given up, from "
+        "2025-03-01 11:00:00 UTC on: refused"
+    )
+    again = lost.delivered("2025-03-01T11:40:00.000Z")
+    assert found(Shared([daemon()], channels={"mail": again}), notify=CHANNELS) == {}
+
+
 def test_no_daemon_and_no_leader() -> None:
     assert ("daemon", "daemon") in found(Shared(jobs=[JobState(name="retention")]))
     assert ("leader", "scheduler") in found(Shared([daemon(leads=False)]))
