@@ -22,6 +22,8 @@ DAEMONS: Final = "daemons"
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _BEFORE: Final = timedelta(hours=1)
 """How long before its file was delivered an event may have happened."""
+_FIRST: Final = datetime.min.replace(tzinfo=UTC) + _BEFORE
+"""The name of a file can be of any year."""
 _DAY: Final = timedelta(days=1)
 
 
@@ -45,7 +47,8 @@ class LateEvents(StateDocument, frozen=True, kw_only=True):
     @property
     def days(self) -> tuple[str, str]:
         """The first and last UTC day, for `--since` and `--until` of `trailhound detect`."""
-        return f"{self.first - _BEFORE:%Y-%m-%d}", f"{self.last:%Y-%m-%d}"
+        first = max(self.first, _FIRST) - _BEFORE
+        return first.isoformat()[:10], self.last.isoformat()[:10]
 
     def sentence(self) -> str:
         """What is left to do about them."""
