@@ -59,11 +59,10 @@ def check_values(
     *,
     principals: Iterable[str] = (),
     accounts: Iterable[str] = (),
-    addresses: Iterable[str] = (),
 ) -> None:
-    """Raises `UsageError` if no event of the index, of any time, has one of these principals,
-    accounts or addresses, with similar names or the existing accounts. Patterns and networks are
-    left out. To be called when a search by them found nothing. Raises `ClusterError`."""
+    """Raises `UsageError` if no event of the index, of any time, has one of these principals or
+    accounts, with similar names or the existing accounts. Patterns are left out. To be called when
+    a search by them found nothing. Raises `ClusterError`."""
     for name in principals:
         if "*" not in name and not index.count(by_principal(name)):
             near = nearest(_nodes(index, name), "", name, unknown="")
@@ -71,9 +70,12 @@ def check_values(
     for name in accounts:
         if "*" not in name and not index.count(any_of(name, (RECIPIENT, "trail.account"))):
             raise UsageError(f"no event is of the account {name}", hint=_accounts(index))
-    for name in addresses:
-        if "*" not in name and "/" not in name and not index.count(by_address(name)):
-            raise UsageError(f"no event is from {name}", hint=_NAMES_OF_EVENTS)
+
+
+def absent_addresses(index: EventIndex, addresses: Iterable[str]) -> list[str]:
+    """A sentence for each address that no event of the index has, of any time. That is an answer,
+    and no error: one looks up addresses that others reported. Raises `ClusterError`."""
+    return [f"no event is from {each}" for each in addresses if not index.count(by_address(each))]
 
 
 def _accounts(index: EventIndex) -> str:

@@ -36,7 +36,7 @@ with late_imports():
     from detections.events.index import EventIndex
     from detections.events.query_fields import unknown_fields
     from detections.incidents.incident_events import events_of_incident
-    from detections.investigation.absent import check_values
+    from detections.investigation.absent import absent_addresses, check_values
     from trailhound.app.event_search import Event, EventFilter, EventSearch
     from trailhound.cluster.client import connect
     from trailhound.cluster.queries import Query, both, either
@@ -255,20 +255,18 @@ def events(
 def _nothing(
     client: OpenSearch, settings: Settings, wanted: EventFilter, also: Sequence[Query]
 ) -> str:
-    """Why a search in a span found nothing, and when there are events that match; empty without a
-    span. Raises `UsageError` for a principal, an account or an address that no event of any time
-    has, if all days were searched."""
+    """Why a search found nothing: no event of any time is from an address; its span has none, and
+    when there are events that match; else empty. Raises `UsageError` for a principal or an account
+    that no event of any time has, if all days were searched."""
     days = daily_indices(client, settings)
     span = wanted.span if wanted.since or wanted.until else None
     if nothing := nothing_in(client, days, span):
         return nothing
     if not days.skipped:
-        check_values(
-            EventIndex(client, days.expression),
-            principals=wanted.principals,
-            accounts=wanted.accounts,
-            addresses=wanted.addresses,
-        )
+        index = EventIndex(client, days.expression)
+        check_values(index, principals=wanted.principals, accounts=wanted.accounts)
+        if absent := absent_addresses(index, wanted.addresses):
+            return "; ".join(absent)
     if span is None:
         return ""
     of_any_time = both(*replace(wanted, since=None, until=None).clauses(), *also)
