@@ -113,7 +113,8 @@ def test_a_late_event_waits_and_is_written_by_reopening(
     assert "--reopen" in tried.output
     assert len(dead_letters(client, settings)) == waits
     shown = command(settings, "status")
-    assert f"{waits} wait" in shown.output
+    said = "1 letter waits" if waits == 1 else f"{waits} letters wait"
+    assert f"closed days: {said}" in shown.output
     assert "--reopen" in shown.output
     opened = command(settings, "retry-deadletters", "--reopen")
     assert opened.exit_code == 0, opened.output
