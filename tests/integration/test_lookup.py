@@ -253,6 +253,5 @@ def test_ctrl_c_and_resume_read_each_window_once(settings: Settings, history: Ev
     found = ran(settings, "lookup://us-east-1", "--since", SINCE)
     assert found["skipped_objects"] >= len(done) - 2
     assert len(documents(prepared(settings), settings)) == 42
-    rest = found["undetected"]["events"] if found["undetected"] else 0
-    assert len(days) + rest == 42
+    assert found["undetected"]["events"] == 42, "those of the interrupted run too"
     assert found["failed_objects"] == 0

@@ -118,14 +118,15 @@ def build(
             hint="name a folder for Kibana's: -o DIR; `trailhound dashboards import` asks the "
             "server which it is",
         )
-    if namespace and folder == files.FOLDER:
+    # The shipped files depend on no settings, unless some were named.
+    named = config is not None or namespace or folder != files.FOLDER
+    prefix = settings_from(config, namespace=namespace).prefix if named else ""
+    if prefix and folder == files.FOLDER:
         raise UsageError(
             "the shipped files are for every namespace",
             hint="name a folder for those of one: -o DIR; `trailhound dashboards import` takes "
             "--namespace",
         )
-    # The shipped files depend on no settings.
-    prefix = "" if folder == files.FOLDER else settings_from(config, namespace=namespace).prefix
     changed = files.write(folder, kibana=product is Product.ELASTICSEARCH, prefix=prefix)
     for path in changed:
         out.print(safe(path))
