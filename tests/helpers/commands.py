@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typer.testing import CliRunner, Result
 
 from trailhound.cli.main import app
+from trailhound.cli.stopping import interrupted_by_sigterm
 from trailhound.settings import Settings
 
 
@@ -23,4 +24,6 @@ def command(
         "TRAILHOUND_CLUSTER__HOSTS": json.dumps(settings.hosts),
         **env,
     }
-    return CliRunner().invoke(app, arguments, env=given)
+    # As `main` does: a signal that ended an earlier command of this process did not end this one.
+    with interrupted_by_sigterm():
+        return CliRunner().invoke(app, arguments, env=given)
