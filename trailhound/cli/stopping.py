@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 from trailhound.cli.screen import err
@@ -56,10 +56,12 @@ def stopped_by_signals(job: Stoppable, said: str = _SAID) -> Iterator[None]:
 
     def first(_number: int, _frame: Any) -> None:
         _stopped.set()
-        err.print(said)
+        # Before anything is said: a second signal may come while that is written.
         for each in _SIGNALS:
             signal.signal(each, signal.default_int_handler)
         job.stop()
+        with suppress(RuntimeError):  # the signal came within a write to the same stream
+            err.print(said)
 
     before = {number: signal.signal(number, first) for number in _SIGNALS}
     try:
