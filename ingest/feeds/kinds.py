@@ -1,8 +1,8 @@
 """The kinds of feeds that settings can name: each feed's module registers itself.
 
 To add a feed: a field in `FeedSettings` with its name in `FeedSettings.KINDS`, and a module in this
-folder with functions under `@feed_kind(name)` and `@feed_probe(name)`. Nothing else names the feeds
-one by one.
+folder with a function under `@feed_kind(name)`; in the same or another one, a function under
+`@feed_probe(name)`. Nothing else names the feeds one by one.
 """
 
 from __future__ import annotations

@@ -12,23 +12,20 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
 from opensearchpy import OpenSearch
 
 from ingest.feeds import notifications
 from ingest.feeds.error_state import BACKOFF, ErrorState
 from ingest.feeds.feed import Delivery, FeedStatus, Outcome, Submit
-from ingest.feeds.kinds import Probed, feed_kind, feed_probe
+from ingest.feeds.kinds import feed_kind
 from ingest.feeds.notifications import NamedObject, Notification
 from ingest.feeds.sqs_queue import in_its_region, queue_error, queue_url
 from ingest.feeds.unread_messages import UnreadMessages
 from ingest.sources.aws_codes import FAILURES
 from ingest.sources.s3 import S3Source
-from ingest.sources.s3_errors import code_of
 from ingest.sources.session import sqs_client
 from trailhound.batching import batched
 from trailhound.errors import SourceError, TrailhoundError, UsageError
@@ -55,11 +52,6 @@ _MOST_KINDS: Final = 50
 bounded."""
 _BUCKET_NAME: Final = 63
 _MOST_BUCKETS: Final = 64
-_NO_HANDLE: Final = "trailhound-doctor"
-_HANDLE_REFUSED: Final = frozenset(
-    {"ReceiptHandleIsInvalid", "InvalidParameterValue", "InvalidIdFormat"}
-)
-"""What SQS answers to a receipt handle that no message has, from who may delete messages."""
 
 
 @dataclass(slots=True)
@@ -387,49 +379,6 @@ class SqsFeed:
 @feed_kind("queue")
 def _open(settings: Settings, feed: FeedSettings, _: OpenSearch) -> SqsFeed:
     return SqsFeed(settings, feed)
-
-
-@feed_probe("queue")
-def _probe(settings: Settings, feed: FeedSettings) -> Probed:
-    """Whether the queue exists, and messages may be received and deleted.
-
-    Receiving counts towards the redrive policy of a message, so it is tried only while none is
-    visible. Deleting is tried with a receipt handle that no message has.
-    """
-    assert feed.queue is not None  # noqa: S101 - a feed of another kind is not looked at here
-    aws = feed.own_aws(settings.aws)
-    if feed.region is None:
-        aws = in_its_region(aws, feed.queue)
-    with closing(sqs_client(aws, connections=1)) as client:
-        try:
-            return _looked_at(client, queue_url(client, feed.queue))
-        except FAILURES as error:
-            raise queue_error(error, feed.queue) from error
-
-
-def _looked_at(client: SQSClient, url: str) -> Probed:
-    reply = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-    found = reply.get("Attributes", {})
-    try:
-        client.delete_message(QueueUrl=url, ReceiptHandle=_NO_HANDLE)
-    except ClientError as error:
-        if code_of(error).rpartition(".")[2] not in _HANDLE_REFUSED:
-            raise
-    waiting = int(found.get("ApproximateNumberOfMessages", 0))
-    if not waiting:
-        client.receive_message(QueueUrl=url, MaxNumberOfMessages=1, VisibilityTimeout=0)
-    fact = f"{waiting:,} waiting; " + (
-        "messages may be deleted; receiving was not tried, since it counts for those that wait"
-        if waiting
-        else "messages may be received and deleted"
-    )
-    if "deadLetterTargetArn" not in found.get("RedrivePolicy", ""):
-        return Probed(
-            f"{fact}; it has no redrive policy",
-            "give it one: a message whose object cannot be read comes back until the retention "
-            "ends",
-        )
-    return Probed(fact)
 
 
 def _read(body: str) -> Notification:
