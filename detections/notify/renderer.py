@@ -73,22 +73,16 @@ class MessageRenderer:
         more, which were not read."""
         waiting = sum(levels.values())
         number = f"{waiting} or more" if more else f"{waiting}"
-        ordered = {level: levels[level] for level in reversed(LEVELS) if levels.get(level)}
-        text = self._render(
+        return self._digest(
             "digest.txt.j2",
+            key,
+            f"{number} {'alert is' if number == '1' else 'alerts are'} held back",
+            "held_back",
+            levels,
             channel=channel,
             waiting=waiting,
-            levels=ordered,
             per_minute=per_minute,
             more=more,
-        )
-        return Message(
-            key=key,
-            kind="digest",
-            subject=f"{number} {'alert is' if number == '1' else 'alerts are'} held back",
-            text=text,
-            level=next(iter(ordered), "informational"),
-            facts={"held_back": waiting, "levels": ordered},
         )
 
     def catch_up(
@@ -97,43 +91,50 @@ class MessageRenderer:
         """The number of alerts that a catch-up raised, by level and by rule (most alerts first:
         the first `RULES_NAMED` are named, the others counted)."""
         total = sum(levels.values())
-        ordered = {level: levels[level] for level in reversed(LEVELS) if levels.get(level)}
-        text = self._render(
+        return self._digest(
             "catchup.txt.j2",
+            key,
+            f"{plural(total, 'alert')} for a time in which the scheduled rules did not run",
+            "caught_up",
+            levels,
             total=total,
-            levels=ordered,
-            rules=dict(islice(rules.items(), RULES_NAMED)),
-            more_rules=max(0, len(rules) - RULES_NAMED),
             span=span,
-        )
-        return Message(
-            key=key,
-            kind="digest",
-            subject=f"{plural(total, 'alert')} for a time in which the scheduled rules did not run",
-            text=text,
-            level=next(iter(ordered), "informational"),
-            facts={"caught_up": total, "levels": ordered},
+            **_first_of(rules),
         )
 
     def learning(self, key: str, levels: Mapping[str, int], rules: Mapping[str, int]) -> Message:
         """The number of alerts that rules raised while they had too little history, by level and by
         rule."""
         total = sum(levels.values())
-        ordered = {level: levels[level] for level in reversed(LEVELS) if levels.get(level)}
-        text = self._render(
+        return self._digest(
             "learning.txt.j2",
+            key,
+            f"{plural(total, 'alert')} of rules that are still learning",
+            "learning",
+            levels,
             total=total,
-            levels=ordered,
-            rules=dict(islice(rules.items(), RULES_NAMED)),
-            more_rules=max(0, len(rules) - RULES_NAMED),
+            **_first_of(rules),
         )
+
+    def _digest(
+        self,
+        template: str,
+        key: str,
+        subject: str,
+        fact: str,
+        levels: Mapping[str, int],
+        **values: Any,
+    ) -> Message:
+        """The number of alerts by level, the highest first. `fact`: what the number is named for
+        programs; `values`: further ones of the template."""
+        ordered = {level: levels[level] for level in reversed(LEVELS) if levels.get(level)}
         return Message(
             key=key,
             kind="digest",
-            subject=f"{plural(total, 'alert')} of rules that are still learning",
-            text=text,
+            subject=subject,
+            text=self._render(template, levels=ordered, **values),
             level=next(iter(ordered), "informational"),
-            facts={"learning": total, "levels": ordered},
+            facts={fact: sum(levels.values()), "levels": ordered},
         )
 
     def _render(self, name: str, **values: Any) -> str:
@@ -196,3 +197,11 @@ def _environment(loader: BaseLoader) -> ImmutableSandboxedEnvironment:
 def _plain(text: object) -> str:
     """Text with Markdown's characters escaped."""
     return _MARKDOWN.sub(r"\\\1", str(text))
+
+
+def _first_of(rules: Mapping[str, int]) -> dict[str, Any]:
+    """The rules that a digest names, with their numbers of alerts, and the number of others."""
+    return {
+        "rules": dict(islice(rules.items(), RULES_NAMED)),
+        "more_rules": max(0, len(rules) - RULES_NAMED),
+    }
