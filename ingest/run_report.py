@@ -66,11 +66,15 @@ class RunReport:
         self.selected.merge(other.selected)
         self.interrupted = self.interrupted or other.interrupted
         self.indices |= other.indices
-        known = [each for each in (self.killed_since, other.killed_since) if each is not None]
-        self.killed_since = min(known, default=None)
+        self.note_killed(other.killed_since)
         self.failures = (self.failures + other.failures)[:FAILURES_KEPT]
         for code, number in other.dead_letter_codes.items():
             self.dead_letter_codes[code] = self.dead_letter_codes.get(code, 0) + number
+
+    def note_killed(self, since: datetime | None) -> None:
+        """Note a run that began then and was killed or interrupted; None for no such run."""
+        if since is not None:
+            self.killed_since = min(self.killed_since or since, since)
 
     def as_dict(self) -> dict[str, Any]:
         """The object that `--json` prints; sizes in bytes, time in seconds."""

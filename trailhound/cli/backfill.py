@@ -206,8 +206,7 @@ def _read(
             expected=chains.expected if chains is not None else None,
         )
         cut_off.report = lambda: report  # what is restored is added to it
-        known = [each for each in (report.killed_since, unfinished.since) if each is not None]
-        report.killed_since = min(known, default=None)
+        report.note_killed(unfinished.since)
         restored: dict[str, Any] = {}
         if restore and not report.interrupted:
             from trailhound.cli.restore import restore as restore_archived
