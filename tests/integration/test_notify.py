@@ -326,14 +326,14 @@ def test_a_channel_whose_alerts_were_given_up_is_not_ready_until_it_delivers(
             )
             notifier.deliver(NOW + timedelta(hours=hours))
         house.with_channels(hook(receiver)).deliver(NOW + timedelta(hours=4))
-        (stood,) = channel_statuses(house.client, house.settings)
-        return stood
+        (status,) = channel_statuses(house.client, house.settings)
+        return status
 
     with Receiver(lambda _: answers["status"]) as receiver:
         env = {"TRAILHOUND_NOTIFY__CHANNELS": json.dumps([hook(receiver)])}
-        stood = give_up(receiver, 1, 2)
-        assert (stood.waiting, stood.given_up) == (0, 2)
-        assert datetime.fromisoformat(stood.given_up_since) == NOW + timedelta(hours=2)
+        status = give_up(receiver, 1, 2)
+        assert (status.waiting, status.given_up) == (0, 2)
+        assert datetime.fromisoformat(status.given_up_since) == NOW + timedelta(hours=2)
         (said,) = reasons()
         assert "the channel hook has delivered nothing since 2 alerts were given up" in said
         shown = command(house.settings, "status", "--json", env=env)
@@ -355,8 +355,8 @@ def test_a_channel_whose_alerts_were_given_up_is_not_ready_until_it_delivers(
         assert (delivered.exit_code, reasons()) == (0, [])
 
         answers["status"] = 400
-        stood = give_up(receiver, 3)
-        assert (stood.given_up, len(reasons())) == (1, 1)
+        status = give_up(receiver, 3)
+        assert (status.given_up, len(reasons())) == (1, 1)
         answers["status"] = 204
         house.raise_alerts("high", 50)
         notifier = house.with_channels(hook(receiver), one_message_per="alert")
@@ -404,9 +404,9 @@ def test_a_digest_of_learning_rules_that_fails_pauses_the_channel(house: House) 
         assert keys(weak, "digest") == [f"learning-hook-{NOW:%F}"]
         notifier.deliver(NOW + timedelta(seconds=61))
         assert len(keys(weak, "digest")) == 2
-    (stood,) = channel_statuses(house.client, house.settings)
-    assert (stood.waiting, stood.last_delivery) == (1, "")
-    assert "503" in stood.last_error
+    (status,) = channel_statuses(house.client, house.settings)
+    assert (status.waiting, status.last_delivery) == (1, "")
+    assert "503" in status.last_error
 
 
 def test_what_waits_is_not_taken_for_history(house: House, receiver: Receiver) -> None:
@@ -573,16 +573,16 @@ def test_status_says_how_each_channel_stands(house: House, receiver: Receiver) -
         channels = hook(weak, name="weak"), hook(receiver, name="well"), broken
         notifier = house.with_channels(*channels)
         notifier.deliver(NOW)
-        stood = channel_statuses(house.client, house.settings)
-        assert [(each.name, each.waiting) for each in stood] == [
+        status = channel_statuses(house.client, house.settings)
+        assert [(each.name, each.waiting) for each in status] == [
             ("weak", 5),
             ("well", 0),
             ("unusable", 5),
         ]
-        assert "503" in stood[0].last_error
-        assert (stood[0].last_delivery, stood[1].last_error) == ("", "")
-        assert datetime.fromisoformat(stood[1].last_delivery) == NOW
-        assert "apprise" in stood[2].last_error
+        assert "503" in status[0].last_error
+        assert (status[0].last_delivery, status[1].last_error) == ("", "")
+        assert datetime.fromisoformat(status[1].last_delivery) == NOW
+        assert "apprise" in status[2].last_error
         for name in names:
             AlertStore(house.client, house.settings).close(name, "ada")
         notifier.deliver(NOW + timedelta(minutes=2))
@@ -660,12 +660,12 @@ def test_alerts_wait_for_a_channel_that_refuses_the_digest_of_a_catch_up(house: 
     with Receiver(lambda _: answers["status"]) as receiver:
         notifier = house.with_channels(hook(receiver))
         notifier.deliver(NOW)
-        (stood,) = channel_statuses(house.client, house.settings)
-        assert (stood.waiting, stood.last_delivery) == (2, "")
+        (status,) = channel_statuses(house.client, house.settings)
+        assert (status.waiting, status.last_delivery) == (2, "")
         (reason,) = readiness(read_shared(house.client, house.settings), house.settings).reasons
         assert (reason.code, reason.subject) == ("channel", "hook")
         assert "2 alerts wait for it" in reason.message
         answers["status"] = 204
         notifier.deliver(NOW + timedelta(minutes=2))
-        (stood,) = channel_statuses(house.client, house.settings)
-        assert stood.waiting == 0
+        (status,) = channel_statuses(house.client, house.settings)
+        assert status.waiting == 0

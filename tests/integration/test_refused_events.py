@@ -63,12 +63,12 @@ def test_a_daemon_whose_events_are_all_refused_is_not_ready(
         put("c")
         until(lambda: readiness(address) == (503, {("refused", "events")}), "no event gets in")
 
-        def told() -> list[str]:
+        def messages() -> list[str]:
             said = printed(run(settings, "status", "--config", file, "--json").stdout)
             return [each["message"] for each in said["reasons"] if each["code"] == "refused"]
 
-        until(lambda: bool(told()), "the same in status")
-        (message,) = told()
+        until(lambda: bool(messages()), "the same in status")
+        (message,) = messages()
         assert "3 dead letters and nothing else, most of all strict_dynamic" in message
         assert "risk_score" in message
         checks = printed(run(settings, "doctor", "--config", file, "--json").stdout)["findings"]

@@ -104,8 +104,8 @@ def test_failed_samples_are_named_with_the_file_of_their_rule(
         heads["d"] + "sample match 1: should fire",
     ):
         assert line in " ".join(done.stderr.split()), line
-    told = json.loads(CliRunner().invoke(app, ["rules", "test", *common, "--json"]).stdout)
-    assert {(each["place"], each["title"]) for each in told["failed"]} == {
+    report = json.loads(CliRunner().invoke(app, ["rules", "test", *common, "--json"]).stdout)
+    assert {(each["place"], each["title"]) for each in report["failed"]} == {
         (f"{tmp_path / name}.yml:1", "User made") for name in "bd"
     }
 
