@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opensearchpy import OpenSearch
 
+from ingest.backfill.left_out import LeftOut
 from ingest.backfill.matched import Matched
 from ingest.documents.record_filter import criteria
 from ingest.feeds import notifications
@@ -25,6 +26,7 @@ from ingest.ledger import Ledger
 from ingest.objects import Selection, Source, TrailObject
 from ingest.sources import open_source
 from ingest.sources.aws_codes import FAILURES
+from ingest.sources.layout import place_of
 from trailhound.backoff import Backoff
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
@@ -57,10 +59,14 @@ class Enqueued:
     objects_read_again: int = 0
     """Of `objects`, those that an earlier run had read by another selection or filter."""
     matched: Matched = field(default_factory=Matched)
+    left_out: LeftOut | None = None
+    """With `dry_run`: what daemons would leave out of these, by the objects' names."""
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
-        return {name: value for name, value in asdict(self).items() if name != "matched"}
+        apart = ("matched", "left_out")
+        made = {name: value for name, value in asdict(self).items() if name not in apart}
+        return made | ({"by_names": self.left_out.as_dict()} if self.left_out is not None else {})
 
 
 class Enqueue:
@@ -81,11 +87,13 @@ class Enqueue:
         dry_run: bool = False,
     ) -> None:
         self._settings = settings
+        self._client = client
         self._queue = queue
+        self._retry_policy = RetryPolicy(settings.ingest.give_up_after)
         self._ledger = Ledger(
             client,
             Names(settings.prefix).ledger,
-            RetryPolicy(settings.ingest.give_up_after),
+            self._retry_policy,
             claim_seconds=settings.ingest.claim_seconds,
             wanted=criteria(settings, selection),
         )
@@ -116,8 +124,7 @@ class Enqueue:
         sources = [open_source(place, self._settings) for place in places]
         wanted = self._wanted(sources)
         if self.report.dry_run:
-            for item in wanted:
-                self._count([item])
+            self._plan(wanted)
         else:
             client, url = open_queue(self._settings.aws, self._queue, connections=_SENDERS)
             try:
@@ -128,6 +135,15 @@ class Enqueue:
         self.report.interrupted = self._stopping.is_set()
         self.report.seconds = time.monotonic() - began
         return self.report
+
+    def _plan(self, wanted: Iterator[TrailObject]) -> None:
+        """Count the objects, and what daemons would leave out of them by their names."""
+        left_out = LeftOut.of(self._settings, self._ledger.wanted.oldest)
+        for item in wanted:
+            self._count([item])
+            left_out.add(item, place_of(item.path))
+        left_out.compare_delivered(self._client, self._settings, self._retry_policy)
+        self.report.left_out = left_out
 
     def _wanted(self, sources: Sequence[Source]) -> Iterator[TrailObject]:
         """Objects that are not done, as far as the limit reaches."""

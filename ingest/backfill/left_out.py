@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
 from ingest.bulk.days import Days
-from ingest.documents.day_limit import day_of_name
+from ingest.documents.day_limit import (
+    KEPT_DAYS,
+    NEAR_DAYS,
+    TOO_MANY_NEW_DAYS,
+    day_of_name,
+)
 from ingest.objects import TrailObject
 from ingest.sources.layout import Place
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.errors import ClusterBlockedError
+from trailhound.plural import plural
 from trailhound.settings import Settings
 
 _DOTTED: Final = "%Y.%m.%d"
@@ -37,7 +44,8 @@ class LeftOut:
     undated: int = 0
     new_days: set[str] = field(default_factory=set)
     no_room: str = ""
-    """Why the run would stop: the cluster has no room for the days that are listed."""
+    """Why the run would stop, or what daemons would leave in the dead letters: the cluster has no
+    room for the days that are listed."""
 
     @classmethod
     def of(cls, settings: Settings, oldest: str) -> LeftOut:
@@ -69,6 +77,29 @@ class LeftOut:
                 days.check_shard_limit(missing)
             except ClusterBlockedError as error:
                 self.no_room = f"{error.message}; {error.hint}"
+
+    def compare_delivered(
+        self, client: OpenSearch, settings: Settings, retry_policy: RetryPolicy
+    ) -> None:
+        """`compare` for objects that daemons are to read: they reserve no days, and keep the last
+        room for days around today (`ingest.documents.day_limit`). Raises `ClusterError`."""
+        if not self.new_days:
+            return
+        days = Days(client, settings, retry_policy)
+        self.new_days = {day for day in self.new_days if not days.exists(day)}
+        today = datetime.now(UTC)
+        near = {
+            (today + timedelta(days=each)).strftime(_DOTTED)
+            for each in range(-NEAR_DAYS, NEAR_DAYS + 1)
+        }
+        far = len(self.new_days - near)
+        if far and not days.has_room(far + KEPT_DAYS):
+            self.no_room = (
+                f"no room for {plural(far, 'new day')} beside the {KEPT_DAYS} that are kept for "
+                "those around today (cluster.max_shards_per_node): events of what has no room "
+                f"wait in the dead letters as {TOO_MANY_NEW_DAYS}; raise "
+                "cluster.max_shards_per_node, add a node, or select fewer days with --since"
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """As `--dry-run --json` prints it; days as `YYYY-MM-DD`."""

@@ -137,6 +137,15 @@ def test_only_what_was_asked_for_is_sent_and_nothing_with_dry_run(
     command = ("backfill", f"s3://{bucket}/", *flags)
     dry = printed(run(settings, *command, "--dry-run", "--json", env=env).stdout)
     assert (dry["dry_run"], dry["objects"], queue.left()) == (True, 1, 0)
+    full = {"TRAILHOUND_RETENTION__DAYS": "30", "TRAILHOUND_INDEX__SHARDS": "1000000"}
+    left = printed(run(settings, *command, "--dry-run", "--json", env=env | full).stdout)
+    names = left["by_names"]
+    assert (names["past_retention_objects"], names["past_retention_bytes"]) == (1, dry["bytes"])
+    assert (names["new_days"], names["no_room"]) == (0, None)
+    del full["TRAILHOUND_RETENTION__DAYS"]
+    said = run(settings, *command, "--dry-run", env=env | full)
+    assert "by name, those to read make 1 new daily index" in said.stdout.decode()
+    assert "no room for 1 new day beside the 62" in " ".join(said.stderr.decode().split())
     ended = run(settings, *command, env=env)
     assert ended.returncode == 0, ended.stderr
     assert b"1 object put on the queue" in ended.stdout

@@ -78,7 +78,7 @@ def show_plan(
             "run had read them by another selection, filter or retention"
         )
     if found.left_out is not None:
-        _show_left_out(found.left_out)
+        show_left_out(found.left_out, "the run would stop: ")
     if history is not None:
         say(
             f"event history: some {plural(history.events, 'management event')} of "
@@ -102,8 +102,9 @@ def show_plan(
     say("nothing was read or written (--dry-run)")
 
 
-def _show_left_out(left: LeftOut) -> None:
-    """What the retention, the limits of days and the filter leave out, by the objects' names."""
+def show_left_out(left: LeftOut, then: str = "") -> None:
+    """What the retention, the limits of days and the filter leave out, by the objects' names.
+    `then`: what would happen where the cluster has no room."""
     if left.past:
         each = "its records" if left.past == 1 else "their records"
         say(
@@ -115,7 +116,7 @@ def _show_left_out(left: LeftOut) -> None:
         made = plural(len(left.new_days), "new daily index", "new daily indices")
         say(f"by name, those to read make {made}")
     if left.no_room:
-        warn(f"by the names of what is listed, the run would stop: {left.no_room}")
+        warn(f"by the names of what is listed, {then}{left.no_room}")
     if left.undated:
         one = left.undated == 1
         say(

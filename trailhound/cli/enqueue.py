@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import typer
 
+from trailhound.cli.backfill_plan import show_left_out
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.screen import emit, err, plural, say, size, warn
@@ -49,6 +50,8 @@ def put_on_queue(
                 f"{plural(report.objects_read_again, 'object')} of them to be read again: an "
                 "earlier run had read them by another selection, filter or retention"
             )
+        if report.left_out is not None:
+            show_left_out(report.left_out)
         if report.dry_run:
             say("nothing was sent (--dry-run)")
     if report.interrupted:
