@@ -10,6 +10,7 @@ from sigma.correlations import SigmaCorrelationRule
 from detections.packs.documents import RuleFault
 from detections.packs.pack import Pack
 from detections.packs.reading import rule_id
+from detections.packs.references import referenced_ids
 from detections.rule import LEVELS, Rule
 from trailhound.plural import plural
 
@@ -17,23 +18,28 @@ from trailhound.plural import plural
 def listed(pack: Pack) -> list[dict[str, Any]]:
     """Every rule, the most severe first: `id`, `title`, `level`, `kind`, `state` (`on`, `off`,
     `part of another`), `tactics`, `techniques`, `interval` in seconds, `place` (file and line)."""
-    states = [(rule, "on" if rule.alerts else "part of another") for rule in pack.rules]
-    states += [(rule, "off") for rule in pack.disabled]
-    states.sort(key=lambda each: (-LEVELS.index(each[0].level), each[0].title))
+    rules = [*pack.rules, *pack.disabled]
+    rules.sort(key=lambda rule: (-LEVELS.index(rule.level), rule.title))
     return [
         {
             "id": rule.id,
             "title": rule.title,
             "level": rule.level,
             "kind": rule.kind,
-            "state": state,
+            "state": _state(pack, rule),
             "tactics": list(rule.attack.tactics),
             "techniques": list(rule.attack.techniques),
             "interval": rule.interval.total_seconds(),
             "place": str(rule.place),
         }
-        for rule, state in states
+        for rule in rules
     ]
+
+
+def _state(pack: Pack, rule: Rule) -> str:
+    if rule in pack.disabled:
+        return "off"
+    return "on" if rule.alerts else "part of another"
 
 
 def counted(pack: Pack) -> str:
@@ -100,8 +106,14 @@ def line(fault: RuleFault) -> str:
 
 
 def shown(pack: Pack, rule: Rule) -> dict[str, Any]:
-    """Everything about a rule, for display."""
+    """Everything about a rule, for display.
+
+    `correlations` are those that refer to it, `rules` those that it refers to if it is one: each
+    with `id`, `title`, and `state` as in `listed`.
+    """
     compiled = pack.compiled.get(rule.id)
+    known = sorted((*pack.rules, *pack.disabled), key=lambda each: each.title)
+    parts = referenced_ids(rule)
     return {
         "title": rule.title,
         "id": rule.id,
@@ -114,6 +126,8 @@ def shown(pack: Pack, rule: Rule) -> dict[str, Any]:
         "file": str(rule.place),
         "alerts": rule.alerts,
         "enabled": rule in pack.rules,
+        "correlations": [_named(pack, each) for each in known if rule.id in referenced_ids(each)],
+        "rules": [_named(pack, each) for each in known if each.id in parts],
         "interval": f"{rule.interval.total_seconds():.0f} s",
         "group_by": list(rule.group_by),
         "suppress": f"{rule.suppress.total_seconds():.0f} s" if rule.suppress else "",
@@ -122,6 +136,10 @@ def shown(pack: Pack, rule: Rule) -> dict[str, Any]:
         "response": list(rule.response),
         "references": list(rule.references),
     }
+
+
+def _named(pack: Pack, rule: Rule) -> dict[str, str]:
+    return {"id": rule.id, "title": rule.title, "state": _state(pack, rule)}
 
 
 def explained(pack: Pack, rule: Rule) -> tuple[dict[str, Any], list[str]]:

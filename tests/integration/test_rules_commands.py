@@ -240,3 +240,8 @@ def test_a_rule_is_shown_line_by_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["rules", "show", "Only one", "--rules", str(tmp_path)])
     reported = [line.split(maxsplit=1)[1] for line in done.stdout.splitlines() if "Call" in line]
     assert reported == ["Call Ada.", "Call\\x1b[2J Bob."]
+    done = CliRunner().invoke(app, ["rules", "show", "MultipleFailedLogins"])
+    part = (
+        "MultipleFailedLogins, each event (ea9bb224-cde7-463f-8d35-2e0985a6d2d4, part of another)"
+    )
+    assert f"rules {part}" in " ".join(done.stdout.split())

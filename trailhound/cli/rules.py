@@ -109,7 +109,8 @@ def list_rules(
 
 @app.command()
 def show(rule: RuleName, rules: Rules = None, config: Config = None, json: Json = False) -> None:
-    """Show one rule: what it is for, where it is defined, what to do when it fires.
+    """Show one rule: what it is for, where it is defined, what to do when it fires; the
+    correlations that refer to it, and the rules that a correlation refers to.
 
     Example: `trailhound rules show RootAccountUsage`
     """
@@ -119,7 +120,8 @@ def show(rule: RuleName, rules: Rules = None, config: Config = None, json: Json 
         emit(fields)
         return
     for name, value in fields.items():
-        for text in value if isinstance(value, list) else [value]:
+        for each in value if isinstance(value, list) else [value]:
+            text = _named(each) if isinstance(each, dict) else each
             if text not in ("", None):
                 say_field(name, " ".join(str(text).split()), 16)
 
@@ -215,6 +217,12 @@ def _with_places(pack: Pack, config: Path | None) -> Pack:
             place = FilePosition(Path(path), int(line)) if path else FilePosition(Path(origin), 0)
         placed.append(replace(fault, place=place))
     return replace(pack, faults=tuple(placed))
+
+
+def _named(rule: dict[str, str]) -> str:
+    """Another rule, and its state unless it is on."""
+    state = f", {rule['state']}" if rule["state"] != "on" else ""
+    return f"{rule['title']} ({rule['id']}{state})"
 
 
 def _exception(exception: dict[str, Any]) -> str:

@@ -182,6 +182,19 @@ def test_a_rule_that_only_serves_a_correlation_raises_no_alert(tmp_path: Path) -
     assert set(made.compiled) == {IDS[1]}
     explanation, _ = explained(made, by_id[IDS[2]])
     assert set(explanation["rules"]) == {IDS[1]}
+    part = {"id": IDS[1], "title": "Rule 1", "state": "part of another"}
+    many = {"id": IDS[2], "title": "Many", "state": "on"}
+    of_many, of_part = (shown(made, by_id[each]) for each in (IDS[2], IDS[1]))
+    assert (of_many["rules"], of_many["correlations"]) == ([part], [])
+    assert (of_part["rules"], of_part["correlations"]) == ([], [many])
+    off = pack(
+        tmp_path,
+        CORRELATION.format(id=IDS[2], rule=IDS[1], more=""),
+        text(1),
+        overrides={IDS[2]: {"enabled": False}},
+    )
+    assert shown(off, off.rule(IDS[1]))["correlations"] == [many | {"state": "off"}]
+    assert off.alerting == ()
     kept = pack(
         tmp_path, CORRELATION.format(id=IDS[2], rule=IDS[1], more="  generate: true\n"), text(1)
     )
