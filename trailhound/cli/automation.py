@@ -16,7 +16,7 @@ from trailhound.cli.decisions import By, who
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import emit, plural, say, tell, warn
+from trailhound.cli.screen import emit, plural, say, say_on_stderr, warn
 from trailhound.errors import UsageError
 
 with late_imports():
@@ -91,7 +91,7 @@ def list_entries(
     if rows or form is not Form.TABLE:
         LISTING.show(rows, form, beside={"summary": summary.as_dict()})
     if form is Form.TABLE:
-        (tell if rows else say)(summary.sentence())
+        (say_on_stderr if rows else say)(summary.sentence())
 
 
 def _by_settings(settings: Settings, now: datetime) -> list[dict[str, Any]]:

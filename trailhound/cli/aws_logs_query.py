@@ -18,7 +18,7 @@ from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, Since, Until
-from trailhound.cli.screen import is_quiet, plural, safe, size, tell, warn
+from trailhound.cli.screen import is_quiet, plural, safe, say_on_stderr, size, warn
 from trailhound.cli.stages import show_stages
 from trailhound.cli.stopping import stopped_by_signals
 from trailhound.errors import UsageError
@@ -216,7 +216,7 @@ def asked_about(
         "time; what is cut by the row limit is scanned again)"
     )
     if not is_quiet():
-        tell(sentence)
+        say_on_stderr(sentence)
     if not yes:
         hint = "check the cost, and add --yes"
         agree("Run it?", "the query costs money", hint, left="no query was run")

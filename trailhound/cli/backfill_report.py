@@ -8,7 +8,7 @@ from typing import Any
 
 from trailhound.cli.backfill_plan import kinds, stored
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.screen import err, out, plural, say, table, tell, warn
+from trailhound.cli.screen import err, out, plural, say, say_on_stderr, table, warn
 from trailhound.errors import ClusterError
 
 with late_imports():
@@ -222,9 +222,9 @@ def _show_objects(report: RunReport) -> None:
         shown = report.failures[:10]
         warn(f"{plural(report.failed_objects, 'object')} not fully read:")
         for uri, reason in shown:
-            tell("  " + (reason if uri in reason else f"{uri}: {reason}"), 4)
+            say_on_stderr("  " + (reason if uri in reason else f"{uri}: {reason}"), 4)
         if report.failed_objects > len(shown):
-            tell(f"  … and {report.failed_objects - len(shown):,} more", 4)
+            say_on_stderr(f"  … and {report.failed_objects - len(shown):,} more", 4)
     if report.archived_objects:
         warn(
             f"{plural(report.archived_objects, 'object')} in an archive tier of S3 (`trailhound "

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.screen import plural, say, tell, warn
+from trailhound.cli.screen import plural, say, say_on_stderr, warn
 from trailhound.cli.stages import show_stages
 from trailhound.errors import UsageError
 
@@ -66,9 +66,9 @@ def check_first(
     )
     failing = [each for each in chains.whole.findings if each.kind.fails]
     for each in failing[:_SHOWN]:
-        tell(f"  {each.kind.value}: {each.object}: {each.detail}", 4)
+        say_on_stderr(f"  {each.kind.value}: {each.object}: {each.detail}", 4)
     if len(failing) > _SHOWN:
-        tell(f"  … and {len(failing) - _SHOWN:,} more: see `trailhound verify`", 4)
+        say_on_stderr(f"  … and {len(failing) - _SHOWN:,} more: see `trailhound verify`", 4)
     return chains
 
 

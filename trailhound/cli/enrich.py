@@ -17,7 +17,16 @@ from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import is_piped
 from trailhound.cli.object_selection import selection_of
 from trailhound.cli.options import Accounts, Config, Regions, settings_from
-from trailhound.cli.screen import err, is_quiet, plural, size, table, tell, warn, write_bytes
+from trailhound.cli.screen import (
+    err,
+    is_quiet,
+    plural,
+    say_on_stderr,
+    size,
+    table,
+    warn,
+    write_bytes,
+)
 from trailhound.cli.stages import show_stages
 from trailhound.errors import UsageError
 
@@ -204,7 +213,9 @@ def _show_counts(report: OfflineReport, outcome: str) -> None:
     counts = report.counts
     again = f", {report.skipped_objects:,} named twice" if report.skipped_objects else ""
     stored = f" ({size(report.bytes)})" if report.bytes else ""
-    tell(f"{plural(report.objects, 'object')} read{stored}{again}, in {report.seconds:.1f} s")
+    say_on_stderr(
+        f"{plural(report.objects, 'object')} read{stored}{again}, in {report.seconds:.1f} s"
+    )
     named = {
         outcome: counts.indexed,
         **({"duplicates": counts.duplicates} if counts.duplicates else {}),
@@ -220,4 +231,4 @@ def _show_counts(report: OfflineReport, outcome: str) -> None:
     if report.ignored_objects:
         kinds = ", ".join(f"{n:,} {kind}" for kind, n in report.ignored_kinds.most_common(_SHOWN))
         skipped = plural(report.ignored_objects, "object")
-        tell(f"{skipped} skipped: not CloudTrail log files ({kinds})")
+        say_on_stderr(f"{skipped} skipped: not CloudTrail log files ({kinds})")

@@ -289,14 +289,14 @@ def _check_kinds(expand: Sequence[str], found: Sequence[Lead]) -> None:
 def _write(made: dict[str, object], found: list[Lead], path: Path, form: Form) -> None:
     """Write the threat report; without a threat, only say so."""
     threats = threats_of(found)
-    tell = say if is_table(form) else lambda text: note(text, form)
+    show = say if is_table(form) else lambda text: note(text, form)
     if not threats:
-        tell("no threat was found, so there is no report")
+        show("no threat was found, so there is no report")
         return
     put(path, (jsonlib.dumps(made, indent=2) + "\n").encode())
-    tell(f"the threat report is in {path}: {plural(len(threats), 'threat')}")
+    show(f"the threat report is in {path}: {plural(len(threats), 'threat')}")
     for each in twins_joined(threats)[:TOP]:
-        tell(f"  {each.score:>2} {each.pattern} {each.identifier}: {plural(each.count, 'event')}")
+        show(f"  {each.score:>2} {each.pattern} {each.identifier}: {plural(each.count, 'event')}")
 
 
 def _after(known: tuple[datetime, datetime] | None) -> datetime:

@@ -36,7 +36,7 @@ from trailhound.cli.screen import (
     safe,
     say,
     say_folded,
-    tell,
+    say_on_stderr,
     write,
 )
 from trailhound.cli.table_layout import drawn_table, layout
@@ -213,7 +213,7 @@ def note(text: str, form: Form = Form.TABLE, *, indent: int | None = None) -> No
         else:
             say_folded(safe(text), indent)
     elif form is not Form.JSON:  # its object says it
-        tell(text)
+        say_on_stderr(text)
 
 
 def shown_of(total: int, limit: int | None, noun: str, form: Form) -> None:

@@ -20,7 +20,7 @@ from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, is_table, note
 from trailhound.cli.object_selection import SinceDay, UntilDay, selection_of
 from trailhound.cli.options import Accounts, Config, Json, Namespace, Regions, Url, settings_from
-from trailhound.cli.screen import err, out, plural, safe, say, say_folded, tell, warn
+from trailhound.cli.screen import err, out, plural, safe, say, say_folded, say_on_stderr, warn
 from trailhound.cli.stages import Stage, show_stages
 from trailhound.cli.stopping import stopped_by_signals
 
@@ -303,9 +303,9 @@ def _show_repaired(done: Repaired, form: Form, commands: Commands) -> None:
     if done.backfills.failures:
         warn(f"{plural(done.backfills.failed_objects, 'object')} not fully read:")
         for uri, reason in done.backfills.failures[:_SHOWN_FAILURES]:
-            tell("  " + (reason if uri in reason else f"{uri}: {reason}"), 4)
+            say_on_stderr("  " + (reason if uri in reason else f"{uri}: {reason}"), 4)
         if (more := done.backfills.failed_objects - _SHOWN_FAILURES) > 0:
-            tell(f"  … and {more:,} more; see `{commands.entries}`", 4)
+            say_on_stderr(f"  … and {more:,} more; see `{commands.entries}`", 4)
     if done.backfills.archived_objects:
         warn(
             f"{plural(done.backfills.archived_objects, 'object')} in an archive tier of S3: "
@@ -317,11 +317,11 @@ def _show_repaired(done: Repaired, form: Form, commands: Commands) -> None:
             f"{plural(done.still_absent, 'event')} still in no index:"
         )
         for each in islice(done.left, _SHOWN_FAILURES):
-            tell(f"  {each.object}: {each.detail}", 4)
+            say_on_stderr(f"  {each.object}: {each.detail}", 4)
             for command in commands.of(each):
                 err.print(Text("    repair: ", style="cyan") + safe(command))
         if (more := done.left_objects - _SHOWN_FAILURES) > 0:
-            tell(f"  … and {more:,} more: `{commands.again}` has all", 4)
+            say_on_stderr(f"  … and {more:,} more: `{commands.again}` has all", 4)
     if done.unrepaired:
         warn(
             f"{plural(done.unrepaired, 'finding')} without a repair: fix the reason that is named, "

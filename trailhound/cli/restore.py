@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from trailhound.cli.consent import agree
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.screen import plural, size, tell, warn
+from trailhound.cli.screen import plural, say_on_stderr, size, warn
 from trailhound.cli.stages import show_stages
 from trailhound.cli.stopping import stopped_by_signals
 from trailhound.errors import UsageError
@@ -91,7 +91,7 @@ def _dollars(cost: float) -> str:
 
 
 def _confirm(objects: int, sentence: str, *, yes: bool) -> None:
-    tell(sentence)
+    say_on_stderr(sentence)
     if not yes:
         what = f"a restore of {plural(objects, 'object')} costs money"
         agree("Ask for it?", what, "check the cost, and add --yes", left="no restore was asked for")

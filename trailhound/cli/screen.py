@@ -259,7 +259,7 @@ def say(text: str, indent: int = 2) -> None:
     sentence(safe(with_flags(text)), indent)
 
 
-def tell(text: str, indent: int = 2) -> None:
+def say_on_stderr(text: str, indent: int = 2) -> None:
     """Print a line for people on stderr; markup is not interpreted."""
     sentence(safe(with_flags(text)), indent, screen=err)
 

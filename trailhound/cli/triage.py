@@ -18,7 +18,7 @@ from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.named_alerts import Selected, selects_alerts
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import emit, plural, say, tell
+from trailhound.cli.screen import emit, plural, say, say_on_stderr
 from trailhound.errors import UsageError
 
 with late_imports():
@@ -214,16 +214,16 @@ def _nothing(store: AlertStore, query: AlertQuery, *, json: bool) -> None:
     states = " or ".join(query.states)
     if others:
         there = ", ".join(f"{count:,} {state}" for state, count in sorted(others.items()))
-        say_apart(f"no {states} alert matches, nothing to change ({there})", json=json)
+        _say_beside_json(f"no {states} alert matches, nothing to change ({there})", json=json)
         return
-    say_apart("no alert matches, in whatever state", json=json)
+    _say_beside_json("no alert matches, in whatever state", json=json)
     raise typer.Exit(ExitCode.INCOMPLETE)
 
 
-def say_apart(text: str, *, json: bool) -> None:
-    """A sentence for people: on stdout, or where that has an object for programs, on stderr."""
+def _say_beside_json(text: str, *, json: bool) -> None:
+    """Print a sentence for people: on stdout, or on stderr if stdout has the JSON object."""
     if json:
-        tell(text)
+        say_on_stderr(text)
     else:
         say(text)
 
@@ -238,7 +238,7 @@ def _confirm(decision: Decision, matching: Mapping[str, Mapping[str, Any]], twin
     what = f"{decision.verb} {plural(len(matching), 'alert')}{also}"
     if sys.stdin.isatty():
         for line in (f"{what}, of", *named):
-            tell(line)
+            say_on_stderr(line)
     agree("Go on?", f"this would {what}", "check the number, and add --yes")
 
 
