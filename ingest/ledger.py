@@ -105,10 +105,6 @@ class Ledger:
         """Objects finished here after another worker had taken over the claim."""
         self.no_more = threading.Event()
         """Set when the run is to end: it waits no longer for other workers' objects."""
-        self.killed_since: datetime | None = None
-        """When the first of the workers began that ended without giving up their claims, and whose
-        objects this one took over; None where there are none."""
-        self._began = datetime.now(UTC)
         self._claims: dict[str, _Claim] = {}
         self._finished: list[_Finished] = []
         self._lock = threading.Lock()
@@ -119,7 +115,7 @@ class Ledger:
 
     def start(self) -> None:
         """Register this worker, and keep its claims valid until `close`."""
-        self._renew()
+        self._workers.renew()
         self._pulse = threading.Thread(target=self._keep_renewing, name="ledger", daemon=True)
         self._pulse.start()
 
@@ -134,11 +130,6 @@ class Ledger:
         self._give_back(list(claims.values()))
         self._workers.deregister()
 
-    def _renew(self) -> None:
-        """Keep the claims of this worker valid, and note when it, or a killed one before it,
-        began."""
-        self._workers.renew(min(self._began, self.killed_since or self._began))
-
     def _keep_renewing(self) -> None:
         """Also writes finished objects, so that the ledger is nearly up to date."""
         renewed = time.monotonic()
@@ -146,7 +137,7 @@ class Ledger:
             try:
                 self.flush()
                 if time.monotonic() - renewed > self._claim_seconds / 4:
-                    self._renew()
+                    self._workers.renew()
                     renewed = time.monotonic()
             except Exception:  # noqa: BLE001 - the next flush raises it again
                 if self._retry_policy.stop.is_set():
@@ -210,7 +201,7 @@ class Ledger:
         actions: list[dict[str, Any]] = []
         orphaned: list[dict[str, Any]] = []
         seen: set[str] = set()
-        again, inherited = 0, False
+        again = 0
         for item in group:
             if len(wanted) == at_most:
                 break
@@ -228,8 +219,6 @@ class Ledger:
                 busy.append(item)
             else:
                 again += entry is not None and not force and entry.was_read(item.etag)
-                if entry is not None and entry.holder not in ("", self.worker.id):
-                    inherited = self._inherit(entry) or inherited
                 claim = self._claimed(item, entry)
                 wanted.append((item, claim))
                 seen.add(identifier)
@@ -238,8 +227,6 @@ class Ledger:
                 if version is not None:
                     check |= version.version
                 actions += [{"create" if version is None else "index": check}, claim.document()]
-        if inherited:
-            self._renew()  # should this one be killed, too
         self._entries.bulk(orphaned)
         answers = self._entries.bulk(actions)
         taken: list[TrailObject] = []
@@ -290,18 +277,6 @@ class Ledger:
         if found is None or found.entry is None:
             return None
         return found if found.entry.claim_token == claim.claim_token else None
-
-    def _inherit(self, entry: ObjectState) -> bool:
-        """Notes when the worker began whose claim is taken over; whether that is earlier than what
-        is known. Of a worker of the last release only the time of the claim is known."""
-        claimed = _claimed_at(entry)
-        began = self._workers.began.get(entry.holder)
-        if began is None and claimed:
-            began = datetime.fromisoformat(claimed)
-        if began is None or (self.killed_since is not None and began >= self.killed_since):
-            return False
-        self.killed_since = began
-        return True
 
     def active_workers(self, workers: set[str]) -> set[str]:
         """Of these workers, by id, the others that are active: their claims are valid."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from ingest.backfill.matched import Matched, Selected
@@ -42,8 +41,6 @@ class RunReport:
     dead_letter_codes: dict[str, int] = field(default_factory=dict)
     indices: set[str] = field(default_factory=set)
     """The daily indices that events were sent to."""
-    killed_since: datetime | None = None
-    """When the first of the killed runs began whose objects this one read; None for none."""
 
     @property
     def complete(self) -> bool:
@@ -66,15 +63,9 @@ class RunReport:
         self.selected.merge(other.selected)
         self.interrupted = self.interrupted or other.interrupted
         self.indices |= other.indices
-        self.note_killed(other.killed_since)
         self.failures = (self.failures + other.failures)[:FAILURES_KEPT]
         for code, number in other.dead_letter_codes.items():
             self.dead_letter_codes[code] = self.dead_letter_codes.get(code, 0) + number
-
-    def note_killed(self, since: datetime | None) -> None:
-        """Note a run that began then and was killed or interrupted; None for no such run."""
-        if since is not None:
-            self.killed_since = min(self.killed_since or since, since)
 
     def as_dict(self) -> dict[str, Any]:
         """The object that `--json` prints; sizes in bytes, time in seconds."""

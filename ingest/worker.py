@@ -54,19 +54,15 @@ class WorkerRegistry:
         self._entries = entries
         self._this = this
         self._seconds = seconds
-        self.began: dict[str, datetime] = {}
-        """When workers began, by id, of those that `active` found and that tell."""
 
-    def renew(self, began: datetime) -> None:
-        """Keep the claims of this worker valid. `began`: from when on it, or a killed worker whose
-        claims it took over, indexed events."""
+    def renew(self) -> None:
+        """Keep the claims of this worker valid."""
         state = WorkerState(
             id=self._this.id,
             heartbeat=datetime.now(UTC),
             host=self._this.host,
             boot=self._this.boot,
             pid=self._this.pid,
-            began=began,
         )
         self._entries.bulk([{"index": {"_id": state.identifier}}, state.document()])
 
@@ -86,8 +82,6 @@ class WorkerRegistry:
             except StateDocumentError as error:
                 LOG.warning("%s", error.message)
                 continue
-            if worker.began is not None:
-                self.began[names[name]] = worker.began
             silent = (now - worker.heartbeat).total_seconds()
             if silent < self._seconds and not self._this.gone(worker):
                 alive.add(names[name])

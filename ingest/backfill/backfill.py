@@ -146,7 +146,6 @@ class Backfill:
         report.skipped_objects = self.ledger.skipped
         report.objects_read_again = self.ledger.read_again
         report.lost_claims = self.ledger.lost
-        report.killed_since = self.ledger.killed_since
 
     def _read_source(self, source: Source) -> None:
         listed = self._reserve_days(source.objects(self._selection))

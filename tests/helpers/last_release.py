@@ -87,11 +87,11 @@ def object_entry(number: int, **changes: Any) -> tuple[str, Document]:
     return _sha(uri), entry | changes
 
 
-def worker(name: str, heartbeat: datetime) -> tuple[str, Document]:
+def worker(name: str, heartbeat: datetime, host: str = "h") -> tuple[str, Document]:
     return f"worker-{name}", {
         "state": "worker",
         "heartbeat": heartbeat.isoformat(),
-        "host": "h",
+        "host": host,
         "boot": "b",
         "pid": 4_000_000,
     }

@@ -9,22 +9,15 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from ingest.worker import Worker
-from tests.faults.proxy import Fault, Hold, Proxy, Request
+from tests.faults.proxy import Fault, Proxy, Request
 from tests.helpers.detection_rules import write_rules
 from tests.helpers.processes import Started, run, start
 from tests.helpers.queues import until
 from tests.helpers.trails import backfill, documents, own_settings, prepared, record, write_trail
-from trailhound.cluster.client import connect
-from trailhound.settings import Settings
-from trailhound.state.backfills import BackfillState
-from trailhound.state.store import StateStore
-from trailhound.state.workers import WorkerState
 
 
 @dataclass
@@ -158,117 +151,6 @@ def test_a_backfill_that_is_stopped_at_once_says_how_to_go_on(
     assert len(documents(client, settings)) == 2
     said = " ".join(resumed.stdout.decode().split())
     assert "rules have not looked at 2 events of" in said
-
-
-def indexed_and_left(
-    settings: Settings, trail: Path, how: signal.Signals, *flags: str
-) -> tuple[int, str]:
-    """A backfill that gets a signal once its events are indexed, while it asks which of them no
-    rule has looked at: its exit code, and what it says."""
-    waits, go = threading.Event(), threading.Event()
-
-    def hold(request: Request) -> Fault | None:
-        if "_search" in request.path and b"event.ingested" in request.body:
-            waits.set()
-            return Hold(go)
-        return None
-
-    with Proxy(settings.hosts[0], hold) as proxy:
-        own = own_settings(proxy.url, settings.namespace, settings.home)
-        env = {"TRAILHOUND_CLUSTER__TIMEOUT": "300"}
-        process = start(own, "backfill", trail, *flags, env=env)
-        try:
-            until(lambda: waits.is_set() or process.poll() is not None, "the end")
-            process.send_signal(how)
-            code, _, err = ended(process)
-        finally:
-            go.set()
-    return code, err
-
-
-@pytest.mark.parametrize(
-    ("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)]
-)
-def test_what_a_backfill_cannot_say_at_its_end_the_next_one_says(
-    how: signal.Signals, code: int, engine: str, namespace: str, tmp_path: Path
-) -> None:
-    settings = own_settings(engine, namespace, tmp_path / "home")
-    prepared(settings)
-    trail = tmp_path / "trail"
-    write_trail(trail, [record(eventTime=f"2025-03-0{day}T10:00:00Z") for day in (1, 2)])
-    named = "`trailhound detect --since 2025-03-01 --until 2025-03-02`"
-    ended_with, err = indexed_and_left(settings, trail, how)
-    assert ended_with == code, err
-    if how != signal.SIGKILL:
-        assert f"rules have not looked at the events that were indexed until now: run {named}" in (
-            " ".join(err.split())
-        )
-    said = [" ".join(run(settings, "backfill", trail).stdout.decode().split()) for _ in range(2)]
-    assert "rules have not looked at 2 events of these and of all that was indexed since" in said[0]
-    assert f"UTC): run {named}" in said[0]
-    assert "rules have not looked" not in said[1], "a run that ended has said it"
-
-
-def test_what_rules_have_looked_at_meanwhile_is_not_named(
-    engine: str, namespace: str, tmp_path: Path
-) -> None:
-    settings = own_settings(engine, namespace, tmp_path / "home", detections={"shipped": False})
-    prepared(settings)
-    trail = tmp_path / "trail"
-    write_trail(trail, [record(eventTime=f"2025-03-0{day}T10:00:00Z") for day in (1, 2)])
-    indexed_and_left(settings, trail, signal.SIGKILL)
-    env = {"TRAILHOUND_DETECTIONS__SHIPPED": "false"}
-    store = StateStore(connect(settings), settings, BackfillState)
-    for until_day, left in (("2025-03-01", 1), ("2025-03-02", 0)):
-        span = ["--since", "2025-03-01", "--until", until_day]
-        assert run(settings, "detect", *span, env=env).returncode == 0
-        assert len(list(store.all())) == left
-    assert b"rules have not looked" not in run(settings, "backfill", trail).stdout
-
-
-def test_a_backfill_that_detects_searches_what_one_before_left(
-    engine: str, namespace: str, tmp_path: Path
-) -> None:
-    settings = own_settings(engine, namespace, tmp_path / "home")
-    prepared(settings)
-    trail = tmp_path / "trail"
-    calls = [record(errorCode="AccessDenied", eventTime="2025-03-01T10:00:00Z") for _ in range(6)]
-    write_trail(trail, calls)
-    indexed_and_left(settings, trail, signal.SIGKILL)
-    rules = [str(write_rules(tmp_path / "rules"))]
-    env = {
-        "TRAILHOUND_DETECTIONS__SHIPPED": "false",
-        "TRAILHOUND_DETECTIONS__RULES": json.dumps(rules),
-    }
-    found = json.loads(run(settings, "backfill", trail, "--detect", "--json", env=env).stdout)
-    assert (found["indexed"], found["undetected"]) == (0, None)
-    assert found["alerts"] == 1
-    assert list(StateStore(connect(settings), settings, BackfillState).all()) == []
-
-
-def test_a_backfill_that_runs_is_not_named_by_another(
-    engine: str, namespace: str, tmp_path: Path
-) -> None:
-    settings = own_settings(engine, namespace, tmp_path / "home")
-    client = prepared(settings)
-    now = datetime.now(UTC)
-    here = Worker.this()
-    store = StateStore(client, settings, BackfillState)
-    store.write(
-        [
-            BackfillState(id="a", began=now, host=here.host, boot=here.boot, pid=here.pid),
-            BackfillState(id="b", began=now, host="another", boot="b", pid=1),
-        ]
-    )
-    StateStore(client, settings, WorkerState).write(
-        [WorkerState(id="w", heartbeat=now, host="another", boot="b", pid=1)]
-    )
-    write_trail(tmp_path / "trail", [record()])
-    for left in ({"a", "b"}, {"a"}):
-        done = run(settings, "backfill", tmp_path / "trail")
-        assert (b"or interrupted (" in done.stdout) == ("b" not in left)
-        assert {each.id for each in store.all()} == left
-        StateStore(client, settings, WorkerState).delete(["w"])
 
 
 def test_detect_waits_for_no_rule_at_the_second_signal(

@@ -5,22 +5,18 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ingest.objects import Selection
 from tests.helpers.commands import command
 from tests.helpers.engines import remove_namespace
 from tests.helpers.installation import key_of, stamp
-from tests.helpers.killed_runs import Part, run_together
 from tests.helpers.processes import printed, run
 from tests.helpers.trails import backfill, own_settings, prepared, record, trail_bytes, write_trail
 from trailhound.cluster.client import connect
-from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 from trailhound.state.daemons import Daemons, DaemonState
 from trailhound.state.jobs import Jobs, JobState
@@ -86,37 +82,6 @@ def test_where_nothing_is_the_namespaces_that_there_are_are_named(
     assert settings.namespace in there or " more)" in there
     assert f"{settings.namespace}-not" not in there
     assert there.rstrip(")") in " ".join(refused.stderr.decode().split())
-
-
-def test_a_run_that_resumes_a_killed_one_names_the_events_of_both(
-    settings: Settings, tmp_path: Path
-) -> None:
-    trail, client = tmp_path / "trail", connect(settings)
-    for number in range(60):
-        times = [f"2025-03-{1 + number % 9:02}T12:00:{each:02}Z" for each in range(20)]
-        write_trail(trail, [record(eventTime=each) for each in times], f"{number:02}")
-    slices = settings.ingest.model_copy(update={"batch_bytes": 64 * 1024, "in_flight": 1})
-    small = settings.model_copy(update={"ingest": slices})
-    # Killed at a later request each time, until some events are in the index and others not; and
-    # then once more, before it has done anything.
-    indexed = 0
-    for request in range(6, 200, 2):
-        part = Part(Selection(), kill_at=request, answered=True)
-        assert run_together(small, str(trail), [part]) == [-signal.SIGKILL]
-        client.indices.refresh(index=Names(settings.prefix).days)
-        indexed = client.count(index=Names(settings.prefix).days)["count"]
-        if indexed:
-            break
-    assert 0 < indexed < 1_200
-    part = Part(Selection(), kill_at=10, answered=True)
-    assert run_together(small, str(trail), [part]) == [-signal.SIGKILL]
-    done = command(settings, "backfill", str(trail), "--json")
-    found = json.loads(done.stdout)
-    assert 0 < found["indexed"] < 1_200, "the rest"
-    assert found["undetected"] == {"events": 1_200, "since": "2025-03-01", "until": "2025-03-09"}
-    # One that resumes nothing names only its own.
-    write_trail(trail, [record()], "later")
-    assert backfilled(settings, trail)["events"] == 1
 
 
 def test_what_a_daemons_rules_cover_is_not_named(settings: Settings, tmp_path: Path) -> None:

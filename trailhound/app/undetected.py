@@ -6,7 +6,7 @@ and only while a daemon runs them. Everything else needs `trailhound detect`.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -15,13 +15,14 @@ from opensearchpy import OpenSearch
 
 from detections.events.daily_indices import daily_indices
 from detections.events.index import EventIndex
-from detections.running.pace import pace_of
+from detections.running.pace import RulePace, pace_of
 from detections.span import Span, milliseconds, moment
-from trailhound.app.unfinished_backfills import Unfinished
-from trailhound.cluster.queries import either
+from trailhound.app.unfinished_backfills import UnfinishedBackfills
+from trailhound.cluster.queries import Query, both, either
 from trailhound.cluster.refreshing import make_searchable, refresh_ahead
 from trailhound.errors import NoEventsIndexError
 from trailhound.settings import Settings
+from trailhound.state.backfills import BackfillState
 from trailhound.state.daemons import Daemons
 from trailhound.state.jobs import DETECTIONS, Jobs
 from trailhound.state.late_events import LateEventsStore
@@ -29,6 +30,9 @@ from trailhound.state.late_events import LateEventsStore
 _SILENT: Final = timedelta(minutes=5)
 """Time without a run after which no daemon runs the rules. They run every few seconds; while rules
 catch up, a run takes a minute."""
+_PARTS: Final = 200
+"""The most spans of ingestion in a query, and the most parts that they are divided into: each takes
+two of `MOST_CLAUSES`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +55,11 @@ class Undetected:
 
 
 def undetected(
-    client: OpenSearch,
-    settings: Settings,
-    started: datetime,
-    written: Collection[str] = (),
-    killed: datetime | None = None,
+    client: OpenSearch, settings: Settings, spans: Iterable[Span], written: Collection[str] = ()
 ) -> Undetected | None:
-    """The undetected events that were indexed since a moment; None where rules cover all of them.
+    """The undetected events that were ingested in some spans; None where rules cover all of them.
 
-    `written`: the daily indices that were written to, where they are known. `killed`: when a run
-    began that was killed or interrupted, whose events count too.
+    `written`: the daily indices that were written to, where they are known.
 
     Raises `ClusterError` and opensearch-py's exceptions.
     """
@@ -70,16 +69,12 @@ def undetected(
         return None
     refresh_ahead(client, written, settings.ingest.in_flight)
     make_searchable(client, indices.expression)
-    # In whole milliseconds, as `event.ingested` is, and by the same machine's clock.
-    begin = moment(milliseconds(started))
-    spans: list[tuple[datetime, datetime | None]] = [(begin, None)]
-    if killed is not None and killed < begin:
-        spans.append((moment(milliseconds(killed)), begin))
-    pace = pace_of(settings) if rules_are_run(client, settings) else None
-    late = None if pace is None else pace.late + pace.lookback
+    clauses = [each.query() for each in _joined(spans)]
+    if rules_are_run(client, settings):
+        clauses = _late(_joined(spans), pace_of(settings))
     found = EventIndex(client, indices.expression).search(
         {
-            "query": either([_ingested(since, until, late) for since, until in spans]),
+            "query": either(clauses),
             "aggs": {
                 "first": {"min": {"field": "@timestamp"}},
                 "last": {"max": {"field": "@timestamp"}},
@@ -93,13 +88,41 @@ def undetected(
     return Undetected(events, moment(ends[0]), moment(ends[1]))
 
 
-def _ingested(since: datetime, until: datetime | None, late: timedelta | None) -> dict[str, Any]:
-    """The events ingested in a time; with `late` those that had happened so long before it."""
-    limits = {"gte": since.isoformat()} | ({"lt": until.isoformat()} if until else {})
-    filters: list[dict[str, Any]] = [{"range": {"event.ingested": limits}}]
-    if late is not None:
-        filters.append({"range": {"@timestamp": {"lt": (since - late).isoformat()}}})
-    return {"bool": {"filter": filters}}
+def _joined(spans: Iterable[Span]) -> list[Span]:
+    """Spans by the time of ingestion in whole milliseconds, as `event.ingested` is; those that
+    overlap as one."""
+    made: list[Span] = []
+    for each in sorted(spans, key=lambda span: span.since):
+        since = moment(milliseconds(each.since))
+        until = moment(milliseconds(each.until) + 1)
+        if made and since <= made[-1].until:
+            since, until = made[-1].since, max(until, made.pop().until)
+        made.append(Span(since, until, "event.ingested"))
+    if len(made) > _PARTS:  # many runs that were killed, one after another
+        return [Span(made[0].since, made[-1].until, "event.ingested")]
+    return made
+
+
+def _late(spans: Sequence[Span], pace: RulePace) -> list[Query]:
+    """The events of which scheduled rules cover none for certain: ingested that long after they
+    happened. Spans are divided, so that what a backfill of hours ingests at its end is compared
+    with that time, and not with its begin."""
+    whole = sum((each.until - each.since for each in spans), timedelta())
+    part = max(pace.lookback, whole / _PARTS)
+    clauses: list[Query] = []
+    for span in spans:
+        since = span.since
+        while since < span.until:
+            until = min(since + part, span.until)
+            happened = (until - pace.late - pace.lookback).isoformat()
+            clauses.append(
+                both(
+                    Span(since, until, "event.ingested").query(),
+                    {"range": {"@timestamp": {"lt": happened}}},
+                )
+            )
+            since = until
+    return clauses
 
 
 def note_searched(client: OpenSearch, settings: Settings, span: Span, began: datetime) -> None:
@@ -108,18 +131,16 @@ def note_searched(client: OpenSearch, settings: Settings, span: Span, began: dat
     Raises `ClusterError` and opensearch-py's exceptions.
     """
     LateEventsStore(client, settings).searched(span.since, span.until, began)
-    unfinished = Unfinished(client, settings)
-    unfinished.forget(
-        [
-            each.id
-            for each in unfinished.earlier()
-            if each.began < began and _within(undetected(client, settings, each.began), span)
-        ]
-    )
+    unfinished = UnfinishedBackfills(client, settings)
 
+    def covered(backfills: Sequence[BackfillState]) -> bool:
+        left = undetected(client, settings, unfinished.spans(backfills))
+        return left is None or (span.since <= left.first and left.last < span.until)
 
-def _within(left: Undetected | None, span: Span) -> bool:
-    return left is None or (span.since <= left.first and left.last < span.until)
+    before = [each for each in unfinished.all() if each.began < began]
+    if before and not covered(before):
+        before = [each for each in before if covered([each])]
+    unfinished.forget(before)
 
 
 def rules_are_run(client: OpenSearch, settings: Settings, now: datetime | None = None) -> bool:

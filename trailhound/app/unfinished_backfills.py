@@ -1,72 +1,130 @@
-"""Backfills that did not end: the next one names their events that no rule has looked at."""
+"""Backfills that did not end: the next one, and `status`, name their events that no rule has looked
+at.
+
+Every backfill writes a note into the ledger before its first event, renews it while it runs, and
+removes it once it has named its events. So a note that is no longer renewed is of a backfill that
+was interrupted or killed, or that lost its cluster.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import threading
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 from opensearchpy import OpenSearch
 
+from detections.span import Span
 from ingest.ledger_index import LedgerIndex
 from ingest.worker import Worker
-from trailhound.cluster.retry_policy import RetryPolicy
+from trailhound.cluster.retry_policy import RetryPolicy, Stopped
+from trailhound.errors import ClusterError
 from trailhound.settings import Settings
 from trailhound.state.backfills import BackfillState
 from trailhound.state.store import StateStore
-from trailhound.state.workers import WorkerState
 
 
-class Unfinished:
-    """The backfills of a namespace that have not ended or were interrupted, and one that begins.
-
-    Methods raise `ClusterError` and opensearch-py's exceptions.
-    """
+class UnfinishedBackfills:
+    """Those of a namespace. Methods raise `ClusterError` and opensearch-py's exceptions."""
 
     def __init__(self, client: OpenSearch, settings: Settings) -> None:
         self._store: StateStore[BackfillState] = StateStore(client, settings, BackfillState)
-        self._written = LedgerIndex(
-            client, self._store.index, RetryPolicy(settings.ingest.give_up_after)
-        )
+        self._silent = timedelta(seconds=settings.ingest.claim_seconds)
         self._worker = Worker.this()
-        self._earlier: list[BackfillState] = []
 
-    def begin(self, now: datetime) -> None:
-        """Note a backfill before its first event, once the templates are known to be ours."""
-        self._earlier = self.earlier()
-        worker = self._worker
-        begun = BackfillState(
-            id=worker.id, began=now, host=worker.host, boot=worker.boot, pid=worker.pid
+    def all(self, but: str = "") -> list[BackfillState]:
+        """The first to begin first, except one by its id. Left out are those that may still run:
+        their process does, and renews its note."""
+        now = datetime.now(UTC)
+        found = (each for each in self._store.all() if each.id != but)
+        return sorted(
+            (each for each in found if self._ended(each, now)), key=lambda each: each.began
         )
-        self._written.bulk([{"index": {"_id": begun.identifier}}, begun.document()])
 
-    def earlier(self) -> list[BackfillState]:
-        """Those that have not ended, without those that may still run: their process does, or on
-        another machine a worker."""
-        client, settings, now = self._store.client, self._store.settings, datetime.now(UTC)
-        left = [each for each in self._store.all() if each.id != self._worker.id]
-        if not left:
-            return []
-        silent = timedelta(seconds=settings.ingest.claim_seconds)
-        workers = StateStore(client, settings, WorkerState).all()
-        active = {each.host for each in workers if now - each.heartbeat < silent}
-        here = (self._worker.host, self._worker.boot)
+    def _ended(self, backfill: BackfillState, now: datetime) -> bool:
+        silent = now - (backfill.heartbeat or backfill.began)
+        return self._worker.gone(backfill) or silent >= self._silent
+
+    def spans(self, backfills: Iterable[BackfillState]) -> list[Span]:
+        """When they may have indexed events. One that renewed its note last at a moment was at work
+        no longer after it than it takes to count as ended."""
+        now = datetime.now(UTC)
         return [
-            each
-            for each in left
-            if self._worker.gone(each)
-            or ((each.host, each.boot) != here and each.host not in active)
+            Span(
+                each.began,
+                now if each.heartbeat is None else min(now, each.heartbeat + self._silent),
+                "event.ingested",
+            )
+            for each in backfills
         ]
 
-    @property
-    def since(self) -> datetime | None:
-        """When the first of the earlier ones began; None where all have ended."""
-        return min((each.began for each in self._earlier), default=None)
+    def forget(self, backfills: Iterable[BackfillState]) -> None:
+        """Rules have looked at all of their events, or a backfill that ended has named them."""
+        self._store.delete([each.id for each in backfills])
 
-    def end(self) -> None:
-        """The one that began has ended, and named what it and the earlier ones have left."""
-        ended = [self._worker.id, *(each.id for each in self._earlier)]
-        self._written.bulk([{"delete": {"_id": BackfillState.id_prefix + each}} for each in ended])
 
-    def forget(self, ended: Collection[str]) -> None:
-        """Rules have looked at all events of these, by id."""
-        self._store.delete(ended)
+class BackfillNote:
+    """The note of a backfill that runs. Within, it is renewed from when the backfill `begin`s.
+
+    It stays unless the backfill has said that it `end`ed. Methods raise `ClusterError`.
+    """
+
+    def __init__(self, client: OpenSearch, settings: Settings) -> None:
+        self.unfinished = UnfinishedBackfills(client, settings)
+        names = StateStore(client, settings, BackfillState)
+        patience = settings.ingest.give_up_after
+        self._closed = threading.Event()
+        self._written = LedgerIndex(client, names.index, RetryPolicy(patience))
+        self._renewed = LedgerIndex(client, names.index, RetryPolicy(patience, stop=self._closed))
+        self._every = settings.ingest.claim_seconds / 4
+        self._worker = Worker.this()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed.set()
+
+    def begin(self, began: datetime) -> None:
+        """Write it before the first event, once the templates are known to be ours."""
+        self._renew(self._written, began)
+        threading.Thread(
+            target=self._keep_renewing, args=(began,), name="backfill", daemon=True
+        ).start()
+
+    def earlier(self) -> list[BackfillState]:
+        """The other backfills that have not ended and no longer run."""
+        return self.unfinished.all(but=self._worker.id)
+
+    def end(self, named: Collection[BackfillState]) -> None:
+        """The backfill has ended, and named what it and these earlier ones have left."""
+        self._closed.set()
+        ended = [self._worker.id, *(each.id for each in named)]
+        with self._lock:  # no renewal writes it again
+            self._written.bulk(
+                [{"delete": {"_id": BackfillState.id_prefix + each}} for each in ended]
+            )
+
+    def _renew(self, index: LedgerIndex, began: datetime) -> None:
+        worker = self._worker
+        state = BackfillState(
+            id=worker.id,
+            began=began,
+            heartbeat=datetime.now(UTC),
+            host=worker.host,
+            boot=worker.boot,
+            pid=worker.pid,
+        )
+        index.bulk([{"index": {"_id": state.identifier}}, state.document()])
+
+    def _keep_renewing(self, began: datetime) -> None:
+        """While the cluster cannot be reached, the backfill writes no event either."""
+        while not self._closed.wait(self._every):
+            with self._lock:
+                if self._closed.is_set():
+                    return
+                with suppress(ClusterError, Stopped):
+                    self._renew(self._renewed, began)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,37 +17,33 @@ from trailhound.cli.backfill_report import (
     show_report,
     show_undetected,
 )
+from trailhound.cli.backfill_run import run_backfill
 from trailhound.cli.backfill_verified import check_first, require_verifiable, settle
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.object_selection import SinceDay, UntilDay, selection_of
 from trailhound.cli.options import Accounts, Config, Json, Namespace, Regions, Url, settings_from
-from trailhound.cli.progress import show_progress
-from trailhound.cli.screen import emit, warn
-from trailhound.cli.stopping import stopped, stopped_by_signals
+from trailhound.cli.screen import emit
+from trailhound.cli.stopping import stopped
 from trailhound.errors import UsageError
 
 with late_imports():
-    from ingest.backfill.backfill import Backfill
     from ingest.backfill.plan import plan
     from ingest.backfill.rate import rate_of
-    from ingest.integrity.expected import ExpectedHashes
     from ingest.lookup.estimate import Estimated, sum_of
-    from ingest.objects import HISTORY, Selection
+    from ingest.objects import Selection
     from ingest.run_report import RunReport
-    from ingest.sources import is_stream, open_source
-    from trailhound.app.enrichment import enricher_from
+    from ingest.sources import open_source
     from trailhound.app.settings_check import check_filter
-    from trailhound.app.unfinished_backfills import Unfinished
-    from trailhound.cluster import templates
+    from trailhound.app.unfinished_backfills import BackfillNote
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
-    from trailhound.cluster.retry_policy import RetryPolicy
     from trailhound.settings import Settings
 
 
 if TYPE_CHECKING:
     from trailhound.cli.detect import Detected
+    from trailhound.state.backfills import BackfillState
 
 
 def backfill(
@@ -190,15 +186,14 @@ def _read(
     """Read the objects, and do what was asked for besides: the report, further members of the JSON
     object, and whether all was done."""
     started = datetime.now(UTC)
-    with CutOff(settings) as cut_off:
+    with CutOff(settings) as cut_off, BackfillNote(connect(settings), settings) as note:
         chains = check_first(settings, source, selection, quiet=json) if verify else None
-        unfinished = Unfinished(connect(settings), settings)
         report = run_backfill(
             settings,
             source,
             selection,
             cut_off,
-            begin=lambda: unfinished.begin(started),
+            begin=lambda: note.begin(started),
             force=force,
             limit=limit,
             workers=workers,
@@ -206,7 +201,6 @@ def _read(
             expected=chains.expected if chains is not None else None,
         )
         cut_off.report = lambda: report  # what is restored is added to it
-        report.note_killed(unfinished.since)
         restored: dict[str, Any] = {}
         if restore and not report.interrupted:
             from trailhound.cli.restore import restore as restore_archived
@@ -225,16 +219,20 @@ def _read(
         if chains is not None:
             found["verification"] = settle(settings, chains, started, quiet=json)
             complete = complete and not chains.whole.fails and not chains.recorded.alerts
+        earlier: Sequence[BackfillState] | None = None
         if detect:
-            detected = _detect(settings, report, started, json=json)
+            earlier = [] if report.interrupted else note.earlier()
+            detected = _detect(settings, report, started, earlier, json=json)
             found |= detected.as_dict()
             complete = complete and detected.complete
         # An interrupted run names its own events, and so does the run after it.
         interrupted = report.interrupted or stopped()  # the reading, or the rules after it
-        if (report.counts.indexed or report.killed_since) and (interrupted or not detect):
-            found["undetected"] = show_undetected(settings, report, started, json=json)
-        if not interrupted:
-            unfinished.end()
+        if interrupted or not detect:
+            earlier, found["undetected"] = show_undetected(
+                settings, report, started, note, json=json
+            )
+        if earlier is not None and not interrupted:
+            note.end(earlier)
     return report, found, complete
 
 
@@ -318,74 +316,19 @@ def _show_plan(
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 
-def _detect(settings: Settings, report: RunReport, started: datetime, *, json: bool) -> Detected:
-    """Run the rules over what was indexed, also by a run that was killed and that this one resumed;
-    not after an interruption."""
+def _detect(
+    settings: Settings,
+    report: RunReport,
+    started: datetime,
+    earlier: Sequence[BackfillState],
+    *,
+    json: bool,
+) -> Detected:
+    """Run the rules over what was indexed, also by these earlier runs that did not end; not after
+    an interruption."""
     from trailhound.cli.detect import Detected, detect_ingested
 
     if report.interrupted:
         return Detected()
-    begin = min(started, report.killed_since or started)
+    begin = min([started, *(each.began for each in earlier)])
     return detect_ingested(connect(settings), settings, begin, json=json)
-
-
-def run_backfill(
-    settings: Settings,
-    sources: list[str],
-    selection: Selection,
-    cut_off: CutOff,
-    *,
-    begin: Callable[[], None] = lambda: None,
-    force: bool = False,
-    limit: int | None = None,
-    workers: int = 1,
-    quiet: bool = False,
-    expected: ExpectedHashes | None = None,
-) -> RunReport:
-    """Run a backfill; unless `quiet`, with progress. Ctrl-C stops it gracefully, and `cut_off`
-    knows its report from then on. `begin` is called before the first event."""
-    if workers > 1:
-        if any(text.startswith(HISTORY) for text in sources):
-            raise UsageError(
-                "several workers don't read the event history faster: AWS allows two requests a "
-                "second in a region",
-                hint="leave out --workers",
-            )
-        if any(is_stream(text) for text in sources):
-            raise UsageError(
-                "several workers cannot share one stream",
-                hint="give a bucket, folder, file or glob, or leave out --workers",
-            )
-        from ingest.backfill.worker_pool import Job, WorkerPool
-
-        job = Job(settings, tuple(sources), selection, enricher_from, warn, force, limit, expected)
-        pool = WorkerPool(job, workers)
-        shown = show_progress(pool, settings, sources, selection, quiet=quiet, limit=limit)
-        templates.check(connect(settings), settings)
-        begin()
-        cut_off.report = pool.snapshot
-        with stopped_by_signals(pool), shown:
-            return pool.run()
-    opened = [open_source(text, settings) for text in sources]
-    backfill = Backfill(
-        connect(settings),
-        settings,
-        enricher_from(settings, warn),
-        selection=selection,
-        force=force,
-        limit=limit,
-        retry_policy=RetryPolicy(settings.ingest.give_up_after, on_wait=_waiting),
-        expected=expected,
-    )
-    shown = show_progress(backfill, settings, sources, selection, quiet=quiet, limit=limit)
-    begin()
-    cut_off.report = backfill.snapshot
-    with stopped_by_signals(backfill), shown:
-        report = backfill.run(opened)
-    show_notes(opened)
-    return report
-
-
-def _waiting(seconds: float, reason: str) -> None:
-    if seconds >= 1:
-        warn(f"waiting {seconds:.0f} s for the cluster: {reason}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from trailhound.cli.backfill_plan import kinds, stored
@@ -12,14 +12,18 @@ from trailhound.cli.screen import err, out, plural, say, say_on_stderr, table, w
 from trailhound.errors import ClusterError
 
 with late_imports():
+    from detections.span import Span
     from ingest.backfill.matched import Selected
     from ingest.backfill.unmatched import Run, in_index, unmatched
     from ingest.objects import Selection, Source
     from ingest.run_report import RunReport
     from ingest.sources import is_stream, open_source
+    from trailhound.app.unfinished_backfills import BackfillNote
     from trailhound.cluster.client import connect
+    from trailhound.cluster.refusals import cluster_errors
     from trailhound.cluster.templates import Names
     from trailhound.settings import Settings
+    from trailhound.state.backfills import BackfillState
 
 
 def point_to_left(report: RunReport) -> None:
@@ -31,36 +35,48 @@ def point_to_left(report: RunReport) -> None:
 
 
 def show_undetected(
-    settings: Settings, report: RunReport, started: datetime, *, json: bool
-) -> dict[str, Any] | None:
-    """The indexed events that are too old for the scheduled rules, as JSON; None where there are
-    none. Without `json` also prints the command that runs the rules over them.
+    settings: Settings, report: RunReport, started: datetime, note: BackfillNote, *, json: bool
+) -> tuple[list[BackfillState] | None, dict[str, Any] | None]:
+    """The events that no rule looks at, of this run and of those before that did not end: these
+    runs, and the events as JSON; None where there are none, or it is not known. Without `json` also
+    prints the command that runs the rules over them.
 
     The backfill has ended at this point, so a cluster that does not answer is only a warning.
     """
     from trailhound.app.undetected import undetected
 
-    killed = report.killed_since
+    client = connect(settings)
     try:
-        left = undetected(connect(settings), settings, started, report.indices, killed)
+        with cluster_errors(settings.hosts[0]):
+            earlier = note.earlier()
+            spans = note.unfinished.spans(earlier)
+            if report.counts.indexed:
+                spans.append(Span(started, datetime.now(UTC), "event.ingested"))
+            left = undetected(client, settings, spans, report.indices) if spans else None
     except ClusterError as error:
         warn(f"can't say which of these events rules have not looked at: {error}")
-        return None
+        return None, None
     if left is None:
-        return None
+        return earlier, None
     if not json:
         first, last = left.days
-        of_killed = (
-            ""
-            if killed is None
-            else " and of all that was indexed since a run began that was killed or "
-            f"interrupted ({killed:%F %T} UTC)"
-        )
+        events = plural(left.events, "event")
         say(
-            f"rules have not looked at {plural(left.events, 'event')} of these{of_killed}: run "
+            f"rules have not looked at {events} of {_runs(report, earlier)}: run "
             f"`trailhound detect --since {first} --until {last}`"
         )
-    return left.as_dict()
+    return earlier, left.as_dict()
+
+
+def _runs(report: RunReport, earlier: Sequence[BackfillState]) -> str:
+    """By which runs events were indexed."""
+    if not earlier:
+        return "these"
+    were = plural(len(earlier), "run that was", "runs that were")
+    began = "it began" if len(earlier) == 1 else "the first began"
+    of_earlier = f"those indexed during {were} killed or interrupted"
+    own = "these and of " if report.counts.indexed else ""
+    return f"{own}{of_earlier} ({began} {earlier[0].began:%F %T} UTC)"
 
 
 class CutOff:

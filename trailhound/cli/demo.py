@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from trailhound.cli.backfill import run_backfill
 from trailhound.cli.backfill_report import CutOff, show_report
+from trailhound.cli.backfill_run import run_backfill
 from trailhound.cli.detect import asked, run_history, show
 from trailhound.cli.engine import start_engine
 from trailhound.cli.exit_codes import ExitCode

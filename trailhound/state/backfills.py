@@ -1,7 +1,7 @@
 """Backfills that have not ended or were interrupted: rules may not have looked at their events.
 
 A backfill names such events at its end. One that a signal, a kill or a lost cluster ended before
-cannot, or nobody reads it, so the next one names them too.
+cannot, or nobody reads it, so the next one names them too, and so does `status`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from trailhound.state.document import StateDocument
 
 
 class BackfillState(StateDocument, frozen=True, kw_only=True):
-    """One backfill. It `began` then (UTC); `host` and `boot` identify the machine of `pid`."""
+    """One backfill. It `began` then, and has renewed its document at `heartbeat` (UTC; None where
+    that is not known). `host` and `boot` identify the machine of `pid`."""
 
     kind: ClassVar[str] = "backfill"
     id_prefix: ClassVar[str] = "backfill-"
 
     id: str
     began: datetime
+    heartbeat: datetime | None = None
     host: str = ""
     boot: str = ""
     pid: int = 0

@@ -15,17 +15,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import orjson
 from opensearchpy import OpenSearch
 
 from trailhound.cluster.reader import IndexReader, Query
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
+from trailhound.state.backfills import BackfillState
 from trailhound.state.catch_up import SCHEDULED_RULES, CatchUp, CatchUps
+from trailhound.state.daemons import DaemonState
 from trailhound.state.document import StateDocument, StateDocumentError
 from trailhound.state.feed_checkpoints import FeedCheckpoint, FeedCheckpoints
 from trailhound.state.kinds import KINDS
-from trailhound.state.store import Hit, bulk, pages
+from trailhound.state.store import Hit, StateStore, bulk, pages
+from trailhound.state.workers import WorkerState
 
 LOG = logging.getLogger("trailhound.state")
 
@@ -74,6 +78,47 @@ def _first_ingested(client: OpenSearch, settings: Settings) -> datetime | None:
     found = reader.search({"aggs": aggregations}).get("aggregations")
     value = found["first"]["value"] if found else None
     return None if value is None else datetime.fromtimestamp(value / 1000, UTC)
+
+
+def note_backfills(client: OpenSearch, settings: Settings) -> int:
+    """Note the backfills of the last release that hold claims, as those of this release note
+    themselves: rules may not have looked at their events. Must be called before the claims are
+    upgraded. Returns the number of new notes.
+
+    One that still runs is noted too: should it be killed, nothing else names its events. The claims
+    of daemons are left out: scheduled rules look at what these ingest. When a backfill began is not
+    known, only when it claimed the first of the objects that it has not finished.
+    """
+    index = Names(settings.prefix).ledger
+    began: dict[str, datetime] = {}
+    claimed: list[Query] = [{"term": {"state": "claimed"}}, _WITHOUT_KIND]
+    for hit in pages(client, index, claimed, fields=("worker", "claimed_at")):
+        worker, at = hit.source.get("worker"), _time(hit.source.get("claimed_at"))
+        if worker and at is not None:
+            began[worker] = min(at, began.get(worker, at))
+    if not began:
+        return 0
+    workers = StateStore(client, settings, WorkerState).get(began)
+    daemons = {(each.host, each.pid) for each in StateStore(client, settings, DaemonState).all()}
+    lines: list[dict[str, Any]] = []
+    for name, at in began.items():
+        note = BackfillState(id=name, began=at)
+        if (known := workers.get(name)) is not None:
+            if (known.host, known.pid) in daemons:
+                continue
+            note = msgspec.structs.replace(
+                note, heartbeat=known.heartbeat, host=known.host, boot=known.boot, pid=known.pid
+            )
+        lines += [{"create": {"_id": note.identifier}}, note.document()]
+    return sum(1 for each in bulk(client, index, lines, allowed={409}) if each["status"] < 300)
+
+
+def _time(value: object) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return found if found is not None and found.tzinfo is not None else None
 
 
 def migrate(client: OpenSearch, settings: Settings) -> Migrated:

@@ -8,9 +8,10 @@ from opensearchpy import OpenSearch
 
 from trailhound.cluster import templates
 from trailhound.cluster.templates import Change, Names
+from trailhound.plural import plural
 from trailhound.settings import Settings
 from trailhound.state.housekeeping import remove_stale
-from trailhound.state.migration import begin_catch_up, migrate
+from trailhound.state.migration import begin_catch_up, migrate, note_backfills
 
 
 def init_namespace(client: OpenSearch, settings: Settings) -> list[Change]:
@@ -27,6 +28,10 @@ def init_namespace(client: OpenSearch, settings: Settings) -> list[Change]:
     if catch_up is not None:
         what = f"`run --poll` had switched off the scheduled rules: {catch_up.describe()}"
         changes.append(Change(ledger, "upgraded", what))
+    if noted := note_backfills(client, settings):
+        what = f"{plural(noted, 'backfill')} of the last release did not end"
+        named = "the next one names the events that no rule has looked at"
+        changes.append(Change(ledger, "upgraded", f"{what}: {named}"))
     made = migrate(client, settings)
     if made.total:
         kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(made.kinds.items()))

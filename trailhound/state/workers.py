@@ -12,8 +12,7 @@ from trailhound.state.document import StateDocument
 
 
 class WorkerState(StateDocument, frozen=True, kw_only=True):
-    """One worker. `host` and `boot` identify the machine of `pid`. `began`: when it began, or the
-    first of the killed ones whose objects it took over; None of the last release."""
+    """One worker. `host` and `boot` identify the machine of `pid`."""
 
     kind: ClassVar[str] = "worker"
     id_prefix: ClassVar[str] = "worker-"
@@ -25,7 +24,6 @@ class WorkerState(StateDocument, frozen=True, kw_only=True):
     host: str = ""
     boot: str = ""
     pid: int = 0
-    began: datetime | None = None
 
     @property
     def key(self) -> str:
