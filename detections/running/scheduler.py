@@ -67,7 +67,7 @@ class Scheduler:
         self._term = 0
         self._runs = {job.name: JobRuns() for job in jobs}
         self._ended = threading.Event()
-        self._thread = SupervisedThread(self._work, "scheduler", self._ended)
+        self._thread = SupervisedThread(self._work, f"scheduler-{lease.name}", self._ended)
 
     def start(self) -> None:
         """Starts to contend for the lease and to run due jobs."""

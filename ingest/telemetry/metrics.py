@@ -46,11 +46,11 @@ class Metrics:
         self,
         status: Callable[[], DaemonStatus | None],
         reasons: Callable[[], Iterable[str]],
-        leads: Callable[[], bool],
+        leads: Callable[[], Mapping[str, bool]],
         jobs: Callable[[], Mapping[str, JobRuns]] = _no_jobs,
     ) -> None:
         """`reasons` gives a code for each reason why the daemon is not ready: it is ready if there
-        is none."""
+        is none. `leads`: the scheduled jobs that its settings ask for, and whether it runs them."""
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._delay = Histogram(
@@ -69,7 +69,7 @@ class Metrics:
         )
         self._rule_runs = Counter(
             "rule_runs",
-            "Runs of detection rules, by outcome; only the leader's counters move.",
+            "Runs of detection rules, by outcome; they move in the daemon that runs them.",
             ["outcome"],
             namespace=PREFIX,
             registry=self.registry,
@@ -120,7 +120,7 @@ class _Mirror(Collector):
         metrics: Metrics,
         status: Callable[[], DaemonStatus | None],
         reasons: Callable[[], Iterable[str]],
-        leads: Callable[[], bool],
+        leads: Callable[[], Mapping[str, bool]],
         jobs: Callable[[], Mapping[str, JobRuns]],
     ) -> None:
         self._reasons = reasons
@@ -136,7 +136,14 @@ class _Mirror(Collector):
     def collect(self) -> Iterator[Metric]:
         codes = Counts(self._reasons())
         yield _gauge("ready", "Whether the daemon is ready: 1, or 0.", float(not codes))
-        yield _gauge("leader", "Whether the scheduled jobs run here.", float(self._leads()))
+        leader = GaugeMetricFamily(
+            f"{PREFIX}_leader",
+            "Scheduled jobs of this daemon's settings, by name: 1 if it runs here.",
+            labels=["task"],
+        )
+        for name, leads in self._leads().items():
+            leader.add_metric([name], float(leads))
+        yield leader
         if (newest := self._metrics.newest_event) is not None:
             lag = max(0.0, time.time() - newest)
             yield _gauge(
@@ -197,7 +204,7 @@ def _feeds(status: DaemonStatus) -> Iterator[Metric]:
 
 
 def _job_runs(jobs: Mapping[str, JobRuns]) -> Iterator[Metric]:
-    """Scheduled jobs, detections among them; only the leader's counters move.
+    """Scheduled jobs, detections among them; counters move in the daemon that runs a job.
 
     Not labelled `job`: that is Prometheus's own name for who was scraped.
     """

@@ -202,12 +202,12 @@ def test_the_holder_of_the_lease_is_killed(settings: Settings, tmp_path: Path) -
 
     def leader() -> tuple[int, int]:
         """The process that holds the lease (0: none that is known), and the lease's term."""
-        lease = stored("lease-scheduler")
+        lease = stored("lease-housekeeping")
         daemon = stored(f"daemon-{lease.get('owner') or 'nobody'}")
         return int(daemon.get("pid", 0)), int(lease.get("term", 0))
 
     def ran() -> bool:
-        return bool(stored("job-retention"))
+        return bool(stored("job-housekeeping"))
 
     running = {}
     try:
@@ -219,7 +219,7 @@ def test_the_holder_of_the_lease_is_killed(settings: Settings, tmp_path: Path) -
         running[first].kill()
         running.pop(first).communicate()
         # Whoever comes next finds the job undone, and does it.
-        client.delete(index=index, id="job-retention")
+        client.delete(index=index, id="job-housekeeping")
         until(lambda: leader()[0] in running, "another leader")
         until(ran, "the job done by the other one")
         assert leader()[1] > term

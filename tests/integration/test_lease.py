@@ -15,6 +15,7 @@ from detections.running.scheduler import Job, Scheduler, Turn
 from tests.faults.proxy import DROP, Fault, Proxy, Request
 from tests.helpers.queues import until
 from tests.helpers.trails import own_settings, prepared
+from trailhound.app.scheduled_jobs import ScheduledJobs
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.cluster.retention import enforce
@@ -236,3 +237,25 @@ def test_days_behind_the_retention_go_and_nothing_else(
     assert gone == (behind if action == "delete" else set())
     assert all(left[index] == "open" for index in (ours - behind) | foreign)
     assert datetime.now(UTC).date() > today
+
+
+def test_a_daemon_without_a_job_does_not_keep_it_from_another(
+    client: OpenSearch, settings: Settings
+) -> None:
+    """As where one daemon only ingests, and was started first."""
+    off = settings.detections.model_copy(update={"scheduled": False})
+    first = ScheduledJobs(client, settings.model_copy(update={"detections": off}), "first")
+    retention = RetentionSettings.model_validate({"days": 400})
+    second = ScheduledJobs(client, settings.model_copy(update={"retention": retention}), "second")
+    first.start()
+    try:
+        until(lambda: all(first.leads().values()), "the lease of what both daemons do")
+        second.start()
+        until(lambda: second.leads()["detections"], "the lease of the rules")
+        until(lambda: second.leads()["retention"], "the lease of retention")
+        until(lambda: second.runs()["detections"].runs > 0, "a run of the rules")
+        assert first.leads() == {"housekeeping": True}
+        assert not second.leads()["housekeeping"]
+    finally:
+        first.stop()
+        second.stop()

@@ -118,7 +118,7 @@ def test_a_daemon_that_has_written_nothing_is_known_all_the_same(
     settings = own_settings(engine, namespace, tmp_path / "home")
     prepared(settings)
     denied = {"code": "thread", "subject": "status", "message": "the thread status failed: denied"}
-    metrics = Metrics(lambda: None, tuple, lambda: True)
+    metrics = Metrics(lambda: None, tuple, dict)
     page = Endpoint("127.0.0.1:0", metrics, lambda: Health((denied,)), identity(settings))
     page.start()
     try:

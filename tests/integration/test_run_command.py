@@ -85,21 +85,22 @@ def test_a_daemon_tells_how_it_does_and_takes_new_settings(
     try:
         until(lambda: there(2), "two events")
         until(lambda: value("trailhound_delivery_to_searchable_seconds_count") == 1, "found")
-        until(lambda: value("trailhound_job_runs_total", "retention") >= 1, "a job's run")
+        until(lambda: value("trailhound_job_runs_total", "housekeeping") >= 1, "a job's run")
         until(lambda: value("trailhound_event_lag_seconds") >= 0, "a look at the newest event")
-        assert value("trailhound_leader") == 1
-        assert value("trailhound_job_failures_total", "retention") == 0
+        assert value("trailhound_leader", "detections") == 1
+        assert value("trailhound_job_failures_total", "housekeeping") == 0
 
         report = printed(run(settings, "status", "--json").stdout)
         jobs = {job["name"]: job for job in report["jobs"]}
-        assert jobs["retention"]["last_success"]
+        assert jobs["housekeeping"]["last_success"]
+        assert "detections" in report["daemons"][0]["jobs"]
         assert [each["name"] for each in report["daemons"][0]["sources"]] == [str(trail)]
         until(
             lambda: b"newest event" in run(settings, "status").stdout,
             "a line that tells how far behind it is",
         )
         shown = run(settings, "status").stdout.decode()
-        assert "runs the scheduled jobs" in shown
+        assert "runs the jobs detections, housekeeping, known automation" in shown
         assert "last success" in shown
         assert "last arrival" in shown
         assert "from delivery to searchable" in shown

@@ -31,7 +31,9 @@ def exposed() -> dict[str, set[str]]:
     """Sample name → its labels, of a daemon that has something of everything."""
     feed = FeedStatus("q", "sqs", 5, 1.5, counters={"unknown_messages": 3})
     status = DaemonStatus(started=1.0, objects={"failed": 1}, feeds=[feed])
-    metrics = Metrics(lambda: status, tuple, lambda: True, lambda: {"retention": Runs()})
+    metrics = Metrics(
+        lambda: status, tuple, lambda: {"integrity": True}, lambda: {"integrity": Runs()}
+    )
     metrics.newest_event = 1.0
     metrics.searchable(2.0)
     metrics.delivered(1.0)

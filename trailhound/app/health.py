@@ -142,7 +142,7 @@ def shared_reasons(shared: Shared, settings: Settings, intervals: Intervals) -> 
     """What is wrong with jobs, rules and channels, whichever daemon runs them."""
     return [
         *_ledger(shared.missing),
-        *_leader(shared),
+        *_leaders(shared, settings),
         *_jobs(shared.jobs, settings),
         *_rules(shared, settings, intervals),
         *_channels(shared.channels, settings),
@@ -232,26 +232,41 @@ def _ledger(missing: str) -> Iterator[Reason]:
         yield Reason("state", "ledger", said)
 
 
-def _leader(shared: Shared) -> Iterator[Reason]:
+def jobs_in_use(settings: Settings) -> list[str]:
+    """The scheduled jobs that the settings ask for, by name, without what only tidies up."""
+    asked = {
+        "detections": settings.detections.scheduled,
+        "retention": settings.retention.active,
+        "report-mail": bool(settings.report.mail.to),
+        "integrity": settings.integrity.every is not None,
+    }
+    return [name for name, wanted in asked.items() if wanted]
+
+
+def _leaders(shared: Shared, settings: Settings) -> Iterator[Reason]:
+    """Jobs that no daemon runs, though some are active: each may have settings without them."""
     started = [
         datetime.fromisoformat(daemon.report["started"])
         for daemon in shared.daemons
         if daemon.report.get("started")
     ]
-    if not started or any(daemon.report.get("leads") for daemon in shared.daemons):
+    if not started or shared.read_at - min(started) <= LEADER_SLACK:
         return
-    if shared.read_at - min(started) > LEADER_SLACK:
+    reports = [daemon.report for daemon in shared.daemons]
+    if any(each.get("leads") and "jobs" not in each for each in reports):
+        return  # one of the last release, which has a single lease for all jobs
+    led = {name for each in reports for name in each.get("jobs") or ()}
+    if not led:
         yield Reason("leader", "scheduler", "no daemon runs the scheduled jobs")
+        return
+    for name in jobs_in_use(settings):
+        if name not in led:
+            said = f"no daemon runs the job {name}, which these settings ask for"
+            yield Reason("leader", name, said)
 
 
 def _jobs(jobs: Iterable[JobState], settings: Settings) -> Iterator[Reason]:
-    in_use = {"retention"}
-    if settings.detections.scheduled:
-        in_use.add("detections")
-    if settings.report.mail.to:
-        in_use.add("report-mail")
-    if settings.integrity.every is not None:
-        in_use.add("integrity")
+    in_use = jobs_in_use(settings)
     for job in jobs:
         if job.last_error and job.name in in_use:
             since = (

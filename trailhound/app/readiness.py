@@ -51,7 +51,8 @@ ADVICE = {
     "itself",
     "daemon": "start one: `trailhound run`",
     "release": "run the same release of Trailhound on every machine, and restart the daemon",
-    "leader": "see the daemons' logs: none of them gets the lease",
+    "leader": "start a daemon whose settings ask for it, or switch it off in these; where one is "
+    "running, see its log: it does not get the lease",
     "deadletter": "remove the index's block or open it; the daemon continues by itself",
     "job": "see the daemon's log; the job is tried again at its next time",
     "rule": "`trailhound rules check`, and see the daemon's log",

@@ -1,14 +1,15 @@
 """The jobs that only one of all daemons runs.
 
-They are retention, housekeeping, rules, known automation, the mailed report, and the verification
-of trail files. The verification may take long, so it has its own thread and lease: rules must not
-wait for it.
+They are housekeeping, retention, rules, known automation, the mailed report, and the verification
+of trail files. Each has its own lease and thread, so that rules need not wait for a report, and
+so that a daemon whose settings don't ask for a job never keeps it from the one whose settings do.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from opensearchpy import OpenSearch
@@ -16,7 +17,6 @@ from opensearchpy import OpenSearch
 from detections.running.due_rules import Ran
 from detections.running.scheduler import Job, JobRuns, Scheduler, Turn
 from trailhound.app.detection import rules_in_force
-from trailhound.app.integrity_job import JOB as INTEGRITY
 from trailhound.app.integrity_job import integrity_job
 from trailhound.app.known_automation import learning_job
 from trailhound.app.scheduled_detections import ScheduledDetections
@@ -33,6 +33,9 @@ from trailhound.state.leases import Lease
 LOG = logging.getLogger("trailhound.app.service")
 _EVERY = 3600.0
 """Seconds between two runs of retention and of housekeeping."""
+_RULES_LEASE = "scheduler"
+"""The lease of the rules is the one that a daemon of the last release holds for all of its jobs:
+while both releases run, only one of them runs the rules."""
 
 
 class ScheduledJobs:
@@ -47,81 +50,85 @@ class ScheduledJobs:
         self._ran = ran
         self.detections: ScheduledDetections | None = None
         """Of the rules; None while this daemon runs none."""
-        self._scheduler = Scheduler(Jobs(client, settings), self._lease("scheduler"), self._jobs())
-        self._verifier: Scheduler | None = None
+        self._schedulers: dict[str, Scheduler] = {}
+        """By lease."""
+        self._started = False
+        self._arrange()
 
     def start(self) -> None:
         """Begin to compete for the leases, and to run due jobs."""
-        self._scheduler.start()
-        self._verify()
+        self._started = True
+        for each in self._schedulers.values():
+            each.start()
 
     def take(self, settings: Settings) -> None:
         """Run the jobs of these settings from now on. A job that is running ends with its settings;
-        a verification that is switched off is interrupted."""
+        one that the settings no longer ask for is interrupted where it can be."""
         self._settings = settings
         if self.detections is not None:
             self.detections.take(settings)
-        self._scheduler.take(self._jobs())
-        self._verify()
+        self._arrange()
 
     def stop(self) -> None:
-        """Wait for the running jobs, and release the leases."""
-        for each in self._schedulers():
-            each.stop()
+        """Wait for the running jobs, and release the leases: of all jobs at once."""
+        schedulers = self._all()
+        with ThreadPoolExecutor(len(schedulers)) as pool:
+            list(pool.map(Scheduler.stop, schedulers))
 
-    @property
-    def leads(self) -> bool:
-        """Whether this process runs the jobs (verification not considered)."""
-        return self._scheduler.leads
+    def leads(self) -> Mapping[str, bool]:
+        """The jobs that the settings ask for, and whether this process is the one that runs
+        them."""
+        return {name: each.leads for each in self._all() for name in each.runs()}
 
     def runs(self) -> dict[str, JobRuns]:
         """Numbers of runs by job, since the start of this process."""
-        return {name: runs for each in self._schedulers() for name, runs in each.runs().items()}
+        return {name: runs for each in self._all() for name, runs in each.runs().items()}
 
     def failing(self) -> Iterator[tuple[str, str]]:
         """Jobs that this process runs and whose last run failed, with the error."""
-        for each in self._schedulers():
+        for each in self._all():
             if each.leads:
                 yield from ((name, it.last_error) for name, it in each.runs().items())
 
-    def _schedulers(self) -> list[Scheduler]:
-        return [each for each in (self._scheduler, self._verifier) if each is not None]
+    def _all(self) -> list[Scheduler]:
+        return list(self._schedulers.values())
+
+    def _arrange(self) -> None:
+        """Start, change and end the schedulers, so that there is one for each job that the settings
+        ask for."""
+        jobs = self._jobs()
+        for name in self._schedulers.keys() - jobs.keys():
+            self._schedulers.pop(name).stop()
+        for name, job in jobs.items():
+            if name in self._schedulers:
+                self._schedulers[name].take([job])
+                continue
+            made = Scheduler(Jobs(self._client, self._settings), self._lease(name), [job])
+            self._schedulers[name] = made
+            if self._started:
+                made.start()
 
     def _lease(self, name: str) -> Lease:
         ledger, seconds = Names(self._settings.prefix).ledger, self._settings.run.lease_seconds
         return Lease(self._client, ledger, name, owner=self._owner, seconds=seconds)
 
-    def _verify(self) -> None:
-        """Start, change or end the verifications. A daemon without verifications must not hold the
-        lease, for which a daemon with other settings would wait."""
-        job = integrity_job(self._client, self._settings)
-        verifier = self._verifier
-        if job is not None and verifier is not None:
-            verifier.take([job])
-        elif job is not None:
-            self._verifier = Scheduler(
-                Jobs(self._client, self._settings), self._lease(INTEGRITY), [job]
-            )
-            self._verifier.start()
-        elif verifier is not None:
-            self._verifier = None
-            verifier.stop()
-
-    def _jobs(self) -> list[Job]:
-        jobs = [
-            Job("retention", _EVERY, self._retain),
-            Job("housekeeping", _EVERY, self._keep_house),
-        ]
-        if not self._settings.detections.scheduled:
+    def _jobs(self) -> dict[str, Job]:
+        """The jobs that the settings ask for, by lease."""
+        settings = self._settings
+        rules = settings.detections.scheduled
+        if not rules:
             self.detections = None
         elif self.detections is None:
-            self.detections = ScheduledDetections(self._client, self._settings, self._ran)
-        if self.detections is not None:
-            jobs.append(self.detections.job())
-            if learning := learning_job(self._client, self._settings):
-                jobs.append(learning)
-        mail = mail_job(self._client, self._settings, lambda: rules_in_force(self._settings).rules)
-        return jobs if mail is None else [*jobs, mail]
+            self.detections = ScheduledDetections(self._client, settings, self._ran)
+        found = [
+            Job("housekeeping", _EVERY, self._keep_house),
+            Job("retention", _EVERY, self._retain) if settings.retention.active else None,
+            learning_job(self._client, settings) if rules else None,
+            mail_job(self._client, settings, lambda: rules_in_force(self._settings).rules),
+            integrity_job(self._client, settings),
+        ]
+        jobs = {each.name: each for each in found if each is not None}
+        return jobs | ({_RULES_LEASE: self.detections.job()} if self.detections else {})
 
     def _retain(self, _: Turn) -> None:
         report = enforce(self._client, self._settings, datetime.now(UTC).date())

@@ -52,6 +52,7 @@ from trailhound.errors import (
     UsageError,
 )
 from trailhound.settings import Settings
+from trailhound.state.jobs import DETECTIONS
 from trailhound.state.late_events import LateEventsStore
 from trailhound.threads import SupervisedThread, supervised_threads
 
@@ -102,7 +103,7 @@ class Service:
         self.metrics = Metrics(
             self._status,
             lambda: (each.code for each in self._readiness().reasons),
-            self._leads,
+            lambda: self._jobs.leads() if self._jobs is not None else {},
             self._job_runs,
         )
         self._late = LateFiles()
@@ -198,7 +199,8 @@ class Service:
                 registry.renew(
                     client,
                     daemon.status(),
-                    leads=self._leads(),
+                    jobs=self._led(),
+                    leads=bool(self._led()),  # for a `status` of the last release
                     event_lag_seconds=None if newest is None else max(0.0, time.time() - newest),
                     searchable_seconds=self._probe.last,
                     reasons=[each.as_dict() for each in reasons],
@@ -281,8 +283,10 @@ class Service:
         alerts, failed = len(run.recorded.created), run.error is not None
         self.metrics.detected(run.seconds, run.rule.level, alerts, failed=failed)
 
-    def _leads(self) -> bool:
-        return self._jobs is not None and self._jobs.leads
+    def _led(self) -> list[str]:
+        """The scheduled jobs that this daemon is the one to run."""
+        jobs = self._jobs.leads() if self._jobs is not None else {}
+        return sorted(name for name, leads in jobs.items() if leads)
 
     def _job_runs(self) -> dict[str, JobRuns]:
         return self._jobs.runs() if self._jobs is not None else {}
@@ -315,7 +319,7 @@ class Service:
             elif detections.faults:
                 said = f"not all rules of the settings are active: {detections.faults}"
                 found.append(Reason("rules", "faults", said))
-            if jobs.leads:  # another daemon does not look at the paths
+            if DETECTIONS in self._led():  # else another daemon does not look at the paths
                 found += rule_path_reasons(detections.unread, detections.lost)
             for name, why in detections.broken_channels.items():
                 found.append(Reason("channel", name, f"the channel {name} cannot be used: {why}"))

@@ -44,7 +44,7 @@ def show_daemons(daemons: list[dict[str, Any]], local: Mapping[str, Any] | None 
         say(
             f"daemon   {each['host']} {each['pid']}, since {_ago(each['started'])}: {rate}, "
             f"{done}, {each['in_flight']} in flight"
-            + (", runs the scheduled jobs" if each.get("leads") else ""),
+            + (f", runs {_jobs(each)}" if each.get("leads") else ""),
             9,
         )
         if each["last_error"]:
@@ -63,6 +63,12 @@ def show_daemons(daemons: list[dict[str, Any]], local: Mapping[str, Any] | None 
     left = list(_not_read(daemons))
     if left:
         out.print(table(["source", "not read", "#messages or records", "why"], left))
+
+
+def _jobs(daemon: Mapping[str, Any]) -> str:
+    """The scheduled jobs that a daemon runs; one of the last release does not name them."""
+    names = daemon.get("jobs")
+    return f"the jobs {', '.join(names)}" if names else "the scheduled jobs"
 
 
 def show_reasons(found: Sequence[Reason]) -> None:

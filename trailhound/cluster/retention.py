@@ -83,7 +83,7 @@ def enforce(client: OpenSearch, settings: Settings, today: date) -> RetentionRep
     """
     report = RetentionReport()
     retention = settings.retention
-    if retention.days is None and not retention.tiered:
+    if not retention.active:
         return report
     names = templates.Names(settings.prefix)
     states = {

@@ -137,6 +137,11 @@ class RetentionSettings(Section):
         return self
 
     @property
+    def active(self) -> bool:
+        """Whether anything is done with days of a certain age."""
+        return self.days is not None or self.tiered
+
+    @property
     def tiered(self) -> bool:
         """Whether days get read-only or move before they are past retention."""
         return self.warm_after is not None or self.cold_after is not None

@@ -64,7 +64,7 @@ class Lease:
         self._client = client
         self._index = index
         self._id = LeaseState(name=name).identifier
-        self._name = name
+        self.name = name
         self._owner = owner
         self._seconds = seconds
         self._seen: _Seen | None = None
@@ -96,7 +96,7 @@ class Lease:
             try:
                 self._write(self._seen, owner="", term=self._term)
             except OpenSearchException as error:
-                LOG.warning("the lease %s could not be released: %s", self._name, described(error))
+                LOG.warning("the lease %s could not be released: %s", self.name, described(error))
 
     def _keep(self) -> None:
         while not self._ended.is_set():
@@ -107,7 +107,7 @@ class Lease:
                 self._until = 0.0
                 reason = "another process was faster"
             except OpenSearchException as error:
-                LOG.debug("the lease %s: %s", self._name, described(error))
+                LOG.debug("the lease %s: %s", self.name, described(error))
                 reason = f"it was not renewed in time: {described(error)}"
             if holding and (not self.held or self._term != term):
                 self._tell_loss(reason)
@@ -122,7 +122,7 @@ class Lease:
             self._until = 0.0
         LOG.warning(
             "lost the lease %s: %s; %s",
-            self._name,
+            self.name,
             f"{owner} holds it" if taken else reason or "it was not renewed in time",
             then,
         )
@@ -162,11 +162,11 @@ class Lease:
         params: dict[str, Any] = {"op_type": "create"}
         if over is not None:
             params = {"if_seq_no": over.version[0], "if_primary_term": over.version[1]}
-        body = LeaseState(name=self._name, owner=owner, term=term).document()
+        body = LeaseState(name=self.name, owner=owner, term=term).document()
         reply = self._client.index(index=self._index, id=self._id, body=body, params=params)
         self._seen = _Seen((reply["_seq_no"], reply["_primary_term"]), asked, owner, term)
         if owner:
             if term != self._term:
-                LOG.info("holding the lease %s", self._name, extra={"fields": {"term": term}})
+                LOG.info("holding the lease %s", self.name, extra={"fields": {"term": term}})
             self._term = term
             self._until = asked + self._seconds * (1 - _MARGIN)

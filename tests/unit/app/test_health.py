@@ -19,6 +19,7 @@ from trailhound.state.jobs import JobState
 from trailhound.state.rule_checkpoints import RuleCheckpoint
 from trailhound.threads import ThreadStatus
 
+JOBS = ["detections", "housekeeping"]
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
 CHANNELS = {"channels": [{"name": "mail", "kind": "command", "command": ["true"]}]}
 
@@ -39,7 +40,7 @@ def rule(**changes: Any) -> RuleCheckpoint:
 
 def daemon(**report: Any) -> DaemonState:
     started = (NOW - timedelta(hours=1)).isoformat()
-    said = {"started": started, "leads": True, "reasons": []} | report
+    said = {"started": started, "jobs": JOBS, "leads": True, "reasons": []} | report
     return DaemonState(id="d", heartbeat=NOW, host="h", pid=7, report=said)
 
 
@@ -130,9 +131,28 @@ def test_a_channel_whose_alerts_were_given_up() -> None:
 
 def test_no_daemon_and_no_leader() -> None:
     assert ("daemon", "daemon") in found(Shared(jobs=[JobState(name="retention")]))
-    assert ("leader", "scheduler") in found(Shared([daemon(leads=False)]))
-    fresh = daemon(leads=False, started=NOW.isoformat())
+    assert ("leader", "scheduler") in found(Shared([daemon(leads=False, jobs=[])]))
+    fresh = daemon(leads=False, jobs=[], started=NOW.isoformat())
     assert found(Shared([fresh])) == {}
+
+
+def test_a_job_that_no_daemon_runs_is_named() -> None:
+    """Daemons may have other settings than whoever asks."""
+    ingesting = daemon(jobs=["housekeeping"])
+    said = found(Shared([ingesting]))
+    assert said == {
+        ("leader", "detections"): "no daemon runs the job detections, which these settings ask for"
+    }
+    assert found(Shared([ingesting]), detections={"scheduled": False}) == {}
+    assert found(Shared([ingesting, daemon(jobs=["detections"])])) == {}
+    kept = found(Shared([daemon()]), retention={"days": 400}, integrity={"every": 3600})
+    assert set(kept) == {("leader", "retention"), ("leader", "integrity")}
+
+
+def test_a_daemon_of_the_last_release_runs_all_jobs_and_names_none() -> None:
+    older = daemon()
+    del older.report["jobs"]
+    assert found(Shared([older]), retention={"days": 400}) == {}
 
 
 def test_what_a_daemon_says_of_itself_is_repeated() -> None:

@@ -28,7 +28,7 @@ def at(address: str | None, **sections: Any) -> Settings:
 @contextmanager
 def daemon(health: Callable[[], Health], **about: object) -> Iterator[str]:
     """Address of a status page."""
-    metrics = Metrics(lambda: None, tuple, lambda: True)
+    metrics = Metrics(lambda: None, tuple, dict)
     endpoint = Endpoint("127.0.0.1:0", metrics, health, identity(load(None, {})) | about)
     endpoint.start()
     try:

@@ -62,7 +62,7 @@ def test_a_reload_starts_changes_and_ends_the_jobs_that_its_settings_ask_for(
         return own_settings(url, "x", tmp_path, **sections)
 
     mail = {"to": ["ada@example.com"], "host": "127.0.0.1"}
-    always = {"retention", "housekeeping"}
+    always = {"housekeeping"}
     jobs = ScheduledJobs(OpenSearch(url), having(detections={"scheduled": False}), "me")
     jobs.start()
     try:
@@ -71,13 +71,16 @@ def test_a_reload_starts_changes_and_ends_the_jobs_that_its_settings_ask_for(
         rules = {"detections", "known automation"}
         assert jobs.runs().keys() == always | rules | {"report-mail", "integrity"}
         assert jobs.detections is not None
-        kept, verifier = jobs.detections, jobs._verifier
-        jobs.take(having(integrity={"every": 90}))
-        assert (jobs.detections, jobs._verifier) == (kept, verifier)  # of the same lease
-        assert jobs.runs().keys() == always | rules | {"integrity"}
+        kept, verifier = jobs.detections, jobs._schedulers["integrity"]
+        jobs.take(having(integrity={"every": 90}, retention={"days": 400}))
+        assert jobs.detections == kept
+        assert jobs._schedulers["integrity"] is verifier  # of the same lease
+        assert jobs.runs().keys() == always | rules | {"integrity", "retention"}
         jobs.take(having(detections={"scheduled": False}))
-        assert jobs.runs().keys() == always
-        assert jobs._verifier is None
+        assert jobs.leads() == dict.fromkeys(always, False)
+        assert [each.name for each in threading.enumerate() if each.name.startswith("lease-")] == [
+            "lease-housekeeping"
+        ]
     finally:
         jobs.stop()
     assert not [each.name for each in threading.enumerate() if each.name.startswith("lease-")]

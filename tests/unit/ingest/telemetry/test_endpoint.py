@@ -48,7 +48,7 @@ def test_health_and_metrics(address: str) -> None:
     away = {"code": "cluster", "subject": "cluster", "message": "the cluster is away"}
     health = [Health((away,))]
     codes = [["cluster"]]
-    metrics = Metrics(lambda: STATUS, lambda: codes[0], lambda: True)
+    metrics = Metrics(lambda: STATUS, lambda: codes[0], lambda: {"detections": True})
     endpoint = Endpoint(address, metrics, lambda: health[0], {"pid": 7})
     endpoint.start()
     try:
@@ -80,13 +80,13 @@ def test_health_and_metrics(address: str) -> None:
     assert values["trailhound_objects_total", "done"] == 2
     assert values["trailhound_feed_depth", 'q"\n'] == 5
     assert values["trailhound_feed_total", 'q"\n', "messages"] == 3
-    assert values["trailhound_ready",] == values["trailhound_leader",] == 1
+    assert values["trailhound_ready",] == values["trailhound_leader", "detections"] == 1
     assert values["trailhound_delivery_to_indexed_seconds_count",] == 1
 
 
 def test_who_sends_nothing_keeps_nobody_else_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint_module, "_MOST_CONNECTIONS", 8)
-    metrics = Metrics(lambda: None, tuple, lambda: True)
+    metrics = Metrics(lambda: None, tuple, dict)
     endpoint = Endpoint("127.0.0.1:0", metrics, lambda: READY)
     endpoint.start()
     port = int(endpoint.url.rpartition(":")[2])
@@ -108,7 +108,7 @@ def test_who_sends_nothing_keeps_nobody_else_waiting(monkeypatch: pytest.MonkeyP
 
 def test_a_connection_ends_however_slowly_it_sends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint_module, "_LONGEST_SECONDS", 0.0)
-    metrics = Metrics(lambda: None, tuple, lambda: True)
+    metrics = Metrics(lambda: None, tuple, dict)
     endpoint = Endpoint("127.0.0.1:0", metrics, lambda: READY)
     endpoint.start()
     try:
@@ -121,7 +121,7 @@ def test_a_connection_ends_however_slowly_it_sends(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_taken_address_is_a_sentence() -> None:
-    metrics = Metrics(lambda: None, tuple, lambda: False)
+    metrics = Metrics(lambda: None, tuple, dict)
     first = Endpoint("127.0.0.1:0", metrics, lambda: READY)
     try:
         with pytest.raises(UsageError, match=r"cannot listen at 127\.0") as caught:
