@@ -20,8 +20,8 @@ DAY_MILLISECONDS = 86_400_000
 PIECE_EVENTS = 50_000
 """Days with few events are searched together, up to this number: memory stays constant, and fewer
 requests are needed."""
-BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 END = datetime(9999, 12, 31, tzinfo=UTC)
+"""The end of all history, events with an absurd time included."""
 
 
 @dataclass(frozen=True, slots=True)

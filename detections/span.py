@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Clock = Literal["@timestamp", "event.ingested"]
 """When it happened (history), or when Trailhound sent it (schedules: late files are not missed)."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+BEGINNING: Final = _EPOCH
+"""Where a span without `--since` begins."""
+UNLIMITED: Final = datetime(2200, 1, 1, tzinfo=UTC)
+"""Where a span without `--until` ends: after the last date that the command line accepts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +50,14 @@ class Span:
         since = self.since
         if self.clock == "@timestamp" and self.oldest is not None:
             since = max(since, self.oldest)
-        return _milliseconds(since), _milliseconds(self.until)
+        return _rounded_up(since), _rounded_up(self.until)
 
 
-def _milliseconds(moment: datetime) -> int:
-    """Rounded up: an event of that millisecond is then not before the moment."""
+ALL_TIME: Final = Span(BEGINNING, UNLIMITED)
+
+
+def _rounded_up(moment: datetime) -> int:
+    """Milliseconds since 1970, rounded up: an event of that millisecond is not earlier."""
     return -((_EPOCH - moment) // timedelta(milliseconds=1))
 
 

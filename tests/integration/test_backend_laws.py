@@ -19,11 +19,11 @@ from opensearchpy import OpenSearch
 from detections.events.search import Search
 from detections.matcher import SigmaMatcher
 from detections.rule import FilePosition, Rule
+from detections.span import ALL_TIME
 from tests.conftest import PRODUCT
 from tests.helpers.detections import compile_detection
 from tests.helpers.namespaces import own_namespace
 from tests.helpers.trails import backfill, documents, record, write_trail
-from tests.integration.test_search_oracle import ALL_TIME
 from trailhound.cluster.client import connect
 from trailhound.cluster.mappings import ADDED
 from trailhound.errors import RuleError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +9,12 @@ from detections.compiled import Compiled
 from detections.events import counting
 from detections.events.search import Search
 from detections.rule import FilePosition, Rule
-from detections.span import Span
+from detections.span import ALL_TIME
 from tests.helpers.detections import compile_detection
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
 
-ALL_TIME = Span(datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 NAMES = {
     "GetFew": counting.AT_ONCE - 10,
     "GetSome": counting.FEW - 20,

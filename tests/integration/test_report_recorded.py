@@ -6,8 +6,8 @@ import json
 from html import unescape
 from pathlib import Path
 
-from detections.history import BEGINNING, END
-from detections.span import Span
+from detections.history import END
+from detections.span import BEGINNING, Span
 from tests.helpers.trails import backfill, own_settings, prepared
 from trailhound.app.detection import History, rules_in_force
 from trailhound.cluster.templates import Names

@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 from detections.compiled import Compiled
 from detections.events.search import Search
 from detections.rule import FilePosition, Rule
+from detections.span import ALL_TIME
 from tests.helpers.detections import compile_detection
 from tests.helpers.engines import remove_indices
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
-from tests.integration.test_search_oracle import ALL_TIME
 from trailhound.cli.main import app
 from trailhound.cluster.templates import Names
 from trailhound.errors import ClusterError

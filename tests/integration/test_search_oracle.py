@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from detections.events.search import Search
 from detections.packs.loading import load_paths
-from detections.span import Span
+from detections.span import ALL_TIME
 from tests.helpers.recorded import READERS, recorded
 from tests.helpers.trails import backfill, own_settings, prepared, write_trail
 from trailhound.cluster.templates import Names
 from trailhound.settings import DetectionSettings
-
-ALL_TIME = Span(datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 
 NOON = "2025-03-01T12:00:00Z"
 

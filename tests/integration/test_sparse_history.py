@@ -15,11 +15,11 @@ import yaml
 
 from detections.events.search import WORTH_A_LOOK
 from detections.finding import Finding
-from detections.history import BEGINNING, END, survey
+from detections.history import END, survey
 from detections.packs.loading import load
 from detections.packs.pack import Pack
 from detections.running.evaluation import Evaluator
-from detections.span import Span
+from detections.span import BEGINNING, Span
 from tests.helpers.event_store import EventStore, event_store
 from tests.helpers.trails import own_settings
 from trailhound.settings import Settings

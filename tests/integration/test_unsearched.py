@@ -11,6 +11,7 @@ import pytest
 from detections.events.search import Search
 from detections.packs.loading import load_paths
 from detections.rule import FilePosition, Rule
+from detections.span import ALL_TIME
 from detections.usage import kept_apart
 from tests.helpers.detections import compile_detection
 from tests.helpers.processes import run
@@ -22,7 +23,6 @@ from tests.helpers.trails import (
     record,
     write_trail,
 )
-from tests.integration.test_search_oracle import ALL_TIME
 from trailhound.settings import Settings
 from trailhound.settings.cluster import UNSEARCHED
 

@@ -18,7 +18,7 @@ from opensearchpy import OpenSearch
 
 from detections.events.daily_indices import SkippedDay, daily_indices
 from detections.events.selection import by_address, by_key, by_principal, by_resource
-from detections.span import Span
+from detections.span import BEGINNING, UNLIMITED, Span
 from trailhound.batching import batched
 from trailhound.cluster.free_text import check_free_text, free_text
 from trailhound.cluster.queries import Query, any_of, either
@@ -33,7 +33,6 @@ Event = dict[str, Any]
 
 _ORDER = ("@timestamp", "eventID", "trail.object", "trail.position")
 _ID_PAGE = 1_000
-_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class EventFilter:
     @property
     def span(self) -> Span:
         """The span of time that is searched."""
-        return Span(self.since or _FIRST, self.until or _LAST)
+        return Span(self.since or BEGINNING, self.until or UNLIMITED)
 
     def clauses(self) -> list[Query]:
         """As clauses of the query DSL, combined by AND. Raises `UsageError` for an invalid

@@ -20,15 +20,13 @@ from detections.packs.reading import rule_id
 from detections.rule import Rule
 from detections.running.evaluation import Evaluator
 from detections.samples import documents, read_samples, samples_file
-from detections.span import Span
+from detections.span import ALL_TIME
 from enrich.enricher import Enricher
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import ClusterError, RequestFailedError, RuleError, TrailhoundError
 from trailhound.settings import Settings
-
-ALL_TIME = Span(datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True)

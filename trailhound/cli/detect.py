@@ -26,12 +26,12 @@ with late_imports():
     from opensearchpy import OpenSearch
 
     from detections.automation.left_out import LeftOut
-    from detections.history import BEGINNING, END, Piece, Survey
+    from detections.history import END, Piece, Survey
     from detections.packs.describe import problem_lines
     from detections.packs.pack import Pack
     from detections.rule import LEVELS
     from detections.running.detector import RuleRun
-    from detections.span import Span
+    from detections.span import BEGINNING, Span
     from trailhound.app.detection import DetectionTotals, History, rules_in_force, tallied
     from trailhound.app.undetected import note_searched
     from trailhound.cluster.client import connect

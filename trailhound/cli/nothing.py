@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Final
-
 from trailhound.cli.late_imports import late_imports
 
 with late_imports():
@@ -13,15 +10,11 @@ with late_imports():
     from detections.alerts.document import stamp
     from detections.events.daily_indices import DailyIndices
     from detections.events.index import EventIndex
-    from detections.history import BEGINNING, bounds
+    from detections.history import bounds
     from detections.investigation.absent import check_known
     from detections.investigation.subject import Subject
-    from detections.span import Span
+    from detections.span import BEGINNING, UNLIMITED, Span
     from trailhound.cluster.queries import Query, either
-
-
-_END: Final = datetime(2200, 1, 1, tzinfo=UTC)
-"""The end of a span without `--until` (`trailhound.cli.options`)."""
 
 
 def nothing_in(client: OpenSearch, days: DailyIndices, span: Span | None = None) -> str:
@@ -38,7 +31,7 @@ def nothing_in(client: OpenSearch, days: DailyIndices, span: Span | None = None)
             f"{stamp(known[1])}"
         )
     since = f" from {stamp(span.since)}" if span.since > BEGINNING else ""
-    until = f" until {stamp(span.until)}" if span.until < _END else ""
+    until = f" until {stamp(span.until)}" if span.until < UNLIMITED else ""
     return (
         f"there are no events{since}{until}: those in the index are from {stamp(known[0])} to "
         f"{stamp(known[1])}"

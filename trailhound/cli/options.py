@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -118,9 +118,11 @@ def settings_from(
 
 def span_of(since: datetime | None, until: datetime | None) -> Span | None:
     """The span of event time of the options; None for all times."""
-    from detections.span import Span
+    from detections.span import BEGINNING, UNLIMITED, Span
 
     if since is None and until is None:
         return None
-    first, last = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-    return Span(dates.start_of(since) if since else first, dates.end_of(until) if until else last)
+    return Span(
+        dates.start_of(since) if since else BEGINNING,
+        dates.end_of(until) if until else UNLIMITED,
+    )
