@@ -70,14 +70,14 @@ def links_of(events: Iterable[Source], issuers: Issuers) -> Links:
     owners = Counter(name for act in acts for name in (act.actor.own if act.actor else ()))
     created = frozenset(_first(each for act in lead for each in act.created))
     return Links(
-        frozenset(_most(owners, (name for act in lead if act.actor for name in act.actor.own))),
-        created,
-        frozenset(_first(each for act in lead for each in act.used if each not in created)),
-        frozenset(_days(main)),
-        frozenset(),
-        (min(act.time for act in main), max(act.time for act in main)),
-        frozenset(_first(act.name for act in lead if act.actor and act.name)[:NAMES]),
-        frozenset(_first(act.account for act in lead if act.account)[:NAMES]),
+        own=frozenset(_most(owners, (name for act in lead if act.actor for name in act.actor.own))),
+        created=created,
+        used=frozenset(_first(each for act in lead for each in act.used if each not in created)),
+        addresses=frozenset(_days(main)),
+        joined=frozenset(),
+        acted=(min(act.time for act in main), max(act.time for act in main)),
+        names=frozenset(_first(act.name for act in lead if act.actor and act.name)[:NAMES]),
+        accounts=frozenset(_first(act.account for act in lead if act.account)[:NAMES]),
     )
 
 
@@ -85,14 +85,14 @@ def both(one: Links, other: Links) -> Links:
     """The links of two parts of an alert."""
     times = [time for each in (one, other) if each.acted for time in each.acted]
     return Links(
-        one.own | other.own,
-        one.created | other.created,
-        one.used | other.used,
-        one.addresses | other.addresses,
-        one.joined | other.joined,
-        (min(times), max(times)) if times else None,
-        one.names | other.names,
-        one.accounts | other.accounts,
+        own=one.own | other.own,
+        created=one.created | other.created,
+        used=one.used | other.used,
+        addresses=one.addresses | other.addresses,
+        joined=one.joined | other.joined,
+        acted=(min(times), max(times)) if times else None,
+        names=one.names | other.names,
+        accounts=one.accounts | other.accounts,
     )
 
 
@@ -137,14 +137,14 @@ def _act(source: Source, issuers: Issuers) -> _Act:
     if actor is not None and actor.role:
         used.add(actor.role)
     return _Act(
-        actor,
-        public_address(at(source, "source", "ip")),
-        datetime.fromisoformat(str(source["@timestamp"])).astimezone(UTC),
-        created,
-        frozenset(used),
-        failed_sign_in,
-        one_line(at(source, "user", "name"), LONGEST),
-        one_line(account, LONGEST),
+        actor=actor,
+        address=public_address(at(source, "source", "ip")),
+        time=datetime.fromisoformat(str(source["@timestamp"])).astimezone(UTC),
+        created=created,
+        used=frozenset(used),
+        failed_sign_in=failed_sign_in,
+        name=one_line(at(source, "user", "name"), LONGEST),
+        account=one_line(account, LONGEST),
     )
 
 

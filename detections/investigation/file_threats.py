@@ -224,7 +224,14 @@ class FileThreats:
             unusual = unusual_country(
                 "".join(countries), accounts, first, self._first, self._countries
             )
-            figures = AddressFigures(address, events, errors, first, last, unusual)
+            figures = AddressFigures(
+                address=address,
+                events=events,
+                errors=errors,
+                first=first,
+                last=last,
+                unusual=unusual,
+            )
             if figures.points(users) >= FLAGGED:
                 ids = self._tables.rows(
                     "SELECT id FROM event WHERE address = ? ORDER BY time LIMIT ?",

@@ -196,13 +196,13 @@ def _last_hop(hit: Mapping[str, Any], key: str, before: Hop) -> Hop:
     to = next((each for each in texts(leaves.get("arn")) if ":assumed-role/" in each), "")
     by = of_role_arn(before.to) or before.by
     return Hop(
-        hit["_id"],
-        str(source["@timestamp"]),
-        at(source, "eventName"),
-        at(source, "recipientAccountId"),
-        by,
-        to,
-        key,
+        event=hit["_id"],
+        time=str(source["@timestamp"]),
+        call=at(source, "eventName"),
+        account=at(source, "recipientAccountId"),
+        by=by,
+        to=to,
+        key=key,
     )
 
 

@@ -59,12 +59,12 @@ def leads_of(
         known = made.get(key)
         if known is None:
             known = made[key] = Lead(
-                family,
-                pattern,
-                rule.severity,
-                name,
-                "ip" if address else "user",
-                " ".join(rule.description.split()) if family == "pattern" else "",
+                family=family,
+                pattern=pattern,
+                score=rule.severity,
+                identifier=name,
+                activity="ip" if address else "user",
+                description=" ".join(rule.description.split()) if family == "pattern" else "",
                 more={"anomaly_type": "high_frequency"} if family == "anomaly" else {},
             )
         said.setdefault(key, []).append(finding)
@@ -120,18 +120,18 @@ class AddressFigures:
             *([self.unusual] if self.unusual else ()),
         ]
         return Lead(
-            "address",
-            "suspicious_ip",
-            min(self.points(users), 10),
-            self.address,
-            "ip",
-            SUSPICIOUS + ", ".join(reasons),
-            tuple(calls),
-            self.events,
-            moment(self.first),
-            moment(self.last),
-            tuple(events),
-            {"unique_users": users, "failed_operations": self.errors},
+            family="address",
+            pattern="suspicious_ip",
+            score=min(self.points(users), 10),
+            identifier=self.address,
+            activity="ip",
+            description=SUSPICIOUS + ", ".join(reasons),
+            calls=tuple(calls),
+            count=self.events,
+            first=moment(self.first),
+            last=moment(self.last),
+            events=tuple(events),
+            more={"unique_users": users, "failed_operations": self.errors},
         )
 
 

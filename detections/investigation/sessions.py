@@ -179,7 +179,16 @@ class Sessions:
             by = actor_node(issue.source) or node("account", account_of(issue.source))
             how = how or ("issued key" if issue.key == now.key else "session start")
             hops.insert(
-                0, Hop(issue.event, issue.time, issue.call, issue.account, by, issue.to, issue.key)
+                0,
+                Hop(
+                    event=issue.event,
+                    time=issue.time,
+                    call=issue.call,
+                    account=issue.account,
+                    by=by,
+                    to=issue.to,
+                    key=issue.key,
+                ),
             )
             at_last = issue.source
             now = session_of(at_last) if _is_session(at_last) else None
@@ -286,14 +295,14 @@ class Sessions:
 def _issue(hit: Mapping[str, Any], to: str, key: str) -> _Issue:
     source = hit["_source"]
     return _Issue(
-        hit["_id"],
-        str(source["@timestamp"]),
-        at(source, "eventName"),
-        account_of(source),
-        source,
-        to,
-        key,
-        at(source, "sharedEventID"),
+        event=hit["_id"],
+        time=str(source["@timestamp"]),
+        call=at(source, "eventName"),
+        account=account_of(source),
+        source=source,
+        to=to,
+        key=key,
+        shared=at(source, "sharedEventID"),
     )
 
 

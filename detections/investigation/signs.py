@@ -364,17 +364,17 @@ class Signs:
         )
         found = reply["aggregations"]
         return Lead(
-            family,
-            pattern,
-            score,
-            who,
-            activity,
-            said,
-            tuple(str(each["key"]) for each in found["calls"]["buckets"]),
-            reply["hits"]["total"]["value"],
-            moment(int(found["first"]["value"])),
-            moment(int(found["last"]["value"])),
-            tuple(hit["_id"] for hit in reply["hits"]["hits"]),
+            family=family,
+            pattern=pattern,
+            score=score,
+            identifier=who,
+            activity=activity,
+            description=said,
+            calls=tuple(str(each["key"]) for each in found["calls"]["buckets"]),
+            count=reply["hits"]["total"]["value"],
+            first=moment(int(found["first"]["value"])),
+            last=moment(int(found["last"]["value"])),
+            events=tuple(hit["_id"] for hit in reply["hits"]["hits"]),
         )
 
 

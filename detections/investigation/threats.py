@@ -152,12 +152,12 @@ class Threats:
         accounts = [str(each["key"]) for each in bucket["accounts"]["buckets"]]
         first = int(bucket["first"]["value"])
         return AddressFigures(
-            str(bucket["key"]["address"]),
-            bucket["doc_count"],
-            bucket["errors"]["doc_count"],
-            first,
-            int(bucket["last"]["value"]),
-            unusual_country(country, accounts, first, since, self._countries),
+            address=str(bucket["key"]["address"]),
+            events=bucket["doc_count"],
+            errors=bucket["errors"]["doc_count"],
+            first=first,
+            last=int(bucket["last"]["value"]),
+            unusual=unusual_country(country, accounts, first, since, self._countries),
         )
 
     def _users(self, query: Query) -> Counter[str]:

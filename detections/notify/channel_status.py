@@ -45,11 +45,11 @@ def channel_statuses(client: OpenSearch, settings: Settings) -> list[ChannelStat
 
 def _status(state: ChannelState) -> ChannelStatus:
     return ChannelStatus(
-        state.name,
-        state.waiting,
-        state.last_delivery,
-        state.last_error,
-        state.last_error_at,
-        state.given_up,
-        state.given_up_since,
+        name=state.name,
+        waiting=state.waiting,
+        last_delivery=state.last_delivery,
+        last_error=state.last_error,
+        last_error_at=state.last_error_at,
+        given_up=state.given_up,
+        given_up_since=state.given_up_since,
     )

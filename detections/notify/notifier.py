@@ -282,7 +282,16 @@ class _ChannelRun:
                 about = next(filter(None, map(document.get, self._about)), alert)
                 learning = bool(document.get(LEARNING))
                 self._rules[alert] = document["rule"]["name"]
-                due.append(Due(alert, document["level"], last_seen, bool(log), about, learning))
+                due.append(
+                    Due(
+                        name=alert,
+                        level=document["level"],
+                        last_seen=last_seen,
+                        pending=bool(log),
+                        about=about,
+                        learning=learning,
+                    )
+                )
         return due, read - len(due), read == MAX_READ
 
     def _bundled(self, due: Sequence[Due]) -> Bundled:

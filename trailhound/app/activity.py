@@ -104,16 +104,16 @@ def activity_page_of(
 ) -> ActivityPage:
     """The page of an activity graph, with notes on what it leaves out."""
     return ActivityPage(
-        title,
-        activity.graph,
-        activity.around,
-        activity.evidence,
-        activity.names,
-        paths,
-        span,
-        settings.namespace,
-        [*notes, *left_out(activity)],
-        _link(client, settings),
+        title=title,
+        graph=activity.graph,
+        shown=activity.around,
+        evidence=activity.evidence,
+        names=activity.names,
+        paths=paths,
+        span=span,
+        namespace=settings.namespace,
+        notes=[*notes, *left_out(activity)],
+        link=_link(client, settings),
     )
 
 

@@ -142,13 +142,13 @@ def _wrong(place: Place, verdict: Verdict, record: LedgerRecord) -> Iterator[Wro
         if entry is not None and entry.is_genuine:
             detail += "; its events were read before, from the file that the digest lists"
         yield WrongFile(
-            each.object,
-            detail,
-            each.expected,
-            each.found,
-            place.account,
-            place.region,
-            entry.indexed if entry is not None else 0,
+            object=each.object,
+            detail=detail,
+            expected=each.expected,
+            found=each.found,
+            account=place.account,
+            region=place.region,
+            events=entry.indexed if entry is not None else 0,
         )
     for kind in _ALERTED:
         folders: dict[str, list[Finding]] = {}
@@ -158,12 +158,12 @@ def _wrong(place: Place, verdict: Verdict, record: LedgerRecord) -> Iterator[Wro
         for folder, found in folders.items():
             alone = len(found) == 1
             yield WrongFile(
-                found[0].object if alone else f"{folder}/",
-                found[0].detail if alone else f"{len(found):,} files that no digest lists",
-                _EXPECTED[kind],
-                folder if kind is Kind.UNLISTED else found[0].detail,
-                place.account,
-                place.region,
+                object=found[0].object if alone else f"{folder}/",
+                detail=found[0].detail if alone else f"{len(found):,} files that no digest lists",
+                expected=_EXPECTED[kind],
+                found=folder if kind is Kind.UNLISTED else found[0].detail,
+                account=place.account,
+                region=place.region,
                 uncovered=True,
             )
 

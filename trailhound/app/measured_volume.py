@@ -51,4 +51,11 @@ def measured(
             "the ledger has no object with records that shows by its name on which day it came",
             hint="ingest a trail as CloudTrail delivers it, with `trailhound backfill`",
         )
-    return MeasuredVolume(records, len(days), min(days), max(days), undated, undated_records)
+    return MeasuredVolume(
+        records=records,
+        days=len(days),
+        first=min(days),
+        last=max(days),
+        undated=undated,
+        undated_records=undated_records,
+    )

@@ -129,7 +129,15 @@ def propose(
     after, matcher = _tried(content, settings.detections)
     compared = _compared(pack, after, rule, narrows, events)
     effect = _effect(client, settings, alert, matcher, conditions, now)
-    return Proposal(alert, rule, narrows, conditions, content, effect, compared)
+    return Proposal(
+        alert=alert,
+        rule=rule,
+        narrows=narrows,
+        conditions=conditions,
+        content=content,
+        effect=effect,
+        compared=compared,
+    )
 
 
 def save(proposal: Proposal, folder: Path) -> Path:
@@ -312,7 +320,16 @@ def _effect(
         fewer += any(known) and not all(known)
         unknown += not known
     itself = alert["id"] in hidden
-    return Effect(since, until, itself, len(alerts), len(hidden), fewer, unknown, tuple(hidden))
+    return Effect(
+        since=since,
+        until=until,
+        itself=itself,
+        alerts=len(alerts),
+        hidden=len(hidden),
+        fewer=fewer,
+        unknown=unknown,
+        hidden_ids=tuple(hidden),
+    )
 
 
 def _events(

@@ -123,18 +123,18 @@ def stored_event(client: OpenSearch, settings: Settings, wanted: str) -> StoredE
         ) from None
     uri, entry = _object(client, settings, document)
     return StoredEvent(
-        identifier,
-        index,
-        record,
-        {name: value for name, value in document.items() if name in OUR_NAMES},
-        uri,
-        tuple(
+        id=identifier,
+        index=index,
+        record=record,
+        added={name: value for name, value in document.items() if name in OUR_NAMES},
+        object=uri,
+        others=tuple(
             name if name != identifier else f"{where}/{name}"
             for name, where, _ in hits
             if (name, where) != (identifier, index)
         ),
-        entry.integrity if entry is not None else None,
-        tuple(_also_by(client, settings, document)),
+        integrity=entry.integrity if entry is not None else None,
+        also_by=tuple(_also_by(client, settings, document)),
     )
 
 

@@ -97,11 +97,11 @@ def _wrong_of(entry: ObjectState) -> WrongFile:
     assert judged is not None  # noqa: S101 - its verdict was searched for
     place = place_of(entry.uri)
     return WrongFile(
-        entry.uri,
-        described(judged.found, judged.expected),
-        judged.expected,
-        judged.found,
-        (place.account if place is not None else None) or "",
-        (place.region if place is not None else None) or "",
-        entry.indexed,
+        object=entry.uri,
+        detail=described(judged.found, judged.expected),
+        expected=judged.expected,
+        found=judged.found,
+        account=(place.account if place is not None else None) or "",
+        region=(place.region if place is not None else None) or "",
+        events=entry.indexed,
     )

@@ -164,15 +164,15 @@ def alert_query(
     for sentence in unknown_fields(text or "", alert_field_fault):
         warn(sentence)
     return AlertQuery(
-        () if State.ALL in states else tuple(states),
-        level,
-        since,
-        rule,
-        principal,
-        dates.end_of(until) if until is not None else None,
-        account,
-        tactic,
-        assignee,
-        cast("Disposition | None", disposition),
-        text,
+        states=() if State.ALL in states else tuple(states),
+        level=level,
+        since=since,
+        rule=rule,
+        principal=principal,
+        until=dates.end_of(until) if until is not None else None,
+        account=account,
+        tactic=tactic,
+        assignee=assignee,
+        disposition=cast("Disposition | None", disposition),
+        text=text,
     )

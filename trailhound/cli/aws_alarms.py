@@ -82,12 +82,12 @@ def alarms(
     account = account_of(config, region)
     trail = Trail.of(account, TrailSetup(account="", region="", name=name))
     wanted = Alarms(
-        account,
-        trail.setup,
-        log_group or trail.setup.log_group,
-        topic or trail.setup.alarm_topic_arn,
-        adopt,
-        cis,
+        account=account,
+        setup=trail.setup,
+        log_group=log_group or trail.setup.log_group,
+        topic_arn=topic or trail.setup.alarm_topic_arn,
+        adopt=adopt,
+        cis=cis,
     )
     people = is_table(form)
     if check:

@@ -53,7 +53,16 @@ def run_backfill(
             )
         from ingest.backfill.worker_pool import Job, WorkerPool
 
-        job = Job(settings, tuple(sources), selection, enricher_from, warn, force, limit, expected)
+        job = Job(
+            settings=settings,
+            sources=tuple(sources),
+            selection=selection,
+            enricher_from=enricher_from,
+            warn=warn,
+            force=force,
+            limit=limit,
+            expected=expected,
+        )
         pool = WorkerPool(job, workers)
         shown = show_progress(pool, settings, sources, selection, quiet=quiet, limit=limit)
         templates.check(connect(settings), settings)

@@ -203,18 +203,18 @@ def events(
     form = form_of(output, json)
     settings = settings_from(config, url, namespace)
     wanted = EventFilter(
-        since,
-        dates.end_of(until) if until else None,
-        principal or (),
-        key or (),
-        address or (),
-        call or (),
-        resource or (),
-        account or (),
-        region or (),
-        outcome,
-        risk,
-        query,
+        since=since,
+        until=dates.end_of(until) if until else None,
+        principals=principal or (),
+        keys=key or (),
+        addresses=address or (),
+        calls=call or (),
+        resources=resource or (),
+        accounts=account or (),
+        regions=region or (),
+        outcome=outcome,
+        min_risk=risk,
+        text=query,
     )
     fields = () if form in (Form.JSON, Form.NDJSON) else _FIELDS
     with cluster_errors(settings.hosts[0]):

@@ -146,12 +146,12 @@ def list_objects(
     most = None if every else limit
     with cluster_errors(settings.hosts[0]):
         page = LedgerSearch(connect(settings), settings).find(
-            wanted,
-            object_,
-            since,
-            dates.end_of(until) if until else None,
-            most,
-            [each.value for each in verdict or ()],
+            readings=wanted,
+            name=object_,
+            since=since,
+            until=dates.end_of(until) if until else None,
+            limit=most,
+            verdicts=[each.value for each in verdict or ()],
         )
         more = most is not None and page.total > most
         LISTING.show(page.rows, form, beside={"total": page.total, "more": more})

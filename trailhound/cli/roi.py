@@ -246,32 +246,40 @@ def _rows(assumed: Returns, real: Returns | None) -> Iterator[_Row]:
     for place, term in enumerate(assumed.terms):
         other = None if real is None else real.terms[place]
         yield _Row(
-            term.side,
-            term.name,
-            term.calculation,
-            term.amount,
-            None if other is None else other.calculation,
-            None if other is None else other.amount,
-            "measured" if other is not None and term.name == EVENTS else "assumed",
+            side=term.side,
+            item=term.name,
+            calculation=term.calculation,
+            amount=term.amount,
+            measured_calculation=None if other is None else other.calculation,
+            measured_amount=None if other is None else other.amount,
+            basis="measured" if other is not None and term.name == EVENTS else "assumed",
         )
     mixed = "assumed" if real is None else "partly measured"
     yield _Row(
-        "benefits",
-        "sum",
-        "",
-        assumed.benefits,
-        None,
-        None if real is None else real.benefits,
+        side="benefits",
+        item="sum",
+        calculation="",
+        amount=assumed.benefits,
+        measured_calculation=None,
+        measured_amount=None if real is None else real.benefits,
     )
-    yield _Row("costs", "sum", "", assumed.costs, None, None if real is None else real.costs, mixed)
     yield _Row(
-        "roi",
-        "percent",
-        "(benefits - costs) / costs",
-        Decimal(round(assumed.percent)),
-        None,
-        None if real is None else Decimal(round(real.percent)),
-        mixed,
+        side="costs",
+        item="sum",
+        calculation="",
+        amount=assumed.costs,
+        measured_calculation=None,
+        measured_amount=None if real is None else real.costs,
+        basis=mixed,
+    )
+    yield _Row(
+        side="roi",
+        item="percent",
+        calculation="(benefits - costs) / costs",
+        amount=Decimal(round(assumed.percent)),
+        measured_calculation=None,
+        measured_amount=None if real is None else Decimal(round(real.percent)),
+        basis=mixed,
     )
 
 

@@ -90,7 +90,12 @@ class IndexReader:
         self._policy = RetryPolicy(busy_seconds, retry=is_busy)
         self._limit = {} if seconds is None else cut_off(seconds)
         self._options = ReadOptions(
-            order, hits_page, groups_page, self._limit, self._policy, lighten
+            order=order,
+            hits_page=hits_page,
+            groups_page=groups_page,
+            limit=self._limit,
+            policy=self._policy,
+            lighten=lighten,
         )
 
     def search(self, body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -149,13 +149,13 @@ def resolve(coordinates: Sequence[str]) -> list[Jar]:
         paths = pool.map(lambda dependency: dependency.artifact.resolve(), wanted)
         return [
             Jar(
-                dependency.groupId,
-                dependency.artifactId,
-                dependency.version,
-                dependency.classifier,
-                dependency.type,
-                _sha256(path),
-                path.stat().st_size,
+                group=dependency.groupId,
+                artifact=dependency.artifactId,
+                version=dependency.version,
+                classifier=dependency.classifier,
+                packaging=dependency.type,
+                sha256=_sha256(path),
+                size=path.stat().st_size,
             )
             for dependency, path in zip(wanted, paths, strict=True)
         ]

@@ -98,12 +98,16 @@ class LocalEngine:
         """State, address, process. Asks the engine: takes up to 2 s if that hangs."""
         log = node.log_file(self.folder)
         if not self.is_running:
-            return EngineStatus("stopped", self.url, self.folder, log, self.version)
+            return EngineStatus(
+                state="stopped", url=self.url, folder=self.folder, log=log, version=self.version
+            )
         run = self._read_run()
         port, version = run.get("port", self.port), run.get("version", self.version)
         state: Literal["running", "starting"] = "running" if self._ask() else "starting"
         url = f"http://{machine.LOOPBACK}:{port}"
-        return EngineStatus(state, url, self.folder, log, version, run.get("pid"))
+        return EngineStatus(
+            state=state, url=url, folder=self.folder, log=log, version=version, pid=run.get("pid")
+        )
 
     def start(
         self,

@@ -126,12 +126,12 @@ def sealed(directory: Path) -> Solution:
         found = json.loads(gzip.decompress(base64.decodebytes(stored[len(_HEAD) :])))
         steps = tuple(
             Step(
-                each["eventID"],
-                each["eventName"],
-                each["eventTime"],
-                each["tactic"],
-                each["technique"],
-                each["errorCode"],
+                event_id=each["eventID"],
+                event_name=each["eventName"],
+                event_time=each["eventTime"],
+                tactic=each["tactic"],
+                technique=each["technique"],
+                error_code=each["errorCode"],
             )
             for each in found["steps"]
         )

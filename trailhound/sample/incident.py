@@ -169,7 +169,16 @@ class Incident:
         time = time_of(scene.day, self.second)
         record = render(template, scene, time, event_id, request_id)
         self.records.append((self.second, record))
-        self.steps.append(Step(event_id, name, time, tactic, technique, error or None))
+        self.steps.append(
+            Step(
+                event_id=event_id,
+                event_name=name,
+                event_time=time,
+                tactic=tactic,
+                technique=technique,
+                error_code=error or None,
+            )
+        )
 
     def label(self, name: str) -> AttackLabel:
         """Its entry in `labels.json`."""

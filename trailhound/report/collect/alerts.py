@@ -167,14 +167,14 @@ def counted(index: Index) -> Counted:
             pairs.setdefault(tactic, set()).update(named)
     ranked = tuple(sorted(rows, key=rank))
     return Counted(
-        ranked,
-        rules,
-        tactics,
-        techniques,
-        {tactic: frozenset(named) for tactic, named in pairs.items()},
-        asked,
-        twins,
-        tuple(incident_entries(ranked, joined, twins, _named(index, asked))),
+        ranked=ranked,
+        rules=rules,
+        tactics=tactics,
+        techniques=techniques,
+        pairs={tactic: frozenset(named) for tactic, named in pairs.items()},
+        asked=asked,
+        twins=twins,
+        incidents=tuple(incident_entries(ranked, joined, twins, _named(index, asked))),
     )
 
 

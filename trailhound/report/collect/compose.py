@@ -112,13 +112,13 @@ def compose(
     begin()
     timeline = _timeline(index, scope, totals, counted)
     seen = Seen(
-        totals,
-        scope,
-        accounts,
-        found,
-        _failing(checkpoints),
-        covered,
-        proof,
+        totals=totals,
+        scope=scope,
+        accounts=accounts,
+        findings=found,
+        failing=_failing(checkpoints),
+        coverage=covered,
+        integrity=proof,
         elsewhere=_accounts(client, settings) if window.accounts else frozenset(),
         known=known_summary(client, settings, now),
         left_out=tuple(

@@ -76,12 +76,12 @@ def attack_graph(events: Iterable[Event], events_left_out: int = 0) -> Graph:
     ids = {name: f"n{number}" for number, name in enumerate(drawn)}
     nodes = tuple(
         Node(
-            ids[name],
-            name.lane,
-            name.kind,
-            name.label,
-            weight[name],
-            name in flow.bad,
+            id=ids[name],
+            lane=name.lane,
+            kind=name.kind,
+            label=name.label,
+            events=weight[name],
+            bad=name in flow.bad,
             failed=refused[name],
             folded=folded[name.lane] if name.kind == "folded" else 0,
             account=name.account,

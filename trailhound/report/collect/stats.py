@@ -62,12 +62,12 @@ def ranking(tally: Tally) -> Ranking:
     """A tally as a ranking."""
     rows = tuple(
         Row(
-            each.value,
-            each.events,
-            each.of["failed"],
-            each.of["high_risk"],
-            each.last,
-            each.note,
+            value=each.value,
+            events=each.events,
+            failed=each.of["failed"],
+            high_risk=each.of["high_risk"],
+            last=each.last,
+            note=each.note,
         )
         for each in tally.first
     )
@@ -135,13 +135,13 @@ def timeline(
         success, failure = of.get("success", 0), of.get("failure", 0)
         slots.append(
             TimeBucket(
-                start,
-                success,
-                failure,
-                of.get("all", 0) - success - failure,
-                raised.get("high", 0),
-                raised.get("medium", 0),
-                raised.get("low", 0),
+                start=start,
+                success=success,
+                failure=failure,
+                other=of.get("all", 0) - success - failure,
+                high=raised.get("high", 0),
+                medium=raised.get("medium", 0),
+                low=raised.get("low", 0),
             )
         )
         start += timedelta(seconds=seconds)
@@ -184,12 +184,12 @@ def spots(index: Index) -> tuple[CountryPoint, ...]:
     )
     return tuple(
         CountryPoint(
-            bucket["key"],
-            bucket["code"]["buckets"][0]["key"] if bucket["code"]["buckets"] else "",
-            round(bucket["middle"]["location"]["lat"], 2),
-            round(bucket["middle"]["location"]["lon"], 2),
-            bucket["doc_count"],
-            bucket["high_risk"]["doc_count"],
+            country=bucket["key"],
+            code=bucket["code"]["buckets"][0]["key"] if bucket["code"]["buckets"] else "",
+            latitude=round(bucket["middle"]["location"]["lat"], 2),
+            longitude=round(bucket["middle"]["location"]["lon"], 2),
+            events=bucket["doc_count"],
+            high_risk=bucket["high_risk"]["doc_count"],
         )
         for bucket in reply["aggregations"]["countries"]["buckets"]
         if "location" in bucket["middle"]
