@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Literal
 
 from ingest.counts import Counts
+from ingest.late_count import LateCount
 from ingest.objects import TrailObject
 from ingest.sources.layout import place_of
 from trailhound.state.objects import EVERYTHING, short_id
@@ -35,8 +36,8 @@ class ObjectProgress:
 
     __slots__ = (
         "_lock", "_on_done", "_reading", "_under", "aborted", "archived", "bytes", "choice",
-        "counts", "criteria", "dead_codes", "dead_reasons", "expected", "fault", "item", "new_days",
-        "other_kind", "place", "progressed", "proof", "retry", "sha256", "shared",
+        "counts", "criteria", "dead_codes", "dead_reasons", "expected", "fault", "item", "late",
+        "new_days", "other_kind", "place", "progressed", "proof", "retry", "sha256", "shared",
     )  # fmt: skip
 
     def __init__(self, item: TrailObject, on_done: Callable[[ObjectProgress], None]) -> None:
@@ -48,6 +49,8 @@ class ObjectProgress:
         self.choice: Choice | None = None
         """What chooses them; None where all are wanted."""
         self.counts = Counts()
+        self.late: LateCount | None = None
+        """Of its events that come too late for the scheduled rules; None where nobody asks."""
         self.bytes = 0
         self.sha256 = ""
         """Of what its gzip stream holds, in hexadecimal; empty where that is not known, or the

@@ -10,7 +10,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import BinaryIO, TypeGuard
+from datetime import UTC, datetime, timedelta
+from typing import BinaryIO, Final, TypeGuard
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
@@ -21,6 +22,7 @@ from ingest.counts import Counts
 from ingest.daemon.delivery_queue import DeliveryQueue, Unreachable
 from ingest.daemon.status import CurrentFaults, DaemonStatus
 from ingest.feeds.feed import Delivery, Feed, Outcome
+from ingest.late_count import LateCount
 from ingest.object_progress import ObjectProgress, outcome_of
 from ingest.objects import Selection, TrailObject
 from ingest.pipeline import Pipeline
@@ -40,6 +42,8 @@ LOG = logging.getLogger("trailhound.daemon")
 _BACKOFF = Backoff(first=1.0, longest=60.0)
 _EVERYTHING = Selection()
 _MOST_BUCKETS = 1_000
+_RELOADED: Final = ("enrich", "filter", "retention", "detections")
+"""The sections of the settings that `reload` takes."""
 STUCK_SECONDS = 600.0
 """Seconds in flight without progress after which `/readyz` names an object."""
 
@@ -103,12 +107,13 @@ class Daemon:
             feed.stop()
 
     def reload(self, settings: Settings, enricher: Enricher) -> None:
-        """Enrich and filter by these settings from the next object on; others need a restart.
+        """Use these settings of enrichment, filters and rules from the next object on; others need
+        a restart.
 
         Later sessions use them too.
         """
         with self._lock:
-            kept = {name: getattr(settings, name) for name in ("enrich", "filter", "retention")}
+            kept = {name: getattr(settings, name) for name in _RELOADED}
             changed = self._settings.model_copy(update=kept)
             if self._pipeline is not None:
                 self._pipeline.enrich_with(enricher, changed)
@@ -277,6 +282,8 @@ class Daemon:
         elif not isinstance(stream, SourceError):
             self._faults.opened(delivery.feed)
         run = ObjectProgress(item, lambda run: self._done(pipeline, run, delivery))
+        late = timedelta(hours=self._settings.detections.late_hours)
+        run.late = LateCount(late, datetime.now(UTC))
         self._runs[item.uri] = run
         try:
             pipeline.read(stream, run)

@@ -114,6 +114,7 @@ class Assembler:
         remembered = self._stored is not None and not is_history(owner.item)
         digests = out.batch.digests if remembered else None
         skips = self._skip_stored
+        late, late_day = owner.late, owner.late.day if owner.late is not None else ""
         recent, older = self._known()
         size = letters = 0
         # A record is decoded right before its view is used, and not all of a file in one go:
@@ -183,6 +184,8 @@ class Assembler:
                     *fields,
                 )
             )
+            if late is not None and day <= late_day:
+                late.add(view.eventTime)
             if digests is not None:
                 digests.append(digest)
             heads.append(head)
@@ -253,6 +256,8 @@ class Assembler:
         origin = self._origin(owner, view.recipientAccountId)
         members["trail"] = origin | trail | fixed.trail()
         identifier = document_id(view.eventID, raw)
+        if owner.late is not None:
+            owner.late.add(view.eventTime)
         head, end = make_head(self._index(day, owner), identifier, fixed.record, members)
         out.repaired.append(head, end, owner, position, raw)
 

@@ -23,7 +23,7 @@ from ingest.feeds.feed import Delivery, Outcome
 from ingest.feeds.kinds import open_feed
 from ingest.object_progress import ObjectProgress
 from ingest.telemetry.endpoint import Endpoint, Health
-from ingest.telemetry.late_files import LateFiles
+from ingest.telemetry.late_events import LateEventsTotal
 from ingest.telemetry.metrics import Metrics
 from ingest.telemetry.searchable import SearchProbe
 from trailhound.app.enrichment import LoadedEnricher
@@ -106,7 +106,7 @@ class Service:
             lambda: self._jobs.leads() if self._jobs is not None else {},
             self._job_runs,
         )
-        self._late = LateFiles()
+        self._late = LateEventsTotal()
         self._clock: Reason | None = None
         self._probe = SearchProbe(settings, self.metrics.searchable)
         self.endpoint = None
@@ -271,10 +271,7 @@ class Service:
         return running or rule_intervals(self._settings)
 
     def _observe(self, run: ObjectProgress, delivery: Delivery, outcome: Outcome) -> None:
-        detections = self._settings.detections
-        if detections.scheduled:
-            late = timedelta(hours=detections.late_hours)
-            self._late.add(run.item.path, delivery.delivered, run.counts.indexed, late)
+        self._late.add(run)
         if outcome is Outcome.DONE:
             self.metrics.delivered(delivery.delivered)
             self._probe.indexed(run.item.uri, delivery.delivered, run.counts.indexed)

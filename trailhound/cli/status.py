@@ -202,7 +202,7 @@ def _detections(client: OpenSearch, settings: Settings) -> _Detections:
         readiness(read_shared(client, settings), settings),
         rules=tuple(rules.values()),
         catch_up=catch_up if catch_up is not None and not catch_up.done else None,
-        late=LateEventsStore(client, settings).get(),
+        late=LateEventsStore(client, settings).get() if settings.detections.scheduled else None,
         channels=tuple(channels),
         known=known_summary(client, settings, datetime.now(UTC)),
         learning=tuple(learning_alerts(client, settings.prefix, since)),

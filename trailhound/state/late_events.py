@@ -1,7 +1,7 @@
 """Events that the daemons ingested too late for the scheduled rules, until `detect` looked at them.
 
 Scheduled rules cover events that were ingested up to `detections.late_hours` after they happened.
-After an outage, or where files are delivered late, a daemon ingests older ones.
+After an outage, or where old files are put into a source, a daemon ingests older ones.
 """
 
 from __future__ import annotations
@@ -20,16 +20,12 @@ from trailhound.state.store import StateStore
 DAEMONS: Final = "daemons"
 """The name of the only document: all daemons of a namespace add to it."""
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
-_BEFORE: Final = timedelta(hours=1)
-"""How long before its file was delivered an event may have happened."""
-_FIRST: Final = datetime.min.replace(tzinfo=UTC) + _BEFORE
-"""The name of a file can be of any year."""
 _DAY: Final = timedelta(days=1)
 
 
 class LateEvents(StateDocument, frozen=True, kw_only=True):
-    """How many `events` there are; when the `first` and the `last` of their files were delivered,
-    and when some were last `added`."""
+    """How many `events` there are; when the `first` and the `last` of them happened, and when some
+    were last `added`."""
 
     kind: ClassVar[str] = "late_events"
     id_prefix: ClassVar[str] = "late-events-"
@@ -47,8 +43,7 @@ class LateEvents(StateDocument, frozen=True, kw_only=True):
     @property
     def days(self) -> tuple[str, str]:
         """The first and last UTC day, for `--since` and `--until` of `trailhound detect`."""
-        first = max(self.first, _FIRST) - _BEFORE
-        return first.isoformat()[:10], self.last.isoformat()[:10]
+        return f"{self.first:%Y-%m-%d}", f"{self.last:%Y-%m-%d}"
 
     def sentence(self) -> str:
         """What is left to do about them."""

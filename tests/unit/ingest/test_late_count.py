@@ -1,0 +1,70 @@
+"""Which events come too late for the scheduled rules: their own time decides."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from enrich.enricher import Enricher
+from ingest.documents.assembler import Assembler
+from ingest.late_count import LateCount
+from ingest.object_progress import ObjectProgress
+from ingest.objects import TrailObject
+from ingest.reading import Chunk
+from ingest.telemetry.late_events import LateEventsTotal
+from tests.helpers.trails import record
+from tests.unit.ingest.reading.formats import compact
+
+NOW = datetime(2026, 3, 4, 9, tzinfo=UTC)
+
+
+def event(hours: float, **more: Any) -> dict[str, Any]:
+    """An event that happened so many hours before now."""
+    return record(eventTime=f"{NOW - timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}") | more
+
+
+def assembled(*events: dict[str, Any]) -> ObjectProgress:
+    """An object with these events, none of which is indexed yet."""
+    run = ObjectProgress(TrailObject("export.json", "", 1), lambda _: None)
+    run.late = LateCount(timedelta(hours=24), NOW)
+    chunk = Chunk([compact(each).encode() for each in events], range(len(events)))
+    run.read(len(events))
+    list(Assembler(Enricher(), lambda day: f"cloudtrail-{day}").assemble(chunk, run))
+    return run
+
+
+@pytest.mark.parametrize(
+    ("hours", "late"), [(0.1, 0), (9.5, 0), (23.5, 0), (23.9, 1), (30, 1), (70, 1)]
+)
+def test_an_event_is_late_by_its_own_time(hours: float, late: int) -> None:
+    run = assembled(event(hours))
+    assert run.late is not None
+    assert run.late.events == late
+
+
+def test_any_form_of_a_record_counts() -> None:
+    seconds = (NOW - timedelta(days=2)).timestamp()
+    run = assembled(event(1), event(70, trail="a name of ours"), event(1, eventTime=seconds))
+    assert run.late is not None
+    assert run.late.events == 2
+    assert (run.late.first, run.late.last) == (NOW - timedelta(hours=70), NOW - timedelta(days=2))
+
+
+def test_only_what_was_indexed_now_is_added_up() -> None:
+    total = LateEventsTotal()
+    for indexed in (0, 2, 3):
+        run = assembled(event(70), event(60), event(1))
+        run.record("duplicates", 3 - indexed)
+        run.record("indexed", indexed)
+        total.add(run)
+    late = total.take()
+    assert late is not None
+    assert late.events == 4
+    assert late.days == ("2026-03-01", "2026-03-01")
+    assert total.take() is None
+    fresh = assembled(event(1))
+    fresh.record("indexed")
+    total.add(fresh)
+    assert total.take() is None
