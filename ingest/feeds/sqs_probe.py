@@ -52,7 +52,10 @@ def _looked_at(client: SQSClient, url: str) -> Probed:
             raise
     waiting = int(found.get("ApproximateNumberOfMessages", 0))
     if not waiting:
-        client.receive_message(QueueUrl=url, MaxNumberOfMessages=1, VisibilityTimeout=0)
+        # Without a wait of its own it would wait as long as the queue says, up to 20 seconds.
+        client.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=1, VisibilityTimeout=0, WaitTimeSeconds=0
+        )
     fact = f"{waiting:,} waiting; " + (
         "messages may be deleted; receiving was not tried, since it counts for those that wait"
         if waiting

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from msgspec import structs
 
 from tests.helpers.commands import command
 from tests.helpers.installation import key_of, stamp
@@ -19,6 +20,7 @@ from tests.helpers.queues import until
 from tests.helpers.trails import own_settings, prepared, record, trail_bytes
 from trailhound.settings import Settings
 from trailhound.state.late_events import LateEvents, LateEventsStore
+from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
 
 NOW = datetime.now(UTC)
 OUTAGE = NOW - timedelta(days=3)
@@ -75,6 +77,14 @@ def test_what_came_after_an_outage_is_named_until_rules_ran_over_it(
     for partial in (f"detect --since {NOW:%Y-%m-%d}", f"{named} --dry-run"):
         command(settings, *shlex.split(partial))
         assert status(settings)["late_events"] == late
+    # A rule that a daemon runs, and that whoever runs `detect` does not have.
+    own = RuleCheckpoint(rule_id="own", title="My rule", seen_until=NOW, ran_at=NOW)
+    RuleCheckpoints(prepared(settings), settings).write([own])
+    ran = command(settings, *shlex.split(named))
+    assert ran.exit_code == 0
+    assert "daemons run 1 rule that these settings lack (My rule)" in " ".join(ran.stderr.split())
+    assert status(settings)["late_events"] == late
+    RuleCheckpoints(prepared(settings), settings).write([structs.replace(own, inactive=True)])
     assert command(settings, *shlex.split(named)).exit_code == 0
     assert status(settings)["late_events"] is None
 

@@ -15,6 +15,7 @@ from opensearchpy import OpenSearch
 
 from detections.events.daily_indices import daily_indices
 from detections.events.index import EventIndex
+from detections.rule import Rule
 from detections.running.pace import RulePace, pace_of
 from detections.span import Span, milliseconds, moment
 from trailhound.app.unfinished_backfills import UnfinishedBackfills
@@ -26,6 +27,7 @@ from trailhound.state.backfills import BackfillState
 from trailhound.state.daemons import Daemons
 from trailhound.state.jobs import DETECTIONS, Jobs
 from trailhound.state.late_events import LateEventsStore
+from trailhound.state.rule_checkpoints import RuleCheckpoints
 
 _SILENT: Final = timedelta(minutes=5)
 """Time without a run after which no daemon runs the rules. They run every few seconds; while rules
@@ -125,13 +127,25 @@ def _late(spans: Sequence[Span], pace: RulePace) -> list[Query]:
     return clauses
 
 
-def note_searched(client: OpenSearch, settings: Settings, span: Span, began: datetime) -> None:
-    """Record that all rules ran over the events of a span, by the time they happened.
+def note_searched(
+    client: OpenSearch, settings: Settings, rules: Collection[Rule], span: Span, began: datetime
+) -> list[str]:
+    """Record that these rules ran over the events of a span, by the time they happened.
+
+    Returns the titles of rules that daemons run and that are not among them: then the events that
+    no rule has looked at stay noted. Empty also if none are noted.
 
     Raises `ClusterError` and opensearch-py's exceptions.
     """
-    LateEventsStore(client, settings).searched(span.since, span.until, began)
-    unfinished = UnfinishedBackfills(client, settings)
+    late, unfinished = LateEventsStore(client, settings), UnfinishedBackfills(client, settings)
+    if late.get() is None and not unfinished.all():
+        return []
+    ran = {rule.id for rule in rules}
+    scheduled = RuleCheckpoints(client, settings).read().values()
+    missing = [each.title for each in scheduled if not each.inactive and each.rule_id not in ran]
+    if missing:
+        return sorted(missing)
+    late.searched(span.since, span.until, began)
 
     def covered(backfills: Sequence[BackfillState]) -> bool:
         left = undetected(client, settings, unfinished.spans(backfills))
@@ -141,6 +155,7 @@ def note_searched(client: OpenSearch, settings: Settings, span: Span, began: dat
     if before and not covered(before):
         before = [each for each in before if covered([each])]
     unfinished.forget(before)
+    return []
 
 
 def rules_are_run(client: OpenSearch, settings: Settings, now: datetime | None = None) -> bool:

@@ -116,7 +116,9 @@ def detect(
         failed = any(each.errors for each in found.values())
         complete = history.complete and not (left_out or failed)
         if complete and not dry_run:
-            note_searched(client, settings, span, began)
+            missing = note_searched(client, settings, pack.alerting, span, began)
+            if missing:
+                warn(_still_noted(missing))
         trusted = history.left_out()
         ends = history.bounds() if not history.survey.events else None
     show(pack, found, history.survey, trusted, dry_run=dry_run, json=json)
@@ -126,6 +128,16 @@ def detect(
         {each.rule.level for each in found.values() if each.findings},
         fail_on,
         complete=complete,
+    )
+
+
+def _still_noted(missing: Sequence[str]) -> str:
+    """Why events stay noted as those that no rule has looked at. `missing`: titles of rules."""
+    named = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+    return (
+        f"daemons run {plural(len(missing), 'rule')} that these settings lack ({named}): "
+        "`trailhound status` goes on naming events that no rule has looked at, until `detect` runs "
+        "with the daemons' settings"
     )
 
 
