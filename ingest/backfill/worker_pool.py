@@ -12,8 +12,9 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import BinaryIO
@@ -83,14 +84,13 @@ class WorkerPool:
         self._workers = workers
         self._reports: dict[int, RunReport] = {}
         self._lines: list[Connection] = []
+        self._stopping = False
 
     def stop(self) -> None:
-        """Have every worker read no further object."""
+        """Have every worker read no further object, also those that are not started yet."""
+        self._stopping = True
         for line in self._lines:
-            try:
-                line.send(_STOP)
-            except OSError:
-                continue  # it has ended already
+            _send_stop(line)
 
     def snapshot(self) -> RunReport:
         """The sum of the workers' last reports."""
@@ -106,10 +106,13 @@ class WorkerPool:
             process = context.Process(
                 target=_work, args=(self._job, shard, self._workers, theirs), name=f"worker-{shard}"
             )
-            process.start()
+            with _signals_held():
+                process.start()
             theirs.close()
             processes.append(process)
             self._lines.append(ours)
+            if self._stopping:
+                _send_stop(ours)
         failure = self._listen()
         for process in processes:
             process.join()
@@ -150,6 +153,25 @@ class WorkerPool:
         return failure
 
 
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Within, signals that end a command wait. A process that is started inherits this for good:
+    Ctrl-C reaches the whole process group, from a worker's first moment on, while it is the
+    parent that tells its workers to stop.
+    """
+    resource_tracker.ensure_running()  # whose start, part of that of a process, ends the wait
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _send_stop(line: Connection) -> None:
+    with suppress(OSError):  # it has ended already
+        line.send(_STOP)
+
+
 def _sum(reports: list[RunReport]) -> RunReport:
     total = RunReport()
     for report in reports:
@@ -164,10 +186,7 @@ def _error(kind: str, message: str, hint: str) -> TrailhoundError:
 
 
 def _work(job: Job, shard: int, of: int, line: Connection) -> None:
-    """The main function of a worker process."""
-    # Ctrl-C reaches the whole process group; the parent sends its own message.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    """The main function of a worker process; `_signals_held` for all of it."""
     try:
         with cluster_errors(job.settings):
             line.send(_run(job, shard, of, line))

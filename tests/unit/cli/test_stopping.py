@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,3 +58,30 @@ def test_tests_end_though_a_command_takes_their_signal_for_its_own(
             session.end_if_asked()
     finally:
         monkeypatch.undo()  # before this very session looks
+
+
+WHILE_IMPORTED = """
+import os, sys
+
+class Signal:
+    def find_spec(self, name, *_):
+        if name == "trailhound.cli.screen":
+            os.kill(os.getpid(), {number:d})
+
+sys.meta_path.insert(0, Signal())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_a_command_has_begun_shows_no_traceback(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(WHILE_IMPORTED.format(number=number))
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    ended = subprocess.run(
+        [sys.executable, "-m", "trailhound", "--version"],
+        env=os.environ | {"PYTHONPATH": paths},
+        capture_output=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, b"", b"")

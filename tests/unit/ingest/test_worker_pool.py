@@ -1,0 +1,48 @@
+"""Workers of a backfill, and the signals that reach them with the whole process group."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from enrich.enricher import Enricher
+from ingest.backfill.worker_pool import Job, WorkerPool
+from ingest.objects import Selection
+from trailhound.settings import Settings
+
+
+class Interrupted:
+    """Sends signals to the process that receives it, before that process does anything."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _interrupted, (os.getpid(),)
+
+    def __call__(self, _: str) -> None:
+        """A warning."""
+
+
+def _interrupted(sender: int) -> Interrupted:
+    if os.getpid() != sender:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+    return Interrupted()
+
+
+def _no_enricher(*_: object) -> Enricher:
+    raise LookupError("it started")
+
+
+def test_a_worker_is_not_ended_by_a_signal_while_it_starts(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    settings = Settings(home=tmp_path)
+    job = Job(settings, (str(tmp_path),), Selection(), _no_enricher, Interrupted())
+    with pytest.raises(Exception, match="LookupError: it started"):
+        WorkerPool(job, 2).run()
+    assert "Traceback" not in capfd.readouterr().err
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before, "the parent has its own again"
