@@ -10,10 +10,13 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from ingest.counts import Counts
 from ingest.feeds.feed import FeedStatus
 from ingest.object_progress import MOST_CODES, ObjectProgress
+from ingest.sources.layout import Place
+from trailhound.cluster.waiting import BLOCKED_CODES
 
 _GRACE = 5.0
 """Seconds after a wait in which the next request may still be in flight."""
@@ -27,6 +30,8 @@ _DENIED_MANY = 3
 """So many objects in a row that are denied make a source faulty: one alone may be a stray."""
 _REFUSED_MANY = 3
 """So many objects in a row of which the cluster accepts no event are no single object's fault."""
+_LATE = timedelta(days=2)
+"""An object of an earlier day than these says nothing of the days on which events arrive."""
 _REASON_SHOWN = 300
 """Characters of a dead letter's reason that are shown."""
 _DEFERRED_SHOWN = 300.0
@@ -74,7 +79,8 @@ class RefusedObjects:
     """The last objects, as far as all of their events became dead letters.
 
     They are done: no source delivers them again. So this lasts until an event is indexed, and not
-    for some time. An object of duplicates says neither.
+    for some time. An object of duplicates says neither, nor does a late one whose day takes no
+    writes: the retention makes days read-only.
     """
 
     def __init__(self) -> None:
@@ -90,7 +96,12 @@ class RefusedObjects:
                 self._objects.clear()
                 self._codes.clear()
                 self._reasons.clear()
-            elif run.counts.dead_lettered and not run.counts.duplicates and not run.retry:
+            elif (
+                run.counts.dead_lettered
+                and not run.counts.duplicates
+                and not run.retry
+                and not (run.dead_codes.keys() <= {*BLOCKED_CODES} and _is_late(run.place))
+            ):
                 if len(self._objects) < _REFUSED_MANY:
                     self._objects.add(run.item.uri)
                 for code, number in run.dead_codes.items():
@@ -111,6 +122,12 @@ class RefusedObjects:
                 f"{self._codes.total():,} dead letters and nothing else, most of all {code} "
                 f"({number:,}): {self._reasons[code]}"
             )
+
+
+def _is_late(place: Place | None) -> bool:
+    """Whether an object was delivered on a day before the last ones, as far as its name says."""
+    span = place.span if place is not None else None
+    return span is not None and span[1] < (datetime.now(UTC) - _LATE).date()
 
 
 class CurrentFaults:

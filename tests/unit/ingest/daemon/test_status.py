@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from ingest.daemon import status
 from ingest.daemon.status import CurrentFaults
 from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
+from trailhound.cluster.waiting import BLOCKED_CODES
 
 
 def test_without_a_fault_nothing_is_reported() -> None:
@@ -77,6 +80,25 @@ def test_no_event_gets_in_once_several_objects_in_a_row_brought_dead_letters_alo
     for uri in ("i", "j"):
         faults.stored(progress(uri, "strict"))
     assert faults.refused == "", "counted anew"
+
+
+@pytest.mark.parametrize("code", BLOCKED_CODES)
+def test_late_objects_of_days_that_take_no_writes_are_no_fault(code: str) -> None:
+    faults, now = CurrentFaults(), datetime.now(UTC)
+
+    def bring(days: int, *dead: str) -> None:
+        day = f"{now - timedelta(days=days):%Y/%m/%d}"
+        for name in "abc":
+            uri = f"s3://b/AWSLogs/111122223333/CloudTrail/eu-west-1/{day}/{name}.json.gz"
+            faults.stored(progress(uri, *dead))
+
+    bring(30, code, code)
+    assert faults.refused == "", "the retention has made that day read-only"
+    bring(30, code, "strict")
+    assert f"most of all {code}" in faults.refused, "something else refuses events too"
+    faults.stored(progress("d", indexed=1))
+    bring(0, code)
+    assert f"most of all {code}" in faults.refused, "today takes no writes"
 
 
 def test_a_fault_that_does_not_recur_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
