@@ -17,6 +17,7 @@ from enrich.agent import LONGEST, agent
 from enrich.category import category
 from enrich.eventtime import EventTime, event_time
 from enrich.geo import GeoDatabase
+from enrich.grants import granted, may_grant
 from enrich.identity import LONGEST_NAME, NOBODY, Identity, identity, role_session
 from enrich.memo import Memo
 from enrich.outcome import failed, is_error, reports_result
@@ -148,8 +149,15 @@ class Enricher:
             _member("event_category", category(source, name)),
             _HIGH if name in self._risk_table.high_risk_calls else 0,
             reports_result(source, name),
-            Touched(plan(source, name), self._room, ids=has_ids(source)).of,
+            self._touched(source, name),
         )
+
+    def _touched(self, source: str, name: str) -> Callable[[RecordView], bytes]:
+        """What gives the members `resource` and `grants` of a record of this call."""
+        touched = Touched(plan(source, name), self._room, ids=has_ids(source)).of
+        if not may_grant(name):
+            return touched
+        return lambda view: touched(view) + granted(view)
 
     def _who(self, view: RecordView) -> tuple[bytes, int]:
         """Nearly all callers are named by one field; the rules for the others are slower."""

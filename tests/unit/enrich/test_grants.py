@@ -1,0 +1,149 @@
+"""Whom a policy in a request lets in: each statement by itself, wherever the policy is written."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from enrich.enricher import Enricher
+
+OWN, OTHER = "111122223333", "444455556666"
+ROOT = f"arn:aws:iam::{OTHER}:root"
+ANYBODY = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject"}
+ONLY_TLS = {
+    "Effect": "Deny",
+    "Principal": "*",
+    "Action": "s3:*",
+    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+}
+OUTSIDE = {"accounts": [OTHER], "principals": [ROOT]}
+ENRICHER = Enricher()
+
+
+def allowing(principal: Any, **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"} | more
+
+
+def grants(request: dict[str, Any], name: str = "PutBucketPolicy", **more: Any) -> Any:
+    """The member of an event with this request."""
+    event = {"eventTime": "2025-03-01T12:00:00Z", "eventSource": "x.amazonaws.com"}
+    event |= {"eventName": name, "recipientAccountId": OWN} | more
+    return ENRICHER.document_fields(event | {"requestParameters": request}).get("grants", {})
+
+
+def of(*statements: Any) -> Any:
+    return grants({"bucketPolicy": {"Version": "2012-10-17", "Statement": list(statements)}})
+
+
+@pytest.mark.parametrize(
+    ("condition", "public"),
+    [
+        (None, True),
+        ({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3"}}, False),
+        ({"StringLike": {"AWS:SourceArn": "arn:aws:s3:::mine"}}, False),
+        ({"ArnLike": {"aws:SourceArn": f"arn:aws:sns:*:{OWN}:*"}}, False),
+        ({"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": ["o-a1/*"]}}, False),
+        ({"ForAllValues:StringLike": {"aws:PrincipalOrgPaths": ["o-a1/*"]}}, True),
+        ({"StringEqualsIfExists": {"aws:PrincipalOrgID": "o-a1b2c3"}}, True),
+        ({"StringNotEquals": {"aws:PrincipalOrgID": "o-a1b2c3"}}, True),
+        ({"StringLike": {"aws:PrincipalArn": "*"}}, True),
+        ({"StringLike": {"aws:PrincipalArn": ["arn:aws:iam::*", ROOT]}}, True),
+        ({"StringLike": {"aws:userid": "AROAEXAMPLEID:*"}}, False),
+        ({"IpAddress": {"aws:SourceIp": ["192.0.2.0/24"]}}, False),
+        ({"IpAddress": {"aws:SourceIp": ["192.0.2.0/24", "0.0.0.0/1"]}}, True),
+        ({"DateGreaterThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}, True),
+        ({"Bool": {"aws:SecureTransport": "true"}}, True),
+        ({"StringEquals": {"sts:ExternalId": "42"}}, True),
+        ("no condition", True),
+    ],
+)
+def test_everybody(condition: Any, public: bool) -> None:
+    statement = ANYBODY if condition is None else ANYBODY | {"Condition": condition}
+    assert of(statement, ONLY_TLS).get("public", False) is public
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        (allowing({"AWS": ROOT}), OUTSIDE),
+        (allowing({"AWS": [ROOT, f"arn:aws:iam::{OWN}:root"]}), OUTSIDE),
+        (allowing({"AWS": ROOT}, Sid=f"of{OWN}"), OUTSIDE),
+        (allowing({"AWS": OTHER}), {"accounts": [OTHER], "principals": [OTHER]}),
+        (allowing({"AWS": "AIDACKCEVSQ6C2EXAMPLE"}), {"principals": ["AIDACKCEVSQ6C2EXAMPLE"]}),
+        (allowing({"CanonicalUser": "0a" * 32}), {"principals": ["0a" * 32]}),
+        (allowing({"AWS": "*"}), {"public": True}),
+        ({"Effect": "Allow", "NotPrincipal": {"AWS": ROOT}, "Action": "s3:Get*"}, {"public": True}),
+        (
+            ANYBODY | {"Condition": {"StringEquals": {"aws:PrincipalAccount": [OTHER, OWN]}}},
+            {"accounts": [OTHER]},
+        ),
+        (allowing({"AWS": f"arn:aws:sts::{OWN}:assumed-role/a/b"}), {}),
+        (allowing({"AWS": "arn:aws:iam::cloudfront:user/Origin Access Identity E1"}), {}),
+        (allowing({"Service": "ec2.amazonaws.com", "Federated": "arn:aws:iam::x"}), {}),
+        (allowing({"AWS": ROOT}, Effect="Deny"), {}),
+        ("no statement", {}),
+    ],
+)
+def test_other_accounts(statement: Any, found: dict[str, Any]) -> None:
+    assert of(statement) == found
+    assert of(ONLY_TLS, statement, allowing({"AWS": OWN})) == found
+
+
+@pytest.mark.parametrize(
+    ("statement", "broad"),
+    [
+        ({"Action": "*"}, True),
+        ({"Action": ["s3:GetObject", "**"]}, True),
+        ({"Action": "*:*"}, True),
+        ({"Action": "IAM:*"}, True),
+        ({"Action": "i?m:put*"}, True),
+        ({"Action": "sts:Assume*"}, True),
+        ({"NotAction": "s3:*"}, True),
+        ({"NotAction": ["iam:*", "sts:*"]}, False),
+        ({"Action": ["iam:PutUserPolicy", "iam:Get*", "s3:*"]}, False),
+        ({"Action": "[*"}, False),
+        ({"Effect": "Deny", "Action": "*"}, False),
+    ],
+)
+def test_actions_that_give_all_others(statement: dict[str, Any], broad: bool) -> None:
+    policy = json.dumps({"Statement": {"Effect": "Allow", "Resource": "*"} | statement})
+    assert grants({"policyDocument": policy}, "PutUserPolicy").get("broad", False) is broad
+
+
+@pytest.mark.parametrize(
+    "request_parameters",
+    [
+        {"attributeName": "Policy", "attributeValue": json.dumps({"Statement": ANYBODY})},
+        {"attributes": {"Policy": json.dumps({"Statement": [ANYBODY]}, indent=2)}},
+        {"assumeRolePolicyDocument": '{"Statement":[{"Effect":"Allow","Principal" : "*"}]}'},
+        {"policyDocument": quote(json.dumps({"Statement": [ANYBODY]}))},
+    ],
+)
+def test_a_policy_is_found_wherever_it_is(request_parameters: dict[str, Any]) -> None:
+    assert grants(request_parameters, "SetQueueAttributes") == {"public": True}
+    assert grants(request_parameters, "GetQueueAttributes") == {}
+
+
+def test_replication_names_accounts() -> None:
+    rules = [{"Destination": {"Account": each}} for each in (OWN, OTHER)]
+    found = grants({"ReplicationConfiguration": {"Rule": rules}}, "PutBucketReplication")
+    assert found == {"accounts": [OTHER]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"Statement":', '{"Statement":[1,null,{"Effect":"Allow","Principal":[7]}]}', "Statement"],
+)
+def test_what_is_no_policy_is_passed_over(text: str) -> None:
+    assert grants({"policy": text, "Statement": text}) == {}
+
+
+def test_without_an_own_account_none_is_another_one() -> None:
+    request = {"bucketPolicy": {"Statement": [allowing({"AWS": ROOT}), ANYBODY]}}
+    assert grants(request, recipientAccountId=None) == {"public": True}
+    caller = {"type": "IAMUser", "accountId": OTHER}
+    own = grants(request, recipientAccountId=None, userIdentity=caller)
+    assert own == {"public": True}
