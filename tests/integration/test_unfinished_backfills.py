@@ -21,6 +21,7 @@ from tests.helpers.detection_rules import write_rules
 from tests.helpers.installation import stamp
 from tests.helpers.processes import Started, start
 from tests.helpers.queues import until
+from tests.helpers.schemas import require_listing
 from tests.helpers.trails import documents, own_settings, prepared, record, write_trail
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
@@ -124,6 +125,12 @@ def resumed(settings: Settings, trail: Path) -> Any:
     return found
 
 
+def status(settings: Settings) -> Any:
+    found = json.loads(command(settings, "status", "--json").stdout)
+    require_listing(found, "status")
+    return found
+
+
 def notes(settings: Settings) -> StateStore[BackfillState]:
     return StateStore(connect(settings), settings, BackfillState)
 
@@ -140,6 +147,22 @@ def test_what_a_backfill_cannot_say_at_its_end_the_next_one_says(
         assert f"rules have not looked at the events that were indexed until now: run {NAMED}" in (
             err
         )
+    left = status(settings)["unfinished_backfills"]
+    (backfill,) = left.pop("backfills")
+    assert (backfill["host"], left) == (
+        Worker.this().host,
+        {"events": 2, "since": "2025-03-01", "until": "2025-03-02"},
+    )
+    shown = " ".join(command(settings, "status").stdout.split())
+    assert "backfill 1 was interrupted or killed (began " in shown
+    assert (
+        "rules have not looked at 2 events: to resume, run the same backfill again; for the "
+        f"events, run {NAMED}"
+    ) in shown
+    checks = json.loads(command(settings, "doctor", "--json").stdout)["findings"]
+    assert [each["verdict"] for each in checks if each["what"] == "unfinished backfills"] == [
+        "warning"
+    ]
     said = [" ".join(command(settings, "backfill", str(trail)).stdout.split()) for _ in range(2)]
     assert (
         "rules have not looked at 2 events of those indexed during 1 run that was killed or "
@@ -147,6 +170,7 @@ def test_what_a_backfill_cannot_say_at_its_end_the_next_one_says(
     ) in said[0]
     assert f"UTC): run {NAMED}" in said[0]
     assert "rules have not looked" not in said[1], "a run that ended has said it"
+    assert status(settings)["unfinished_backfills"] is None
 
 
 def test_a_run_that_resumes_killed_ones_names_the_events_of_all(
@@ -168,7 +192,8 @@ def test_what_rules_have_looked_at_meanwhile_is_not_named(
     stopped_at(in_the_middle, settings, long_trail)
     for first, left in (("2025-03-09", 1), ("2025-03-01", 0)):
         assert command(settings, "detect", "--since", first, env=NO_RULES).exit_code == 0
-        assert len(list(notes(settings).all())) == left
+        named = status(settings)["unfinished_backfills"]
+        assert (0 if named is None else len(named["backfills"])) == left
     found = resumed(settings, long_trail)
     assert found["undetected"]["events"] == found["indexed"]
 
@@ -198,6 +223,7 @@ def test_what_a_killed_daemon_ingested_is_not_named(
             ended(daemon)
         finally:
             go.set()
+    assert status(settings)["unfinished_backfills"] is None
     found = resumed(settings, long_trail)
     assert found["undetected"]["events"] == found["indexed"]
 
@@ -234,6 +260,12 @@ def test_a_backfill_that_runs_is_not_named_by_another(settings: Settings, trail:
         BackfillState(id="silent elsewhere", began=now, heartbeat=long_ago, host="another", pid=1),
         BackfillState(id="of an earlier form", began=long_ago, host="another", pid=1),
     )
+    named = status(settings)["unfinished_backfills"]
+    pids = [each["pid"] for each in named["backfills"]]
+    assert sorted(pids) == sorted([1, 1, 4_000_000, here.pid])
+    assert (named["events"], named["since"], named["until"]) == (0, None, None)
+    shown = " ".join(command(settings, "status").stdout.split())
+    assert ", and 1 more); no event is left that rules have not looked at: to resume" in shown
     done = command(settings, "backfill", str(trail))
     assert "and of those indexed during 4 runs that were killed or interrupted (the first" in (
         " ".join(done.stdout.split())

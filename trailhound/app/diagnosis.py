@@ -29,9 +29,10 @@ from trailhound.app.check import Check, CheckVerdict, failed
 from trailhound.app.detection import rules_in_force
 from trailhound.app.enrichment import GEOIP, GEOIP_ASN, list_subject, load_enricher
 from trailhound.app.ledger_search import LedgerSearch
-from trailhound.app.not_loaded import not_loaded
+from trailhound.app.not_loaded import loaded_settings
 from trailhound.app.readiness import Reason
 from trailhound.app.readiness_checks import joined, readiness_checks
+from trailhound.app.undetected_checks import late_events, unfinished_backfills
 from trailhound.cluster import templates
 from trailhound.cluster.clock import seconds_apart
 from trailhound.cluster.dialect import dialect_of
@@ -43,14 +44,12 @@ from trailhound.errors import ClusterError, ForeignTemplateError, TrailhoundErro
 from trailhound.plural import plural
 from trailhound.settings import Settings
 from trailhound.settings.provenance import Location
-from trailhound.state.late_events import LateEventsStore
 
 _STALE_DAYS = 60
 """Days after which a GeoIP database is stale: new ones are published at least monthly."""
 
 _CLOCK_SECONDS = 30
 _LITTLE_DISK = 5 * 1024**3
-_NAMED = 3
 _MOST_LOOKED_AT = 100
 """Objects of a source that are looked at until one holds CloudTrail records."""
 _HEAD_BYTES = 64 * 1024
@@ -224,38 +223,6 @@ def _objects(client: OpenSearch, settings: Settings) -> Check:
     )
 
 
-def _late_events(client: OpenSearch, settings: Settings) -> Check:
-    """The events that daemons ingested too late for the scheduled rules."""
-    if not settings.detections.scheduled:
-        return Check("late events", "ok", "these settings ask for no scheduled rules")
-    late = LateEventsStore(client, settings).get()
-    if late is None:
-        return Check("late events", "ok", "none that a daemon ingested too late for the rules")
-    since, until = late.days
-    return Check(
-        "late events",
-        "warning",
-        f"no rule has looked at {late.events:,}, which came later than detections.late_hours",
-        f"run `trailhound detect --since {since} --until {until}`",
-    )
-
-
-def _not_loaded(client: OpenSearch, settings: Settings) -> list[Check]:
-    """Rules and channels of the settings that a running daemon does not use."""
-    found = not_loaded(client, settings)
-    if not found:
-        return []
-    more = f" and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
-    return [
-        Check(
-            "loaded settings",
-            "warning",
-            f"no daemon uses {', '.join(found[:_NAMED])}{more} of these settings",
-            "send SIGHUP to the daemons, or start them with these settings",
-        )
-    ]
-
-
 def _enrichment(settings: Settings) -> Iterator[Check]:
     """The databases and threat lists of `enrich`, loaded as a daemon loads them."""
     loaded = load_enricher(settings)
@@ -419,5 +386,12 @@ def _is_there(client: OpenSearch, settings: Settings) -> bool:
 
 
 _OF_SERVER = (_plugins, _template, _shards, _disk, _clock)
-_OF_NAMESPACE = (_tiers, _dead_letters, _objects, _late_events, _not_loaded)
+_OF_NAMESPACE = (
+    _tiers,
+    _dead_letters,
+    _objects,
+    late_events,
+    unfinished_backfills,
+    loaded_settings,
+)
 """Left out where there is no ledger, since nothing that they read is known: readiness names it."""

@@ -3,13 +3,34 @@ has not loaded these yet."""
 
 from __future__ import annotations
 
+from typing import Final
+
 from opensearchpy import OpenSearch
 
+from trailhound.app.check import Check
 from trailhound.app.detection import rules_in_force
 from trailhound.app.undetected import rules_are_run
 from trailhound.settings import Settings
 from trailhound.state.channels import Channels
 from trailhound.state.rule_checkpoints import RuleCheckpoints
+
+_NAMED: Final = 3
+
+
+def loaded_settings(client: OpenSearch, settings: Settings) -> list[Check]:
+    """A check of `trailhound doctor`, where there are any."""
+    found = not_loaded(client, settings)
+    if not found:
+        return []
+    more = f" and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
+    return [
+        Check(
+            "loaded settings",
+            "warning",
+            f"no daemon uses {', '.join(found[:_NAMED])}{more} of these settings",
+            "send SIGHUP to the daemons, or start them with these settings",
+        )
+    ]
 
 
 def not_loaded(client: OpenSearch, settings: Settings) -> list[str]:

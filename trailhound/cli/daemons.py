@@ -15,6 +15,7 @@ with late_imports():
     from detections.alerts.learning_alerts import LearningAlerts
     from detections.notify.channel_status import ChannelStatus
     from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
+    from trailhound.app.left_by_backfills import LeftByBackfills
     from trailhound.app.readiness import Reason
     from trailhound.cluster.tiers import Tiers, TierState
     from trailhound.cluster.waiting import BLOCKED_CODES
@@ -225,6 +226,12 @@ def show_late_events(late: LateEvents | None) -> None:
     """One line for the events that a daemon ingested too late for the scheduled rules."""
     if late is not None:
         say(f"late     {late.sentence()}", 9)
+
+
+def show_backfills(left: LeftByBackfills | None) -> None:
+    """The backfills that did not end, the events that they left, and what to run."""
+    if left is not None:
+        say(f"backfill {left.fact()}: {left.advice()}", 9)
 
 
 def show_channels(channels: Sequence[ChannelStatus]) -> None:

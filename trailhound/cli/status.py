@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from trailhound.cli.daemons import (
+    show_backfills,
     show_catch_up,
     show_channels,
     show_daemons,
@@ -36,6 +37,7 @@ with late_imports():
     from detections.notify.channel_status import ChannelStatus, channel_statuses
     from trailhound.app.health import read_shared, readiness
     from trailhound.app.ledger_search import LedgerSearch
+    from trailhound.app.left_by_backfills import LeftByBackfills, left_by_backfills
     from trailhound.app.local_daemon import ask_daemon
     from trailhound.app.readiness import Readiness
     from trailhound.cluster.client import cluster_errors, connect, redact_url
@@ -126,13 +128,15 @@ def _without_answer(
 @dataclass(frozen=True, slots=True)
 class _Detections:
     """Whether it is ready, how far each rule has run, a catch-up in progress, the events that came
-    too late for the rules, the state of each channel, known automation, and the alerts of the last
-    month that were found while their rules had too little history."""
+    too late for the rules, what backfills left that did not end, the state of each channel, known
+    automation, and the alerts of the last month that were found while their rules had too little
+    history."""
 
     readiness: Readiness
     rules: tuple[RuleCheckpoint, ...] = ()
     catch_up: CatchUp | None = None
     late: LateEvents | None = None
+    left: LeftByBackfills | None = None
     channels: tuple[ChannelStatus, ...] = ()
     known: KnownSummary | None = None
     learning: tuple[LearningAlerts, ...] = ()
@@ -143,6 +147,7 @@ class _Detections:
             "rules": [each.as_dict() for each in self.rules],
             "catch_up": self.catch_up.as_dict() if self.catch_up is not None else None,
             "late_events": self.late.as_dict() if self.late is not None else None,
+            "unfinished_backfills": self.left.as_dict() if self.left is not None else None,
             **self.readiness.as_dict(),
             "channels": [each.as_dict() for each in self.channels],
             "known_automation": self.known.as_dict() if self.known is not None else None,
@@ -203,6 +208,7 @@ def _detections(client: OpenSearch, settings: Settings) -> _Detections:
         rules=tuple(rules.values()),
         catch_up=catch_up if catch_up is not None and not catch_up.done else None,
         late=LateEventsStore(client, settings).get() if settings.detections.scheduled else None,
+        left=left_by_backfills(client, settings),
         channels=tuple(channels),
         known=known_summary(client, settings, datetime.now(UTC)),
         learning=tuple(learning_alerts(client, settings.prefix, since)),
@@ -229,6 +235,7 @@ def _show(report: dict[str, Any], detections: _Detections) -> None:
     show_learning(scheduled, detections.learning)
     show_catch_up(detections.catch_up)
     show_late_events(detections.late)
+    show_backfills(detections.left)
     if detections.known is not None:
         say(f"trust    {detections.known.sentence()}")
     show_channels(detections.channels)
