@@ -18,9 +18,9 @@ from ingest.objects import Selection
 from ingest.reading import Chunk, ReadLimits, TrailReader
 from ingest.sources import open_source
 from trailhound.app.enrichment import enricher_from
-from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.cluster.dialect import OPENSEARCH, Dialect
+from trailhound.cluster.initialization import init
 from trailhound.engine import machine
 from trailhound.engine.local_engine import LocalEngine
 from trailhound.errors import NotATrailFileError
@@ -82,7 +82,7 @@ def fresh_namespace(
     """Templates put, no index yet; everything removed afterwards."""
     settings = benchmark.settings(name)
     client = connect(settings)
-    templates.init(client, settings)
+    init(client, settings)
     try:
         yield client, settings
     finally:

@@ -22,6 +22,7 @@ from tests.helpers.engines import remove_documents, remove_namespace
 from tests.helpers.trails import READY, own_settings, prepared, template_marks
 from trailhound.cluster import templates
 from trailhound.cluster.dialect import dialect_of
+from trailhound.cluster.initialization import init
 from trailhound.settings import Settings
 
 KEPT = 6
@@ -62,7 +63,7 @@ class Namespaces:
         model = new_name()
         self._settings = own_settings(url, model, folder)
         self._dialect = dialect_of(self._client)
-        templates.init(self._client, self._settings)
+        init(self._client, self._settings)
         self._model = self._shape(model, self._marks(model))
         remove_namespace(url, model)
 

@@ -21,6 +21,7 @@ from trailhound.app.enrichment import enricher_from
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect, raw_request
 from trailhound.cluster.dialect import Dialect, dialect_of
+from trailhound.cluster.initialization import init
 from trailhound.cluster.reader import IndexReader
 from trailhound.settings import Settings, load
 from trailhound.state.objects import ObjectState
@@ -82,7 +83,7 @@ def prepared(settings: Settings) -> OpenSearch:
     client = connect(settings)
     marks = READY.pop(settings.namespace, None)
     if marks is None or marks != template_marks(settings, dialect_of(client)):
-        templates.init(client, settings)
+        init(client, settings)
     return client
 
 

@@ -26,6 +26,7 @@ from tests.helpers.trails import (
 )
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
+from trailhound.cluster.initialization import init
 from trailhound.cluster.retention import enforce
 from trailhound.cluster.waiting import waiting
 from trailhound.settings import Settings
@@ -201,7 +202,7 @@ def test_init_upgrades_every_day_that_it_may(settings: Settings, tmp_path: Path)
             block(client, index, what)
     ended = command(settings, "init", "--json")
     assert ended.exit_code == 0, ended.output
-    changes = {change.name: change.action for change in templates.init(client, settings)}
+    changes = {change.name: change.action for change in init(client, settings)}
     assert {changes[index] for index in (indices[1], indices[3])} == {"skipped"}
     marks = templates.marks(client, f"{settings.prefix}cloudtrail-*")
     current = {index for index, mark in marks.items() if mark["fingerprint"] != "older"}

@@ -11,8 +11,9 @@ from opensearchpy import OpenSearch
 from tests.conftest import PRODUCT
 from tests.helpers.engines import remove_namespace
 from tests.helpers.trails import own_settings
+from trailhound.cluster.initialization import init
 from trailhound.cluster.namespaces import namespaces_of
-from trailhound.cluster.templates import Names, init
+from trailhound.cluster.templates import Names
 
 PAGE = (Path(__file__).parents[2] / "docs/running.md").read_text("utf-8")
 REQUEST = re.compile(r"^curl -X DELETE 'http://127\.0\.0\.1:9210(/[^']+)'$", re.MULTILINE)

@@ -12,6 +12,7 @@ from tests.helpers.engines import remove_namespace
 from tests.helpers.trails import own_settings, prepared
 from trailhound.cluster import templates
 from trailhound.cluster.dialect import dialect_of
+from trailhound.cluster.initialization import init
 
 
 def test_a_prepared_namespace_is_used_again_and_a_changed_one_is_not(
@@ -23,7 +24,7 @@ def test_a_prepared_namespace_is_used_again_and_a_changed_one_is_not(
     name = waiting.take()
     settings = own_settings(engine, name, tmp_path)
     try:
-        templates.init(client, settings)
+        init(client, settings)
         days = templates.Names(f"{name}-")
         client.index(index=f"{name}-cloudtrail-2024.01.01", body={}, params={"refresh": "true"})
         client.index(index=days.ledger, body={"kind": "object"})

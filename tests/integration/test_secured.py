@@ -20,6 +20,7 @@ from tests.helpers.roles import least_privilege_role
 from tests.helpers.secured import SecuredEngine
 from trailhound.cluster import templates
 from trailhound.cluster.client import cluster_errors, connect
+from trailhound.cluster.initialization import init
 from trailhound.errors import AccessDeniedError, ClusterError, ClusterUnreachableError
 from trailhound.settings import ChannelSettings, NotifySettings, Settings
 
@@ -111,7 +112,7 @@ OPERATIONS: dict[str, Callable[[OpenSearch], Any]] = {
     "settings": lambda client: client.cluster.get_settings(include_defaults=True),
     "disk": lambda client: client.nodes.stats(metric="fs"),
     "plugins": lambda client: client.cat.plugins(format="json"),
-    "init": lambda client: templates.init(client, SETTINGS),
+    "init": lambda client: init(client, SETTINGS),
     "templates": lambda client: templates.check(client, SETTINGS),
     "upgrade a template": lambda client: client.indices.put_index_template(
         name=f"{NAMESPACE}-trailhound-events", body=templates.template("events", SETTINGS)
@@ -190,7 +191,7 @@ def test_alerts_are_raised_handled_and_told_of_with_the_shipped_role(
     cluster: SecuredEngine,
 ) -> None:
     client = _client(cluster, "loader")
-    templates.init(client, SETTINGS)
+    init(client, SETTINGS)
     put_events(client, SETTINGS, [1, 2])
     rules = {each.id: each for each in (rule("plain"), rule("near", suppress=timedelta(minutes=1)))}
     recorder = Recorder(client, SETTINGS, rules)
@@ -248,7 +249,7 @@ def test_without_a_role_the_error_names_the_permission(cluster: SecuredEngine) -
         pytest.raises(AccessDeniedError, match="indices:admin/index_template/get"),
         cluster_errors(),
     ):
-        templates.init(client, SETTINGS)
+        init(client, SETTINGS)
 
 
 @pytest.mark.parametrize("login", [{"username": "loader", "password": "wrong-Horse"}, {}])

@@ -33,8 +33,9 @@ from trailhound.app.enrichment import enricher_from
 from trailhound.cluster import mappings, templates
 from trailhound.cluster.client import connect
 from trailhound.cluster.dialect import dialect_of
+from trailhound.cluster.initialization import Change, init
 from trailhound.cluster.retry_policy import RetryPolicy
-from trailhound.cluster.templates import Change, Names
+from trailhound.cluster.templates import Names
 from trailhound.errors import ClusterBlockedError, ForeignTemplateError
 from trailhound.settings import Settings
 from trailhound.settings.cluster import IndexedField
@@ -84,7 +85,7 @@ def test_init_creates_then_changes_nothing(
     settings = own_settings(each_engine, namespace, tmp_path / "home")
     client = connect(settings)
     names = Names(settings.prefix)
-    made = actions(templates.init(client, settings))
+    made = actions(init(client, settings))
     assert set(made.values()) == {"created"}
     assert made.keys() == {names.template(kind) for kind in KINDS} | {
         names.ledger,
@@ -93,7 +94,7 @@ def test_init_creates_then_changes_nothing(
     }
     backfill(settings, trail)
     asked = requests_of(client)
-    again = templates.init(client, settings)
+    again = init(client, settings)
     assert actions(again).keys() == made.keys()
     assert len({(each.name, each.detail) for each in again}) == len(again), "one line for each"
     assert {each.action for each in again} == {"unchanged"}
@@ -129,7 +130,7 @@ def test_what_init_leaves_is_named_and_what_it_changes_is_named_once(
     foreign = names.day("2001.01.01")
     client.indices.create(index=foreign, body={"mappings": own})
     client.indices.put_index_template(name=names.template("events"), body=template)
-    changes = templates.init(client, settings)
+    changes = init(client, settings)
     said = [(each.action, each.detail) for each in changes if each.name == names.alerts]
     assert said == [("unchanged", "index template"), ("upgraded", "fields added to its mapping")]
     (left,) = [each for each in changes if each.name == foreign]
@@ -188,12 +189,12 @@ def test_an_older_version_is_upgraded_in_place(
 
     with pytest.raises(ForeignTemplateError, match="another version"):
         backfill(settings, trail)
-    changed = actions(templates.init(client, settings))
+    changed = actions(init(client, settings))
     assert changed.pop(names.template("events")) == "upgraded"
     assert changed.pop(day) == "upgraded"
     assert set(changed.values()) == {"unchanged"}
     assert "risk_reasons" in mapped(client, day)
-    assert set(actions(templates.init(client, settings)).values()) == {"unchanged"}
+    assert set(actions(init(client, settings)).values()) == {"unchanged"}
     assert backfill(settings, trail, force=True).counts.indexed == 100
 
 
@@ -208,12 +209,12 @@ def test_a_day_with_more_search_indices_stays_beside_the_new(
     names = Names(settings.prefix)
     old, new = names.day("2025.03.01"), names.day("2025.03.02")
     client.indices.create(index=old)
-    changed = actions(templates.init(client, settings))
+    changed = actions(init(client, settings))
     assert changed.pop(names.template("events")) == "upgraded"
     assert changed.pop(old) == "upgraded"
     assert set(changed.values()) == {"unchanged"}
     assert backfill(settings, trail).counts.indexed == 200
-    assert set(actions(templates.init(client, settings)).values()) == {"unchanged"}
+    assert set(actions(init(client, settings)).values()) == {"unchanged"}
     assert "index" not in mapped(client, old)["eventID"]
     assert mapped(client, new)["eventID"]["index"] is False
     order = client.indices.get_settings(index=names.days, flat_settings=True)
@@ -260,7 +261,7 @@ def test_a_day_with_the_dates_of_the_last_release_answers_as_the_new(
     client.indices.put_index_template(name=names.template("events"), body=earlier)
     old, new = names.day("2025.03.01"), names.day("2025.03.02")
     client.indices.create(index=old)
-    assert actions(templates.init(client, settings))[old] == "upgraded"
+    assert actions(init(client, settings))[old] == "upgraded"
     assert backfill(settings, trail).counts.indexed == 200
     assert mapped(client, old)["event"]["properties"]["ingested"] == {"type": "date"}
 
@@ -319,7 +320,7 @@ def test_a_changed_setting_upgrades_the_template(settings: Settings) -> None:
     more = settings.model_copy(
         update={"index": settings.index.model_copy(update={"refresh_interval": "5s"})}
     )
-    assert actions(templates.init(client, more))[name] == "upgraded"
+    assert actions(init(client, more))[name] == "upgraded"
     index = get_template(client, name)["template"]["settings"]["index"]
     assert index["refresh_interval"] == "5s"
 
@@ -333,7 +334,7 @@ def test_a_mapping_that_cannot_change_is_kept_and_said(settings: Settings, trail
     client.indices.put_index_template(name=name, body=old)
     day = Names(settings.prefix).day("2025.03.01")
     client.indices.create(index=day)
-    (kept,) = [change for change in templates.init(client, settings) if change.name == day]
+    (kept,) = [change for change in init(client, settings) if change.name == day]
     assert kept.action == "kept"
     assert "risk_score" in kept.detail
 
@@ -356,7 +357,7 @@ def test_a_foreign_template_above_ours_is_refused_before_anything_is_written(
         backfill(settings, trail)
     assert "priority" in refusal.value.hint
     with pytest.raises(ForeignTemplateError):
-        templates.init(client, settings)
+        init(client, settings)
     ended = run(settings, "backfill", trail, "--json")
     assert ended.returncode == 3
     assert b"Traceback" not in ended.stderr
@@ -382,7 +383,7 @@ def test_a_foreign_template_under_our_name_is_left_alone(settings: Settings) -> 
     name = Names(settings.prefix).template("events")
     foreign(client, name, f"{settings.prefix}cloudtrail-*", 500)
     with pytest.raises(ForeignTemplateError, match="not made by Trailhound"):
-        templates.init(client, settings)
+        init(client, settings)
     assert "_meta" not in get_template(client, name)
 
 
@@ -395,10 +396,10 @@ def test_a_foreign_index_of_our_name_is_refused(
     index = names.day("2025.03.01") if kind == "events" else names.single(kind)
     client.indices.create(index=index, body={"mappings": {"properties": {"a": {"type": "text"}}}})
     if kind == "events":
-        templates.init(client, settings)
+        init(client, settings)
     else:
         with pytest.raises(ForeignTemplateError, match=index):
-            templates.init(client, settings)
+            init(client, settings)
     with pytest.raises(ForeignTemplateError, match=index):
         backfill(settings, trail)
     assert client.count(index=index)["count"] == 0

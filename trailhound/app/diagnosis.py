@@ -32,6 +32,7 @@ from trailhound.app.ledger_search import LedgerSearch
 from trailhound.app.not_loaded import loaded_settings
 from trailhound.app.readiness import Reason
 from trailhound.app.readiness_checks import joined, readiness_checks
+from trailhound.app.template_checks import index_templates, indices
 from trailhound.app.undetected_checks import late_events, unfinished_backfills
 from trailhound.cluster import templates
 from trailhound.cluster.clock import seconds_apart
@@ -40,7 +41,7 @@ from trailhound.cluster.namespaces import has_namespace
 from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.tiers import read_tiers
-from trailhound.errors import ClusterError, ForeignTemplateError, TrailhoundError
+from trailhound.errors import ClusterError, TrailhoundError
 from trailhound.plural import plural
 from trailhound.settings import Settings
 from trailhound.settings.provenance import Location
@@ -123,14 +124,6 @@ def _plugins(client: OpenSearch, _settings: Settings) -> Check:
         for label, name in dialect_of(client).parts
     ]
     return Check("plugins", "ok", ", ".join(known))
-
-
-def _template(client: OpenSearch, settings: Settings) -> Check:
-    try:
-        templates.check(client, settings)
-    except ForeignTemplateError as error:
-        return failed("index templates", error)
-    return Check("index templates", "ok", "current")
 
 
 def _shards(client: OpenSearch, settings: Settings) -> Check:
@@ -385,8 +378,9 @@ def _is_there(client: OpenSearch, settings: Settings) -> bool:
         return True
 
 
-_OF_SERVER = (_plugins, _template, _shards, _disk, _clock)
+_OF_SERVER = (_plugins, index_templates, _shards, _disk, _clock)
 _OF_NAMESPACE = (
+    indices,
     _tiers,
     _dead_letters,
     _objects,

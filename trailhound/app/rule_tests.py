@@ -24,6 +24,7 @@ from detections.span import ALL_TIME
 from enrich.enricher import Enricher
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
+from trailhound.cluster.initialization import init
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import ClusterError, RequestFailedError, RuleError, TrailhoundError
 from trailhound.settings import Settings
@@ -115,7 +116,7 @@ def _indexed(
     client = connect(own)
     try:
         with cluster_errors(own):
-            templates.init(client, own)
+            init(client, own)
             _index(client, names, [each for sample in samples for each in sample.documents])
         yield client, own
     finally:

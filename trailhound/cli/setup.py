@@ -9,8 +9,8 @@ from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 
 with late_imports():
     from trailhound.cluster.client import connect
+    from trailhound.cluster.initialization import Change
     from trailhound.cluster.refusals import cluster_errors
-    from trailhound.cluster.templates import Change
     from trailhound.state.setup import init_namespace
 
 

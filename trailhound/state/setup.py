@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from opensearchpy import OpenSearch
 
-from trailhound.cluster import templates
-from trailhound.cluster.templates import Change, Names
+from trailhound.cluster.initialization import Change, init
+from trailhound.cluster.templates import Names
 from trailhound.plural import plural
 from trailhound.settings import Settings
 from trailhound.state.housekeeping import remove_stale
@@ -23,7 +23,7 @@ def init_namespace(client: OpenSearch, settings: Settings) -> list[Change]:
     # Before the templates, without which no daemon of this release starts: it would give rules
     # that never ran checkpoints of now.
     catch_up = begin_catch_up(client, settings)
-    changes = templates.init(client, settings)
+    changes = init(client, settings)
     ledger = Names(settings.prefix).ledger
     if catch_up is not None:
         what = f"`run --poll` had switched off the scheduled rules: {catch_up.describe()}"

@@ -1,0 +1,195 @@
+"""`init`: the index templates and the indices made from them are created once, and brought to the
+present release in place.
+
+What carries the mark of this release is compared nonetheless: somebody may have changed it since.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import NotFoundError, RequestError, TransportError
+
+from trailhound.cluster import differences
+from trailhound.cluster.dialect import dialect_of
+from trailhound.cluster.differences import described
+from trailhound.cluster.refusals import from_response, is_index_block
+from trailhound.cluster.templates import (
+    MAPPINGS,
+    Kind,
+    Names,
+    check,
+    check_singles,
+    descriptions,
+    mapping,
+    marks,
+    owner,
+    singles,
+    template,
+    template_there,
+)
+from trailhound.errors import ForeignTemplateError, SettingsError
+from trailhound.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The name of a template or index that `init` looked at, and what was done to it."""
+
+    name: str
+    action: Literal["created", "upgraded", "corrected", "unchanged", "kept", "skipped"]
+    """`corrected`: it was of this release, but somebody had changed it since.
+    `kept`: an index of which some fields stay as they are, since only a reindex can change them.
+    `skipped`: an index that is read-only, whose metadata is blocked, or that is not ours."""
+    detail: str = ""
+
+
+def init(client: OpenSearch, settings: Settings) -> list[Change]:
+    """Create or upgrade templates and indices; idempotent.
+
+    Raises `ForeignTemplateError` where a name of ours is taken by something that isn't ours.
+    """
+    changes = [_init_template(client, settings, kind) for kind in MAPPINGS]
+    check(client, settings)
+    there = singles(client, settings)
+    kinds = [kind for kind in MAPPINGS if kind != "events"]
+    indices = [_init_index(client, settings, kind, there) for kind in kinds]
+    upgraded = _upgrade(client, settings)
+    # An index has one line: what happened to it.
+    named = {each.name for each in upgraded}
+    return changes + [each for each in indices if each.name not in named] + upgraded
+
+
+def _init_template(client: OpenSearch, settings: Settings, kind: Kind) -> Change:
+    name = Names(settings.prefix).template(kind)
+    wanted = template(kind, settings, dialect_of(client))
+    there = template_there(client, name)
+    if there is None:
+        _put_template(client, settings, name, wanted)
+        return Change(name, "created", "index template")
+    if not owner(there):
+        raise ForeignTemplateError(
+            f"the index template {name} was not made by Trailhound",
+            hint="rename or delete it, or set a namespace",
+        )
+    found = differences.of_template(wanted, there)
+    # Compare both marks: that of a mapping edited by hand differs from its template's.
+    inside = owner((there.get("template") or {}).get("mappings") or {})
+    expected = owner(wanted), owner(wanted["template"]["mappings"])
+    is_current = (owner(there), inside) == expected
+    if is_current and not found:
+        return Change(name, "unchanged", "index template")
+    _put_template(client, settings, name, differences.with_own(wanted, there))
+    if not is_current:
+        return Change(name, "upgraded", "index template")
+    return Change(name, "corrected", f"index template: {described(found, 'was')}")
+
+
+def _put_template(
+    client: OpenSearch, settings: Settings, name: str, wanted: dict[str, Any]
+) -> None:
+    """Raises `SettingsError` where the cluster does not have the codec of the settings."""
+    dialect = dialect_of(client)
+    if settings.index.codec not in dialect.codecs:
+        raise SettingsError(
+            f"index.codec: {dialect.product} has no codec {settings.index.codec}",
+            hint=f"set index.codec to one of {', '.join(sorted(dialect.codecs))}",
+        )
+    try:
+        client.indices.put_index_template(name=name, body=wanted)
+    except RequestError as error:
+        reason = from_response(error).message
+        if "index.codec" not in reason:
+            raise
+        known = re.search(r"must be one of \[([^\]]+)\]", reason)
+        raise SettingsError(
+            f"index.codec: the cluster has no codec {settings.index.codec}",
+            hint=(f"it knows {known[1]}: " if known else "")
+            + "set index.codec to one of them, or install the plugin opensearch-custom-codecs",
+        ) from error
+
+
+def _init_index(
+    client: OpenSearch, settings: Settings, kind: Kind, there: Collection[str]
+) -> Change:
+    name = Names(settings.prefix).single(kind)
+    if name in there:
+        return Change(name, "unchanged", "index")
+    try:
+        client.indices.create(index=name)
+    except RequestError as error:
+        if "resource_already_exists" not in str(error.error):
+            raise
+        check_singles(client, settings)
+        return Change(name, "unchanged", "index")
+    return Change(name, "created", "index")
+
+
+def _upgrade(client: OpenSearch, settings: Settings) -> list[Change]:
+    """Bring the mappings of existing indices to the present one, as far as they can change."""
+    names = Names(settings.prefix)
+    pattern = f"{names.days},{names.prefix}trailhound-*"
+    found, there = marks(client, pattern), descriptions(client, pattern)
+    dialect = dialect_of(client)
+    todays = {kind: mapping(kind, settings, dialect) for kind in MAPPINGS}
+    changes = []
+    for index, mark in sorted(found.items()):
+        if (kind := mark.get("kind")) in MAPPINGS:
+            mappings = there[index]["mappings"] if index in there else None
+            changes += _upgrade_index(client, index, mark, todays[kind], mappings)
+    foreign = "not made by Trailhound: left as it is, and events of its day are not written to it"
+    ours = {index for index, mark in found.items() if mark.get("kind") in MAPPINGS}
+    return changes + [
+        Change(index, "skipped", foreign) for index in sorted(_names(client, names.days) - ours)
+    ]
+
+
+def _upgrade_index(
+    client: OpenSearch,
+    index: str,
+    mark: dict[str, Any],
+    wanted: dict[str, Any],
+    there: dict[str, Any] | None,
+) -> list[Change]:
+    """`there`: its mapping; None where a block hides it. Nothing if it is current."""
+    is_current = mark.get("fingerprint") == owner(wanted)["fingerprint"]
+    found = differences.of_mapping(wanted, there) if there is not None else []
+    stay = [each for each in found if each.stays]
+    change = [each for each in found if not each.stays]
+    done = None
+    if change or not is_current:
+        try:
+            if there is None:  # refused by the block
+                there = client.indices.get_mapping(index=index)[index]["mappings"]
+            client.indices.put_mapping(index=index, body=differences.missing(wanted, there))
+        except NotFoundError:
+            return []  # it was removed meanwhile
+        except RequestError as error:
+            return [Change(index, "kept", from_response(error).message)]
+        except TransportError as error:
+            if not is_index_block(error):
+                raise
+            detail = "read-only: its mapping stays as it is, its events are found as before"
+            return [Change(index, "skipped", detail)]
+        done = Change(index, "upgraded", "fields added to its mapping")
+        if is_current:
+            done = Change(index, "corrected", f"its mapping: {described(change, 'was')}")
+    if stay:
+        more = f"; {done.action}: {done.detail}" if done is not None else ""
+        return [Change(index, "kept", f"only a reindex can change it: {described(stay)}{more}")]
+    return [done] if done is not None else []
+
+
+def _names(client: OpenSearch, pattern: str) -> set[str]:
+    """The names of all indices of a pattern; none where one of them hides its metadata."""
+    which = {"expand_wildcards": "all", "ignore_unavailable": "true", "allow_no_indices": "true"}
+    try:
+        return set(client.indices.get_alias(index=pattern, params=which))
+    except TransportError as error:
+        if not is_index_block(error):
+            raise
+        return set()
