@@ -20,6 +20,7 @@ from enrich.enricher import Enricher
 from ingest.backfill.prefetch import Prefetcher
 from ingest.counts import Counts
 from ingest.daemon.delivery_queue import DeliveryQueue, Unreachable
+from ingest.daemon.refused_objects import earlier_refusals
 from ingest.daemon.status import CurrentFaults, DaemonStatus
 from ingest.feeds.feed import Delivery, Feed, Outcome
 from ingest.late_count import LateCount
@@ -34,6 +35,7 @@ from trailhound.errors import (
     ClusterUnreachableError,
     ObjectAccessDeniedError,
     ObjectArchivedError,
+    RequestFailedError,
     SourceError,
 )
 from trailhound.settings import Settings
@@ -209,6 +211,8 @@ class Daemon:
                     self._retry_policy, self._pipeline = retry_policy, pipeline
                 if self._stopping.is_set():
                     return
+                if not self._feeding:
+                    self._begin_faults(client)
                 self._start_feeds()
                 self._work(pipeline, retry_policy)
             except (ClusterError, OpenSearchException, Stopped):
@@ -220,6 +224,13 @@ class Daemon:
             finally:
                 self._between_sessions()
                 client.close()
+
+    def _begin_faults(self, client: OpenSearch) -> None:
+        """Learn from the ledger which objects were refused before this process was started."""
+        try:
+            self._faults.begin(earlier_refusals(client, self._settings))
+        except RequestFailedError as error:  # such as a closed index, which is a reason of its own
+            LOG.warning("whether earlier events were refused is not known: %s", error.message)
 
     def _session_failed(self, error: Exception) -> None:
         """Handle an internal error in a thread that serves all objects: the object at fault is

@@ -6,17 +6,14 @@ nothing has to detect its end.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 
 from ingest.counts import Counts
+from ingest.daemon.refused_objects import Refusals, RefusedObjects
 from ingest.feeds.feed import FeedStatus
-from ingest.object_progress import MOST_CODES, ObjectProgress
-from ingest.sources.layout import Place
-from trailhound.cluster.waiting import BLOCKED_CODES
+from ingest.object_progress import ObjectProgress
 
 _GRACE = 5.0
 """Seconds after a wait in which the next request may still be in flight."""
@@ -28,12 +25,6 @@ _DENIED_SHOWN = 3600.0
 """Seconds for which denied objects are shown; longer than CloudTrail takes to deliver others."""
 _DENIED_MANY = 3
 """So many objects in a row that are denied make a source faulty: one alone may be a stray."""
-_REFUSED_MANY = 3
-"""So many objects in a row of which the cluster accepts no event are no single object's fault."""
-_LATE = timedelta(days=2)
-"""An object of an earlier day than these says nothing of the days on which events arrive."""
-_REASON_SHOWN = 300
-"""Characters of a dead letter's reason that are shown."""
 _DEFERRED_SHOWN = 300.0
 """Seconds for which a deferred object is shown; longer than the longest wait between two tries."""
 
@@ -73,61 +64,6 @@ class DaemonStatus:
     """By feed: why its objects cannot be fetched, where the cause is not a single object."""
     refused: str = ""
     """That the last objects brought dead letters alone, and why; empty otherwise."""
-
-
-class RefusedObjects:
-    """The last objects, as far as all of their events became dead letters.
-
-    They are done: no source delivers them again. So this lasts until an event is indexed, and not
-    for some time. An object of duplicates says neither, nor does a late one whose day takes no
-    writes: the retention makes days read-only.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._objects: set[str] = set()
-        self._codes: Counter[str] = Counter()
-        self._reasons: dict[str, str] = {}
-
-    def add(self, run: ObjectProgress) -> None:
-        """Add an object whose records all have an outcome."""
-        with self._lock:
-            if run.counts.indexed:
-                self._objects.clear()
-                self._codes.clear()
-                self._reasons.clear()
-            elif (
-                run.counts.dead_lettered
-                and not run.counts.duplicates
-                and not run.retry
-                and not (run.dead_codes.keys() <= {*BLOCKED_CODES} and _is_late(run.place))
-            ):
-                if len(self._objects) < _REFUSED_MANY:
-                    self._objects.add(run.item.uri)
-                for code, number in run.dead_codes.items():
-                    if code in self._codes or len(self._codes) < MOST_CODES:
-                        self._codes[code] += number
-                        self._reasons[code] = run.dead_reasons[code][:_REASON_SHOWN]
-
-    @property
-    def message(self) -> str:
-        """How many dead letters there were, and the most frequent reason with its latest text;
-        empty for fewer than `_REFUSED_MANY` objects."""
-        with self._lock:
-            if len(self._objects) < _REFUSED_MANY:
-                return ""
-            ((code, number),) = self._codes.most_common(1)
-            return (
-                f"no event gets in: the last {_REFUSED_MANY} objects or more brought "
-                f"{self._codes.total():,} dead letters and nothing else, most of all {code} "
-                f"({number:,}): {self._reasons[code]}"
-            )
-
-
-def _is_late(place: Place | None) -> bool:
-    """Whether an object was delivered on a day before the last ones, as far as its name says."""
-    span = place.span if place is not None else None
-    return span is not None and span[1] < (datetime.now(UTC) - _LATE).date()
 
 
 class CurrentFaults:
@@ -191,6 +127,10 @@ class CurrentFaults:
     def opened(self, feed: str) -> None:
         """Record that an object of a feed was opened, whatever it holds."""
         self._denied.pop(feed, None)
+
+    def begin(self, earlier: Refusals) -> None:
+        """Take over which objects were refused before this daemon was started."""
+        self._refused.begin(earlier)
 
     def stored(self, run: ObjectProgress) -> None:
         """Record which outcomes the records of an object had."""

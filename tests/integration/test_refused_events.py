@@ -76,6 +76,13 @@ def test_a_daemon_whose_events_are_all_refused_is_not_ready(
         assert (check["verdict"], message) == ("failed", check["fact"])
         assert "retry-deadletters" in check["advice"]
 
+        process.kill()
+        process.communicate()
+        process = start(settings, "run", "--config", file)
+        until(lambda: readiness(address) == (503, {("refused", "events")}), "as before")
+        said = {each.partition(": ")[2] for each in messages()}  # the killed one is still listed
+        assert said == {message.partition(": ")[2]}
+
         client.indices.put_mapping(index=day, body={"dynamic": False})
         event = put("d")
         until(lambda: event in documents(client, settings), "an event that gets in")
