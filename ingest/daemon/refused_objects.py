@@ -33,10 +33,7 @@ _REASON_SHOWN = 300
 """Characters of a dead letter's reason that are shown."""
 _LOOKED_AT = 100
 """The last objects of the ledger that are looked at."""
-_NEWEST: Sequence[Mapping[str, Any]] = (
-    {"finished_at": {"order": "desc", "missing": "_last"}},
-    {"_seq_no": "desc"},
-)
+_NEWEST: Sequence[Mapping[str, Any]] = ({"finished_at": "desc"}, {"_seq_no": "desc"})
 _SHOW: Query = {
     "bool": {
         "filter": [

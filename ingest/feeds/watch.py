@@ -1,11 +1,18 @@
-"""A feed that lists a folder at intervals, into which trail files are copied."""
+"""A feed that lists a folder at intervals, into which trail files are copied.
+
+A file system that is no longer mounted leaves an empty folder, which may be listed like any other.
+So an empty folder of which the ledger has objects is a fault, unless these are noted as gone.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 from opensearchpy import OpenSearch
 
@@ -15,8 +22,13 @@ from ingest.feeds.listing import ListingFeed
 from ingest.objects import Selection, TrailObject
 from ingest.sources.local import LocalSource
 from trailhound.backoff import Backoff
-from trailhound.errors import SourceError, SourceUnreachableError
+from trailhound.cluster.client import connect
+from trailhound.cluster.reader import IndexReader
+from trailhound.cluster.refusals import cluster_errors
+from trailhound.cluster.templates import Names
+from trailhound.errors import ClusterError, SourceError, SourceUnreachableError
 from trailhound.settings import FeedSettings, Settings
+from trailhound.state.objects import ObjectState
 
 LOG = logging.getLogger("trailhound.watch")
 _EVERY = 5.0
@@ -24,6 +36,26 @@ _BACKOFF = Backoff(first=60.0, longest=3600.0)
 _UNCHANGED_SECONDS = 60.0
 """Seconds without a change after which a file is complete; so is one that two listings find
 unchanged."""
+_LATEST: Final = ({"finished_at": "desc"}, {"_seq_no": "desc"})
+
+LatestRead = Callable[[Path], str | None]
+"""When the last object of a folder was read (ISO 8601), of those that are not noted as gone; None
+if there is none. Raises `ClusterError`."""
+
+
+def latest_read(client: OpenSearch, settings: Settings, folder: Path) -> str | None:
+    """As `LatestRead` says."""
+    index = Names(settings.prefix).ledger
+    below = LocalSource(str(folder)).uri_prefix
+    query = {"bool": {"filter": [ObjectState.query(), {"prefix": {"uri": below}}]}}
+    reader = IndexReader(client, index, order=_LATEST)
+    shown = {"_source": ["finished_at", "gone_at"]}
+    with cluster_errors(settings):
+        for hit in reader.documents(query, shown, refresh=True):
+            finished = hit["_source"].get("finished_at")
+            if finished and not hit["_source"].get("gone_at"):
+                return str(finished)
+    return None
 
 
 @dataclass(slots=True)
@@ -42,14 +74,17 @@ class WatchFeed(ListingFeed):
 
     kind = "folder"
     setting = "watch"
-    outside_errors = (SourceError, OSError)
+    outside_errors = (SourceError, OSError, ClusterError)
 
-    def __init__(self, feed: FeedSettings) -> None:
+    def __init__(self, feed: FeedSettings, latest_read: LatestRead = lambda _: None) -> None:
         """Reads nothing yet."""
         assert feed.watch is not None  # noqa: S101 - a feed of another kind is not made here
         self._folder = feed.watch.expanduser().absolute()
         name = os.fsencode(self._folder).decode("utf-8", "backslashreplace")
         super().__init__(name, f"folder {name}", feed.every or _EVERY, LOG)
+        self._latest_read = latest_read
+        self._may_be_empty = False
+        """Whether the ledger has nothing of it, as was asked since a file was last there."""
         self._seen: dict[str, _Seen] = {}
         self._waiting: set[str] = set()
 
@@ -60,6 +95,7 @@ class WatchFeed(ListingFeed):
         """List the whole folder once."""
         if not self._folder.is_dir():
             raise NotADirectoryError(f"there is no folder {self._folder}")
+        self._refuse_vanished()
         source = LocalSource(str(self._folder))
         present: set[str] = set()
         for item in source.objects(Selection()):
@@ -76,6 +112,14 @@ class WatchFeed(ListingFeed):
                     self._counters["faulty_files"] += 1
         for gone in self._seen.keys() - present:
             del self._seen[gone]
+
+    def _refuse_vanished(self) -> None:
+        """Raise `SourceUnreachableError` if there is nothing in it, and objects of it were read."""
+        if not _is_empty(self._folder):
+            self._may_be_empty = False
+        elif not self._may_be_empty:
+            refuse_vanished(self._folder, self._latest_read(self._folder))
+            self._may_be_empty = True
 
     def _consider(self, source: LocalSource, item: TrailObject) -> None:
         """Submit a complete file that is new or changed, or that is due for another try."""
@@ -108,8 +152,25 @@ class WatchFeed(ListingFeed):
 
 
 @feed_kind("watch")
-def _open(_: Settings, feed: FeedSettings, __: OpenSearch) -> WatchFeed:
-    return WatchFeed(feed)
+def _open(settings: Settings, feed: FeedSettings, client: OpenSearch) -> WatchFeed:
+    return WatchFeed(feed, lambda folder: latest_read(client, settings, folder))
+
+
+def _is_empty(folder: Path) -> bool:
+    with os.scandir(folder) as entries:
+        return next(entries, None) is None
+
+
+def refuse_vanished(folder: Path, latest: str | None) -> None:
+    """Raise `SourceUnreachableError` if objects of an empty folder were read, the last of them at
+    `latest`."""
+    if latest is not None:
+        raise SourceUnreachableError(
+            f"the folder {folder} is empty, but objects of it were read, the last at "
+            f"{latest[:19]}: its file system may not be mounted",
+            hint="mount it; if the files were removed on purpose, note that: "
+            f"`trailhound reconcile {folder} --repair`",
+        )
 
 
 def _changed(item: TrailObject) -> float:
@@ -127,16 +188,22 @@ def _old(item: TrailObject) -> bool:
 
 
 @feed_probe("watch")
-def _probe(_: Settings, feed: FeedSettings) -> Probed:
-    """Whether the folder exists and may be listed."""
+def _probe(settings: Settings, feed: FeedSettings) -> Probed:
+    """Whether the folder exists and may be listed, and is not what a mount left."""
     assert feed.watch is not None  # noqa: S101 - a feed of another kind is not looked at here
     folder = feed.watch.expanduser()
     try:
-        with os.scandir(folder) as entries:
-            next(entries, None)
+        is_empty = _is_empty(folder)
     except OSError as error:
         raise SourceUnreachableError(
             f"the folder {folder} cannot be listed ({error.strerror})",
             hint="create it, or make it readable for the user that runs Trailhound",
         ) from error
-    return Probed("it may be listed")
+    if not is_empty:
+        return Probed("it may be listed")
+    try:
+        latest = latest_read(connect(settings), settings, folder)
+    except ClusterError:
+        return Probed("it may be listed, and is empty")  # the cluster has a check of its own
+    refuse_vanished(folder, latest)
+    return Probed("it may be listed, and is empty: nothing of it was read before")

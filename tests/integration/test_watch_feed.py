@@ -10,13 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ingest.feeds import watch
 from ingest.feeds.feed import Delivery, Outcome
 from ingest.feeds.watch import WatchFeed
+from tests.helpers.installation import readiness
 from tests.helpers.processes import printed, run, start
 from tests.helpers.queues import until
 from tests.helpers.trails import documents, own_settings, prepared, record, write_trail
+from tests.integration.test_run_command import free_address
 from trailhound.backoff import Backoff
 from trailhound.errors import ObjectNotFoundError
 from trailhound.settings import FeedSettings
@@ -91,6 +94,58 @@ def test_a_folder_that_vanishes_is_waited_for(tmp_path: Path) -> None:
         before = feed.status().last_error_at
         shutil.rmtree(folder)
         until(lambda: feed.status().last_error_at > before, "another error")
+
+
+def test_an_empty_folder_of_which_files_were_read_is_a_fault(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    """As where a file system is no longer mounted: at a start and while it is followed, until there
+    are files again or those that were read are noted as gone."""
+    settings, folder, address = (
+        own_settings(engine, namespace, tmp_path / "home"),
+        tmp_path / "mount",
+        free_address(),
+    )
+    client = prepared(settings)
+    file = tmp_path / "trailhound.yaml"
+    content = {
+        "run": {"sources": [{"watch": str(folder), "every": 0.3}], "listen": address},
+        "ingest": {"batch_seconds": 0.2},
+        "detections": {"scheduled": False},
+    }
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    folder.mkdir()
+
+    def check() -> tuple[str, str]:
+        said = run(settings, "doctor", "--config", file, "--json").stdout
+        (found,) = [it for it in printed(said)["findings"] if it["what"] == f"folder {folder}"]
+        return found["verdict"], found["fact"]
+
+    assert check() == ("ok", "it may be listed, and is empty: nothing of it was read before")
+    write_trail(folder, [record()], "a")
+    process = start(settings, "run", "--config", file)
+    try:
+        until(lambda: len(documents(client, settings)) == 1, "the event")
+        until(lambda: readiness(address) == (200, set()), "a folder with a file")
+        (folder / "a.json.gz").rename(tmp_path / "a.json.gz")
+        fault = (503, {("feed", str(folder))})
+        until(lambda: readiness(address) == fault, "what an unmounted one leaves")
+        process.kill()
+        process.communicate()
+        verdict, fact = check()
+        assert verdict == "failed"
+        assert f"the folder {folder} is empty, but objects of it were read, the last at 2" in fact
+        process = start(settings, "run", "--config", file)
+        until(lambda: readiness(address) == fault, "the same at a start")
+        (tmp_path / "a.json.gz").rename(folder / "a.json.gz")
+        until(lambda: readiness(address) == (200, set()), "it is mounted again")
+        (folder / "a.json.gz").unlink()
+        until(lambda: readiness(address) == fault, "it is empty again")
+        assert run(settings, "reconcile", folder, "--repair").returncode == 0
+        until(lambda: readiness(address) == (200, set()), "removed on purpose")
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
