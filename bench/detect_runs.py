@@ -105,10 +105,10 @@ def _detect(benchmark: BenchEnvironment, settings: Settings, days: int) -> Detec
     arguments += ["--until", f"{first + timedelta(days=days)}"]
     arguments += ["--url", benchmark.url, "--namespace", settings.namespace]
     before = 0.0 if benchmark.pid is None else processor_seconds(benchmark.pid)
-    with tempfile.TemporaryFile() as said:
-        used = measured(benchmark, arguments, said)
-        said.seek(0)
-        summary = orjson.loads(said.read())
+    with tempfile.TemporaryFile() as output:
+        used = measured(benchmark, arguments, output)
+        output.seek(0)
+        summary = orjson.loads(output.read())
     after = 0.0 if benchmark.pid is None else processor_seconds(benchmark.pid)
     rules = summary["rules"]
     return DetectRun(

@@ -59,8 +59,10 @@ def replay(client: OpenSearch, made: list[tuple[bytes, int]], in_flight: int) ->
                 headers={"content-type": "application/x-ndjson"},
                 body=body,
             )
-            said = replies.read(reply, documents)
-            rejected[number] += sum(one.disposition is replies.Disposition.REJECTED for one in said)
+            results = replies.read(reply, documents)
+            rejected[number] += sum(
+                one.disposition is replies.Disposition.REJECTED for one in results
+            )
 
     started = time.monotonic()
     threads = [threading.Thread(target=send, args=(number,)) for number in range(in_flight)]

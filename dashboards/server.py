@@ -96,7 +96,7 @@ class DashboardsServer:
         if reply.status == 200:
             self._json(reply, "id")
             return True
-        if reply.status == 404 and _said(reply).get("statusCode") == 404:
+        if reply.status == 404 and _object_of(reply).get("statusCode") == 404:
             return False
         raise _refused(self._where, reply)
 
@@ -157,10 +157,10 @@ class DashboardsServer:
     def _json(self, reply: urllib3.BaseHTTPResponse, name: str) -> dict[str, Any]:
         """The JSON object of a reply. Raises `DashboardsRefusedError` if it lacks the member
         `name`: the server is neither Dashboards nor Kibana."""
-        said = _said(reply)
-        if name not in said:
+        found = _object_of(reply)
+        if name not in found:
             raise _not_dashboards(self._where, reply)
-        return said
+        return found
 
 
 def _headers(settings: DashboardsSettings) -> dict[str, str]:
@@ -197,15 +197,15 @@ def _tls(settings: DashboardsSettings) -> ssl.SSLContext:
 
 
 def _unreachable(where: str, error: Exception) -> DashboardsUnreachableError:
-    said = str(error)
+    message = str(error)
     hint = "start it, or check dashboards.url"
-    if "CERTIFICATE_VERIFY_FAILED" in said:
+    if "CERTIFICATE_VERIFY_FAILED" in message:
         hint = "name its CA: dashboards.ca_bundle"
-    elif "CERTIFICATE_REQUIRED" in said or "certificate required" in said:
+    elif "CERTIFICATE_REQUIRED" in message or "certificate required" in message:
         hint = "it requires a client certificate: dashboards.client_cert and dashboards.client_key"
-    elif "WRONG_VERSION_NUMBER" in said or "record layer" in said:
+    elif "WRONG_VERSION_NUMBER" in message or "record layer" in message:
         hint = "the server seems to use plain HTTP: write http://"
-    return DashboardsUnreachableError(f"{where} cannot be reached: {said[:_LONGEST]}", hint=hint)
+    return DashboardsUnreachableError(f"{where} cannot be reached: {message[:_LONGEST]}", hint=hint)
 
 
 def _refused(where: str, reply: urllib3.BaseHTTPResponse) -> DashboardsRefusedError:
@@ -227,13 +227,13 @@ def _refused(where: str, reply: urllib3.BaseHTTPResponse) -> DashboardsRefusedEr
             hint="check dashboards.username and TRAILHOUND_DASHBOARDS__PASSWORD, or "
             "TRAILHOUND_DASHBOARDS__API_KEY",
         )
-    if status == 403 and _said(reply):
+    if status == 403 and _object_of(reply):
         return DashboardsRefusedError(
             f"{where} does not let this user do that: {reason}",
             hint="the user needs to write to the tenant or workspace: see dashboards.tenant and "
             "dashboards.workspace",
         )
-    if not _said(reply) and status < 500 and status != 413:
+    if not _object_of(reply) and status < 500 and status != 413:
         return _not_dashboards(where, reply)
     if status == 404:
         return DashboardsRefusedError(
@@ -260,18 +260,18 @@ def _not_dashboards(where: str, reply: urllib3.BaseHTTPResponse) -> DashboardsRe
     )
 
 
-def _said(reply: urllib3.BaseHTTPResponse) -> dict[str, Any]:
+def _object_of(reply: urllib3.BaseHTTPResponse) -> dict[str, Any]:
     """The reply's JSON object; empty if it is not one."""
     try:
-        said = json.loads(reply.data)
+        found = json.loads(reply.data)
     except ValueError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def _missing(reply: urllib3.BaseHTTPResponse) -> str:
     """The objects that a refused export names as missing."""
-    attributes = _said(reply).get("attributes")
+    attributes = _object_of(reply).get("attributes")
     objects = attributes.get("objects") if isinstance(attributes, dict) else None
     if not isinstance(objects, list):
         return ""
@@ -281,8 +281,8 @@ def _missing(reply: urllib3.BaseHTTPResponse) -> str:
 
 def _reason(reply: urllib3.BaseHTTPResponse) -> str:
     """The error message of Dashboards. A page of a proxy or another server is not repeated."""
-    said = str(_said(reply).get("message") or "")
+    message = str(_object_of(reply).get("message") or "")
     text = reply.data[: 10 * _LONGEST].decode(errors="replace")
-    if not said and not _said(reply) and "<" not in text:
-        said = text  # such as "OpenSearch Dashboards server is not ready yet"
-    return " ".join(said.split())[:_LONGEST] or _NO_REASON
+    if not message and not _object_of(reply) and "<" not in text:
+        message = text  # such as "OpenSearch Dashboards server is not ready yet"
+    return " ".join(message.split())[:_LONGEST] or _NO_REASON

@@ -71,15 +71,16 @@ def failed(view: RecordView) -> bool:
     if service(source) == "grafana":
         result = part(view.additionalEventData)
         result = result.get("result") if isinstance(result, dict) else None
-        said = _said(result, "statusType")
-        return said == "failure" or (not said and is_error(view.errorCode))
-    said = _said(part(view.responseElements), name) or _said(part(view.serviceEventDetails), name)
-    if said:
-        return said == "failure"
+        outcome = _outcome_in(result, "statusType")
+        return outcome == "failure" or (not outcome and is_error(view.errorCode))
+    outcome = _outcome_in(part(view.responseElements), name)
+    outcome = outcome or _outcome_in(part(view.serviceEventDetails), name)
+    if outcome:
+        return outcome == "failure"
     return is_error(view.errorCode) or bool(view.errorMessage)
 
 
-def _said(body: Any, name: str) -> str:
+def _outcome_in(body: Any, name: str) -> str:
     """`success`, `failure`, or nothing, from a field of the body."""
     value = body.get(name) if isinstance(body, dict) else None
     return _RESULTS.get(value.lower(), "") if isinstance(value, str) else ""

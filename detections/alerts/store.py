@@ -285,12 +285,12 @@ class AlertStore:
         """Alerts, described so that they can be distinguished."""
         ordered = sorted(names)[:_CANDIDATES]
         stored = read_many(self._client, self._index, ordered)
-        said = [
+        choices = [
             f"{name} ({each.document['level']}, {each.document['rule']['name']}, "
             f"{each.document['last_seen'][:19]})"
             for name, each in stored.items()
         ]
-        return "; ".join([*said, *(["…"] if len(names) > len(ordered) else [])])
+        return "; ".join([*choices, *(["…"] if len(names) > len(ordered) else [])])
 
     def decide(self, names: Sequence[str], decision: Decision) -> Decided:
         """Writes a decision to each of the alerts, unless it is as decided already.

@@ -60,8 +60,8 @@ class KnownSummary:
         >>> KnownSummary(0, 0, History(), 10, 30, True, False).sentence()[:60]
         'no call is known automation: there are no events before toda'
         """
-        said = self._known()
-        return f"{said}; {self.withheld}" if self.withheld else said
+        text = self._known()
+        return f"{text}; {self.withheld}" if self.withheld else text
 
     def _known(self) -> str:
         if self.active:

@@ -140,11 +140,11 @@ def _finding(
         first_seen=found[0][1],
         last_seen=found[-1][1],
         group=(("known_automation", entry.key),),
-        detail=said(entry),
+        detail=sentence_of(entry),
     )
 
 
-def said(entry: KnownAutomation) -> str:
+def sentence_of(entry: KnownAutomation) -> str:
     """An entry in one sentence."""
     who = entry.role.rpartition("/")[2]
     where = f"{entry.network} by {entry.endpoint}" if entry.endpoint else entry.network

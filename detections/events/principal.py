@@ -63,16 +63,16 @@ def views(fields: Sequence[str]) -> tuple[PrincipalView, ...]:
     >>> [view.fields for view in views(["recipientAccountId", "userIdentity.arn"])]
     [('recipientAccountId', 'userIdentity.arn'), ('recipientAccountId', 'user.name')]
     """
-    said = tuple(
+    not_empty = tuple(
         _not_empty(name)
         for name in fields
         if name != ARN and _is_identity(name) and field_type(name) == "keyword"
     )
     if ARN not in fields:
-        return (PrincipalView(tuple(fields), said),)
+        return (PrincipalView(tuple(fields), not_empty),)
     by_name = tuple(NAME if name == ARN else name for name in fields)
-    return PrincipalView(tuple(fields), (HAS_ARN, *said)), PrincipalView(
-        by_name, (HAS_NAME_ALONE, *said)
+    return PrincipalView(tuple(fields), (HAS_ARN, *not_empty)), PrincipalView(
+        by_name, (HAS_NAME_ALONE, *not_empty)
     )
 
 

@@ -31,12 +31,12 @@ def unknown_fields(text: str, fault_of: FieldFault | None = None) -> list[str]:
         from detections.packs.detection_check import field_fault
 
         fault_of = field_fault
-    said = []
+    sentences = []
     for name in names:
         if fault := fault_of(name):
             reason, hint = fault
-            said.append(f"{reason}; {hint}" if hint.startswith("did you mean") else reason)
-    return said
+            sentences.append(f"{reason}; {hint}" if hint.startswith("did you mean") else reason)
+    return sentences
 
 
 def _names(text: str) -> list[str]:

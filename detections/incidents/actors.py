@@ -71,8 +71,8 @@ def actor_of(source: Source) -> Actor | None:
             role = resource_token("role", issuer, own_account) if issuer else ""
             if OF_IDENTITY_CENTER in issuer:
                 person = token("person", last_part(arn))
-            elif said := at(identity, "sessionContext", "sourceIdentity"):
-                person = token("source", own_account, said)
+            elif source_identity := at(identity, "sessionContext", "sourceIdentity"):
+                person = token("source", own_account, source_identity)
     began = at(identity, "sessionContext", "attributes", "creationDate")
     if arn and began and key:
         session = token("session", arn, began)

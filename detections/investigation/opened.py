@@ -52,17 +52,17 @@ class Opened:
     def left_out(self) -> list[str]:
         """Which of their events the query does not find, and why, as sentences without a full
         stop."""
-        said = []
+        sentences = []
         if self.more:
-            said.append(f"more than {MOST_KEYS:,} session keys: the others were not followed")
+            sentences.append(f"more than {MOST_KEYS:,} session keys: the others were not followed")
         named = self._by_name()
         if beyond := sorted(named)[MOST_NAMES:]:
             count = sum(len(named[arn]) for arn in beyond)
-            said.append(
+            sentences.append(
                 f"{plural(count, 'session')} without a key beyond those of {MOST_NAMES:,} names "
                 f"{'was' if count == 1 else 'were'} left out, the first of them {beyond[0]}"
             )
-        return said
+        return sentences
 
     def _by_name(self) -> dict[str, list[str]]:
         made: dict[str, list[str]] = {}

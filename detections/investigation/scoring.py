@@ -43,7 +43,7 @@ def leads_of(
     """A lead for each user or address, from all its findings of a rule in the span. `calls_of`: the
     calls of a finding's events, the most frequent first."""
     made: dict[str, Lead] = {}
-    said: dict[str, list[Finding]] = {}
+    findings_of: dict[str, list[Finding]] = {}
     for finding in sorted(findings, key=lambda each: (each.first_seen, each.events[:1])):
         values = dict(finding.group)
         address = values.get(ADDRESS) if family == "pattern" else None
@@ -67,14 +67,14 @@ def leads_of(
                 description=" ".join(rule.description.split()) if family == "pattern" else "",
                 more={"anomaly_type": "high_frequency"} if family == "anomaly" else {},
             )
-        said.setdefault(key, []).append(finding)
+        findings_of.setdefault(key, []).append(finding)
         known.calls = tuple(dict.fromkeys((*known.calls, *calls_of(finding))))
         known.count += finding.count
         known.first = min(known.first or finding.first_seen, finding.first_seen)
         known.last = max(known.last or finding.last_seen, finding.last_seen)
         known.events = (*known.events, *finding.events)[:EVIDENCE]
     for key, lead in made.items():
-        lead.description = lead.description or _detail(family, said[key])
+        lead.description = lead.description or _detail(family, findings_of[key])
     return list(made.values())
 
 

@@ -343,14 +343,14 @@ def _ended(source: Source, hops: tuple[Hop, ...], how: str, reason: str) -> Trac
         return Trace(actor, True, how or "identity", hops)
     account = at(identity, "accountId") or account_of(source)
     arn = at(identity, "arn")
-    if said := at(identity, *context, "sourceIdentity"):
-        return Trace(node("user", said, account), True, "source identity", hops)
+    if person := at(identity, *context, "sourceIdentity"):
+        return Trace(node("user", person, account), True, "source identity", hops)
     issuer = at(identity, *context, "sessionIssuer", "arn")
     session_name = arn.rpartition("/")[2]
     if OF_IDENTITY_CENTER in issuer:
         return Trace(node("user", session_name), True, "identity center", hops)
-    if said := at(identity, "onBehalfOf", "userId"):
-        return Trace(node("user", said), True, "on behalf of", hops)
+    if person := at(identity, "onBehalfOf", "userId"):
+        return Trace(node("user", person), True, "on behalf of", hops)
     if at(identity, *context, "sessionIssuer", "type") == "IAMUser":
         user = at(identity, *context, "sessionIssuer", "userName")
         return Trace(node("user", user, account), True, "session issuer", hops)

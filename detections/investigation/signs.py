@@ -325,14 +325,14 @@ class Signs:
             abroad, second = len(countries) > 1, len(tools) > 1
             least = " or more" if bucket["networks"].get("sum_other_doc_count") else ""
             where = f" in {', '.join(countries[:4])}" if abroad else ""
-            said = f", with {len(tools)} tools: {', '.join(tools[:4])}" if second else ""
+            with_tools = f", with {len(tools)} tools: {', '.join(tools[:4])}" if second else ""
             yield self._lead(
                 "credential",
                 "second_country" if abroad else "second_network",
                 (6 if abroad else 3) + second,
                 key,
                 f"One key is used from {len(networks)}{least} networks{where}: "
-                f"{', '.join(networks[:4])}{said}",
+                f"{', '.join(networks[:4])}{with_tools}",
                 both(person, {"term": {KEY: key}}),
             )
 
@@ -348,7 +348,7 @@ class Signs:
         pattern: str,
         score: int,
         who: str,
-        said: str,
+        description: str,
         query: Query,
         activity: Any = "user",
     ) -> Lead:
@@ -369,7 +369,7 @@ class Signs:
             score=score,
             identifier=who,
             activity=activity,
-            description=said,
+            description=description,
             calls=tuple(str(each["key"]) for each in found["calls"]["buckets"]),
             count=reply["hits"]["total"]["value"],
             first=moment(int(found["first"]["value"])),

@@ -179,9 +179,9 @@ class Comparison:
                 value, mean = str(bucket["key"]), fmean(counts)
                 usual, count = mean + 2 * pstdev(counts), names[str(bucket["key"])]
                 if count >= _MANY and count > usual:
-                    said = f"{value} {count:,} times; {_compared(mean, usual)}"
+                    detail = f"{value} {count:,} times; {_compared(mean, usual)}"
                     self.unusual.append(
-                        {"kind": kind, "value": value, "events": count, "detail": said}
+                        {"kind": kind, "value": value, "events": count, "detail": detail}
                     )
 
     def _new_hours(self, now: Query, before: Query) -> None:
@@ -246,8 +246,8 @@ def _slots(before: Span, recent: timedelta) -> tuple[int, int]:
 
 
 def _never(kind: str, value: str, count: int) -> dict[str, Any]:
-    said = f"not in the weeks before: {value}"
-    return {"kind": kind, "value": value, "events": count, "detail": said}
+    detail = f"not in the weeks before: {value}"
+    return {"kind": kind, "value": value, "events": count, "detail": detail}
 
 
 def _compared(mean: float, usual: float) -> str:

@@ -130,9 +130,9 @@ def _with(
 ) -> Notified:
     match log.get("state"):
         case "sent" | "folded":
-            said: Level = log.get("level") or level
-            if not covers(notified, said):
-                return Notified(log.get("into") or alert, said, notified.waits)
+            logged: Level = log.get("level") or level
+            if not covers(notified, logged):
+                return Notified(log.get("into") or alert, logged, notified.waits)
         case "pending" if log.get("next_at") and datetime.fromisoformat(log["next_at"]) > now:
             return Notified(notified.by, notified.level, waits=True)
     return notified

@@ -305,7 +305,7 @@ class _ChannelRun:
             self._now,
         )
         made = bundled(due, notified)
-        self._deliveries.covered({each.name: said for each, said in made.covered})
+        self._deliveries.covered({each.name: by for each, by in made.covered})
         return made
 
     def _deliver(self, bundle: Bundle) -> str:

@@ -146,8 +146,8 @@ class MessageRenderer:
                 # cannot be read, one that includes itself.
                 if environment is self._shipped:
                     raise
-                said = str(error) or type(error).__name__
-                LOG.warning("the template %s fails, the shipped one is used: %s", name, said)
+                reason = str(error) or type(error).__name__
+                LOG.warning("the template %s fails, the shipped one is used: %s", name, reason)
         raise AssertionError("the shipped template is the last")
 
 

@@ -67,10 +67,10 @@ class SnsChannel:
         try:
             self._client.publish(**arguments)
         except ClientError as error:
-            said = error.response.get("Error", {})
+            refusal = error.response.get("Error", {})
             raise NotifyError(
                 f"{self._name}: SNS rejected the message: "
-                f"{said.get('Code')}: {said.get('Message')}",
+                f"{refusal.get('Code')}: {refusal.get('Message')}",
                 hint=f"allow sns:Publish on {self._arn} (and kms:GenerateDataKey, kms:Decrypt "
                 "where it is encrypted)",
             ) from None

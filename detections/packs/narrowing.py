@@ -120,7 +120,9 @@ def _first(events: Sequence[Event], fields: Iterable[str], most: int) -> Conditi
 
 
 def _values(event: Event, field: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(said for value in values_at(field)(event) if (said := text(value))))
+    return tuple(
+        dict.fromkeys(written for value in values_at(field)(event) if (written := text(value)))
+    )
 
 
 def _fields(event: Event) -> Iterator[str]:

@@ -178,7 +178,7 @@ def _log(run: RuleRun) -> None:
         LOG.error("a rule failed: %s", run.error.message, extra={"fields": fields})
     elif run.recorded.created or run.recorded.updated:
         new, known = len(run.recorded.created), len(run.recorded.updated)
-        said = {**fields, "rule_level": run.rule.level, "alerts": new, "updated": known}
-        LOG.info("a rule fired", extra={"fields": said})
+        fields = {**fields, "rule_level": run.rule.level, "alerts": new, "updated": known}
+        LOG.info("a rule fired", extra={"fields": fields})
     elif run.seconds > SLOW_SECONDS:
         LOG.warning("a rule is slow", extra={"fields": fields})

@@ -31,15 +31,17 @@ def history_needed(index: EventIndex, rules: Sequence[Rule], now: datetime) -> s
     with_events = PastDays(index, {"match_all": {}}).before(milliseconds(today))
     learning = [(rule, days) for rule, days in asking if _learns(rule) and with_events < days]
     waiting = [(rule, days) for rule, days in asking if not _learns(rule) and age < days]
-    said = []
+    sentences = []
     if learning:
-        said.append(f"one message a day about alerts of {_named(learning)}")
+        sentences.append(f"one message a day about alerts of {_named(learning)}")
     if waiting:
-        said.append(f"no finding yet about principals without a past, by {_named(waiting)}")
-    if not said:
+        sentences.append(f"no finding yet about principals without a past, by {_named(waiting)}")
+    if not sentences:
         return ""
     number = plural(with_events, "day")
-    return f"there are events on {number} of the {TRAINED_WITHIN} before today: {'; '.join(said)}"
+    return (
+        f"there are events on {number} of the {TRAINED_WITHIN} before today: {'; '.join(sentences)}"
+    )
 
 
 def _days(rule: Rule) -> int:

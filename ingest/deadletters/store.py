@@ -132,18 +132,21 @@ class DeadLetters:
             middle = len(letters) // 2
             return self._send(letters[:middle], now) + self._send(letters[middle:], now)
         again = []
-        for letter, said in zip(letters, replies.read(reply, len(letters)), strict=True):
-            if said.disposition in (replies.Disposition.RETRY, replies.Disposition.MISSING_INDEX):
+        for letter, result in zip(letters, replies.read(reply, len(letters)), strict=True):
+            if result.disposition in (replies.Disposition.RETRY, replies.Disposition.MISSING_INDEX):
                 again.append(letter)
-            elif said.disposition is replies.Disposition.TOO_LARGE and len(letters) > 1:
+            elif result.disposition is replies.Disposition.TOO_LARGE and len(letters) > 1:
                 again += self._send([letter], now)
-            elif said.disposition in (replies.Disposition.BLOCKED, replies.Disposition.DAY_BLOCKED):
-                raise refused_item(self._index, said.status, said.kind, said.reason)
-            elif said.disposition in (
+            elif result.disposition in (
+                replies.Disposition.BLOCKED,
+                replies.Disposition.DAY_BLOCKED,
+            ):
+                raise refused_item(self._index, result.status, result.kind, result.reason)
+            elif result.disposition in (
                 replies.Disposition.REJECTED,
                 replies.Disposition.TOO_LARGE,
             ):
-                self._spool(letter, now, said.reason)
+                self._spool(letter, now, result.reason)
         return again
 
     def _request(self, body: bytes) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class NoiseFilter:
     def __init__(self, blocks: Sequence[Mapping[str, Any]]) -> None:
         matchers, faults = _compiled(blocks)
         if faults:
-            lines = [f"  filter.{position}: {said}" for position, said in faults]
+            lines = [f"  filter.{position}: {reason}" for position, reason in faults]
             raise SettingsError(
                 "\n".join(["the filter setting cannot be used:", *lines]),
                 hint="each block is a Sigma selection, or a name with a detection; "
@@ -83,7 +83,7 @@ def filter_faults(blocks: Sequence[Mapping[str, Any]]) -> list[tuple[Path, str]]
         for path, reason, hint in faults:
             found.append(((*before, *(path[1:] if short else path)), _with_hint(reason, hint)))
         if not faults:  # faults of the block as a whole
-            found += [((position,), said) for _, said in _compiled([block])[1]]
+            found += [((position,), reason) for _, reason in _compiled([block])[1]]
     return found
 
 

@@ -233,11 +233,11 @@ def _add(
     if classify(key)[0] is NameClass.OTHER:
         found.ignored[_label(f"S3 object: {other_kind(key)}")] += 1
         return
-    said = thing.get(etag) if isinstance(thing, dict) else None
-    said = said.strip('"') if isinstance(said, str) else ""
+    tag = thing.get(etag) if isinstance(thing, dict) else None
+    tag = tag.strip('"') if isinstance(tag, str) else ""
     item = TrailObject(
         f"s3://{bucket}/{key}",
-        said if _ETAG.fullmatch(said) else "",
+        tag if _ETAG.fullmatch(tag) else "",
         _size(thing.get("size") if isinstance(thing, dict) else None),
     )
     found.objects.append(NamedObject(bucket, item, _epoch(when)))

@@ -139,8 +139,8 @@ class SqsFeed:
             )
 
     def _unopened(self) -> str:
-        moment, said = self._not_opened
-        return said if time.monotonic() - moment < _SHOWN else ""
+        moment, reason = self._not_opened
+        return reason if time.monotonic() - moment < _SHOWN else ""
 
     # The receiver.
 
@@ -231,9 +231,9 @@ class SqsFeed:
                 )
             )
         except Exception as error:  # noqa: BLE001 - of this object; the message must not stay open
-            said = f"{named.item.uri}: {_reason(error)}"
-            self._errors.record(said)
-            self._not_opened = (time.monotonic(), said)
+            reason = f"{named.item.uri}: {_reason(error)}"
+            self._errors.record(reason)
+            self._not_opened = (time.monotonic(), reason)
             self._finish(message, Outcome.RETURNED)
 
     def _source(self, bucket: str) -> S3Source:
@@ -253,11 +253,11 @@ class SqsFeed:
                 _count(self._ignored, "objects without CloudTrail records, by their content", 1)
                 self._counters["ignored_records"] += 1
             if outcome is Outcome.NO_BUCKET:
-                said = f"it names the bucket {bucket[:_BUCKET_NAME]}, which does not exist"
-                _count(self._unknown, said, 1)
+                reason = f"it names the bucket {bucket[:_BUCKET_NAME]}, which does not exist"
+                _count(self._unknown, reason, 1)
                 self._counters["unknown_records"] += 1
                 LOG.error(
-                    "queue %s: message %s stays on the queue: %s", self.name, message.id, said
+                    "queue %s: message %s stays on the queue: %s", self.name, message.id, reason
                 )
                 outcome = Outcome.FAILED
             if outcome is not None:
@@ -353,8 +353,8 @@ class SqsFeed:
 
     def _message_of(self, error: Exception) -> str:
         known = queue_error(error, self.name)
-        said = known.message.removeprefix(f"queue {self.name}: ")  # the log says it already
-        return f"{said}; {known.hint}" if known.hint else said
+        reason = known.message.removeprefix(f"queue {self.name}: ")  # the log says it already
+        return f"{reason}; {known.hint}" if known.hint else reason
 
     def _measure(self) -> None:
         names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]

@@ -92,8 +92,8 @@ def queue_error(error: Exception, queue: str) -> SourceError | UsageError:
         )
     if code in ("NonExistentQueue", "QueueDoesNotExist"):
         return SourceNotFoundError(f"queue {queue}: it does not exist ({code})", hint=_HINTS[code])
-    said = str(error.response.get("Error", {}).get("Message") or "")[:300]
+    message = str(error.response.get("Error", {}).get("Message") or "")[:300]
     return SourceUnreachableError(
-        f"queue {queue}: {operation}: {code}: {said}",
+        f"queue {queue}: {operation}: {code}: {message}",
         hint=_HINTS.get(code, "try again; repeated requests are harmless"),
     )

@@ -121,8 +121,8 @@ class ChainWalk:
             signed = self._require(name, digest, content, stored, expected, newest=newest)
         except ObjectNotFoundError:
             tally.missing += 1
-            said = "a digest that the one after it names"
-            self.verdict.findings.append(Finding(Kind.MISSING, address, said, said, "nothing"))
+            what = "a digest that the one after it names"
+            self.verdict.findings.append(Finding(Kind.MISSING, address, what, what, "nothing"))
             return None
         except SourceError as error:
             tally.unreadable += 1

@@ -145,8 +145,8 @@ class EventMarker:
             return []
         reply = replies.post_bulk(self._client, b"\n".join(lines) + b"\n")
         again: list[Target] = []
-        for target, said in zip(sent, replies.read(reply, len(sent)), strict=True):
-            match said.disposition:
+        for target, result in zip(sent, replies.read(reply, len(sent)), strict=True):
+            match result.disposition:
                 case replies.Disposition.INDEXED:
                     self.marked += 1
                 case replies.Disposition.DAY_BLOCKED:
@@ -157,7 +157,8 @@ class EventMarker:
                     again.append(target)
                 case _:
                     raise RequestFailedError(
-                        f"the event {target[1]} of {target[0]} could not be marked: {said.reason}",
+                        f"the event {target[1]} of {target[0]} could not be marked: "
+                        f"{result.reason}",
                         hint="see the cluster's health, then run the same command again",
                     )
         return again

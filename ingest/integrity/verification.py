@@ -361,10 +361,10 @@ class Verification:
         if found.verdict == "verified":
             return None
         if found.verdict == "missing":
-            said = "a file that a digest lists"
-            return Finding(Kind.MISSING, address, said, found.expected, found.found)
-        said = described(found.found, file.hashValue)
-        return Finding(Kind.INVALID, address, said, found.expected, found.found)
+            detail = "a file that a digest lists"
+            return Finding(Kind.MISSING, address, detail, found.expected, found.found)
+        detail = described(found.found, file.hashValue)
+        return Finding(Kind.INVALID, address, detail, found.expected, found.found)
 
     def _check(
         self, name: Name, file: LogFile, entry: ObjectState | None

@@ -95,15 +95,15 @@ class Extras:
 
 def there(each: Known, found: int) -> str:
     """How many of its events are in the index, in words."""
-    said = (
+    text = (
         f"{min(found, each.indexed):,} of the {each.indexed:,} events that it indexed are in the "
         "index"
     )
     if each.shared:
-        said += f"; {each.shared:,} more were duplicates"
+        text += f"; {each.shared:,} more were duplicates"
     if each.dead_letters:
-        said += f"; {each.dead_letters:,} of its records were dead letters"
-    return said
+        text += f"; {each.dead_letters:,} of its records were dead letters"
+    return text
 
 
 def _closed_days(client: OpenSearch, names: Names) -> set[str]:

@@ -30,14 +30,14 @@ def partial(item: TrailObject, content: Content, letters: Mapping[int, str]) -> 
         for each in (Repair.RETRY_REOPENED, Repair.RETRY_NEW_DAYS, Repair.RETRY)
         if each in retries
     ]
-    said = [_absent(len(content.absent), content.events)]
+    parts = [_absent(len(content.absent), content.events)]
     if dead:
         letter = "is a dead letter" if dead == 1 else "are dead letters"
-        said.append(f"{dead:,} of them {letter} ({', '.join(sorted(waiting))})")
+        parts.append(f"{dead:,} of them {letter} ({', '.join(sorted(waiting))})")
     if content.fault:
-        said.append(content.fault)
+        parts.append(content.fault)
     return finding_of(
-        item, Kind.PARTIAL, "; ".join(said), *repairs, events=len(content.absent), dead=dead
+        item, Kind.PARTIAL, "; ".join(parts), *repairs, events=len(content.absent), dead=dead
     )
 
 

@@ -202,5 +202,5 @@ def _computed(health: Callable[[], Health]) -> Health:
     try:
         return health()
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not look healthy
-        said = f"the health cannot be computed: {type(error).__name__}: {error}"
-        return Health(({"code": "thread", "subject": "endpoint", "message": said},))
+        message = f"the health cannot be computed: {type(error).__name__}: {error}"
+        return Health(({"code": "thread", "subject": "endpoint", "message": message},))

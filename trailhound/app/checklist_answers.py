@@ -80,12 +80,12 @@ def checks(*names: str) -> Ask:
         if bad:
             first = bad[0]
             more = f"; {len(bad) - 1} more" if len(bad) > 1 else ""
-            said = f"{posture.check(first).title}: {first.evidence}{more}"
-            return Answer(_STATES[first.verdict], said, first.fix)
+            evidence = f"{posture.check(first).title}: {first.evidence}{more}"
+            return Answer(_STATES[first.verdict], evidence, first.fix)
         passed = sum(each.verdict == "pass" for each in mine)
         if not passed:
-            said = mine[0].evidence if mine else "no account was looked at"
-            return Answer("open" if mine else "unknown", said)
+            evidence = mine[0].evidence if mine else "no account was looked at"
+            return Answer("open" if mine else "unknown", evidence)
         return Answer("done", f"{passed} check{'s' if passed != 1 else ''} of AWS passed")
 
     return ask
@@ -169,10 +169,10 @@ def is_current(facts: Facts, cluster: ClusterFacts) -> Answer:
     if cluster.newest is None:
         return Answer("open", "there are no events", "trailhound backfill, trailhound run")
     lag = facts.now - cluster.newest
-    said = f"the newest event is of {cluster.newest:%Y-%m-%d %H:%M} UTC"
+    newest = f"the newest event is of {cluster.newest:%Y-%m-%d %H:%M} UTC"
     if lag > _LAG:
-        return Answer("open", said, "trailhound status; docs/scaling.md")
-    return Answer("done", said)
+        return Answer("open", newest, "trailhound status; docs/scaling.md")
+    return Answer("done", newest)
 
 
 def notifies(facts: Facts) -> Answer:

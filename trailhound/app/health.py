@@ -90,11 +90,11 @@ def clock_reason(apart: float, settings: Settings) -> Reason | None:
     rules may pass events before they search for them."""
     if apart <= settings.detections.lookback_minutes * 60 / 2:
         return None
-    said = (
+    message = (
         f"the clocks of this machine and the cluster are {apart:,.0f} s apart: event.ingested is "
         "wrong, and scheduled rules may miss events"
     )
-    return Reason("clock", "clock", said)
+    return Reason("clock", "clock", message)
 
 
 def reasons(shared: Shared, settings: Settings, intervals: Intervals) -> list[Reason]:
@@ -112,9 +112,11 @@ def rule_path_reasons(
 ) -> list[Reason]:
     """The files and folders of rules and exceptions that the settings name and that cannot be read.
     `lost`: what they contained before is still in force."""
-    said = [(each, f"not all {each.setting} of the settings are active") for each in unread]
-    said += [(each, "the previous rules stay active") for each in lost]
-    return [Reason("rules", str(each.path), f"{state}: {each.message}") for each, state in said]
+    unusable = [(each, f"not all {each.setting} of the settings are active") for each in unread]
+    unusable += [(each, "the previous rules stay active") for each in lost]
+    return [
+        Reason("rules", str(each.path), f"{effect}: {each.message}") for each, effect in unusable
+    ]
 
 
 def readiness(shared: Shared, settings: Settings) -> Readiness:
@@ -211,8 +213,10 @@ def _daemons(shared: Shared) -> Iterator[Reason]:
         where = f"{daemon.host} {daemon.pid}"
         reported = daemon.report.get("reasons")
         if reported is None:
-            said = f"daemon {where} does not report whether it is ready: it is of an older release"
-            yield Reason("release", where, said)
+            message = (
+                f"daemon {where} does not report whether it is ready: it is of an older release"
+            )
+            yield Reason("release", where, message)
         for each in reported or ():
             yield Reason(each["code"], each["subject"], f"daemon {where}: {each['message']}")
     expected = shared.jobs or any(not rule.inactive for rule in shared.rules)
@@ -228,8 +232,8 @@ def _daemons(shared: Shared) -> Iterator[Reason]:
 
 def _ledger(missing: str) -> Iterator[Reason]:
     if missing:
-        said = f"there is no index {missing}: what daemons, rules and channels do is not known"
-        yield Reason("state", "ledger", said)
+        message = f"there is no index {missing}: what daemons, rules and channels do is not known"
+        yield Reason("state", "ledger", message)
 
 
 def jobs_in_use(settings: Settings) -> list[str]:
@@ -261,8 +265,8 @@ def _leaders(shared: Shared, settings: Settings) -> Iterator[Reason]:
         return
     for name in jobs_in_use(settings):
         if name not in led:
-            said = f"no daemon runs the job {name}, which these settings ask for"
-            yield Reason("leader", name, said)
+            message = f"no daemon runs the job {name}, which these settings ask for"
+            yield Reason("leader", name, message)
 
 
 def _jobs(jobs: Iterable[JobState], settings: Settings) -> Iterator[Reason]:
@@ -313,16 +317,16 @@ def _channels(channels: Mapping[str, ChannelState], settings: Settings) -> Itera
         state = channels.get(name)
         if state is None:
             continue
-        said = []
+        faults = []
         if state.waiting and state.last_error and state.last_error_at > state.last_delivery:
             wait = "waits" if state.waiting == 1 else "wait"
-            said.append(f"does not deliver, {plural(state.waiting, 'alert')} {wait} for it")
+            faults.append(f"does not deliver, {plural(state.waiting, 'alert')} {wait} for it")
         if state.given_up:
             number = plural(state.given_up, "alert was", "alerts were")
             since = f"{datetime.fromisoformat(state.given_up_since):%F %T} UTC"
-            said.append(f"has delivered nothing since {number} given up, from {since} on")
-        if said:
-            message = f"the channel {name} {' and '.join(said)}: {state.last_error}"
+            faults.append(f"has delivered nothing since {number} given up, from {since} on")
+        if faults:
+            message = f"the channel {name} {' and '.join(faults)}: {state.last_error}"
             yield Reason("channel", name, message)
 
 
@@ -342,10 +346,10 @@ def _documents(malformed: Mapping[str, str]) -> Iterator[Reason]:
 def _dead_letters(blocked: str, settings: Settings) -> Iterator[Reason]:
     if blocked:
         index = Names(settings.prefix).deadletter
-        said = (
+        message = (
             f"{index} accepts no writes ({blocked}): objects with dead letters cannot be completed"
         )
-        yield Reason("deadletter", index, said)
+        yield Reason("deadletter", index, message)
 
 
 def _names(rules: Sequence[RuleCheckpoint]) -> str:

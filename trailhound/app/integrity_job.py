@@ -84,7 +84,7 @@ def _verify_one(client: OpenSearch, settings: Settings, source: str, turn: Turn)
             LOG.warning("%s: %s: %s", each.kind.value, each.object, each.detail)
     for uri, indices in recorded.unmarked.items():
         LOG.warning("%s: events are not marked in %s", uri, "; ".join(indices))
-    said = {
+    fields = {
         "source": source,
         "digests": whole.digests.valid,
         "files": whole.files.valid,
@@ -93,7 +93,7 @@ def _verify_one(client: OpenSearch, settings: Settings, source: str, turn: Turn)
         "alerts": len(recorded.alerts),
         "marked": recorded.marked,
     }
-    LOG.info("verified", extra={"fields": said})
+    LOG.info("verified", extra={"fields": fields})
     faults = []
     if not (whole.digests.valid or whole.digests.invalid or whole.digests.missing):
         faults.append(

@@ -81,8 +81,8 @@ def learning_job(client: OpenSearch, settings: Settings) -> Job | None:
         if withheld:
             LOG.info(withheld)
         if changes.new or changes.ended:
-            said = {"new": len(changes.new), "ended": len(changes.ended)}
-            LOG.info("known automation changed", extra={"fields": said})
+            numbers = {"new": len(changes.new), "ended": len(changes.ended)}
+            LOG.info("known automation changed", extra={"fields": numbers})
         until = now - lookback  # events ingested before can be searched
         since = counted or (turn.last_success or now - timedelta(seconds=EVERY)) - lookback
         span = Span(min(since, until), until, "event.ingested")

@@ -66,18 +66,18 @@ def ask_daemon(settings: Settings) -> LocalDaemon:
     """The daemon that listens where these settings say. Takes 2 s if it does not answer."""
     address = settings.run.listen
     if address is None:
-        said = "not known: run.listen is null, so that no daemon here can be asked"
-        return LocalDaemon(None, "unknown", said)
+        message = "not known: run.listen is null, so that no daemon here can be asked"
+        return LocalDaemon(None, "unknown", message)
     try:
         status, body = _get(address)
     except ConnectionRefusedError:
         return LocalDaemon(address, "none", f"none answers at {address}")
     except TimeoutError:
-        said = f"not known: what listens at {address} does not answer"
-        return LocalDaemon(address, "unknown", said)
+        message = f"not known: what listens at {address} does not answer"
+        return LocalDaemon(address, "unknown", message)
     except (OSError, http.client.HTTPException) as error:
-        said = f"not known: {address} cannot be asked: {error}"
-        return LocalDaemon(address, "unknown", said)
+        message = f"not known: {address} cannot be asked: {error}"
+        return LocalDaemon(address, "unknown", message)
     return _understood(address, status, body, settings)
 
 
@@ -99,8 +99,8 @@ def _understood(address: str, status: int, body: bytes, settings: Settings) -> L
         answer = json.loads(body)
         ready, found = answer["ready"], tuple(_reasons(answer["details"]))
     except (ValueError, LookupError, TypeError, RecursionError):
-        said = f"not known: what answers at {address} is not a daemon of Trailhound"
-        return LocalDaemon(address, "unknown", f"{said} (status {status})")
+        message = f"not known: what answers at {address} is not a daemon of Trailhound"
+        return LocalDaemon(address, "unknown", f"{message} (status {status})")
     about = answer.get("daemon")
     if not isinstance(about, Mapping):
         who = f"a daemon of an older release at {address}, of whatever cluster and namespace,"

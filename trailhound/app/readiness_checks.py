@@ -52,10 +52,10 @@ def joined(checks: Iterable[Check], found: Sequence[Reason]) -> Iterator[Check]:
 
 
 def _with(check: Check, found: Sequence[Reason]) -> Check:
-    said = [each.message for each in found]
-    if check.verdict != "ok" and check.fact not in said:
-        said.append(f"here: {check.fact}")
-    return Check(check.what, "failed", "; ".join(said), check.advice or found[0].advice)
+    messages = [each.message for each in found]
+    if check.verdict != "ok" and check.fact not in messages:
+        messages.append(f"here: {check.fact}")
+    return Check(check.what, "failed", "; ".join(messages), check.advice or found[0].advice)
 
 
 def _subjects(reason: Reason) -> tuple[str, ...]:

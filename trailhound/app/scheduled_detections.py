@@ -164,8 +164,8 @@ class ScheduledDetections:
         ]
         more = f" (and {len(stopping) - 1} more)" if len(stopping) > 1 else ""
         self.faults = f"{stopping[0]}{more}" if stopping else ""
-        said = {"rules": len(pack.alerting), "faults": len(pack.problems)}
-        LOG.info("rules in force", extra={"fields": said})
+        fields = {"rules": len(pack.alerting), "faults": len(pack.problems)}
+        LOG.info("rules in force", extra={"fields": fields})
         return (
             DueRules(self._client, settings, made, pack.alerting, self._ran),
             IncidentUpdater(self._client, settings),

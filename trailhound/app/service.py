@@ -258,8 +258,8 @@ class Service:
                     shared = read_shared(client, self._settings)
                 self._shared = shared_reasons(shared, self._settings, self._intervals)
             except ClusterError as error:
-                said = f"the state of jobs, rules and channels cannot be read: {error.message}"
-                self._shared = [Reason("state", "ledger", said)]
+                message = f"the state of jobs, rules and channels cannot be read: {error.message}"
+                self._shared = [Reason("state", "ledger", message)]
             if self._stopping.wait(_SHARED_EVERY):
                 break
 
@@ -306,16 +306,16 @@ class Service:
             if error:
                 found.append(Reason("job", name, f"the job {name} fails: {error}"))
         if self._reload_error:
-            said = f"the previous settings stay active: {self._reload_error}"
-            found.append(Reason("settings", "reload", said))
+            message = f"the previous settings stay active: {self._reload_error}"
+            found.append(Reason("settings", "reload", message))
         found += enrichment_reasons(self._unusable)
         if jobs is not None and (detections := jobs.detections) is not None:
             if detections.refused:
-                said = f"the previous rules stay active: {detections.refused}"
-                found.append(Reason("rules", "reload", said))
+                message = f"the previous rules stay active: {detections.refused}"
+                found.append(Reason("rules", "reload", message))
             elif detections.faults:
-                said = f"not all rules of the settings are active: {detections.faults}"
-                found.append(Reason("rules", "faults", said))
+                message = f"not all rules of the settings are active: {detections.faults}"
+                found.append(Reason("rules", "faults", message))
             if DETECTIONS in self._led():  # else another daemon does not look at the paths
                 found += rule_path_reasons(detections.unread, detections.lost)
             for name, why in detections.broken_channels.items():

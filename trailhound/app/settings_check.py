@@ -42,8 +42,8 @@ def check_filter(settings: Settings) -> Iterator[tuple[Location, str]]:
     # Imported here: the Sigma matcher takes longer to load than the rest of a backfill.
     from ingest.documents.noise_filter import filter_faults
 
-    for path, said in filter_faults(settings.filter):
-        yield ("filter", *path), said
+    for path, fault in filter_faults(settings.filter):
+        yield ("filter", *path), fault
 
 
 def _files(settings: Settings) -> Iterator[tuple[Location, Path | None]]:

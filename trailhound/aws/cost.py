@@ -77,8 +77,8 @@ def event_costs(
         ),
     ]
     if data:
-        said = f"{data_events_a_day:,} data events a day"
-        costs.insert(0, Cost(said, data_events_a_day * days * _DATA_EVENT, years))
+        volume = f"{data_events_a_day:,} data events a day"
+        costs.insert(0, Cost(volume, data_events_a_day * days * _DATA_EVENT, years))
     return costs
 
 
@@ -99,10 +99,10 @@ def storage_costs(*, files_a_day: int, file_bytes: int, years: int) -> list[Cost
         files_a_day * sum(_kept(file_bytes, age, moved=moved) for age in ages)
         for moved in (file_bytes > SMALL, True)
     )
-    said = f"{files_a_day:,} files a day of {file_bytes:,} bytes"
+    volume = f"{files_a_day:,} files a day of {file_bytes:,} bytes"
     return [
-        Cost(f"{said}: only files over {SMALL:,} bytes move", still, years),
-        Cost(f"{said}: all move (--move-small)", all_move, years),
+        Cost(f"{volume}: only files over {SMALL:,} bytes move", still, years),
+        Cost(f"{volume}: all move (--move-small)", all_move, years),
     ]
 
 

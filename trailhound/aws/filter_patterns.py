@@ -97,8 +97,8 @@ def _one(rest: list[Token]) -> Match:
     if kind != "path":
         raise ValueError(f"no property: {text}")
     steps: list[str | int] = [name or int(number) for name, number in _STEP.findall(text)]
-    kind, said = _next(rest)
-    compared = " ".join(said.upper().split())
+    kind, operator = _next(rest)
+    compared = " ".join(operator.upper().split())
     if kind == "word":
         if compared == "NOT EXISTS":
             return lambda event: not _exists(event, steps)
@@ -108,7 +108,7 @@ def _one(rest: list[Token]) -> Match:
             wanted = _IS[compared]
             return lambda event: _exists(event, steps) and _at(event, steps) is wanted
     if kind != "op" or compared not in {"=", "!=", *_NUMERIC}:
-        raise ValueError(f"no comparison: {said}")
+        raise ValueError(f"no comparison: {operator}")
     kind, value = _next(rest)
     if kind not in ("text", "regex", "word"):
         raise ValueError(f"no value: {value}")
@@ -131,8 +131,8 @@ def _comparison(steps: list[str | int], compared: str, kind: str, value: str) ->
         found = _at(event, steps)
         if not isinstance(found, (str, int, float, bool)):
             return False  # what is not there is neither equal nor unequal
-        said = str(found).lower() if isinstance(found, bool) else str(found)
-        return test(said) == (compared == "=")
+        text = str(found).lower() if isinstance(found, bool) else str(found)
+        return test(text) == (compared == "=")
 
     return matches
 

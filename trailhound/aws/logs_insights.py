@@ -231,9 +231,9 @@ class LogsInsights:
             return self._followed(client, piece, name)
         except FAILURES as error:
             if isinstance(error, ClientError) and code_of(error) == "MalformedQueryException":
-                said = error.response.get("Error", {}).get("Message", "")
+                message = error.response.get("Error", {}).get("Message", "")
                 raise UsageError(
-                    f"Logs Insights refuses the query: {said}",
+                    f"Logs Insights refuses the query: {message}",
                     hint='write it as in the console: "fields @timestamp, @message | limit 20"',
                 ) from None
             why = refused(error, piece.group)

@@ -262,8 +262,8 @@ def _show_alike(posture: Posture, findings: list[Finding]) -> None:
     """Print the checks that fail for one cause as one paragraph."""
     first = findings[0]
     head = Text(_WORDS[first.verdict], style=_COLOURS[first.verdict])
-    said = f"  {plural(len(findings), 'check')}: {_where(first)}{first.evidence}"
-    sentence(head + safe(said), _INDENT)
+    text = f"  {plural(len(findings), 'check')}: {_where(first)}{first.evidence}"
+    sentence(head + safe(text), _INDENT)
     if first.fix:
         _show_fix(first.fix)
     for each in findings:

@@ -42,8 +42,8 @@ def destroy_set_up(trail: Trail, named: str, form: Form, *, yes: bool) -> None:
     people = is_table(form)
     if people:
         for each in plan:
-            said = f"  {each.verdict}" + (f": {each.why}" if each.why else "")
-            sentence(_MARKS[each.verdict] + safe(each.what) + Text(safe(said).plain, "dim"), 4)
+            line = f"  {each.verdict}" + (f": {each.why}" if each.why else "")
+            sentence(_MARKS[each.verdict] + safe(each.what) + Text(safe(line).plain, "dim"), 4)
     if going and not yes:
         things = plural(len(going), "thing")
         agree(f"Remove {things}?", f"{things} would be removed", "look at them, and add --yes")

@@ -80,8 +80,8 @@ def _runs(report: RunReport, earlier: Sequence[BackfillState]) -> str:
 
 
 class CutOff:
-    """Within, a signal that ends the command at once has what it leaves to be done said, at any
-    moment from when there is a `report`."""
+    """A context in which a signal that ends the command at once has it print what is left to do,
+    once there is a `report`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -155,13 +155,15 @@ def _ids(ctx: typer.Context, incomplete: str, name: str) -> list[tuple[str, str]
             "sort": [{"last_seen": {"order": "desc"}}],
         }
         reply = client.search(index=Names(settings.prefix).alerts, body=body)
-        said: dict[str, tuple[int, str]] = {}
+        descriptions: dict[str, tuple[int, str]] = {}
         for hit in reply["hits"]["hits"]:
             source = hit["_source"]
             key = hit["_id"] if name == "_id" else source.get("incident", hit["_id"])
             what = (source["severity"], f"{source['level']}, {source['rule']['name']}")
-            said[key] = max(said.get(key, what), what, key=lambda each: each[0])
-        return [(key, what) for key, (_, what) in said.items() if key.startswith(incomplete)]
+            descriptions[key] = max(descriptions.get(key, what), what, key=lambda each: each[0])
+        return [
+            (key, what) for key, (_, what) in descriptions.items() if key.startswith(incomplete)
+        ]
     return []
 
 

@@ -196,14 +196,14 @@ def _halted(marks: Sequence[RuleCheckpoint], jobs: Sequence[dict[str, Any]]) -> 
     if not job.get("last_success"):
         return f"the job {DETECTIONS} has not succeeded yet: rules may not have run"
     since = datetime.fromisoformat(job["last_success"])
-    said = f"the job {DETECTIONS} fails since {since:%F %T} UTC"
+    message = f"the job {DETECTIONS} fails since {since:%F %T} UTC"
     behind = sorted(mark.title for mark in marks if mark.ran_at <= since)
     if not behind:
-        return f"{said}, and every rule has run since"
+        return f"{message}, and every rule has run since"
     more = ", …" if len(behind) > _MOST_NAMED else ""
     have = "has" if len(behind) == 1 else "have"
     names = ", ".join(behind[:_MOST_NAMED])
-    return f"{said}: {plural(len(behind), 'rule')} {have} not run since: {names}{more}"
+    return f"{message}: {plural(len(behind), 'rule')} {have} not run since: {names}{more}"
 
 
 def show_learning(jobs: list[dict[str, Any]], alerts: Sequence[LearningAlerts]) -> None:

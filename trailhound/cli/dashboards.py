@@ -206,8 +206,8 @@ def _show(done: list[Imported], where: str) -> None:
     notable = [each for each in done if each.outcome == "failed" or each.kind == "dashboard"]
     LISTING.show(notable)
     counts = Counter(each.outcome for each in done)
-    said = ", ".join(f"{number:,} {outcome}" for outcome, number in counts.items())
-    say(f"{plural(len(done), 'object')} to {where}: {said}")
+    outcomes = ", ".join(f"{number:,} {outcome}" for outcome, number in counts.items())
+    say(f"{plural(len(done), 'object')} to {where}: {outcomes}")
     if counts["kept"]:
         say("objects that already existed were kept unchanged: --overwrite replaces them")
 

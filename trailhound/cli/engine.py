@@ -51,8 +51,8 @@ def down(config: Config = None) -> None:
     engine = local_engine(settings_from(config))
     with err.status("stopping OpenSearch …"):
         stopped = engine.stop()
-    said = "stopped" if stopped else "was not running"
-    say(f"OpenSearch {said}; its data is in {engine.folder}")
+    result = "stopped" if stopped else "was not running"
+    say(f"OpenSearch {result}; its data is in {engine.folder}")
 
 
 @contextmanager
@@ -102,8 +102,8 @@ def _in_pipe(shown: ExitStack, line_every: float) -> tuple[Fetching, Callable[[]
         if done == 0:
             err.print(f"fetching OpenSearch ({size(total)}) …")
             stages.append(current.enter_context(lines_of("fetching OpenSearch", "", line_every)))
-        said = f"{size(done)} of {size(total)}"
-        stages[0](said if done < total else f"all {size(total)} are here, checking them", 0, 0)
+        progress = f"{size(done)} of {size(total)}"
+        stages[0](progress if done < total else f"all {size(total)} are here, checking them", 0, 0)
 
     def starting() -> None:
         current.close()

@@ -61,8 +61,8 @@ def event(
         if judged.verdict != "verified" and judged.expected:
             say(f"        expected {judged.expected}, found {judged.found}")
     for each in found.also_by:
-        said = f", {each.verdict}" if each.verdict else ""
-        say(f"also by {each.object} ({plural(each.events, 'event')} of this file{said})")
+        verdict = f", {each.verdict}" if each.verdict else ""
+        say(f"also by {each.object} ({plural(each.events, 'event')} of this file{verdict})")
     for other in found.others:
         warn(f"another record has the same eventID: trailhound event {other}")
 

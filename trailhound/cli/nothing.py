@@ -48,9 +48,11 @@ def nothing_of(
         return nothing
     if not days.skipped:
         check_known(index, subject)
-    said = f"no event is by, from, of or on {subject.text}"
+    sentence = f"no event is by, from, of or on {subject.text}"
     clauses = [each for each in (subject.did, subject.target, subject.evidence) if each]
-    return said + (elsewhere(client, days, either(clauses) if clauses else None) if span else "")
+    return sentence + (
+        elsewhere(client, days, either(clauses) if clauses else None) if span else ""
+    )
 
 
 def elsewhere(client: OpenSearch, days: DailyIndices, query: Query | None) -> str:

@@ -290,14 +290,14 @@ def _volume(settings: Settings) -> MeasuredVolume:
 
 
 def _words(volume: MeasuredVolume, events_a_year: int) -> str:
-    said = (
+    text = (
         f"{plural(volume.records, 'record')} on {plural(volume.days, 'day')} "
         f"({volume.first} to {volume.last}), {grouped(Decimal(events_a_year))} in a year, "
         "each at the price of a data event (the first copy of a management event is free)"
     )
     if volume.undated:
-        said += (
+        text += (
             f"; {plural(volume.undated, 'object')} without a day in the name "
             f"({plural(volume.undated_records, 'record')}) left out"
         )
-    return said
+    return text

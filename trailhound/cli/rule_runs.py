@@ -167,8 +167,8 @@ def run_tests(
             warn(f"{rule.labelled}: {error.message}")
         for each in failed:
             wanted = "should fire" if each.sample.matches else "should not fire"
-            said = each.error.message if each.error else wanted
-            warn(f"{each.sample.rule.labelled}: sample {each.sample.name}: {said}")
+            reason = each.error.message if each.error else wanted
+            warn(f"{each.sample.rule.labelled}: sample {each.sample.name}: {reason}")
         for rule in done.bare:
             warn(f"{rule.labelled}: there is no {samples_file(rule.place.path).name} beside it")
         say(f"{plural(len(done.verdicts), 'sample')}, {len(failed)} failed")

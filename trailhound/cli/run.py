@@ -90,8 +90,8 @@ def run(
         return settings, loaded
 
     settings, loaded = load()
-    for location, said in missing_folders(settings):
-        warn(f"{'.'.join(map(str, location))}: {said}; it is waited for")
+    for location, fault in missing_folders(settings):
+        warn(f"{'.'.join(map(str, location))}: {fault}; it is waited for")
     style = settings.run.log or ("console" if sys.stderr.isatty() else "json")
     logs.set_up(style, settings.run.log_level)
     service = Service(settings, loaded, load)

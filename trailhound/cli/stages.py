@@ -136,18 +136,18 @@ def lines_of(command: str, unit: str = "", line_every: float = LINE_EVERY) -> It
 
 def _line(now: tuple[str, int, int, float | None], unit: str, seconds: float) -> str:
     what, done, total, share = now
-    return said(what, done, total, unit, seconds, share)
+    return progress_line(what, done, total, unit, seconds, share)
 
 
-def said(
+def progress_line(
     what: str, done: int, total: int, unit: str, seconds: float, share: float | None = None
 ) -> str:
     """A line of progress: the stage, how far it is, the elapsed time, and the time left at the rate
     so far, which is left out until a thirtieth of the work is done.
 
-    >>> said("2025-03-01", 500, 2000, "events", 10)
+    >>> progress_line("2025-03-01", 500, 2000, "events", 10)
     '2025-03-01, 500 of 2,000 events done, 50/s (10 s, about 30 s left)'
-    >>> said("reading alerts", 2, 7, "", 4), said("starting", 0, 0, "", 10)
+    >>> progress_line("reading alerts", 2, 7, "", 4), progress_line("starting", 0, 0, "", 10)
     ('reading alerts, 2 of 7 done (4 s, about 10 s left)', 'starting (10 s)')
     """
     text = what

@@ -97,10 +97,12 @@ def status(
 def _without_engine(engine: dict[str, Any], settings: Settings, *, json: bool) -> None:
     """Show that the local engine is stopped or still starting, and what is known all the same."""
     state = engine["state"]
-    said = "is not running" if state == "stopped" else "is starting"
+    state_text = "is not running" if state == "stopped" else "is starting"
     local = ask_daemon(settings)
     readiness = Readiness.not_known(
-        ClusterUnreachableError(f"the local OpenSearch {said}: nothing can be read or written")
+        ClusterUnreachableError(
+            f"the local OpenSearch {state_text}: nothing can be read or written"
+        )
     ).joined(local.reasons)
     if json:
         emit(engine | _Detections(readiness).as_dict() | {"local_daemon": local.as_dict()})

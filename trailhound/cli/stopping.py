@@ -16,7 +16,7 @@ from trailhound.cli.screen import err
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _stopped = threading.Event()
-_SAID = "stopping: finishing the objects in progress (repeat to stop at once)"
+_STOPPING = "stopping: finishing the objects in progress (repeat to stop at once)"
 
 
 class Stoppable(Protocol):
@@ -47,21 +47,22 @@ def stopped() -> bool:
 
 
 @contextmanager
-def stopped_by_signals(job: Stoppable, said: str = _SAID) -> Iterator[None]:
-    """The first SIGINT or SIGTERM finishes what is under way; the second one stops at once. `said`:
-    what the first one is answered with. For the main thread alone, as signals are."""
+def stopped_by_signals(job: Stoppable, message: str = _STOPPING) -> Iterator[None]:
+    """A context in which the first SIGINT or SIGTERM stops the job gracefully, and the second one
+    ends the command at once. `message` is printed at the first. No effect outside the main thread,
+    which alone receives signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def first(_number: int, _frame: Any) -> None:
         _stopped.set()
-        # Before anything is said: a second signal may come while that is written.
+        # Before the message: a second signal may come while it is written.
         for each in _SIGNALS:
             signal.signal(each, signal.default_int_handler)
         job.stop()
         with suppress(RuntimeError):  # the signal came within a write to the same stream
-            err.print(said)
+            err.print(message)
 
     before = {number: signal.signal(number, first) for number in _SIGNALS}
     try:

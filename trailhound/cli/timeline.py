@@ -264,8 +264,8 @@ def _show(
     )
     if rows:
         shown_of(len(rows), len(shown), "line", form)
-    if is_table(form) and (said := legend(shown)):
-        note(said, form)
+    if is_table(form) and (explanation := legend(shown)):
+        note(explanation, form)
 
 
 def _notes(found: Timeline, form: Form) -> None:

@@ -185,26 +185,26 @@ def _show(
             say(f"{len(whole.findings) - _SHOWN:,} more: --output csv, ndjson or json has all")
     digests, files = whole.digests, whole.files
     without = sum(_none(verdict) for _, verdict in rows)
-    said = [
+    parts = [
         f"{plural(digests.valid, 'digest')} valid, {_wrong(digests) - without:,} not",
         f"{plural(files.valid, 'file')} valid, {_wrong(files):,} not",
     ]
     if without:
-        said.append(f"no digest at all of {plural(without, 'region')} of an account")
+        parts.append(f"no digest at all of {plural(without, 'region')} of an account")
     if whole.empty_hours:
-        said.append(f"{plural(whole.empty_hours, 'hour')} without a file")
+        parts.append(f"{plural(whole.empty_hours, 'hour')} without a file")
     if whole.pending:
-        said.append(f"{plural(whole.pending, 'file')} not listed yet")
+        parts.append(f"{plural(whole.pending, 'file')} not listed yet")
     if whole.unverified:
-        said.append(f"{plural(whole.unverified, 'file')} without any digest: not verified")
-    note("; ".join(said), form)
+        parts.append(f"{plural(whole.unverified, 'file')} without any digest: not verified")
+    note("; ".join(parts), form)
     if recorded is not None:
         _note_recorded(recorded, form)
 
 
 def _note_recorded(recorded: Recorded, form: Form) -> None:
-    said = [f"{number:,} {verdict}" for verdict, number in sorted(recorded.verdicts.items())]
-    note(f"in the ledger: {', '.join(said) or 'none of these files'}", form)
+    parts = [f"{number:,} {verdict}" for verdict, number in sorted(recorded.verdicts.items())]
+    note(f"in the ledger: {', '.join(parts) or 'none of these files'}", form)
     if recorded.alerts:
         note(f"{plural(len(recorded.alerts), 'new alert')}: trailhound alerts list", form)
     if recorded.marked:

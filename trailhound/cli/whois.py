@@ -141,9 +141,9 @@ def _show(found: Profile) -> None:
     widest = max((len(each["state"]) for each in found.alerts[:_SHOWN]), default=0)
     for alert in found.alerts[:_SHOWN]:
         level = Text(f"{alert['level']:<8} ", style=LEVEL_COLOURS.get(alert["level"], ""))
-        said = f"{alert['state']:<{widest}} {instant(alert['first_seen'])[:16].replace('T', ' ')}"
+        row = f"{alert['state']:<{widest}} {instant(alert['first_seen'])[:16].replace('T', ' ')}"
         named = f"{alert['id'][:8]} {alert['rule']['name']}"
-        say_folded(Text(_INDENT) + level + safe(f"{said} {named}"), len(_INDENT))
+        say_folded(Text(_INDENT) + level + safe(f"{row} {named}"), len(_INDENT))
     if found.alerts_total > _SHOWN:
         more = f"and {found.alerts_total - _SHOWN:,} more: the time line has each in its place"
         say(f"{_INDENT}{more}")

@@ -102,8 +102,8 @@ class Ilm(Lifecycle):
         failed: dict[str, str] = {}
         for index, about in (reply.get("indices") or {}).items():
             if index in due and about.get("policy") == self.policy_id:
-                said = (about.get("step_info") or {}).get("reason") or "it gives no reason"
-                failed[index] = f"ILM, {about.get('failed_step') or 'its policy'}: {said}"
+                reason = (about.get("step_info") or {}).get("reason") or "it gives no reason"
+                failed[index] = f"ILM, {about.get('failed_step') or 'its policy'}: {reason}"
         return failed
 
 

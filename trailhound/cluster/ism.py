@@ -160,5 +160,5 @@ def _failure(about: Mapping[str, Any]) -> str:
     if not (action.get("failed") or retry.get("failed")):
         return ""
     info = about.get("info") or {}
-    said = info.get("cause") or info.get("message") or "ISM gives no reason"
-    return f"ISM, {action.get('name') or 'its policy'}: {said}"
+    reason = info.get("cause") or info.get("message") or "ISM gives no reason"
+    return f"ISM, {action.get('name') or 'its policy'}: {reason}"

@@ -177,21 +177,21 @@ def cluster_errors(where: Settings | str = "") -> Iterator[None]:
 
 def _unreachable(error: NoConnection, place: str) -> ClusterError:
     cause = error.info
-    said = _tidy(_WHICH_CONNECTION.sub("", str(error.error)))
+    message = _tidy(_WHICH_CONNECTION.sub("", str(error.error)))
     if _signing_failed(cause):
         return AccessDeniedError(
             f"the request to {place} cannot be signed: {_tidy(str(cause))}",
             hint="check the AWS credentials: aws.profile, AWS_* variables, `aws sso login`",
         )
     if isinstance(error, SSLError):
-        hint = next(hint for pattern, hint in _TLS if re.search(pattern, said, re.IGNORECASE))
-        return ClusterUnreachableError(f"{place}: no TLS connection: {said}", hint=hint)
+        hint = next(hint for pattern, hint in _TLS if re.search(pattern, message, re.IGNORECASE))
+        return ClusterUnreachableError(f"{place}: no TLS connection: {message}", hint=hint)
     if isinstance(error, ConnectionTimeout):
         return ClusterUnreachableError(
-            f"{place} did not answer in time: {said}",
+            f"{place} did not answer in time: {message}",
             hint="check the cluster's load, or raise cluster.timeout",
         )
-    return ClusterUnreachableError(f"{place} cannot be reached: {said}", hint=UP_HINT)
+    return ClusterUnreachableError(f"{place} cannot be reached: {message}", hint=UP_HINT)
 
 
 def _signing_failed(cause: Any) -> bool:
@@ -278,7 +278,7 @@ def _reason_of(error: TransportError) -> tuple[str, str]:
     cause: Any = fault
     while isinstance(cause.get("caused_by"), Mapping):
         cause = cause["caused_by"]
-    said = [
+    reasons = [
         str(each)
         for each in (
             root.get("reason"),
@@ -288,7 +288,7 @@ def _reason_of(error: TransportError) -> tuple[str, str]:
         if each
     ]
     kind = str(root.get("type") or "")
-    return kind, _tidy(": ".join(dict.fromkeys(said)) or kind or str(error.error))
+    return kind, _tidy(": ".join(dict.fromkeys(reasons)) or kind or str(error.error))
 
 
 def _tidy(text: str) -> str:

@@ -166,19 +166,19 @@ def tail(folder: Path, lines: int) -> str:
 
 def announced_port(folder: Path) -> int | None:
     """The port that the runner announced: the next one if the given one is taken. None: not yet."""
-    said = re.search(
+    match = re.search(
         r"^HTTP Port:\s+(\d+)", "\n".join(_last_lines(console_file(folder))), re.MULTILINE
     )
-    return int(said[1]) if said else None
+    return int(match[1]) if match else None
 
 
 def explain(folder: Path, what: str, causes: Sequence[str] = ()) -> EngineError:
     """The error for a node that ended or did not get ready, chosen by its log and `causes`."""
-    said = "\n".join(causes) or tail(folder, 15)
-    if re.search(r"No space left on device|Disk quota exceeded", said + tail(folder, 200)):
+    output = "\n".join(causes) or tail(folder, 15)
+    if re.search(r"No space left on device|Disk quota exceeded", output + tail(folder, 200)):
         return machine.disk_full(folder, "the engine's log says so")
     return EngineStartError(
-        f"{what}; the end of its log:\n{said}" if said else f"{what}, and its log is empty",
+        f"{what}; the end of its log:\n{output}" if output else f"{what}, and its log is empty",
         hint=f"the whole log is {log_file(folder)}",
     )
 

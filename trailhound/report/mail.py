@@ -138,9 +138,9 @@ def _log_in(server: smtplib.SMTP, username: str, password: str) -> None:
         return
     server.ehlo_or_helo_if_needed()
     given = base64.b64encode(f"\0{username}\0{password}".encode()).decode()
-    code, said = server.docmd("AUTH", f"PLAIN {given}")
+    code, reply = server.docmd("AUTH", f"PLAIN {given}")
     if code != _LOGGED_IN:
-        raise smtplib.SMTPAuthenticationError(code, said)
+        raise smtplib.SMTPAuthenticationError(code, reply)
 
 
 def _connected(settings: MailSettings) -> smtplib.SMTP:

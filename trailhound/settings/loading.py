@@ -71,7 +71,7 @@ def load(
     faults = [f"  {name.upper()}: {_NOT_JSON}" for name in unreadable] + faults
     made = Settings.model_construct(_fields_set=set(given), **values)
     if not errors and check is not None:
-        faults += [_fault(origins, location, said) for location, said in check(made)]
+        faults += [_fault(origins, location, fault) for location, fault in check(made)]
     if faults:
         raise SettingsError(
             "\n".join(["invalid settings:", *faults]),
@@ -184,11 +184,11 @@ def _names(section: Any, location: Location) -> list[str]:
     return list(getattr(section, "model_fields", {}))
 
 
-def _fault(origins: Origins, location: Location, said: str) -> str:
+def _fault(origins: Origins, location: Location, message: str) -> str:
     """A line: the setting's name, what is wrong, and where. Never its value: maybe a secret."""
     name = ".".join(str(part) for part in location)
     place = origins.of(location)
-    return f"  {name}: {said}" + (f" ({place})" if place else "")
+    return f"  {name}: {message}" + (f" ({place})" if place else "")
 
 
 def _read(path: Path, *, explicit: bool) -> dict[str, Any]:

@@ -19,30 +19,30 @@ from tests.helpers.trails import own_settings, record, write_trail
 from trailhound.cli.engine import show_start
 from trailhound.cli.progress import ObjectCounter, share_done
 from trailhound.cli.screen import set_quiet
-from trailhound.cli.stages import Done, Left, bar_of, said, show_stages
+from trailhound.cli.stages import Done, Left, bar_of, progress_line, show_stages
 
 
 def test_in_a_pipe_a_line_says_what_is_under_way(capfd: pytest.CaptureFixture[str]) -> None:
-    said = ""
+    progress_line = ""
     with show_stages("report", line_every=0.01) as stage:
         stage("reading alerts", 2, 7)
-        while "reading alerts, 2 of 7 done (" not in said:
+        while "reading alerts, 2 of 7 done (" not in progress_line:
             time.sleep(0.01)
-            said += capfd.readouterr().err
-    assert all(line.startswith("report: ") for line in said.splitlines())
+            progress_line += capfd.readouterr().err
+    assert all(line.startswith("report: ") for line in progress_line.splitlines())
     capfd.readouterr()
 
 
 def test_in_a_pipe_a_start_says_what_it_does(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    said = ""
+    progress_line = ""
 
     def until_said(line: str) -> None:
-        nonlocal said
-        while line not in said:
+        nonlocal progress_line
+        while line not in progress_line:
             time.sleep(0.01)
-            said += capfd.readouterr().err
+            progress_line += capfd.readouterr().err
 
     with show_start(line_every=0.01) as (fetching, starting):
         fetching(0, 3 * 2**20)
@@ -50,13 +50,13 @@ def test_in_a_pipe_a_start_says_what_it_does(
         until_said("fetching OpenSearch: 1.5 MiB of 3.0 MiB (0 s)")
         fetching(3 * 2**20, 3 * 2**20)
         until_said("fetching OpenSearch: all 3.0 MiB are here, checking them (")
-        assert said.startswith("fetching OpenSearch (3.0 MiB) …\n")
+        assert progress_line.startswith("fetching OpenSearch (3.0 MiB) …\n")
         starting()
-        said = ""
+        progress_line = ""
         until_said("starting OpenSearch: its process runs, waiting until it answers (0 s)\n")
-        said = ""
+        progress_line = ""
         until_said("starting OpenSearch")
-        assert "fetching" not in said
+        assert "fetching" not in progress_line
     capfd.readouterr()
 
 
@@ -100,7 +100,7 @@ def test_work_that_is_done_at_once_writes_nothing(capfd: pytest.CaptureFixture[s
     ],
 )
 def test_a_line_has_what_is_known(now: Any, line: str) -> None:
-    assert said(*now) == line
+    assert progress_line(*now) == line
 
 
 @pytest.mark.parametrize("by_flag", [True, False])

@@ -58,7 +58,7 @@ def _each_region(
     seen: Callable[[Region], Any],
     off: Callable[[Any], str],
     fix: Callable[[str], str],
-    said: str,
+    passing: str,
 ) -> Callable[[Ruling], Iterator[Finding]]:
     """A check that every region has to pass. `off`: why a region does not, or empty."""
 
@@ -82,7 +82,7 @@ def _each_region(
             more = f" ({plural(len(dark), 'region')} in all)" if len(dark) > 1 else ""
             yield of.unknown(account.id, dark[0].saying(f"{dark[0].reason}{more}"))
         if not bad and not dark:
-            yield of.passed(account.id, f"{said} in {plural(len(account.regions), 'region')}")
+            yield of.passed(account.id, f"{passing} in {plural(len(account.regions), 'region')}")
 
     return judged
 

@@ -179,10 +179,10 @@ class Reader:
 
 
 def _refused(look: Look, error: Exception, what: str) -> Refused:
-    said = refused(error, what)
+    refusal = refused(error, what)
     denied = is_denied(error)
     hint = f"grant {look.permission} (`trailhound aws check --policy` is the whole policy)"
-    return Refused(look.permission, said.message, hint if denied else said.hint, denied)
+    return Refused(look.permission, refusal.message, hint if denied else refusal.hint, denied)
 
 
 def policy(*, organisation: bool = False, role: str = "") -> dict[str, Any]:

@@ -119,8 +119,8 @@ def _sentence(entry: RankedEntry) -> str:
 def _as(entry: RankedEntry) -> str:
     """The dispositions of its closed alerts; empty if there are none."""
     ways = list(dict.fromkeys(way.disposition for way in entry.closed_as))
-    said = [f"as {way}" if way else "without a disposition" for way in ways]
-    return f" {listed(said)}" if said else ""
+    phrases = [f"as {way}" if way else "without a disposition" for way in ways]
+    return f" {listed(phrases)}" if phrases else ""
 
 
 def _result(entry: RankedEntry) -> str:

@@ -107,18 +107,18 @@ def sentence(events: int, verified: int, tampered: int, corrupt: int = 0, missin
     >>> sentence(10, 0, 0).split(":")[0]
     'Nothing was verified'
     """
-    said = _sentence(events, verified, tampered, corrupt)
+    text = _sentence(events, verified, tampered, corrupt)
     if corrupt:
-        said += (
+        text += (
             f" {count(corrupt, 'event')} came from damaged files: their gzip checksum is wrong or "
             "missing, so what was read of them may have been altered."
         )
     if missing:
-        said += (
+        text += (
             f" The files of {count(missing, 'event')} are gone since: digests list them, and they "
             "were deleted."
         )
-    return said
+    return text
 
 
 def _sentence(events: int, verified: int, tampered: int, corrupt: int) -> str:

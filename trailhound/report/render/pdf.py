@@ -72,9 +72,9 @@ def as_pdf(page: str, browser: Path, seconds: float = SECONDS) -> bytes:
             raise ReportError(f"{browser} wrote no PDF: {error}", hint=_HINT) from None
         if not target.exists() or not target.read_bytes().startswith(b"%PDF"):
             lines = ended.stderr.decode("utf-8", "replace").strip().splitlines()
-            said = f": {lines[-1][:300]}" if lines else ""
+            detail = f": {lines[-1][:300]}" if lines else ""
             raise ReportError(
-                f"{browser} wrote no PDF (exit code {ended.returncode}){said}", hint=_HINT
+                f"{browser} wrote no PDF (exit code {ended.returncode}){detail}", hint=_HINT
             )
         return target.read_bytes()
 
