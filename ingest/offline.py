@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from enrich.enricher import Enricher
-from ingest.backfill.matched import Matched, Selected
+from ingest.backfill.matched import Matched, SelectedRecords
 from ingest.backfill.prefetch import Prefetcher
 from ingest.bulk.batch import Batch, make_head
 from ingest.counts import Counts
@@ -59,7 +59,7 @@ class OfflineReport:
     bytes: int = 0
     seconds: float = 0.0
     matched: Matched = field(default_factory=Matched)
-    selected: Selected = field(default_factory=Selected)
+    selected: SelectedRecords = field(default_factory=SelectedRecords)
     failures: list[tuple[str, str]] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
 

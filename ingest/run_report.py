@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from ingest.backfill.matched import Matched, Selected
+from ingest.backfill.matched import Matched, SelectedRecords
 from ingest.counts import Counts
 
 FAILURES_KEPT = 1_000
@@ -36,7 +36,7 @@ class RunReport:
     lost_claims: int = 0
     """Objects that another worker took over before they were finished here."""
     matched: Matched = field(default_factory=Matched)
-    selected: Selected = field(default_factory=Selected)
+    selected: SelectedRecords = field(default_factory=SelectedRecords)
     failures: list[tuple[str, str]] = field(default_factory=list)
     dead_letter_codes: dict[str, int] = field(default_factory=dict)
     indices: set[str] = field(default_factory=set)

@@ -133,7 +133,7 @@ def _either(text: str, *fields: str) -> dict[str, Any]:
 
 
 @dataclass(slots=True)
-class Resolved:
+class ResolvedAlerts:
     """Given ids: `names` maps them to ids of alerts, `left` to the reason why there is none."""
 
     names: dict[str, str] = field(default_factory=dict)
@@ -246,7 +246,7 @@ class AlertStore:
             raise unknown(given)
         raise UsageError(f"{given}: {found.left[given]}", hint="give more of the id")
 
-    def resolve(self, given: Iterable[str]) -> Resolved:
+    def resolve(self, given: Iterable[str]) -> ResolvedAlerts:
         """The alerts of ids or unique prefixes of ids, in their order."""
         # A table may have cut the id.
         wanted = {each: each.strip().rstrip("…").removesuffix("...") for each in given}
@@ -255,7 +255,7 @@ class AlertStore:
             name for name in wanted.values() if name not in there and len(name) >= SHORTEST_PREFIX
         }
         begun = self._beginning_with(short) if short else {}
-        made = Resolved()
+        made = ResolvedAlerts()
         for each, name in wanted.items():
             found = [name] if name in there else begun.get(name, [])
             if len(found) == 1:

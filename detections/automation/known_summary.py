@@ -22,7 +22,7 @@ JOB: Final = "known automation"
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class EventHistory:
     """The days with events before today: the times of the first and last event, the number of days,
     and how many of them are recent enough to count."""
 
@@ -47,7 +47,7 @@ class KnownSummary:
 
     active: int
     learned: int
-    history: History
+    history: EventHistory
     needed: int
     within: int
     enabled: bool
@@ -125,7 +125,7 @@ def known_summary(client: OpenSearch, settings: Settings, now: datetime) -> Know
     )
 
 
-def history_before(client: OpenSearch, settings: Settings, now: datetime) -> History:
+def history_before(client: OpenSearch, settings: Settings, now: datetime) -> EventHistory:
     """The days with events before the UTC day of a moment."""
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     found = EventIndex(client, Names(settings.prefix).days).search(
@@ -141,8 +141,8 @@ def history_before(client: OpenSearch, settings: Settings, now: datetime) -> His
     made = found.get("aggregations") or {}
     first, last = (made.get(name, {}).get("value") for name in ("first", "last"))
     if first is None or last is None:
-        return History()
+        return EventHistory()
     days = [int(each["key"]) for each in made["days"]["buckets"]]
     begin = milliseconds(today - timedelta(days=settings.detections.known_automation.within_days))
     recent = sum(1 for each in days if each >= begin)
-    return History(moment(int(first)), moment(int(last)), len(days), recent)
+    return EventHistory(moment(int(first)), moment(int(last)), len(days), recent)

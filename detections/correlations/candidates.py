@@ -14,7 +14,7 @@ from typing import Any
 
 from detections.correlations.correlation import Correlation
 from detections.correlations.occurrences import GroupKey
-from detections.correlations.parts import Interval, Leaf, PlainParts, Some
+from detections.correlations.parts import GroupsToRead, Interval, Leaf, PlainParts
 from detections.events.fields import groupable
 from detections.events.index import histogram, terms
 from detections.matcher.event_values import text
@@ -60,7 +60,7 @@ def candidates(
 
 def batches(
     found: Iterable[tuple[GroupKey, tuple[Interval, ...]]], most: int = BATCH_GROUPS
-) -> Iterator[list[Some]]:
+) -> Iterator[list[GroupsToRead]]:
     """Groups in batches that fit into one query; groups with the same intervals together."""
     batch: dict[tuple[Interval, ...], list[GroupKey]] = {}
     groups = clauses = characters = 0
@@ -73,13 +73,13 @@ def batches(
             or characters + size > BATCH_CHARACTERS
         )
         if full and batch:
-            yield [Some(times, keys) for times, keys in batch.items()]
+            yield [GroupsToRead(times, keys) for times, keys in batch.items()]
             batch, groups, clauses, characters = {}, 0, 0, 0
             fresh = len(intervals) + len(key)
         batch.setdefault(intervals, []).append(key)
         groups, clauses, characters = groups + 1, clauses + fresh, characters + size
     if batch:
-        yield [Some(times, keys) for times, keys in batch.items()]
+        yield [GroupsToRead(times, keys) for times, keys in batch.items()]
 
 
 def _crowded(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from detections.correlations.candidates import BATCH_GROUPS, batches, candidates
 from detections.correlations.correlation import Correlation
 from detections.correlations.occurrences import GroupKey, Occurrence
-from detections.correlations.parts import Compile, Counts, Interval, PlainParts, Some, Touch
+from detections.correlations.parts import Compile, Counts, GroupsToRead, Interval, PlainParts, Touch
 from detections.correlations.prospects import KnownEvents, Promising, Prospect, near, viewed
 from detections.correlations.sweep import MAX_HELD, Sweep
 from detections.correlations.windows import Burst
@@ -211,7 +211,7 @@ class _Search:
                 known.setdefault(key, []).append(burst.first_fired)
             pending = []
             window = since - self._correlation.timespan, until
-            groups = [Some((window,), list(known))]
+            groups = [GroupsToRead((window,), list(known))]
             for key, burst in self._sweep.bursts(anchor, groups):
                 # What a narrower interval showed is part of this burst.
                 if not any(burst.first_fired <= each <= burst.fired for each in known.get(key, ())):
@@ -248,7 +248,7 @@ class _Search:
             yield from self._sweep.bursts(anchor, groups)
 
     def read(
-        self, correlation: Correlation, interval: Interval, groups: Sequence[Some] | None
+        self, correlation: Correlation, interval: Interval, groups: Sequence[GroupsToRead] | None
     ) -> Iterator[tuple[GroupKey, Occurrence]]:
         """As `sweep.Occurrences`, from the index."""
         parts = self._plain(correlation, interval)
@@ -257,7 +257,7 @@ class _Search:
         return parts.occurrences(self._hits(parts, interval, groups), groups)
 
     def _hits(
-        self, parts: PlainParts, interval: Interval, groups: Sequence[Some] | None
+        self, parts: PlainParts, interval: Interval, groups: Sequence[GroupsToRead] | None
     ) -> Iterator[Hit]:
         query = parts.query(interval, groups)
         if self._few:

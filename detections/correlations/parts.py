@@ -29,7 +29,7 @@ _TOUCHED = "touched"
 
 
 @dataclass(frozen=True, slots=True)
-class Some:
+class GroupsToRead:
     """Groups, each with the same event times to be read."""
 
     intervals: tuple[Interval, ...]
@@ -152,7 +152,7 @@ class PlainParts:
         return self._reader.must_be_entire(hit)
 
     def occurrences(
-        self, hits: Iterable[Hit], groups: Sequence[Some] | None
+        self, hits: Iterable[Hit], groups: Sequence[GroupsToRead] | None
     ) -> Iterator[tuple[GroupKey, Occurrence]]:
         """The occurrences of all groups or of some, by time. `hits` are those of `query`, by
         time."""
@@ -167,7 +167,7 @@ class PlainParts:
                 if wanted is None or _within(time, wanted.get(key, ())):
                     yield key, occurrence
 
-    def query(self, interval: Interval, groups: Sequence[Some] | None) -> Query:
+    def query(self, interval: Interval, groups: Sequence[GroupsToRead] | None) -> Query:
         """The events in an interval, of all groups or of some."""
         clauses = []
         for leaf in self.leaves:
@@ -219,7 +219,7 @@ def during(interval: Interval) -> Query:
     return {"range": {"@timestamp": limits}}
 
 
-def _restricted(groups: Some, fields: tuple[str, ...]) -> Query:
+def _restricted(groups: GroupsToRead, fields: tuple[str, ...]) -> Query:
     """A superset of the groups' events, as narrow as the engine can select them."""
     filters: list[Query] = [any_of([during(each) for each in groups.intervals])]
     for place, name in enumerate(fields):

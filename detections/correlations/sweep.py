@@ -14,7 +14,7 @@ from typing import Protocol
 
 from detections.correlations.correlation import Correlation
 from detections.correlations.occurrences import Counted, Firing, GroupKey, Occurrence
-from detections.correlations.parts import Interval, Some
+from detections.correlations.parts import GroupsToRead, Interval
 from detections.correlations.windows import Burst, Windows
 from detections.events.anchors import Anchor
 from trailhound.errors import RuleError
@@ -27,7 +27,7 @@ class Occurrences(Protocol):
     """Gives the events of the plain rules of a correlation, by time."""
 
     def read(
-        self, correlation: Correlation, interval: Interval, groups: Sequence[Some] | None
+        self, correlation: Correlation, interval: Interval, groups: Sequence[GroupsToRead] | None
     ) -> Iterator[tuple[GroupKey, Occurrence]]:
         """Those in an interval, of all groups or of some; none where all parts are correlations."""
 
@@ -43,7 +43,7 @@ class Sweep:
         self._max_held = max_held
 
     def bursts(
-        self, anchor: Anchor, groups: Sequence[Some] | None = None
+        self, anchor: Anchor, groups: Sequence[GroupsToRead] | None = None
     ) -> Iterator[tuple[GroupKey, Burst]]:
         """The bursts of the windows that end in the anchor, of all groups or of some.
 
@@ -55,7 +55,7 @@ class Sweep:
         self,
         correlation: Correlation,
         anchor: Anchor,
-        groups: Sequence[Some] | None,
+        groups: Sequence[GroupsToRead] | None,
         on_fire: Callable[[GroupKey, Firing, bool], None] | None = None,
     ) -> Iterator[tuple[GroupKey, Burst]]:
         """Read the events of all groups, or of some, through their windows."""
@@ -90,7 +90,7 @@ class Sweep:
                 yield key, burst
 
     def _counted(
-        self, correlation: Correlation, anchor: Anchor, groups: Sequence[Some] | None
+        self, correlation: Correlation, anchor: Anchor, groups: Sequence[GroupsToRead] | None
     ) -> Iterator[tuple[GroupKey, Counted]]:
         """The content of a correlation's windows, by time."""
         interval = anchor.since - correlation.timespan, anchor.until

@@ -24,7 +24,7 @@ class Stored:
     incident: str = ""
 
 
-class Shelf(Protocol):
+class AlertLookup(Protocol):
     """All stored alerts, without those that were merged into others."""
 
     def joining(self, alerts: Sequence[LinkedAlert]) -> Iterable[Stored]:
@@ -52,14 +52,14 @@ class IncidentChanges:
 def decided(
     due: Mapping[str, LinkedAlert],
     before: Mapping[str, Stored],
-    shelf: Shelf,
+    lookup: AlertLookup,
     gap: timedelta,
     renewed: Iterable[str] = (),
 ) -> IncidentChanges:
     """The incidents of the alerts that are due. `before`: these alerts as they were last joined;
     `renewed`: incidents that have lost an alert, and are joined again."""
-    sharing = shelf.sharing([*due.values(), *(each.alert for each in before.values())])
-    made = _Joining(due, before, shelf, gap)
+    sharing = lookup.sharing([*due.values(), *(each.alert for each in before.values())])
+    made = _Joining(due, before, lookup, gap)
     made.take_whole(renewed)
     made.take_whole(
         before[name].incident
@@ -71,18 +71,18 @@ def decided(
 
 
 class _Joining:
-    """A decision being made. `here`: the alerts that are due, and those read from the shelf;
+    """A decision being made. `here`: the alerts that are due, and those looked up;
     `whole`: incidents all of whose alerts are here, which are joined again."""
 
     def __init__(
         self,
         due: Mapping[str, LinkedAlert],
         before: Mapping[str, Stored],
-        shelf: Shelf,
+        lookup: AlertLookup,
         gap: timedelta,
     ) -> None:
         self._due = due
-        self._shelf = shelf
+        self._lookup = lookup
         self._gap = gap
         self._here = {name: Stored(alert, before[name].incident) for name, alert in due.items()}
         self._whole: set[str] = set()
@@ -93,7 +93,7 @@ class _Joining:
         """Read all alerts of incidents, to join them again."""
         wanted = set(names) - self._whole - {""}
         self._whole |= wanted
-        for each in self._shelf.members(sorted(wanted)) if wanted else ():
+        for each in self._lookup.members(sorted(wanted)) if wanted else ():
             name = each.alert.id
             self._here.setdefault(name, each)
             if name not in self._waiting:
@@ -106,12 +106,12 @@ class _Joining:
         while self._waiting:
             alerts = [self._here[name].alert for name in self._waiting]
             self._waiting = []
-            sharing = self._shelf.sharing(alerts)
+            sharing = self._lookup.sharing(alerts)
             usable = [_usable(each, sharing) for each in alerts]
             others = [
-                each for each in self._shelf.joining(usable) if each.alert.id not in self._here
+                each for each in self._lookup.joining(usable) if each.alert.id not in self._here
             ]
-            sharing = self._shelf.sharing(each.alert for each in others)
+            sharing = self._lookup.sharing(each.alert for each in others)
             for each in others:
                 if _joins_any(_usable(each.alert, sharing), usable, self._gap):
                     self._here[each.alert.id] = each
@@ -121,7 +121,7 @@ class _Joining:
         while True:
             named = {each.incident for each in self._here.values()} - self._whole - {""}
             missing = named - self._here.keys()
-            for each in self._shelf.named(sorted(missing)) if missing else ():
+            for each in self._lookup.named(sorted(missing)) if missing else ():
                 self._here[each.alert.id] = each
             broken = {
                 name
@@ -133,7 +133,7 @@ class _Joining:
             self.take_whole(broken)
 
     def decision(self) -> IncidentChanges:
-        sharing = self._shelf.sharing(each.alert for each in self._here.values())
+        sharing = self._lookup.sharing(each.alert for each in self._here.values())
         known: dict[str, list[str]] = {}
         for name, each in self._here.items():
             if each.incident and each.incident not in self._whole:
@@ -146,7 +146,7 @@ class _Joining:
             if of[names[0]] == incident:
                 continue
             made.lost.add(incident)
-            for each in self._shelf.members([incident]):
+            for each in self._lookup.members([incident]):
                 if each.alert.id not in self._here:
                     made.incident[each.alert.id] = of[names[0]]
         for name, each in self._here.items():

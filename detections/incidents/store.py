@@ -17,7 +17,7 @@ from detections.alerts.triage import Decision, Verb
 from detections.alerts.twins import TWIN_KEY, together
 from detections.incidents.closings import CLOSED, closed_as
 from detections.incidents.document import INCIDENT, LINKS, acted, is_of_days
-from detections.incidents.telling import telling
+from detections.incidents.significance import significance
 from detections.rule import LEVELS
 from trailhound.batching import batched
 from trailhound.cluster.reader import IndexReader
@@ -58,7 +58,7 @@ _NOT_MERGED: Final = {"exists": {"field": "merged_into"}}
 
 
 @dataclass(slots=True)
-class Found:
+class ResolvedIncidents:
     """Given ids: `names` maps them to ids of incidents, `left` to the reason why there is none."""
 
     names: dict[str, str] = field(default_factory=dict)
@@ -98,11 +98,11 @@ class IncidentStore:
             return made(alerts) | {"timeline": timeline(alerts)}
         raise no_incident(name)
 
-    def resolve(self, given: Iterable[str]) -> Found:
+    def resolve(self, given: Iterable[str]) -> ResolvedIncidents:
         """The incidents of ids or unique prefixes of ids, which may be those of any alert in them.
         So the id of an incident that became part of another finds that one."""
         make_searchable(self._client, self._index, required=True)
-        result = Found()
+        result = ResolvedIncidents()
         wanted = {each: each.strip().rstrip("…").removesuffix("...") for each in given}
         for each, name in wanted.items():
             begun = self._beginning_with(name) if len(name) >= SHORTEST_PREFIX else []
@@ -244,12 +244,12 @@ def made(alerts: Sequence[tuple[str, Document]]) -> Incident:
     """
     documents = [document for _, document in alerts]
     worst = min(documents, key=lambda it: (-LEVELS.index(it["level"]), -it["severity"]))
-    name, lead = min(alerts, key=lambda each: telling(each[1]))
+    name, lead = min(alerts, key=lambda each: significance(each[1]))
     steps = _steps(documents)
     times = [acted(document) for document in steps]
     states = {document["state"] for document in documents}
     rules: dict[str, int] = {}
-    for document in sorted(documents, key=telling):
+    for document in sorted(documents, key=significance):
         title = document["rule"]["name"]
         rules[title] = rules.get(title, 0) + 1
     tactics = (name for it in steps for name in it["attack"].get("tactic", ()))

@@ -18,11 +18,11 @@ from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
+from detections.incidents.alert_index import AlertIndex
 from detections.incidents.document import DUE, INCIDENT, MERGED, joined, span, stored
 from detections.incidents.facts import EVENTS, AlertEvents
 from detections.incidents.joining import LinkedAlert
 from detections.incidents.reach import IncidentChanges, Stored, decided
-from detections.incidents.shelf import AlertShelf
 from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import OVERTAKEN, TRIES
@@ -79,11 +79,11 @@ class IncidentUpdater:
             return done
         overtaken = 0
         while may_continue():
-            shelf = AlertShelf(self._client, self._names, self._gap)
-            batch = self._due(shelf)
+            index = AlertIndex(self._client, self._names, self._gap)
+            batch = self._due(index)
             if not batch:
                 break
-            if self._join(batch, shelf, done):
+            if self._join(batch, index, done):
                 overtaken = 0
                 continue
             overtaken += 1
@@ -108,7 +108,7 @@ class IncidentUpdater:
             )
         return self._mapped
 
-    def _due(self, shelf: AlertShelf) -> _Batch:
+    def _due(self, index: AlertIndex) -> _Batch:
         """The next alerts that are due, with the links of their events now. Recently written alerts
         come before those of the last release, which may be many."""
         make_searchable(self._client, self._names.alerts, required=True)
@@ -116,7 +116,7 @@ class IncidentUpdater:
             "bool": {"must_not": [{"exists": {"field": INCIDENT}}, {"exists": {"field": MERGED}}]}
         }
         batch, several = _Batch(), []
-        hits = list(shelf.due({"term": {DUE: True}}, AT_ONCE)) or shelf.due(never, AT_ONCE)
+        hits = list(index.due({"term": {DUE: True}}, AT_ONCE)) or index.due(never, AT_ONCE)
         for hit in hits:
             name, source = hit["_id"], hit["_source"]
             if source.get(MERGED):
@@ -127,19 +127,19 @@ class IncidentUpdater:
             more = (source.get("count") or 0) > EVENTS
             events = tuple(ids[:EVENTS])
             several.append(AlertEvents(name, *span(source), events, more, before.alert.links))
-        batch.due = shelf.facts.linked(several)
+        batch.due = index.facts.linked(several)
         return batch
 
-    def _join(self, batch: _Batch, shelf: AlertShelf, done: Updated) -> int:
+    def _join(self, batch: _Batch, index: AlertIndex, done: Updated) -> int:
         """Join the alerts of a batch. Returns how many were written."""
-        made = decided(batch.due, batch.before, shelf, self._gap, batch.merged.values())
-        sharing = shelf.sharing(batch.due.values())
+        made = decided(batch.due, batch.before, index, self._gap, batch.merged.values())
+        sharing = index.sharing(batch.due.values())
         moved = {
             name: {INCIDENT: incident}
             for name, incident in made.incident.items()
             if name not in batch.due
         }
-        written = shelf.write(moved)
+        written = index.write(moved)
         done.changed += len(written)
         # An incident that another writer changed meanwhile is joined again.
         waiting = {made.incident[name] for name in moved if name not in written}
@@ -150,25 +150,25 @@ class IncidentUpdater:
         }
         if not waiting:
             writes |= {name: {DUE: False} for name in batch.merged}
-        written = shelf.write(writes)
+        written = index.write(writes)
         done.due += len(written & batch.due.keys())
         done.changed += sum(
             batch.before[name].incident != made.incident[name]
             for name in written & batch.due.keys()
         )
-        shelf.mark_due(self._stale(batch, made, shelf))
+        index.mark_due(self._stale(batch, made, index))
         return len(written)
 
-    def _stale(self, batch: _Batch, made: IncidentChanges, shelf: AlertShelf) -> set[str]:
+    def _stale(self, batch: _Batch, made: IncidentChanges, index: AlertIndex) -> set[str]:
         """Alerts that must be joined again: those that another writer added to an incident that is
         now part of another, and those joined by an address that more principals have used since."""
         make_searchable(self._client, self._names.alerts, required=True)
         ids = {made.incident[name] for name in batch.due}
-        named = {each.alert.id: each.incident for each in shelf.named(sorted(ids))}
+        named = {each.alert.id: each.incident for each in index.named(sorted(ids))}
         gone = made.lost | {name for name in ids if named.get(name) != name}
-        stale = {each.alert.id for each in shelf.members(sorted(gone))} if gone else set()
+        stale = {each.alert.id for each in index.members(sorted(gone))} if gone else set()
         alerts = list(batch.due.values())
-        sharing = shelf.sharing(alerts)
+        sharing = index.sharing(alerts)
         shared = {
             address
             for each in alerts
@@ -176,5 +176,5 @@ class IncidentUpdater:
             - {address for address, _ in sharing.usable(each).addresses}
         }
         if shared:
-            stale |= {each.alert.id for each in shelf.joined_by(sorted(shared), alerts)}
+            stale |= {each.alert.id for each in index.joined_by(sorted(shared), alerts)}
         return stale

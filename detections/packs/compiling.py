@@ -20,7 +20,7 @@ from detections.packs.pack import Pack
 from detections.packs.parsing import is_shipped
 from detections.packs.reading import own_options, read, rule_id
 from detections.packs.references import (
-    Resolved,
+    ResolvedRules,
     ids_only_for_correlations,
     without_broken_references,
 )
@@ -45,7 +45,7 @@ class PackCompiler:
         self._unfiltered = unfiltered
         self._faults = faults
 
-    def pack(self, parsed: Resolved) -> Pack:
+    def pack(self, parsed: ResolvedRules) -> Pack:
         """The pack of these rules, still without its faults and exceptions."""
         rules: list[Rule] = []
         compiled: dict[str, Compiled] = {}

@@ -68,7 +68,7 @@ def _give_id(
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
+class ResolvedRules:
     """Rules whose correlations are connected with the rules that they name. `undecided` are the ids
     of a correlation and of its part where the name of the part is that of other rules too."""
 
@@ -76,7 +76,7 @@ class Resolved:
     undecided: frozenset[tuple[str, str]]
 
 
-def resolve(rules: Sequence[ParsedRule], folders: PackFolders, faults: LoadFaults) -> Resolved:
+def resolve(rules: Sequence[ParsedRule], folders: PackFolders, faults: LoadFaults) -> ResolvedRules:
     """Connects each correlation with the rules that it names. Correlations that cannot be connected
     are left out, and are faults."""
     remaining = list(rules)
@@ -96,7 +96,7 @@ def resolve(rules: Sequence[ParsedRule], folders: PackFolders, faults: LoadFault
                 _warn_of_titles(each, known.titles, faults)
                 undecided |= {(rule_id(each), part) for part in known.undecided}
         if not broken:
-            return Resolved(remaining, frozenset(undecided))
+            return ResolvedRules(remaining, frozenset(undecided))
         # Others may name one of these: again, without them.
         remaining = [each for each in remaining if each not in broken]
 

@@ -24,7 +24,7 @@ from detections.compiled import Compiled, Query
 from detections.correlations.correlation import Correlation
 from detections.correlations.correlator import burst_finding
 from detections.correlations.occurrences import GroupKey, Occurrence
-from detections.correlations.parts import Interval, Leaf, Some, occurrences
+from detections.correlations.parts import GroupsToRead, Interval, Leaf, occurrences
 from detections.correlations.sweep import MAX_HELD, Sweep
 from detections.events.anchors import Anchor
 from detections.events.doc_values import holds
@@ -189,7 +189,7 @@ class _FileOccurrences:
         self,
         correlation: Correlation,
         interval: Interval,
-        groups: Sequence[Some] | None,  # noqa: ARG002 - all groups are swept at once
+        groups: Sequence[GroupsToRead] | None,  # noqa: ARG002 - all groups are swept at once
     ) -> Iterator[tuple[GroupKey, Occurrence]]:
         return self.rules.occurrences(correlation, interval, self.where)
 

@@ -41,7 +41,7 @@ class Matched:
 
 
 @dataclass(slots=True)
-class Selected:
+class SelectedRecords:
     """What a selection did with records. `by_folder`: records that were selected only by their
     object's folder, `named`: the reasons for that; `left_out`: accounts and regions of records that
     were not selected; `matched`: selected accounts and regions that records had themselves; `past`:
@@ -56,12 +56,18 @@ class Selected:
 
     def add(self, choice: Choice) -> None:
         """Add one object's records."""
-        named, out = choice.named, choice.left_out
         self.merge(
-            Selected(choice.by_folder, named, out, choice.matched, choice.past, choice.oldest)
+            SelectedRecords(
+                by_folder=choice.by_folder,
+                named=choice.named,
+                left_out=choice.left_out,
+                matched=choice.matched,
+                past=choice.past,
+                oldest=choice.oldest,
+            )
         )
 
-    def merge(self, other: Selected) -> None:
+    def merge(self, other: SelectedRecords) -> None:
         """Add those of another worker."""
         self.by_folder += other.by_folder
         self.past += other.past

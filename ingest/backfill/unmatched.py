@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from opensearchpy import OpenSearch
 
-from ingest.backfill.matched import Matched, Selected
+from ingest.backfill.matched import Matched, SelectedRecords
 from ingest.objects import Selection, Source
 from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.refreshing import make_searchable
@@ -52,7 +52,7 @@ def unmatched(
     run: Run,
     sources: Sequence[Source],
     selection: Selection,
-    selected: Selected | None = None,
+    selected: SelectedRecords | None = None,
     known_events: InIndex = lambda _kind, _value: True,
 ) -> tuple[list[str], list[str]]:
     """(faults, notes): what was asked for and does not exist, and other reasons why nothing was
@@ -63,7 +63,7 @@ def unmatched(
     missing, the sources are listed again, up to a limit. Raises `SourceUnreachableError`, and
     `ClusterError` if the index is searched.
     """
-    records = selected or Selected()
+    records = selected or SelectedRecords()
     # For objects that were not read now, only their folders are known.
     unsure = run.matched.unplaced and (selected is None or run.skipped_objects)
     accounts = _missing("account", selection.accounts, run.matched.accounts, records)
@@ -111,7 +111,9 @@ def unmatched(
     return [], ["nothing to read: the source is empty"]
 
 
-def _missing(kind: str, named: Iterable[str], folders: set[str], records: Selected) -> set[str]:
+def _missing(
+    kind: str, named: Iterable[str], folders: set[str], records: SelectedRecords
+) -> set[str]:
     return {name for name in named if name not in folders and (kind, name) not in records.matched}
 
 

@@ -42,7 +42,7 @@ _HOUR: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class VerificationScope:
     """What to verify: digests and files delivered in a span (UTC), of accounts and regions."""
 
     since: datetime | None = None
@@ -82,7 +82,7 @@ class Record(Protocol):
         """Called for each file, in one thread."""
 
 
-class Nobody:
+class NullRecord:
     """A `Record` without memory: every file is read, and its verdict is only counted."""
 
     def known(self, addresses: Sequence[str]) -> Mapping[str, ObjectState]:  # noqa: ARG002
@@ -121,7 +121,7 @@ class Verification:
         self,
         store: Store,
         keys: PublicKeys,
-        wanted: Wanted,
+        wanted: VerificationScope,
         *,
         api_of: Callable[[str], KeysApi] | None,
         limit: int,
@@ -134,7 +134,7 @@ class Verification:
         self._expects = expects
         self._here: set[int] = set()
         """Where files are not read: the hashes of the keys of the place that is verified."""
-        self._record: Record = record or Nobody()
+        self._record: Record = record or NullRecord()
         self._named = record is not None
         self._recent: dict[int, str] = {}
         """Keys of files that were delivered lately, by hash: the next digest lists them."""

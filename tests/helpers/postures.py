@@ -18,8 +18,8 @@ from trailhound.aws.posture.facts import (
     MetricFilter,
     Refused,
     Region,
+    Requirements,
     Trail,
-    Wanted,
 )
 from trailhound.aws.posture.judges import judged
 from trailhound.posture import CheckedAccount, Finding, Posture, Unreached
@@ -150,8 +150,8 @@ def account(**changes: Any) -> Account:
     return replace(made, **changes)
 
 
-def found(*accounts: Account, wanted: Wanted | None = None) -> list[Finding]:
-    return list(judged(accounts, wanted or Wanted(), NOW))
+def found(*accounts: Account, wanted: Requirements | None = None) -> list[Finding]:
+    return list(judged(accounts, wanted or Requirements(), NOW))
 
 
 def posture() -> Posture:

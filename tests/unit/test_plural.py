@@ -13,8 +13,8 @@ from detections.packs.describe import counted
 from detections.packs.loading import load
 from detections.packs.pack import Pack
 from trailhound.app.checklist_answers import (
+    ChecklistFacts,
     ClusterFacts,
-    Facts,
     mails_reports,
     notifies,
     reacts,
@@ -48,9 +48,9 @@ def test_one_is_singular(number: int, said: str) -> None:
     assert plural(number, "entry", "entries") == said
 
 
-def facts(pack: Pack, **settings: Any) -> Facts:
+def facts(pack: Pack, **settings: Any) -> ChecklistFacts:
     nothing = "not asked"
-    return Facts(
+    return ChecklistFacts(
         posture=nothing,
         cluster=nothing,
         dashboards=nothing,

@@ -9,7 +9,7 @@ from typing import Final
 from trailhound.app.checklist_answers import (
     Answer,
     Ask,
-    Facts,
+    ChecklistFacts,
     checks,
     either,
     every,
@@ -48,7 +48,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Line:
+class ChecklistLine:
     """An item with its answer."""
 
     item: Item
@@ -65,9 +65,9 @@ class Line:
         }
 
 
-def checklist(facts: Facts) -> list[Line]:
+def checklist(facts: ChecklistFacts) -> list[ChecklistLine]:
     """All items with their answers."""
-    return [Line(item, item.ask(facts)) for item in ITEMS]
+    return [ChecklistLine(item, item.ask(facts)) for item in ITEMS]
 
 
 def _item(phase: int, id_: str, title: str, ask: Ask) -> Item:

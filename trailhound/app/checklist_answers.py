@@ -50,7 +50,7 @@ class ClusterFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class ChecklistFacts:
     """What answers are made from. A text in place of a part is the reason why it is not known."""
 
     posture: Posture | str
@@ -62,7 +62,7 @@ class Facts:
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
-Ask = Callable[[Facts], Answer]
+Ask = Callable[[ChecklistFacts], Answer]
 
 
 def checks(*names: str) -> Ask:
@@ -71,7 +71,7 @@ def checks(*names: str) -> Ask:
     A name that ends with `*` stands for all checks whose id begins so.
     """
 
-    def ask(facts: Facts) -> Answer:
+    def ask(facts: ChecklistFacts) -> Answer:
         if isinstance(facts.posture, str):
             return Answer("unknown", facts.posture)
         posture = facts.posture
@@ -100,7 +100,7 @@ def _is_one_of(check: str, names: Sequence[str]) -> bool:
 def either(*asks: Ask) -> Ask:
     """Done if one of them is done; otherwise the first unknown one, or else the first open one."""
 
-    def ask(facts: Facts) -> Answer:
+    def ask(facts: ChecklistFacts) -> Answer:
         answers = [each(facts) for each in asks]
         order: tuple[State, ...] = ("done", "unknown", "person", "open")
         return min(answers, key=lambda each: order.index(each.state))
@@ -112,7 +112,7 @@ def every(*asks: Ask) -> Ask:
     """Done if all of them are done, with the evidence of all; otherwise the first open one, or else
     the first unknown one."""
 
-    def ask(facts: Facts) -> Answer:
+    def ask(facts: ChecklistFacts) -> Answer:
         answers = [each(facts) for each in asks]
         for state in ("open", "unknown"):
             if bad := [each for each in answers if each.state == state]:
@@ -127,10 +127,10 @@ def person(question: str) -> Ask:
     return lambda _facts: Answer("person", "for a person to answer", question)
 
 
-def of_cluster(ask: Callable[[Facts, ClusterFacts], Answer]) -> Ask:
+def of_cluster(ask: Callable[[ChecklistFacts, ClusterFacts], Answer]) -> Ask:
     """Unknown where the cluster did not answer, else answered by `ask`."""
 
-    def asked(facts: Facts) -> Answer:
+    def asked(facts: ChecklistFacts) -> Answer:
         if isinstance(facts.cluster, str):
             return Answer("unknown", facts.cluster)
         return ask(facts, facts.cluster)
@@ -138,7 +138,7 @@ def of_cluster(ask: Callable[[Facts, ClusterFacts], Answer]) -> Ask:
     return asked
 
 
-def rules_run(facts: Facts, cluster: ClusterFacts) -> Answer:
+def rules_run(facts: ChecklistFacts, cluster: ClusterFacts) -> Answer:
     """Rules are loaded, and ran on schedule within the last hour."""
     if isinstance(facts.pack, str):
         return Answer("unknown", facts.pack)
@@ -155,7 +155,7 @@ def rules_run(facts: Facts, cluster: ClusterFacts) -> Answer:
     return Answer("done", f"{plural(number, 'rule')}, last run {last:%H:%M} UTC")
 
 
-def ingests(_facts: Facts, cluster: ClusterFacts) -> Answer:
+def ingests(_facts: ChecklistFacts, cluster: ClusterFacts) -> Answer:
     """A daemon runs, and reports that it is ready."""
     if not cluster.daemons:
         return Answer("open", "no daemon is running", "trailhound run")
@@ -164,7 +164,7 @@ def ingests(_facts: Facts, cluster: ClusterFacts) -> Answer:
     return Answer("done", f"{len(cluster.daemons):,} running, ready")
 
 
-def is_current(facts: Facts, cluster: ClusterFacts) -> Answer:
+def is_current(facts: ChecklistFacts, cluster: ClusterFacts) -> Answer:
     """The newest event is as new as CloudTrail's delivery allows."""
     if cluster.newest is None:
         return Answer("open", "there are no events", "trailhound backfill, trailhound run")
@@ -175,7 +175,7 @@ def is_current(facts: Facts, cluster: ClusterFacts) -> Answer:
     return Answer("done", newest)
 
 
-def notifies(facts: Facts) -> Answer:
+def notifies(facts: ChecklistFacts) -> Answer:
     channels = facts.settings.notify.channels
     if not channels:
         return Answer("open", "no channel is set", "set notify.channels; trailhound notify test")
@@ -184,7 +184,7 @@ def notifies(facts: Facts) -> Answer:
     )
 
 
-def reacts(facts: Facts) -> Answer:
+def reacts(facts: ChecklistFacts) -> Answer:
     """A channel reacts to alerts: it runs a command or calls a service."""
     acting = [e.name for e in facts.settings.notify.channels if e.kind in ("command", "webhook")]
     if not acting:
@@ -196,7 +196,7 @@ def reacts(facts: Facts) -> Answer:
     return Answer("done", _channels(acting))
 
 
-def verifies_files(facts: Facts) -> Answer:
+def verifies_files(facts: ChecklistFacts) -> Answer:
     """The daemon verifies files by their digests."""
     every_ = facts.settings.integrity.every
     if every_ is None:
@@ -204,7 +204,7 @@ def verifies_files(facts: Facts) -> Answer:
     return Answer("done", f"files are verified every {every_ / 3600:g} h")
 
 
-def has_index_retention(facts: Facts) -> Answer:
+def has_index_retention(facts: ChecklistFacts) -> Answer:
     days = facts.settings.retention.days
     if days is None:
         return Answer("open", "no retention is set for the index", "set retention.days")
@@ -214,7 +214,7 @@ def has_index_retention(facts: Facts) -> Answer:
 def rules_of_kinds(*kinds: str) -> Ask:
     """Done if a rule of one of these kinds is active."""
 
-    def ask(facts: Facts) -> Answer:
+    def ask(facts: ChecklistFacts) -> Answer:
         if isinstance(facts.pack, str):
             return Answer("unknown", facts.pack)
         number = sum(rule.kind in kinds for rule in facts.pack.alerting)
@@ -225,7 +225,7 @@ def rules_of_kinds(*kinds: str) -> Ask:
     return ask
 
 
-def has_dashboards(facts: Facts) -> Answer:
+def has_dashboards(facts: ChecklistFacts) -> Answer:
     if isinstance(facts.dashboards, str):
         return Answer("unknown", facts.dashboards)
     if not facts.dashboards:
@@ -233,7 +233,7 @@ def has_dashboards(facts: Facts) -> Answer:
     return Answer("done", "the overview is there")
 
 
-def mails_reports(facts: Facts, cluster: ClusterFacts) -> Answer:
+def mails_reports(facts: ChecklistFacts, cluster: ClusterFacts) -> Answer:
     """Reports are mailed, and the last one was."""
     mail = facts.settings.report.mail
     if not mail.to:
@@ -244,7 +244,7 @@ def mails_reports(facts: Facts, cluster: ClusterFacts) -> Answer:
     return Answer("done", f"{mail.every}, to {plural(len(mail.to), 'address', 'addresses')}")
 
 
-def mails_compliance(facts: Facts) -> Answer:
+def mails_compliance(facts: ChecklistFacts) -> Answer:
     names = facts.settings.report.mail.compliance
     if not facts.settings.report.mail.to or not names:
         return Answer(
@@ -255,7 +255,7 @@ def mails_compliance(facts: Facts) -> Answer:
     return Answer("done", f"mailed reports have {_listed(names)}")
 
 
-def sees_several_accounts(_facts: Facts, cluster: ClusterFacts) -> Answer:
+def sees_several_accounts(_facts: ChecklistFacts, cluster: ClusterFacts) -> Answer:
     """The index has events of several accounts. Whether these are all accounts is not known."""
     if cluster.accounts < 2:
         return Answer(

@@ -10,7 +10,7 @@ from opensearchpy import OpenSearch
 from dashboards import shipped
 from dashboards.server import DashboardsServer
 from detections.packs.pack import Pack
-from trailhound.app.checklist_answers import ClusterFacts, Facts
+from trailhound.app.checklist_answers import ChecklistFacts, ClusterFacts
 from trailhound.app.detection import rules_in_force
 from trailhound.app.health import read_shared, readiness
 from trailhound.cluster.reader import IndexReader
@@ -24,7 +24,7 @@ _MOST_ACCOUNTS: Final = 1_000
 """The highest number of accounts that is counted."""
 
 
-def read_facts(client: OpenSearch, settings: Settings, posture: Posture | str) -> Facts:
+def read_facts(client: OpenSearch, settings: Settings, posture: Posture | str) -> ChecklistFacts:
     """Each part, or the reason why it is not known. Raises no `TrailhoundError`."""
     try:
         with cluster_errors(settings):
@@ -35,7 +35,7 @@ def read_facts(client: OpenSearch, settings: Settings, posture: Posture | str) -
         pack: Pack | str = rules_in_force(settings)
     except TrailhoundError as error:
         pack = error.message
-    return Facts(
+    return ChecklistFacts(
         posture=posture,
         cluster=cluster,
         pack=pack,

@@ -123,12 +123,12 @@ class EventSearch:
             check_free_text(reader, wanted.text, "eventName", example=_EXAMPLE, **_LUCENE)
 
     @contextmanager
-    def found(self) -> Iterator[Found]:
+    def found(self) -> Iterator[FoundEvents]:
         """The events as they are now, for the duration of the block."""
         order = [{name: {"order": "desc", "missing": "_last"}} for name in _ORDER]
         reader = IndexReader(self._client, self._index, order=order)  # type: ignore[arg-type]
         with reader.snapshot() as snapshot:
-            yield Found(snapshot, self._query, snapshot.count(self._query))
+            yield FoundEvents(snapshot, self._query, snapshot.count(self._query))
 
     def follow(
         self,
@@ -177,7 +177,7 @@ class EventSearch:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundEvents:
     """What a search found: `total` is exact."""
 
     _snapshot: Snapshot

@@ -24,7 +24,7 @@ from ingest.integrity.keys import KeysApi, PublicKeys
 from ingest.integrity.marking import EventMarker
 from ingest.integrity.recording import LedgerRecord
 from ingest.integrity.store import BucketStore, FolderStore, Store
-from ingest.integrity.verification import Verification, Wanted
+from ingest.integrity.verification import Verification, VerificationScope
 from ingest.sources.session import cloudtrail_client
 from trailhound.settings import Settings
 from trailhound.state.objects import ObjectState
@@ -35,7 +35,7 @@ _ALERTED: Final = (Kind.UNLISTED, Kind.GAP, Kind.STALE)
 
 
 @dataclass(slots=True)
-class Recorded:
+class RecordedVerdicts:
     """What a verification recorded: numbers of objects by verdict, ids of new alerts, the number of
     marked events, and by object the indices whose events could not be marked."""
 
@@ -44,7 +44,7 @@ class Recorded:
     marked: int = 0
     unmarked: dict[str, Sequence[str]] = field(default_factory=dict)
 
-    def add(self, other: Recorded) -> None:
+    def add(self, other: RecordedVerdicts) -> None:
         self.verdicts.update(other.verdicts)
         self.alerts |= other.alerts
         self.marked += other.marked
@@ -67,13 +67,13 @@ class Verified:
 
     places: list[tuple[Place, Verdict]]
     whole: Verdict
-    recorded: Recorded | None = None
+    recorded: RecordedVerdicts | None = None
 
 
 def verify(
     source: str,
     settings: Settings,
-    wanted: Wanted,
+    wanted: VerificationScope,
     keys: PublicKeys | None = None,
     *,
     client: OpenSearch | None = None,
@@ -114,7 +114,7 @@ def verify(
     if client is not None and record is not None and marker is not None:
         record.close()
         wrong = [each for place, verdict in places for each in _wrong(place, verdict, record)]
-        made.recorded = Recorded(
+        made.recorded = RecordedVerdicts(
             record.verdicts,
             trail_files.record(client, settings, wrong, now),
             marker.marked,

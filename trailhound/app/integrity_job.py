@@ -10,8 +10,8 @@ from opensearchpy import OpenSearch
 
 from detections.running.scheduler import Job, Turn
 from ingest.integrity.findings import Kind
-from ingest.integrity.verification import Wanted
-from trailhound.app.integrity import Recorded, keys_of, verify
+from ingest.integrity.verification import VerificationScope
+from trailhound.app.integrity import RecordedVerdicts, keys_of, verify
 from trailhound.errors import TrailhoundError, UsageError
 from trailhound.plural import plural
 from trailhound.settings import Settings
@@ -72,13 +72,13 @@ def _verify_one(client: OpenSearch, settings: Settings, source: str, turn: Turn)
     made = verify(
         source,
         settings,
-        Wanted(now - timedelta(days=settings.integrity.days)),
+        VerificationScope(now - timedelta(days=settings.integrity.days)),
         keys_of(settings),
         client=client,
         on_progress=on_progress,
         now=now,
     )
-    whole, recorded = made.whole, made.recorded or Recorded()
+    whole, recorded = made.whole, made.recorded or RecordedVerdicts()
     for each in whole.findings:
         if each.kind.fails:
             LOG.warning("%s: %s: %s", each.kind.value, each.object, each.detail)

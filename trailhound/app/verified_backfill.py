@@ -13,10 +13,10 @@ from detections.alerts import trail_files
 from detections.alerts.trail_files import WrongFile
 from ingest.integrity.expected import ExpectedHashes
 from ingest.integrity.findings import Verdict, described
-from ingest.integrity.verification import Wanted
+from ingest.integrity.verification import VerificationScope
 from ingest.objects import Selection
 from ingest.sources.layout import place_of
-from trailhound.app.integrity import Recorded, keys_of, verify
+from trailhound.app.integrity import RecordedVerdicts, keys_of, verify
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
 from trailhound.state.objects import BAD, ObjectState
@@ -29,7 +29,7 @@ class CheckedChains:
 
     expected: ExpectedHashes
     whole: Verdict
-    recorded: Recorded
+    recorded: RecordedVerdicts
 
     def as_dict(self) -> dict[str, Any]:
         """As `backfill --verify --json` prints it."""
@@ -52,9 +52,9 @@ def check_chains(
     """Verify the digests of what a backfill selects, and record what is wrong with them. Raises
     `UsageError` for a source without digests and files, and as `verify` does."""
     keys = keys_of(settings)
-    made = CheckedChains(ExpectedHashes(), Verdict(), Recorded())
+    made = CheckedChains(ExpectedHashes(), Verdict(), RecordedVerdicts())
     last = selection.last_folder
-    wanted = Wanted(
+    wanted = VerificationScope(
         None if selection.since is None else datetime.combine(selection.since, time(), UTC),
         None if last is None else datetime.combine(last, time.max, UTC),
         selection.accounts,
@@ -76,7 +76,7 @@ def check_chains(
                 hint="give the bucket or folder above AWSLogs/, or leave out --verify",
             )
         made.whole.join(found.whole)
-        made.recorded.add(found.recorded or Recorded())
+        made.recorded.add(found.recorded or RecordedVerdicts())
     return made
 
 

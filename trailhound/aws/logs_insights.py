@@ -98,7 +98,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundRow:
     """A row, and the log group that it is of."""
 
     region: str
@@ -111,7 +111,7 @@ class Result:
     """`rows` are in the query's order, unless `unordered` says why not. `failed`: times without a
     complete answer; `cut`: times with more rows than AWS returns. `scanned` is in bytes."""
 
-    rows: list[Found] = field(default_factory=list)
+    rows: list[FoundRow] = field(default_factory=list)
     failed: list[Fault] = field(default_factory=list)
     cut: list[Fault] = field(default_factory=list)
     queries: int = 0
@@ -215,7 +215,7 @@ class LogsInsights:
         rows, result.unordered = ordered(rows, self._query)
         kept = limited(rows, self._query)
         result.limited = len(rows) - len(kept)
-        result.rows = [Found(*owner[id(row)], row) for row in kept]
+        result.rows = [FoundRow(*owner[id(row)], row) for row in kept]
         result.failed.sort(key=lambda each: (each.piece.region, each.piece.group, each.piece.span))
         result.cut.sort(key=lambda each: (each.piece.region, each.piece.group, each.piece.span))
 

@@ -27,7 +27,7 @@ from trailhound.errors import UsageError
 with late_imports():
     from trailhound.aws.account import Account
     from trailhound.aws.posture.examine import Request, examine
-    from trailhound.aws.posture.facts import Wanted
+    from trailhound.aws.posture.facts import Requirements
     from trailhound.aws.posture.looks import policy as policy_document
     from trailhound.posture import SEVERITIES, Finding, Posture, Verdict
 
@@ -173,7 +173,7 @@ def check(
         organisation=organisation,
         role=role or "",
         regions=region or (),
-        wanted=Wanted(
+        wanted=Requirements(
             buckets=tuple(bucket or jewels),
             recent=timedelta(hours=recent),
             keep_days=keep_days,

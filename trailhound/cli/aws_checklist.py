@@ -27,7 +27,7 @@ with late_imports():
     from trailhound.posture import Posture, read_posture
 
 if TYPE_CHECKING:
-    from trailhound.app.checklist import Line
+    from trailhound.app.checklist import ChecklistLine
 
 _INDENT: Final = 9
 _MARKS: Final = {
@@ -37,7 +37,7 @@ _MARKS: Final = {
     "person": Text("ask     ", style="cyan"),
 }
 
-LISTING: Final = Listing["Line"](
+LISTING: Final = Listing["ChecklistLine"](
     "items",
     (
         Column("phase", lambda each: each.item.phase, "phase", Kind.NUMBER),
@@ -115,11 +115,11 @@ def checklist(
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 
-def _of(line: Line, phase: int) -> bool:
+def _of(line: ChecklistLine, phase: int) -> bool:
     return line.item.phase == phase
 
 
-def _show(lines: list[Line]) -> None:
+def _show(lines: list[ChecklistLine]) -> None:
     """Print the items by phase, each with its evidence and what is left to do."""
     for number, title in PHASES.items():
         mine = [each for each in lines if _of(each, number)]

@@ -25,7 +25,7 @@ from trailhound.errors import UsageError
 
 with late_imports():
     from trailhound.aws.log_groups import LogGroup, described, dollars
-    from trailhound.aws.logs_insights import Fault, Found, LogsInsights, Piece, Result
+    from trailhound.aws.logs_insights import Fault, FoundRow, LogsInsights, Piece, Result
     from trailhound.aws.query_spans import Span
 
 _CENT: Final = 0.01
@@ -74,9 +74,9 @@ Timeout = Annotated[
 ]
 
 
-def listing(fields: Iterable[str]) -> Listing[Found]:
+def listing(fields: Iterable[str]) -> Listing[FoundRow]:
     """The listing of rows that have these fields."""
-    return Listing[Found](
+    return Listing[FoundRow](
         "rows",
         (
             Column("region", lambda each: each.region, "region", Kind.ENTIRE, priority=1),
@@ -92,7 +92,7 @@ def listing(fields: Iterable[str]) -> Listing[Found]:
     )
 
 
-def _column(name: str) -> Column[Found]:
+def _column(name: str) -> Column[FoundRow]:
     return Column(name, lambda each: each.fields.get(name), str(safe(name)), whole=True)
 
 

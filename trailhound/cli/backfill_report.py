@@ -13,7 +13,7 @@ from trailhound.errors import ClusterError
 
 with late_imports():
     from detections.span import Span
-    from ingest.backfill.matched import Selected
+    from ingest.backfill.matched import SelectedRecords
     from ingest.backfill.unmatched import Run, in_index, unmatched
     from ingest.objects import Selection, Source
     from ingest.run_report import RunReport
@@ -118,7 +118,7 @@ def explain(
     places: list[str],
     selection: Selection,
     *,
-    selected: Selected | None = None,
+    selected: SelectedRecords | None = None,
 ) -> list[str]:
     """Warn of accounts, regions, days and sources that were asked for and do not exist.
 

@@ -44,7 +44,7 @@ with late_imports():
     from detections.alerts.known_names import check_names
     from detections.alerts.triage import Decision
     from detections.incidents.folding import folded
-    from detections.incidents.store import Found, IncidentStore, no_incident
+    from detections.incidents.store import IncidentStore, ResolvedIncidents, no_incident
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
     from trailhound.settings import Settings
@@ -362,7 +362,7 @@ def _way(disposition: str, by: str) -> str:
     return as_ + (f", by {by}" if by else "")
 
 
-def _resolved(found: Found) -> list[str]:
+def _resolved(found: ResolvedIncidents) -> list[str]:
     """The ids of the incidents. Raises `UsageError` if no id is an incident's."""
     if found.names:
         return list(dict.fromkeys(found.names.values()))

@@ -57,7 +57,7 @@ Alone = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class Selected:
+class SelectedAlerts:
     """The alerts that a command line names: by their ids, or all that match a query."""
 
     ids: tuple[str, ...]
@@ -89,7 +89,7 @@ def selects_alerts(*states: State) -> Callable[[Callable[..., None]], Callable[.
         tactic: OfTactic = None,
         assignee: OfAssignee = None,
         query: Query = None,
-    ) -> Selected:
+    ) -> SelectedAlerts:
         given = (since, until, rule, principal, account, tactic, assignee, query)
         narrows = bool(state) or level != "informational" or any(given)
         if everything and ids:
@@ -103,7 +103,7 @@ def selects_alerts(*states: State) -> Callable[[Callable[..., None]], Callable[.
                 "no alert was named", hint="give ids, or --all with --rule, --principal, …"
             )
         if not everything:
-            return Selected(tuple(dict.fromkeys(ids or ())), None, yes, alone)
+            return SelectedAlerts(tuple(dict.fromkeys(ids or ())), None, yes, alone)
         wanted = alert_query(
             state or states,
             level=level,
@@ -116,7 +116,7 @@ def selects_alerts(*states: State) -> Callable[[Callable[..., None]], Callable[.
             assignee=assignee,
             text=query,
         )
-        return Selected((), wanted, yes, alone)
+        return SelectedAlerts((), wanted, yes, alone)
 
     def decorated(command: Callable[..., None]) -> Callable[..., None]:
         options = inspect.signature(selecting, eval_str=True).parameters

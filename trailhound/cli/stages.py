@@ -49,7 +49,7 @@ class Left(ProgressColumn):
         return Text(left, style="progress.remaining")
 
 
-class What(ProgressColumn):
+class StageColumn(ProgressColumn):
     """The name of the stage, cut if the terminal is too narrow."""
 
     def __init__(self, command: str) -> None:
@@ -90,7 +90,7 @@ def show_stages(
 def bar_of(command: str, screen: Console) -> Iterator[tuple[Progress, Stage]]:
     """A progress bar on a terminal; yields the function that updates it."""
     columns = [
-        What(command),
+        StageColumn(command),
         BarColumn(bar_width=16),
         Done(),
         *([TimeElapsedColumn()] if screen.width >= _NARROW else []),

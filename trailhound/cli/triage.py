@@ -16,7 +16,7 @@ from trailhound.cli.consent import agree
 from trailhound.cli.decisions import By, Note, To, disposition_option, end, name_unchanged, who
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.named_alerts import Selected, selects_alerts
+from trailhound.cli.named_alerts import SelectedAlerts, selects_alerts
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, plural, say, say_on_stderr
 from trailhound.errors import UsageError
@@ -36,7 +36,7 @@ _LISTED = 10
 
 @selects_alerts(State.OPEN)
 def ack(
-    selected: Selected,
+    selected: SelectedAlerts,
     by: By = None,
     note: Note = "",
     url: Url = None,
@@ -54,7 +54,7 @@ def ack(
 
 @selects_alerts(State.OPEN, State.ACKNOWLEDGED)
 def close(
-    selected: Selected,
+    selected: SelectedAlerts,
     as_: Annotated[str | None, disposition_option("What it was")] = None,
     by: By = None,
     note: Note = "",
@@ -77,7 +77,7 @@ def close(
 
 @selects_alerts(State.CLOSED)
 def reopen(
-    selected: Selected,
+    selected: SelectedAlerts,
     by: By = None,
     note: Note = "",
     url: Url = None,
@@ -95,7 +95,7 @@ def reopen(
 
 @selects_alerts(State.OPEN, State.ACKNOWLEDGED)
 def assign(
-    selected: Selected,
+    selected: SelectedAlerts,
     to: To = None,
     by: By = None,
     note: Note = "",
@@ -115,7 +115,7 @@ def assign(
 
 @selects_alerts(State.OPEN, State.ACKNOWLEDGED)
 def note(
-    selected: Selected,
+    selected: SelectedAlerts,
     text: Annotated[
         str, typer.Option("--note", metavar="TEXT", help="The note; stored with the alert.")
     ],
@@ -135,7 +135,9 @@ def note(
     _decide(settings, selected, Decision("note", who(by), text), json=json)
 
 
-def _decide(settings: Settings, selected: Selected, decision: Decision, *, json: bool) -> None:
+def _decide(
+    settings: Settings, selected: SelectedAlerts, decision: Decision, *, json: bool
+) -> None:
     """Write a decision to each alert that is named, and report for every id what became of it.
 
     All ids are resolved before the first write. Exits with 1 if any was not changed; the same
@@ -163,7 +165,7 @@ def _decide(settings: Settings, selected: Selected, decision: Decision, *, json:
 
 
 def _resolved(
-    store: AlertStore, selected: Selected
+    store: AlertStore, selected: SelectedAlerts
 ) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
     """The alerts to change by id, with their rules where they were selected by a query; and what
     was named and is none, with the reason."""

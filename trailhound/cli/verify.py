@@ -26,8 +26,8 @@ with late_imports():
     from ingest.integrity.digest import Place
     from ingest.integrity.findings import Finding, Verdict
     from ingest.integrity.keys import PublicKeys
-    from ingest.integrity.verification import Wanted
-    from trailhound.app.integrity import Recorded
+    from ingest.integrity.verification import VerificationScope
+    from trailhound.app.integrity import RecordedVerdicts
     from trailhound.app.integrity import verify as verify_source
     from trailhound.cluster import templates
     from trailhound.cluster.client import connect
@@ -135,7 +135,7 @@ def verify(
         made = verify_source(
             source,
             settings,
-            Wanted(
+            VerificationScope(
                 since,
                 None if until is None else dates.end_of(until),
                 frozenset(account or ()),
@@ -168,7 +168,7 @@ def _errors(settings: Settings, *, record: bool) -> AbstractContextManager[None]
 
 
 def _show(
-    rows: list[tuple[Place, Verdict]], whole: Verdict, form: Form, recorded: Recorded | None
+    rows: list[tuple[Place, Verdict]], whole: Verdict, form: Form, recorded: RecordedVerdicts | None
 ) -> None:
     if form is Form.JSON:
         emit(whole.as_dict() | ({"recorded": recorded.as_dict()} if recorded is not None else {}))
@@ -202,7 +202,7 @@ def _show(
         _note_recorded(recorded, form)
 
 
-def _note_recorded(recorded: Recorded, form: Form) -> None:
+def _note_recorded(recorded: RecordedVerdicts, form: Form) -> None:
     parts = [f"{number:,} {verdict}" for verdict, number in sorted(recorded.verdicts.items())]
     note(f"in the ledger: {', '.join(parts) or 'none of these files'}", form)
     if recorded.alerts:

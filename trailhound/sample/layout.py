@@ -19,7 +19,7 @@ PREFIX = "security/trails"
 _LEVEL = 1
 
 
-class Shelf:
+class SampleFolder:
     """Writes files into a folder laid out as a trail's bucket is, and counts them.
 
     The time of delivery is a file's modification time, so writing a sample again changes nothing

@@ -81,7 +81,7 @@ def day_text(day: date) -> str:
     return f"{_MONTHS[day.month - 1]} {day.day}, {day.year}"
 
 
-class Recorder:
+class RecordWriter:
     """Writes buckets' records; `arns` and `addresses` collect those of the sessions that occur."""
 
     def __init__(self, spec: SampleSpec, estate: Estate, home_share: float) -> None:

@@ -14,9 +14,9 @@ from trailhound.errors import UsageError
 from trailhound.sample.attacks import ATTACKS
 from trailhound.sample.estate import Estate, build
 from trailhound.sample.incident import Incident, NoRoom
-from trailhound.sample.layout import Shelf
+from trailhound.sample.layout import SampleFolder
 from trailhound.sample.plan import Bucket, apportion, file_sizes, quotas, region_weights
-from trailhound.sample.records import Record, Recorder
+from trailhound.sample.records import Record, RecordWriter
 from trailhound.sample.spec import AttackLabel, SampleSpec, SampleSummary
 
 LABELS = "labels.json"
@@ -63,8 +63,8 @@ def write_records(
     progress: Callable[[int], None] | None = None,
 ) -> SampleSummary:
     """The files of a trail, with the records of attacks among them."""
-    recorder = Recorder(spec, estate, region_weights(spec)[spec.home_region])
-    shelf = Shelf(directory, spec, estate)
+    recorder = RecordWriter(spec, estate, region_weights(spec)[spec.home_region])
+    shelf = SampleFolder(directory, spec, estate)
     duplicates = _duplicates(spec, planned)
     records = 0
     for bucket, count in planned.items():

@@ -12,7 +12,7 @@ import pytest
 from detections.packs.pack import Pack
 from tests.helpers.postures import account, found, posture
 from trailhound.app.checklist import ITEMS, PHASES, checklist
-from trailhound.app.checklist_answers import ClusterFacts, Facts
+from trailhound.app.checklist_answers import ChecklistFacts, ClusterFacts
 from trailhound.app.detection import rules_in_force
 from trailhound.app.readiness import Readiness, Reason
 from trailhound.settings import Settings
@@ -42,8 +42,8 @@ def pack() -> Pack:
     return rules_in_force(Settings())
 
 
-def facts(pack: Pack, tmp_path: Path, **changes: Any) -> Facts:
-    made = Facts(
+def facts(pack: Pack, tmp_path: Path, **changes: Any) -> ChecklistFacts:
+    made = ChecklistFacts(
         posture=replace(posture(), findings=tuple(found(account()))),
         cluster=CLUSTER,
         pack=pack,
@@ -54,7 +54,7 @@ def facts(pack: Pack, tmp_path: Path, **changes: Any) -> Facts:
     return replace(made, **changes)
 
 
-def states(of: Facts) -> dict[str, str]:
+def states(of: ChecklistFacts) -> dict[str, str]:
     return {line.item.id: line.answer.state for line in checklist(of)}
 
 

@@ -32,7 +32,7 @@ from trailhound.aws.cis_alarms import CIS_ALARMS
 from trailhound.aws.filter_patterns import matcher
 from trailhound.aws.posture import monitored
 from trailhound.aws.posture.catalogue import CHECKS
-from trailhound.aws.posture.facts import Account, Key, MetricFilter, Refused, Wanted
+from trailhound.aws.posture.facts import Account, Key, MetricFilter, Refused, Requirements
 from trailhound.aws.posture.judges import JUDGES
 from trailhound.aws.posture.looks import LOOKS, policy
 from trailhound.errors import UsageError
@@ -44,7 +44,7 @@ NO = Refused("service:Look", "the look is denied", "grant service:Look", denied=
 EVERYBODY = {"Grantee": {"URI": "http://acs.amazonaws.com/groups/global/AllUsers"}}
 
 
-def of(check: str, *accounts: Account, wanted: Wanted | None = None) -> list[Finding]:
+def of(check: str, *accounts: Account, wanted: Requirements | None = None) -> list[Finding]:
     return [each for each in found(*accounts, wanted=wanted) if each.check == check]
 
 
@@ -306,7 +306,7 @@ def test_data_events_are_asked_of_the_buckets_that_matter() -> None:
     (every,) = of("data-events-read", account(trail=narrow))
     assert (every.verdict, every.resource) == ("fail", "bucket payroll")
     both = account(trail=narrow, own_buckets=frozenset({"a", "payroll"}))
-    some = of("data-events-read", both, wanted=Wanted(buckets=("a", "payroll")))
+    some = of("data-events-read", both, wanted=Requirements(buckets=("a", "payroll")))
     assert [each.verdict for each in some] == ["pass", "fail"]
     assert "--data-bucket payroll" in some[1].fix
 
@@ -328,13 +328,13 @@ def test_a_bucket_that_is_not_there_or_not_ours_is_no_pass(
     changes: dict[str, Any], verdict: str, said: str
 ) -> None:
     for check in ("data-events-read", "data-events-write"):
-        (finding,) = of(check, account(**changes), wanted=Wanted(buckets=("x",)))
+        (finding,) = of(check, account(**changes), wanted=Requirements(buckets=("x",)))
         assert (finding.verdict, finding.resource) == (verdict, "bucket x")
         assert said in finding.evidence
 
 
 def test_a_bucket_of_another_account_that_is_read_is_judged_there() -> None:
-    wanted = Wanted(buckets=("theirs",))
+    wanted = Requirements(buckets=("theirs",))
     other = replace(member(), own_buckets=frozenset({"theirs"}))
     first, second = of("data-events-read", account(), other, wanted=wanted)
     assert (first.verdict, "444455556666" in first.evidence) == ("not_applicable", True)

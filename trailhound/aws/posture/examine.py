@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from trailhound.aws.account import Account
 from trailhound.aws.posture.accounts import Stage, read_all, targets
 from trailhound.aws.posture.catalogue import CHECKS
-from trailhound.aws.posture.facts import Wanted
+from trailhound.aws.posture.facts import Requirements
 from trailhound.aws.posture.judges import judged
 from trailhound.posture import Posture
 
@@ -23,7 +23,7 @@ class Request:
     role: str = ""
     """Its name in each account."""
     regions: Sequence[str] = ()
-    wanted: Wanted = field(default_factory=Wanted)
+    wanted: Requirements = field(default_factory=Requirements)
 
 
 def examine(own: Account, request: Request, stage: Stage) -> Posture:

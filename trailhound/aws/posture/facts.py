@@ -209,7 +209,7 @@ class Account:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class Requirements:
     """Requirements that the benchmark leaves to its user."""
 
     buckets: tuple[str, ...] = ()
@@ -231,7 +231,7 @@ class Scope:
     """All that were read, by their ids; this one too."""
     trails: Sequence[Trail]
     """Those that are judged here: a trail that several accounts show is judged once."""
-    wanted: Wanted
+    wanted: Requirements
     now: datetime
 
     def bucket(self, name: str) -> Bucket | None:

@@ -15,7 +15,7 @@ from trailhound.aws.posture import (
     judge_watching,
 )
 from trailhound.aws.posture.catalogue import CHECKS
-from trailhound.aws.posture.facts import Account, Scope, Trail, Wanted
+from trailhound.aws.posture.facts import Account, Requirements, Scope, Trail
 from trailhound.aws.posture.ruling import Judges, Ruling
 from trailhound.posture import Finding
 
@@ -29,7 +29,7 @@ JUDGES: Final[Judges] = {
 }
 
 
-def judged(accounts: Iterable[Account], wanted: Wanted, now: datetime) -> Iterator[Finding]:
+def judged(accounts: Iterable[Account], wanted: Requirements, now: datetime) -> Iterator[Finding]:
     """Findings, account by account, in the order of the catalogue."""
     others = {each.id: each for each in accounts}
     here = _judged_in(others)

@@ -25,7 +25,7 @@ from trailhound.report.collect.graph import attack_graph
 from trailhound.report.collect.integrity import integrity
 from trailhound.report.collect.query import Index, Window
 from trailhound.report.collect.stats import HIGH_RISK
-from trailhound.report.collect.summary import facts, story
+from trailhound.report.collect.summary import summary_facts, summary_sentences
 from trailhound.report.compliance import compliance
 from trailhound.report.event import Event
 from trailhound.report.findings import Findings
@@ -144,11 +144,11 @@ def compose(
     if posture is not None:
         posture = posture.of_accounts(window.accounts)
         missing = (*missing, *unchecked(posture, [each.value for each in accounts.first]))
-    summary = story(
+    summary = summary_sentences(
         scope,
         totals,
         found,
-        facts(index),
+        summary_facts(index),
         calls=calls,
         errors=errors,
         countries=countries,

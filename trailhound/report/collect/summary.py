@@ -26,7 +26,7 @@ _TRAIL_CHANGES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class SummaryFacts:
     """Numbers of events in the summary. Those of root are calls by root itself; a number that ends
     in `_failed` is part of the one before it."""
 
@@ -39,7 +39,7 @@ class Facts:
     trail_changes_failed: int = 0
 
 
-def facts(index: Index) -> Facts:
+def summary_facts(index: Index) -> SummaryFacts:
     """Count the events of each kind."""
     login: Query = {"term": {"eventName": "ConsoleLogin"}}
     root: Query = {"term": {"userIdentity.type": "Root"}}
@@ -66,14 +66,14 @@ def facts(index: Index) -> Facts:
         {name: {"filter": {"bool": {"filter": clauses}}} for name, clauses in asked.items()}
     )
     found = reply["aggregations"]
-    return Facts(**{name: found[name]["doc_count"] for name in asked})
+    return SummaryFacts(**{name: found[name]["doc_count"] for name in asked})
 
 
-def story(
+def summary_sentences(
     scope: Scope,
     totals: Totals,
     findings: Findings,
-    known: Facts,
+    known: SummaryFacts,
     *,
     calls: Ranking,
     errors: Ranking,
@@ -175,7 +175,7 @@ def _about(finding: DetailedAlert) -> str:
     )
 
 
-def _asked_about(known: Facts) -> Iterator[str]:
+def _asked_about(known: SummaryFacts) -> Iterator[str]:
     if known.root:
         logins = _with_failed(known.root_logins, known.root_logins_failed)
         yield (

@@ -28,9 +28,9 @@ _VERSIONED: Final = {"seq_no_primary_term": True}
 Changes = Mapping[str, Mapping[str, Any]]
 
 
-class AlertShelf:
-    """A `Shelf` (see `reach`) for one batch. An alert is written only if it is unchanged since it
-    was first read. Raises `ClusterError` and opensearch-py's exceptions."""
+class AlertIndex:
+    """An `AlertLookup` (see `reach`) for one batch. An alert is written only if it has not changed
+    since it was first read. Raises `ClusterError` and opensearch-py's exceptions."""
 
     def __init__(self, client: OpenSearch, names: Names, gap: timedelta) -> None:
         self.facts = Facts(client, names)

@@ -49,7 +49,7 @@ NAMED: Final = frozenset(
 """Ids of shipped rules whose title is a name that does not say what happened."""
 
 
-def telling(document: Document) -> tuple[Any, ...]:
+def significance(document: Document) -> tuple[Any, ...]:
     """The sort key of an incident's alerts: the most significant one is first."""
     return (
         -LEVELS.index(document["level"]),

@@ -12,7 +12,7 @@ from tests.helpers.reports import report_of
 from trailhound.report.collect.alerts import Counted, top_findings
 from trailhound.report.collect.integrity import sentence
 from trailhound.report.collect.ranking import folded, in_full, top_of_all
-from trailhound.report.collect.summary import Facts, story
+from trailhound.report.collect.summary import SummaryFacts, summary_sentences
 from trailhound.report.event import BANDS, band_of
 from trailhound.report.findings import AlertRow, DetailedAlert, FindingBand, Findings
 from trailhound.report.mail import summary
@@ -53,8 +53,8 @@ def findings(*rows: AlertRow) -> Findings:
     return Findings(len(rows), still_open, bands, rows, entries=entries, top=top_of_all(entries))
 
 
-def reported(found: Findings, totals: Totals, known: Facts, scope: Scope = SCOPE) -> str:
-    made = story(
+def reported(found: Findings, totals: Totals, known: SummaryFacts, scope: Scope = SCOPE) -> str:
+    made = summary_sentences(
         scope,
         totals,
         found,
@@ -78,14 +78,14 @@ def test_a_closed_alert_is_after_all_that_are_open() -> None:
     rows = [row(1, 8, "open", "a"), row(2, 8, "acknowledged", "a"), row(3, 10, "closed", "b")]
     assert [each.id for each in in_full(rows, most=2)] == ["a1", "a2"]
     assert top_findings(findings(*rows))[0].id == "a1"
-    said = reported(findings(*rows), Totals(events=3), Facts())
+    said = reported(findings(*rows), Totals(events=3), SummaryFacts())
     assert "3 high; 2 of them are not closed." in said
     assert "The most severe alert that is not closed: “Rule a”" in said
 
 
 def test_an_open_medium_one_is_named_before_a_closed_high_one() -> None:
     found = findings(row(1, 6, "open", "m"), row(2, 10, "closed", "h"))
-    assert "that is not closed: “Rule m”" in reported(found, Totals(events=3), Facts())
+    assert "that is not closed: “Rule m”" in reported(found, Totals(events=3), SummaryFacts())
 
 
 def test_a_name_that_cloudtrail_hides_is_behind_the_others() -> None:
@@ -93,13 +93,13 @@ def test_a_name_that_cloudtrail_hides_is_behind_the_others() -> None:
     found = findings(hidden)
     top = replace(found.bands[0].top[0], principals=hidden.principals)
     bands = (replace(found.bands[0], top=(top,)), *found.bands[1:])
-    said = reported(replace(found, bands=bands), Totals(events=3), Facts())
+    said = reported(replace(found, bands=bands), Totals(events=3), SummaryFacts())
     assert "by ada and a hidden user name" in said
     assert "HIDDEN" not in said
 
 
 def test_where_all_are_closed_that_is_said() -> None:
-    said = reported(findings(row(1, 9, "closed", "h")), Totals(events=3), Facts())
+    said = reported(findings(row(1, 9, "closed", "h")), Totals(events=3), SummaryFacts())
     assert "1 alert: 1 high; it is closed." in said
     assert "The most severe alert (closed)" in said
 
@@ -107,16 +107,19 @@ def test_where_all_are_closed_that_is_said() -> None:
 @pytest.mark.parametrize(
     ("known", "sentence"),
     [
-        (Facts(), "No recorded call was made by root."),
-        (Facts(root=1, root_logins=1), "Root made 1 recorded call, 1 of them a sign-in"),
-        (Facts(root=3, root_logins=2, root_logins_failed=2), "2 of them (2 failed) sign-ins"),
-        (Facts(trail_changes=1), "1 call to stop, delete or reconfigure a trail."),
-        (Facts(trail_changes=1, trail_changes_failed=1), "a trail, which failed."),
-        (Facts(trail_changes=2, trail_changes_failed=2), "a trail, all of which failed."),
-        (Facts(failed_logins=1), "1 sign-in to the console failed."),
+        (SummaryFacts(), "No recorded call was made by root."),
+        (SummaryFacts(root=1, root_logins=1), "Root made 1 recorded call, 1 of them a sign-in"),
+        (
+            SummaryFacts(root=3, root_logins=2, root_logins_failed=2),
+            "2 of them (2 failed) sign-ins",
+        ),
+        (SummaryFacts(trail_changes=1), "1 call to stop, delete or reconfigure a trail."),
+        (SummaryFacts(trail_changes=1, trail_changes_failed=1), "a trail, which failed."),
+        (SummaryFacts(trail_changes=2, trail_changes_failed=2), "a trail, all of which failed."),
+        (SummaryFacts(failed_logins=1), "1 sign-in to the console failed."),
     ],
 )
-def test_attempts_are_not_told_as_deeds(known: Facts, sentence: str) -> None:
+def test_attempts_are_not_told_as_deeds(known: SummaryFacts, sentence: str) -> None:
     assert sentence in reported(findings(), Totals(events=9), known)
 
 
@@ -132,7 +135,7 @@ def test_attempts_are_not_told_as_deeds(known: Facts, sentence: str) -> None:
 def test_a_time_without_events_is_a_page_that_says_so_whatever_limits_there_are(
     scope: Scope,
 ) -> None:
-    said = reported(findings(), Totals(), Facts(), scope)
+    said = reported(findings(), Totals(), SummaryFacts(), scope)
     assert said.startswith("There are no events in the index")
     assert "riskiest" not in said
     for account in scope.accounts:
