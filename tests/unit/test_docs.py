@@ -1,5 +1,5 @@
 """The docs are complete: every page is in the index, every link leads somewhere, every command,
-kind of document and test helper is described."""
+kind of document, module of the command line and test helper is described."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import pytest
 import typer
 
 from tests import helpers
+from trailhound import cli
+from trailhound.cli.commands import COMMANDS
 from trailhound.cli.main import app
 from trailhound.state.kinds import KINDS
 
@@ -92,3 +94,10 @@ def test_every_helper_is_in_the_index_of_helpers() -> None:
     modules = {path.stem for path in (ROOT / "tests/helpers").glob("*.py")} - {"__init__"}
     listed = set(re.findall(r"^(\w+)  +\S", helpers.__doc__ or "", re.MULTILINE))
     assert listed == modules
+
+
+def test_every_module_of_the_command_line_is_in_its_index() -> None:
+    modules = {path.stem for path in (ROOT / "trailhound/cli").glob("*.py")} - {"__init__"}
+    of_commands = {place.partition(":")[0] for _, place, _ in COMMANDS.values()}
+    listed = set(re.findall(r"^    (\w+)  +\S", cli.__doc__ or "", re.MULTILINE))
+    assert listed == modules - of_commands
