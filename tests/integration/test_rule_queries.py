@@ -9,7 +9,7 @@ from detections.matcher import SigmaMatcher
 from detections.packs.loading import load_paths
 from detections.samples import DEFAULTS, OVERLAID
 from tests.helpers.trails import backfill, own_settings, prepared, write_trail
-from tests.unit.detections.packs import RULES, shipped
+from tests.unit.detections.packs.shipped import RULES, shipped
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
 from trailhound.settings import DetectionSettings

@@ -59,7 +59,7 @@ ELSEWHERE = {
     "backfill lookup://eu-west-1,us-east-1 --dry-run": "asks CloudTrail: "
     "tests/integration/test_lookup.py",
     "hunt --log-group": "asks CloudWatch: tests/integration/test_hunt_logs.py",
-    "COMMAND": "stands for every command: tests/unit/test_commands.py",
+    "COMMAND": "stands for every command: tests/unit/cli/test_commands.py",
 }
 """Commands that are not run here, and where they are tried instead."""
 UNTIL_STOPPED = {"run"}

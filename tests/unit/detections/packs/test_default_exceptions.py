@@ -18,7 +18,7 @@ from trailhound.cli.main import app
 from trailhound.settings import DetectionSettings
 from trailhound.settings.detections import OverrideSettings
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 SIGN_IN = "c38bb2f1-7b97-40c1-9ad8-7a3edc37a1bf"
 REFUSED = "8c0eac4c-ae51-4e2a-8863-4320024a53ca"
 ISSUER = "arn:aws:iam::111122223333:role/{}AWSReservedSSO_Admin_0a1b"

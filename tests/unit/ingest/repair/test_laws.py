@@ -20,8 +20,8 @@ from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
 from ingest.reading import ReadLimits, TrailReader
 from ingest.repair.record import restore
-from tests.unit.ingest.test_canonical import records, values
-from tests.unit.ingest.test_identity import LONGEST_ID
+from tests.unit.ingest.bulk.test_canonical import records, values
+from tests.unit.ingest.documents.test_document_id import LONGEST_ID
 from trailhound.errors import TrailFileError
 from trailhound.state.objects import short_id
 

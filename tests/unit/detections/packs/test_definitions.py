@@ -6,7 +6,7 @@ import pytest
 
 from detections.matcher import SigmaMatcher
 from enrich.enricher import Enricher
-from tests.unit.detections.packs import Shipped, shipped
+from tests.unit.detections.packs.shipped import Shipped, shipped
 
 BY_TITLE = {rule.main["title"]: rule for rule in shipped()}
 

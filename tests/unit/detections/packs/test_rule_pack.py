@@ -18,7 +18,7 @@ from detections.rule import LEVELS
 from detections.samples import documents, samples_file
 from enrich.agent import agent
 from enrich.enricher import Enricher
-from tests.unit.detections.packs import OWN_KINDS, RULES, Shipped, shipped
+from tests.unit.detections.packs.shipped import OWN_KINDS, RULES, Shipped, shipped
 from trailhound.report.collect.attack import serves
 
 ENRICHER = Enricher()

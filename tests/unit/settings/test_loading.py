@@ -16,7 +16,7 @@ from trailhound.errors import SettingsError
 from trailhound.settings import Settings, load
 from trailhound.settings.environment import settings_in
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +81,7 @@ def test_the_page_of_the_settings_is_named_where_a_variable_holds_no_json(
     with pytest.raises(SettingsError) as caught:
         Settings()
     page = caught.value.hint.removeprefix("see ")
-    assert "filter" in (Path(__file__).parents[2] / page).read_text(encoding="utf-8")
+    assert "filter" in (Path(__file__).parents[3] / page).read_text(encoding="utf-8")
     assert page == "docs/settings.md"
 
 
