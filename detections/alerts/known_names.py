@@ -25,8 +25,11 @@ def check_names(client: OpenSearch, settings: Settings, query: AlertQuery) -> No
     from detections.investigation.absent import check_values
 
     days = daily_indices(client, settings)
-    if not days.skipped:
-        check_values(EventIndex(client, days.expression), principals=principals, accounts=accounts)
+    if days.skipped:
+        return
+    index = EventIndex(client, days.expression)
+    index.refresh()
+    check_values(index, principals=principals, accounts=accounts)
 
 
 def _of(*, principal: str | None = None, account: str | None = None) -> AlertQuery:

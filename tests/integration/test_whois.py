@@ -10,6 +10,7 @@ from detections.rule import LEVELS
 from tests.helpers.commands import command
 from tests.helpers.detection_rules import write_rules
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from trailhound.cluster.templates import Names
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
 
@@ -171,6 +172,25 @@ def test_alerts_are_those_that_name_an_event_of_the_subject(
     assert f"{first['level']:<8} open 2025-03-" in page
     assert f" {first['id'][:8]} {first['rule']['name']}" in page
     assert f"and {ada['alerts_total'] - 8} more: the time line has each in its place" in page
+
+
+def test_names_that_only_events_of_a_moment_ago_have_are_known(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    client, day = prepared(settings), Names(settings.prefix).day("2025.03.01")
+    client.indices.create(index=day, body={"settings": {"index": {"refresh_interval": "-1"}}})
+    account = "444455556666"
+    for number, words in enumerate((("alerts", "list"), ("incidents", "list"), CLOSE)):
+        name = f"new-{number}"
+        event = record(userIdentity=ADA | {"userName": name}, recipientAccountId=account)
+        client.index(index=day, body=event | {"user": {"name": name}})
+        done = command(settings, *words, "--principal", name)
+        assert done.exit_code == (1 if words == CLOSE else 0), (words, done.exception)
+        account = f"44445555000{number}"
+        client.index(index=day, body=event | {"recipientAccountId": account})
+        done = command(settings, *words, "--account", account)
+        assert done.exit_code == (1 if words == CLOSE else 0), (words, done.exception)
 
 
 def test_what_is_not_there_is_named_and_so_is_what_is_near(
