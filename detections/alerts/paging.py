@@ -21,7 +21,7 @@ def every(
     *,
     but: Sequence[Mapping[str, Any]] = (),
     fields: Sequence[str] | None = None,
-    sort: Sequence[Mapping[str, str]] = ({"@timestamp": "asc"},),
+    sort: Sequence[Mapping[str, Any]] = ({"@timestamp": "asc"},),
     limit: int | None = None,
     page: int | None = None,
 ) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -48,14 +48,17 @@ class LearningDigest:
         channel: str,
         opened: Channel,
         now: datetime,
+        *,
+        more: bool = False,
     ) -> bool:
         """Sends the day's digest and records it in the alerts; `rules` are the names of their
-        rules, by alert. Returns whether the channel accepted it. Raises opensearch-py's
-        exceptions."""
+        rules, by alert. `more`: there are more, which the next digest has. Returns whether the
+        channel accepted it. Raises opensearch-py's exceptions."""
         message = self._renderer.learning(
             f"learning-{channel}-{now:%Y-%m-%d}",
             Counter(each.level for each in alerts),
             dict(Counter(rules[each.name] for each in alerts).most_common()),
+            more=more,
         )
         try:
             opened.send(message)

@@ -49,7 +49,8 @@ from trailhound.state.channels import Channels
 LOG = logging.getLogger("trailhound.notify")
 
 MAX_READ = 5_000
-"""Pending alerts of a channel read in one run, the most severe first."""
+"""Due alerts of a channel in one run: those that have messages of their own before those of a
+learning period, of each the most severe first."""
 _MAX_CONSECUTIVE_FAILURES = 3
 _PAUSE = timedelta(minutes=1)
 
@@ -68,12 +69,16 @@ class Delivered:
 
 
 class Notifier:
-    """Delivers due alerts. `session` creates AWS sessions from settings, for SNS."""
+    """Delivers due alerts. `session` creates AWS sessions from settings, for SNS. `most`: due
+    alerts of a channel in one run."""
 
-    def __init__(self, client: OpenSearch, settings: Settings, session: Session) -> None:
+    def __init__(
+        self, client: OpenSearch, settings: Settings, session: Session, most: int = MAX_READ
+    ) -> None:
         self.client = client
         self.settings = settings
         self.names = Names(settings.prefix)
+        self.most = most
         self._session = session
         self.renderer = MessageRenderer(settings.notify.templates)
         self._open: dict[str, Channel] = {}
@@ -174,6 +179,7 @@ class _ChannelRun:
         self._alerts = notifier.names.alerts
         self._renderer = notifier.renderer
         self._limits = notifier.settings.notify
+        self._most = notifier.most
         self._channel = channel
         self._opened: Channel
         self._now = now
@@ -209,7 +215,7 @@ class _ChannelRun:
         self.complete = not more
         bundles = self._bundled(due)
         due = [each for bundle in bundles.send for each in bundle.alerts]
-        inactive += bundles.waiting + self._tell_learning(bundles.learning)
+        inactive += bundles.waiting + self._tell_learning(bundles.learning, more=more)
         if not due:
             self._note_waiting(inactive)
             return self._digest_refused
@@ -249,8 +255,8 @@ class _ChannelRun:
             self._delivery_noted = True
 
     def _due(self) -> tuple[list[Due], int, bool]:
-        """The alerts to send now, the most severe first; the number of those that wait for their
-        next attempt; whether more than `MAX_READ` are pending."""
+        """The alerts to send now, the most severe first, those of a learning period last; the
+        number of those that wait for their next attempt; whether more are due."""
         name = self._channel.name
         clauses: list[dict[str, Any]] = [
             *alerts_for(self._channel),
@@ -270,29 +276,39 @@ class _ChannelRun:
                 {"exists": {"field": "catch_up"}},  # in the digest of a catch-up
             ],
             fields=("level", "last_seen", "delivery", "rule.name", LEARNING, INCIDENT, TWIN_KEY),
-            sort=[{"severity": "desc"}, {"@timestamp": "asc"}],
-            limit=MAX_READ,
+            # Those of a learning period wait for a day: read first, many would keep the others
+            # from being read.
+            sort=[
+                {LEARNING: {"order": "asc", "missing": "_first", "unmapped_type": "boolean"}},
+                {"severity": "desc"},
+                {"@timestamp": "asc"},
+            ],
         )
-        due, read = [], 0
+        due: list[Due] = []
+        inactive = 0
         for alert, document in found:
-            read += 1
             log = document.get("delivery", {}).get("log", {}).get(name, {})
-            if not log.get("next_at") or datetime.fromisoformat(log["next_at"]) <= self._now:
-                last_seen = datetime.fromisoformat(document["last_seen"])
-                about = next(filter(None, map(document.get, self._about)), alert)
-                learning = bool(document.get(LEARNING))
-                self._rules[alert] = document["rule"]["name"]
-                due.append(
-                    Due(
-                        name=alert,
-                        level=document["level"],
-                        last_seen=last_seen,
-                        pending=bool(log),
-                        about=about,
-                        learning=learning,
-                    )
+            if log.get("next_at") and datetime.fromisoformat(log["next_at"]) > self._now:
+                # At most an hour's attempts, and no place of one that can be sent.
+                inactive += 1
+                continue
+            if len(due) == self._most:
+                return due, inactive, True
+            last_seen = datetime.fromisoformat(document["last_seen"])
+            about = next(filter(None, map(document.get, self._about)), alert)
+            learning = bool(document.get(LEARNING))
+            self._rules[alert] = document["rule"]["name"]
+            due.append(
+                Due(
+                    name=alert,
+                    level=document["level"],
+                    last_seen=last_seen,
+                    pending=bool(log),
+                    about=about,
+                    learning=learning,
                 )
-        return due, read - len(due), read == MAX_READ
+            )
+        return due, inactive, False
 
     def _bundled(self, due: Sequence[Due]) -> Bundled:
         """The messages to send. Alerts that an earlier message covers are recorded as covered."""
@@ -356,15 +372,16 @@ class _ChannelRun:
             [each.name for each in waiting if not each.pending and each.last_seen < old]
         )
 
-    def _tell_learning(self, alerts: Sequence[Due]) -> int:
-        """Sends the day's digest of alerts that were found while learning. Returns how many wait
-        for the next one."""
+    def _tell_learning(self, alerts: Sequence[Due], *, more: bool) -> int:
+        """Sends the day's digest of alerts that were found while learning. `more`: there are more,
+        which were not read. Returns how many wait for the next one."""
         if not alerts:
             return 0
         digest = LearningDigest(self._client, self._alerts, self._renderer, self._limiter)
         rules = {each.name: self._rules[each.name] for each in alerts}
         if self._holds_lease() and digest.due(self._now):
-            if digest.send(alerts, rules, self._channel.name, self._opened, self._now):
+            name = self._channel.name
+            if digest.send(alerts, rules, name, self._opened, self._now, more=more):
                 return 0
             self._digest_refused = True
         self._mark_pending(alerts)

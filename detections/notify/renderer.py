@@ -102,17 +102,26 @@ class MessageRenderer:
             **_first_of(rules),
         )
 
-    def learning(self, key: str, levels: Mapping[str, int], rules: Mapping[str, int]) -> Message:
+    def learning(
+        self,
+        key: str,
+        levels: Mapping[str, int],
+        rules: Mapping[str, int],
+        *,
+        more: bool = False,
+    ) -> Message:
         """The number of alerts that rules raised while they had too little history, by level and by
-        rule."""
+        rule. `more`: there are more, which were not read."""
         total = sum(levels.values())
         return self._digest(
             "learning.txt.j2",
             key,
-            f"{plural(total, 'alert')} of rules that are still learning",
+            f"{'at least ' if more else ''}{plural(total, 'alert')} of rules that are still "
+            "learning",
             "learning",
             levels,
             total=total,
+            more=more,
             **_first_of(rules),
         )
 

@@ -409,6 +409,32 @@ def test_a_digest_of_learning_rules_that_fails_pauses_the_channel(house: House) 
     assert "503" in status.last_error
 
 
+def test_neither_learning_alerts_nor_refused_ones_hold_up_others(house: House) -> None:
+    """A run reads a limited number of alerts; what can't be sent now takes no place among them."""
+    found = [replace(single("critical", n, start=RECENT), learning="too early") for n in range(4)]
+    put_events(house.client, house.settings, range(4), RECENT)
+    Recorder(house.client, house.settings, RULES).record(found)
+    refused = house.raise_alerts("critical", 10, 11)
+    (low,) = house.raise_alerts("low", 20)
+
+    def answer(request: Received) -> int:
+        alert = request.json.get("alert") or {}
+        return 400 if alert.get("level") == "critical" else 200
+
+    with Receiver(answer) as hook_of:
+        house.with_channels(hook(hook_of, level="low"))
+        notifier = Notifier(house.client, house.settings, aws_session, most=3)
+        notifier.deliver(NOW)
+        assert set(keys(hook_of)) == {*refused, low}
+        assert keys(hook_of)[-1] == low
+        (later,) = house.raise_alerts("low", 30)
+        notifier.deliver(NOW + timedelta(seconds=5))
+        assert keys(hook_of)[-1] == later
+        digests = [each.json for each in hook_of.received if each.json["kind"] == "digest"]
+    assert [each["learning"] for each in digests] == [2]
+    assert digests[0]["text"].startswith("At least 2 alerts of rules")
+
+
 def test_what_waits_is_not_taken_for_history(house: House, receiver: Receiver) -> None:
     names = house.raise_alerts("critical", 1, 2, start=NOW - timedelta(hours=23))
     notifier = house.with_channels(hook(receiver), per_minute=1)
