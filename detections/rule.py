@@ -55,7 +55,8 @@ class Rule:
     further event of the same group is added to that alert instead of raising another. An
     alert whose calls all failed is one level lower if `lower_attempts` (see `detections.attempts`).
     Rules with the same `variant_of` look for the same, grouped otherwise (see
-    `detections.alerts.twins`).
+    `detections.alerts.twins`), if they have the same `variant_scope`: packs may use one name for
+    different things.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Rule:
     suppress: timedelta = timedelta(0)
     lower_attempts: bool = True
     variant_of: str = ""
+    variant_scope: str = ""
     events: SigmaRule | None = None
 
     @property

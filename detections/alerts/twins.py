@@ -34,7 +34,8 @@ def twin_key(rule: Rule, document: Mapping[str, Any]) -> Document:
         return {}
     whole = hashlib.blake2b(digest_size=12)
     events = sorted(document["evidence"]["event_id"])
-    for part in (rule.variant_of, str(document["count"]), *events):
+    scope = [rule.variant_scope] if rule.variant_scope else []
+    for part in (rule.variant_of, *scope, str(document["count"]), *events):
         raw = part.encode("utf-8", "surrogatepass")
         whole.update(f"{len(raw)}:".encode() + raw)
     return {TWIN_KEY: whole.hexdigest()}

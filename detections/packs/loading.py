@@ -23,6 +23,7 @@ from detections.packs.placeholders import UsedPlaceholders
 from detections.packs.references import first_of_each_id, resolve
 from detections.packs.rule_names import PackFolders
 from detections.packs.rule_paths import missing
+from detections.packs.variants import with_variants_apart
 from trailhound.errors import UsageError
 from trailhound.settings import DetectionSettings
 
@@ -84,5 +85,6 @@ def _load(
     overrides = Overrides(settings.overrides)
     compiler = PackCompiler(overrides, placeholders, applier.unfiltered, faults)
     pack = compiler.pack(resolve(applier.rules, folders, faults))
+    pack = with_variants_apart(pack, folders, faults)
     placeholders.name_unused(faults)
     return replace(pack, faults=faults.by_line(), exceptions=exceptions)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from detections.alerts.twins import folded, twin_key, with_twins
+import yaml
+
+from detections.alerts.twins import TWIN_KEY, folded, twin_key, with_twins
 from detections.packs.loading import load
 from tests.helpers.findings import rule
 from trailhound.settings import Settings
@@ -39,6 +42,45 @@ def test_only_what_is_listed_is_folded() -> None:
         ("other", "x by other"),
         ("closed", "x by closed"),
     ]
+
+
+def test_rules_of_two_packs_with_one_name_are_no_variants(tmp_path: Path) -> None:
+    """An alert of one team's rule must not keep that of another team's from being sent."""
+    numbers = iter(range(1, 10))
+
+    def pack(name: str, variant_of: str) -> Path:
+        (tmp_path / name).mkdir()
+        for each in ("by-user", "by-address"):
+            written = {
+                "title": f"{name} {each}",
+                "id": f"00000000-0000-4000-8000-{next(numbers):012d}",
+                "logsource": {"product": "aws", "service": "cloudtrail"},
+                "detection": {"it": {"eventName": "StopLogging"}, "condition": "it"},
+                "trailhound": {"variant_of": variant_of},
+            }
+            (tmp_path / name / f"{each}.yml").write_text(yaml.safe_dump(written), encoding="utf-8")
+        return tmp_path / name
+
+    paths = [pack("one", "logins"), pack("two", "logins"), pack("three", "persistence")]
+    made = load(Settings().detections, paths)
+    keys: dict[str, set[str]] = {}
+    for each in made.rules:
+        if each.variant_of in ("logins", "persistence"):
+            of = each.title.split()[0]
+            keys.setdefault(of, set()).add(twin_key(each, document("a"))[TWIN_KEY])
+    assert {name: len(several) for name, several in keys.items()} == {
+        "one": 1,
+        "two": 1,
+        "three": 1,
+        "persistence": 1,
+    }
+    assert len(set.union(*keys.values())) == 4
+    notes = [each for each in made.faults if "of another pack" in each.reason]
+    assert sorted(each.place.path.parent.name for each in notes) == ["three"] * 2 + ["two"] * 2
+    assert {each.what for each in notes} == {"note"}
+    alone = load(Settings().detections, paths[:1])
+    (key,) = keys["one"]
+    assert {twin_key(each, document("a")).get(TWIN_KEY) for each in alone.rules} >= {key}
 
 
 def test_the_six_patterns_are_variants_of_each_other() -> None:
