@@ -19,6 +19,7 @@ from detections.alerts.triage import NOBODY, Decision
 from detections.alerts.twins import TWIN_KEY, twins_of
 from detections.events.selection import alerts_by_principal
 from detections.rule import LEVELS, Level
+from detections.tactics import tagged
 from trailhound.batching import batched
 from trailhound.cluster.free_text import check_free_text, free_text
 from trailhound.cluster.queries import either
@@ -101,7 +102,7 @@ class AlertQuery:
         if self.account is not None:
             clauses.append({"term": {"entity.account": self.account}})
         if self.tactic is not None:
-            name = self.tactic.strip().lower().replace(" ", "-").replace("_", "-")
+            name = tagged(self.tactic)
             # Older Sigma rules write tactics with underscores instead of hyphens.
             clauses.append({"terms": {"attack.tactic": [name, name.replace("-", "_")]}})
         if self.disposition is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from detections.events.identity import ISSUER_NAME, KEY, NAME, RECIPIENT, TYPE
@@ -26,8 +26,9 @@ _NAMES: Final[tuple[tuple[str, str, Query], ...]] = (
 )
 """Kinds of names that are suggested, with the field and the events of each."""
 _NAMES_OF_EVENTS: Final = "see `trailhound events` for the names that events have"
-_ACCOUNTS: Final = 20
-"""The number of accounts that are named, those with the most events."""
+_REGION: Final = "awsRegion"
+_NAMED: Final = 20
+"""The number of accounts or regions that are named, those with the most events."""
 _MOST: Final = 2_000
 """The most names of a kind that are compared."""
 
@@ -59,17 +60,32 @@ def check_values(
     *,
     principals: Iterable[str] = (),
     accounts: Iterable[str] = (),
+    regions: Iterable[str] = (),
 ) -> None:
-    """Raises `UsageError` if no event of the index, of any time, has one of these principals or
-    accounts, with similar names or the existing accounts. Patterns are left out. To be called when
-    a search by them found nothing. Raises `ClusterError`."""
+    """Raises the first of `unknown_values`. To be called when a search by them found nothing."""
+    for error in unknown_values(index, principals=principals, accounts=accounts, regions=regions):
+        raise error
+
+
+def unknown_values(
+    index: EventIndex,
+    *,
+    principals: Iterable[str] = (),
+    accounts: Iterable[str] = (),
+    regions: Iterable[str] = (),
+) -> Iterator[UsageError]:
+    """An error for each of these that no event of the index has, of any time, with similar names,
+    or the accounts or regions that events have. Patterns are left out. Raises `ClusterError`."""
     for name in principals:
         if "*" not in name and not index.count(by_principal(name)):
             near = nearest(_nodes(index, name), "", name, unknown="")
-            raise UsageError(f"no event is by {name}", hint=near or _NAMES_OF_EVENTS)
+            yield UsageError(f"no event is by {name}", hint=near or _NAMES_OF_EVENTS)
     for name in accounts:
         if "*" not in name and not index.count(any_of(name, (RECIPIENT, "trail.account"))):
-            raise UsageError(f"no event is of the account {name}", hint=_accounts(index))
+            yield UsageError(f"no event is of the account {name}", hint=_there(index, RECIPIENT))
+    for name in regions:
+        if "*" not in name and not index.count(any_of(name, (_REGION,))):
+            yield UsageError(f"no event is of the region {name}", hint=_there(index, _REGION))
 
 
 def absent_addresses(index: EventIndex, addresses: Iterable[str]) -> list[str]:
@@ -78,12 +94,14 @@ def absent_addresses(index: EventIndex, addresses: Iterable[str]) -> list[str]:
     return [f"no event is from {each}" for each in addresses if not index.count(by_address(each))]
 
 
-def _accounts(index: EventIndex) -> str:
-    """The accounts that have events."""
-    aggs = {"accounts": {"terms": {"field": RECIPIENT, "size": _ACCOUNTS}}}
+def _there(index: EventIndex, field: str) -> str:
+    """The accounts or regions that have events."""
+    aggs = {"values": {"terms": {"field": field, "size": _NAMED}}}
     reply = index.search({"query": {"match_all": {}}, "aggs": aggs})
-    found = (reply.get("aggregations") or {"accounts": {"buckets": []}})["accounts"]
+    found = (reply.get("aggregations") or {"values": {"buckets": []}})["values"]
     there = ", ".join(str(each["key"]) for each in found["buckets"] if each["key"])
+    if not there:
+        return "the index has no events"
     return f"there are: {there}" + (" and others" if found.get("sum_other_doc_count") else "")
 
 

@@ -24,6 +24,11 @@ class Matched:
     def add(self, item: TrailObject) -> Place | None:
         """Add an object. Returns its place."""
         place = place_of(item.path)
+        self.add_place(place)
+        return place
+
+    def add_place(self, place: Place | None) -> None:
+        """Add the place of an object."""
         if place is None or place.account is None or place.region is None:
             self.unplaced += 1
         if place is not None:
@@ -31,7 +36,6 @@ class Matched:
                 self.accounts.add(place.account)
             if place.region is not None:
                 self.regions.add(place.region)
-        return place
 
     def merge(self, other: Matched) -> None:
         """Add what another worker read."""

@@ -3,8 +3,8 @@ no success."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable, Sequence, Set
+from typing import TYPE_CHECKING, Final, Protocol
 
 from opensearchpy import OpenSearch
 
@@ -15,15 +15,23 @@ from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 
+if TYPE_CHECKING:
+    from ingest.sources.inventory import Inventory
+
 _SHOWN: Final = 10
 
 
 class Run(Protocol):
-    """The report of a backfill, a plan or an enqueuing."""
+    """The report of a backfill, a plan, an enqueuing or a reconciliation."""
 
-    objects: int
-    skipped_objects: int
-    matched: Matched
+    @property
+    def objects(self) -> int: ...
+
+    @property
+    def skipped_objects(self) -> int: ...
+
+    @property
+    def matched(self) -> Matched: ...
 
     @property
     def ignored_objects(self) -> int: ...
@@ -87,16 +95,7 @@ def unmatched(
     found = Inventory()
     for source in sources:
         found.merge(inventory_of(source))
-    faults = []
-    for kind, missing, there in (
-        ("account", accounts, found.accounts),
-        ("region", regions, found.regions),
-    ):
-        known = there | {value for name, value in records.left_out if name == kind and value}
-        if names := sorted(missing - known):
-            faults.append(
-                f"no {kind} {' or '.join(names)} in what was given: {kind}s found: {_list(known)}"
-            )
+    faults = _absent(found, accounts, regions, records)
     if not empty or faults:
         return faults, []
     if found.absent:
@@ -109,6 +108,37 @@ def unmatched(
         accounts_found = _list(found.accounts)
         return [], [f"nothing to read in the selection; accounts found: {accounts_found}{days}"]
     return [], ["nothing to read: the source is empty"]
+
+
+def unknown_places(sources: Sequence[Source], selection: Selection, folders: Matched) -> list[str]:
+    """A sentence for the selected accounts, and one for the regions, that no folder has; with those
+    that there are. `folders`: those that the selection matched. If one is missing, the sources are
+    listed again, up to a limit. Raises `SourceUnreachableError`."""
+    accounts, regions = selection.accounts - folders.accounts, selection.regions - folders.regions
+    if not (accounts or regions):
+        return []
+    from ingest.sources.inventory import Inventory, inventory_of
+
+    found = Inventory()
+    for source in sources:
+        found.merge(inventory_of(source))
+    return _absent(found, accounts, regions, SelectedRecords())
+
+
+def _absent(
+    found: Inventory, accounts: Set[str], regions: Set[str], records: SelectedRecords
+) -> list[str]:
+    faults = []
+    for kind, missing, there in (
+        ("account", accounts, found.accounts),
+        ("region", regions, found.regions),
+    ):
+        known = there | {value for name, value in records.left_out if name == kind and value}
+        if names := sorted(missing - known):
+            faults.append(
+                f"no {kind} {' or '.join(names)} in what was given: {kind}s found: {_list(known)}"
+            )
+    return faults
 
 
 def _missing(

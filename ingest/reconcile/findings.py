@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ingest.backfill.matched import Matched
 from ingest.objects import TrailObject
 from trailhound.temporary_tables import TemporaryTables
 
@@ -114,6 +115,18 @@ class Summary:
     unusable: int = 0
     """Dead letters of whole objects: no event with a day can be made of these records."""
     seconds: float = 0.0
+    matched: Matched = field(default_factory=Matched)
+    """Of the objects listed, and of those that the ledger has."""
+
+    @property
+    def skipped_objects(self) -> int:
+        """Objects that the ledger has and the source has not."""
+        return self.gone + self.found[Kind.EXTRA] + self.found[Kind.LOST]
+
+    @property
+    def ignored_objects(self) -> int:
+        """Objects that are known not to hold CloudTrail records."""
+        return self.ignored_kinds.total()
 
     @property
     def complete(self) -> bool:
@@ -128,7 +141,7 @@ class Summary:
             **{kind.value: self.found[kind] for kind in Kind},
             "in_progress": self.in_progress,
             "past_retention": self.past_retention,
-            "ignored_objects": self.ignored_kinds.total(),
+            "ignored_objects": self.ignored_objects,
             "ignored_kinds": dict(self.ignored_kinds.most_common()),
             "compared": self.read,
             "same_content": self.same_content,

@@ -138,6 +138,7 @@ class Reconciliation:
                     self._on_progress("reading the ledger", number, 0)
                 if not wanted(place_of(entry.uri), self._selection) or entry.state == "skipped":
                     continue
+                self.summary.matched.add_place(place_of(entry.uri))
                 known = Known.of(entry, _text(entry.uri))
                 yield _key(entry.uri), msgspec.msgpack.encode(known)
 
@@ -149,6 +150,8 @@ class Reconciliation:
             self._tables.write_many(
                 "DELETE FROM known WHERE id = ?", ((_key(each.uri),) for each in group)
             )
+            for each in group:
+                self.summary.matched.add(each)
             self._look_up(group)
             self.summary.objects += len(group)
             self._on_progress("listing", self.summary.objects, 0)

@@ -404,5 +404,18 @@ def test_what_the_retention_drops_is_said_and_not_compared(trails: Bucket) -> No
     assert (found["past_retention"], found["whole"], found["compared"]) == (2, 0, 0)
 
 
+def test_an_account_or_region_that_the_source_lacks_is_named(trails: Bucket) -> None:
+    assert trails.run("backfill", trails.uri).exit_code == 0
+    assert trails.reconciled("--account", "111122223333", "--region", "us-east-1")["problems"] == []
+    found = trails.reconciled("--account", "999999999999", "--region", "us-east-1", code=1)
+    (problem,) = found["problems"]
+    assert problem.startswith("no folder is named for account 999999999999, and the index has no")
+    trails.s3.delete_object(Bucket=trails.name, Key="notes.csv")
+    found = trails.reconciled("--region", "mars-1", "--region", "us-east-1", code=1)
+    assert found["problems"] == [
+        "no region mars-1 in what was given: regions found: us-east-1",
+    ]
+
+
 def _dotted(days_ago: int) -> str:
     return f"{TODAY - timedelta(days=days_ago):%Y.%m.%d}"

@@ -309,7 +309,13 @@ def test_what_no_digest_is_of(
     assert [*kinds] == ["earlier", "missing"]
     assert kinds["missing"] == [f"s3://{made.bucket}/{other.root}CloudTrail-Digest/us-east-1/"]
     code, found = verify(made.stored(s3), *UNTIL, "--region", "eu-west-1")
-    assert code == 0
+    assert (code, found["problems"]) == (0, [])
+    code, found = verify(made.stored(s3), *UNTIL, "--region", "eu-west-1", "--region", "mars-1")
+    (problem,) = found["problems"]
+    assert (code, "no region mars-1 in what was given" in problem) == (1, True)
+    nowhere = CliRunner().invoke(app, ["verify", made.stored(s3), "--account", "999999999999"])
+    assert isinstance(nowhere.exception, UsageError)
+    assert "no account 999999999999 in what was given" in nowhere.exception.message
 
 
 def test_nothing_to_verify_is_no_success(

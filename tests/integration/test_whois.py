@@ -236,6 +236,34 @@ def test_what_is_not_there_is_named_and_so_is_what_is_near(
         for known in ("--principal", "ada"), ("--principal", "zz*"), ("--account", "111122223333"):
             done = command(settings, *words, *known)
             assert done.exit_code == (1 if words == CLOSE else 0), (words, known)
+    done = command(settings, "events", "--region", "mars-1")
+    assert isinstance(done.exception, UsageError)
+    assert "no event is of the region mars-1" in str(done.exception)
+    assert "there are: us-east-1" in (done.exception.hint or "")
+    for option, exists, unknown in (
+        ("--principal", "ada", "adda"),
+        ("--account", "111122223333", "999999999999"),
+        ("--region", "us-east-1", "mars-1"),
+    ):
+        done = command(settings, "events", option, exists, option, unknown, "--json")
+        assert done.exit_code == 1, option
+        made = json.loads(done.stdout)
+        (problem,) = made["problems"]
+        assert (unknown in problem, bool(made["events"])) == (True, True)
+    page, nowhere = tmp_path / "r.json", ("--account", "999999999999")
+    done = command(settings, "report", *nowhere, "-o", str(page))
+    assert isinstance(done.exception, UsageError)
+    assert "no event is of the account 999999999999" in str(done.exception)
+    assert not page.exists()
+    done = command(settings, "report", *nowhere, "--account", "111122223333", "-o", str(page))
+    assert (done.exit_code, page.exists()) == (1, True)
+    assert "There is no event of 999999999999 at any time" in " ".join(done.output.split())
+    for words in (("alerts", "list"), CLOSE):
+        done = command(settings, *words, "--tactic", "persistance")
+        assert isinstance(done.exception, UsageError), words
+        assert (done.exception.hint or "") == "did you mean 'persistence'?"
+        done = command(settings, *words, "--tactic", "Resource Development")
+        assert done.exit_code == (1 if words == CLOSE else 0), words
     for address in "203.0.113.99", "203.0.113.0/24":
         done = command(settings, "events", "--address", address)
         assert done.exit_code == 0

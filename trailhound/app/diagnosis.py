@@ -25,6 +25,7 @@ from ingest.objects import Selection
 from ingest.reading.recognise import may_be_trail
 from ingest.sources import is_of_aws, open_source
 from trailhound.app import settings_check
+from trailhound.app.channel_checks import channel_checks
 from trailhound.app.check import Check, CheckVerdict, failed
 from trailhound.app.detection import rules_in_force
 from trailhound.app.enrichment import GEOIP, GEOIP_ASN, list_subject, load_enricher
@@ -94,7 +95,7 @@ def _local(settings: Settings) -> Iterator[Check]:
     yield from _settings(settings)
     yield from _sources(settings)
     yield rules_check(settings)
-    yield from _channels(settings)
+    yield from channel_checks(settings)
 
 
 def _cluster(client: OpenSearch) -> Check:
@@ -283,30 +284,6 @@ def rules_check(settings: Settings) -> Check:
     stops = any(fault.stops for fault in pack.problems)
     fact = "; ".join([fact, *problem_lines(pack)])
     return Check("rules", "failed" if stops else "warning", fact, "run `trailhound rules check`")
-
-
-def _channels(settings: Settings) -> Iterator[Check]:
-    """Whether each can be opened; nothing is sent."""
-    from detections.notify.channel import open_channel
-    from ingest.sources.session import aws_session
-
-    age, late = settings.notify.max_age_hours, settings.detections.late_hours
-    if settings.notify.channels and settings.detections.scheduled and age <= late:
-        yield Check(
-            "setting notify.max_age_hours",
-            "warning",
-            f"{age:g} h, not above detections.late_hours ({late:g} h): alerts about late events "
-            "are not sent",
-            "raise it, by the longest interval of a rule at least",
-        )
-    for channel in settings.notify.channels:
-        what = f"channel {channel.name}"
-        try:
-            open_channel(channel, settings.aws, aws_session)
-        except TrailhoundError as error:
-            yield failed(what, error)
-        else:
-            yield Check(what, "ok", f"{channel.kind}; `trailhound notify test` sends a message")
 
 
 def _spool(settings: Settings) -> Check:

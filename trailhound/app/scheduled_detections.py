@@ -18,6 +18,7 @@ from detections.rule import Rule
 from detections.running.due_rules import DueRules, Ran
 from detections.running.history_needed import history_needed
 from detections.running.scheduler import Job, Turn
+from detections.tactics import unknown_tactics
 from ingest.sources.session import aws_session
 from trailhound.app.detection import detector, rules_in_force
 from trailhound.cluster.templates import Names
@@ -153,6 +154,9 @@ class ScheduledDetections:
         for fault in pack.faults:
             note = logging.INFO if fault.what == "note" else logging.WARNING
             LOG.log(logging.ERROR if fault.stops else note, "%s", line(fault))
+        for channel in settings.notify.channels:
+            for error in unknown_tactics(channel.tactics, pack.rules):
+                LOG.warning("channel %s: %s (%s)", channel.name, error.message, error.hint)
         self.intervals = {rule.id: rule.interval for rule in pack.alerting}
         self._rules, self._noted_at = pack.alerting, None
         made = detector(self._client, settings, pack)

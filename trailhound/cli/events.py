@@ -36,7 +36,7 @@ with late_imports():
     from detections.events.index import EventIndex
     from detections.events.query_fields import unknown_fields
     from detections.incidents.incident_events import events_of_incident
-    from detections.investigation.absent import absent_addresses, check_values
+    from detections.investigation.absent import absent_addresses, check_values, unknown_values
     from trailhound.app.event_search import Event, EventFilter, EventSearch
     from trailhound.cluster.client import connect
     from trailhound.cluster.queries import Query, both, either
@@ -189,7 +189,7 @@ def events(
     """Search the events of the index, the newest first.
 
     In a value `*` matches any text; case does not matter. Exits with 1 if a day could not be
-    searched.
+    searched, or if one of several principals, accounts or regions has no event at any time.
 
     Examples:
 
@@ -237,18 +237,24 @@ def events(
             return
         with search.found() as found:
             nothing = "" if found.total else _nothing(client, settings, wanted, any_alert)
+            unknown = _unknown(client, settings, wanted) if found.total else []
             most = None if every else limit
             more = most is not None and found.total > most
             skipped = skipped_days(search.skipped)
             LISTING.show(
                 found.newest(most, fields),
                 form,
-                beside={"total": found.total, "more": more, "skipped_days": skipped},
+                beside={
+                    "total": found.total,
+                    "more": more,
+                    "skipped_days": skipped,
+                    "problems": unknown,
+                },
             )
-        if nothing:
-            warn(nothing)
+        for sentence in (*unknown, *([nothing] if nothing else [])):
+            warn(sentence)
     shown_of(found.total, most, "event", form)
-    if search.skipped:
+    if search.skipped or unknown:
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 
@@ -256,18 +262,44 @@ def _nothing(
     client: OpenSearch, settings: Settings, wanted: EventFilter, also: Sequence[Query]
 ) -> str:
     """Why a search found nothing: no event of any time is from an address; its span has none, and
-    when there are events that match; else empty. Raises `UsageError` for a principal or an account
-    that no event of any time has, if all days were searched."""
+    when there are events that match; else empty. Raises `UsageError` for a principal, an account
+    or a region that no event of any time has, if all days were searched."""
     days = daily_indices(client, settings)
     span = wanted.span if wanted.since or wanted.until else None
     if nothing := nothing_in(client, days, span):
         return nothing
     if not days.skipped:
         index = EventIndex(client, days.expression)
-        check_values(index, principals=wanted.principals, accounts=wanted.accounts)
+        check_values(
+            index,
+            principals=wanted.principals,
+            accounts=wanted.accounts,
+            regions=wanted.regions,
+        )
         if absent := absent_addresses(index, wanted.addresses):
             return "; ".join(absent)
     if span is None:
         return ""
     of_any_time = both(*replace(wanted, since=None, until=None).clauses(), *also)
     return f"no event matches{elsewhere(client, days, of_any_time)}"
+
+
+def _unknown(client: OpenSearch, settings: Settings, wanted: EventFilter) -> list[str]:
+    """A sentence for each of several principals, accounts or regions that no event of any time
+    has, if all days were searched. One alone has those that were found."""
+    several = {
+        name: values
+        for name, values in (
+            ("principals", wanted.principals),
+            ("accounts", wanted.accounts),
+            ("regions", wanted.regions),
+        )
+        if len(values) > 1
+    }
+    if not several:
+        return []
+    days = daily_indices(client, settings)
+    if days.skipped:
+        return []
+    found = unknown_values(EventIndex(client, days.expression), **several)
+    return [f"{each.message}: {each.hint}" for each in found]

@@ -11,6 +11,7 @@ import typer
 from rich.text import Text
 
 from trailhound.cli.backfill_plan import kinds
+from trailhound.cli.backfill_report import explain
 from trailhound.cli.columns import Column
 from trailhound.cli.columns import Kind as Holds
 from trailhound.cli.common_flags import command_flags
@@ -132,7 +133,8 @@ def reconcile(
     or whose content has changed since. Records that the settings filter or that are past retention
     do not count as missing.
 
-    Exits with 1 if there is a difference; with `--repair`, if one is left.
+    Exits with 1 if there is a difference; with `--repair`, if one is left; and if an account, a
+    region or a prefix that was asked for does not exist.
 
     Examples:
 
@@ -151,6 +153,8 @@ def reconcile(
         with show_stages("reconcile", unit="objects") as stage:
             job = Reconciliation(client, settings, opened, selection, stage)
             job.run()
+        # Not what a repair reads: that is not the whole selection.
+        problems = explain(job.summary, settings, [source], selection)
         repaired: Repaired | None = None
         if form is not Form.JSON:
             _show(job, form, commands, advise=not repair)
@@ -160,12 +164,12 @@ def reconcile(
                 repaired = repairs.run(on_progress=_events(stage))
         if form is Form.JSON:
             made = _report(repaired, commands) if repaired is not None else None
-            beside = job.summary.as_dict() | {"repaired": made}
+            beside = job.summary.as_dict() | {"repaired": made, "problems": problems}
             listing(commands).show(job.findings, form, beside=beside)
         elif repaired is not None:
             _show_repaired(repaired, form, commands)
         job.close()
-    if not (job.summary.complete if repaired is None else repaired.complete):
+    if problems or not (job.summary.complete if repaired is None else repaired.complete):
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +14,14 @@ from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import Accounts, Config, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import plural, say, warn
 from trailhound.cli.stages import show_stages
+from trailhound.errors import UsageError
 
 with late_imports():
+    from opensearchpy import OpenSearch
+
+    from detections.events.daily_indices import daily_indices
+    from detections.events.index import EventIndex
+    from detections.investigation.absent import unknown_values
     from detections.packs.loading import load
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
@@ -25,6 +32,7 @@ with late_imports():
     from trailhound.report.collect.query import Window
     from trailhound.report.compliance import framework
     from trailhound.report.mail import send_report
+    from trailhound.settings import Settings
 
 
 def report(
@@ -92,8 +100,10 @@ def report(
     files.check(paths, settings)
     with show_stages("report") as stage:
         with cluster_errors(settings):
+            client = connect(settings)
+            _check_accounts(client, settings, window.accounts)
             made = compose(
-                connect(settings),
+                client,
                 settings,
                 window,
                 rules=load(settings.detections).rules,
@@ -116,3 +126,17 @@ def report(
         warn(gap.detail)
     if missing or (mail and refused):
         raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def _check_accounts(client: OpenSearch, settings: Settings, accounts: Sequence[str]) -> None:
+    """Raises `UsageError` if there are events, of whatever time, and none is of one of the
+    accounts. Where one is, the others are a gap of the report."""
+    if not accounts:
+        return
+    days = daily_indices(client, settings)
+    if days.skipped:
+        return
+    index = EventIndex(client, days.expression)
+    unknown = list(unknown_values(index, accounts=accounts))
+    if len(unknown) == len(accounts) and index.count({"match_all": {}}):
+        raise UsageError("; ".join(each.message for each in unknown), hint=unknown[0].hint)

@@ -16,17 +16,21 @@ from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, is_table, note
 from trailhound.cli.options import Accounts, Config, Json, Namespace, Regions, Url, settings_from
-from trailhound.cli.screen import emit, out, plural, safe, say
+from trailhound.cli.screen import emit, out, plural, safe, say, warn
 from trailhound.cli.stages import show_stages
 from trailhound.errors import UsageError
 
 with late_imports():
     from opensearchpy import OpenSearch
 
+    from ingest.backfill.matched import Matched
+    from ingest.backfill.unmatched import unknown_places
     from ingest.integrity.digest import Place
     from ingest.integrity.findings import Finding, Verdict
     from ingest.integrity.keys import PublicKeys
     from ingest.integrity.verification import VerificationScope
+    from ingest.objects import Selection
+    from ingest.sources import open_source
     from trailhound.app.integrity import RecordedVerdicts
     from trailhound.app.integrity import verify as verify_source
     from trailhound.cluster import templates
@@ -115,7 +119,8 @@ def verify(
 ) -> None:
     """Verify by CloudTrail's digests that files are unchanged, and that none is missing or added.
 
-    Exits with 1 if anything is invalid, missing, unlisted or too old.
+    Exits with 1 if anything is invalid, missing, unlisted or too old, or if an account or a region
+    that was asked for does not exist.
 
     Example: `trailhound verify s3://my-trail-bucket --since 7d`
     """
@@ -146,14 +151,33 @@ def verify(
             on_progress=on_progress,
         )
     rows, whole = made.places, made.whole
+    problems = _unknown(source, settings, [place for place, _ in rows], account, region)
     if not rows:
         raise UsageError(
-            f"{source}: no digests and no trail files here",
+            "; ".join(problems) or f"{source}: no digests and no trail files here",
             hint="give the bucket, or the prefix above AWSLogs/; or a wider time or selection",
         )
-    _show(rows, whole, form, made.recorded)
-    if whole.fails:
+    _show(rows, whole, form, made.recorded, problems)
+    for problem in problems:
+        warn(problem)
+    if whole.fails or problems:
         raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def _unknown(
+    source: str,
+    settings: Settings,
+    places: list[Place],
+    accounts: list[str] | None,
+    regions: list[str] | None,
+) -> list[str]:
+    """Sentences about the accounts and regions that were asked for and that the source lacks."""
+    folders = Matched()
+    for each in places:
+        folders.accounts.add(each.account)
+        folders.regions.add(each.region)
+    selection = Selection(accounts=frozenset(accounts or ()), regions=frozenset(regions or ()))
+    return unknown_places([open_source(source, settings)], selection, folders)
 
 
 def _client(settings: Settings) -> OpenSearch:
@@ -168,10 +192,15 @@ def _errors(settings: Settings, *, record: bool) -> AbstractContextManager[None]
 
 
 def _show(
-    rows: list[tuple[Place, Verdict]], whole: Verdict, form: Form, recorded: RecordedVerdicts | None
+    rows: list[tuple[Place, Verdict]],
+    whole: Verdict,
+    form: Form,
+    recorded: RecordedVerdicts | None,
+    problems: list[str],
 ) -> None:
     if form is Form.JSON:
-        emit(whole.as_dict() | ({"recorded": recorded.as_dict()} if recorded is not None else {}))
+        more = {"recorded": recorded.as_dict()} if recorded is not None else {}
+        emit(whole.as_dict() | more | {"problems": problems})
         return
     if not is_table(form):
         _FINDINGS.show(whole.findings, form)

@@ -102,6 +102,21 @@ def test_alerts_that_are_too_old_for_their_channel_are_foreseen(
     assert not warned(late_hours=48, scheduled=False)
 
 
+def test_a_tactic_of_a_channel_that_no_alert_can_have_is_named(
+    found_by: FoundBy, tmp_path: Path
+) -> None:
+    def judged(*tactics: str) -> tuple[str, str, str]:
+        channel = {"name": "c", "kind": "command", "command": ["true"], "tactics": [*tactics]}
+        file = tmp_path / "trailhound.yaml"
+        file.write_text(yaml.safe_dump({"notify": {"channels": [channel]}}))
+        return found_by("--config", file)["channel c"]
+
+    assert judged("impact", "Defense Evasion")[0] == "ok"
+    verdict, fact, advice = judged("impact", "persistance")
+    assert (verdict, advice) == ("warning", "did you mean 'persistence'?")
+    assert "no tactic 'persistance'" in fact
+
+
 def test_settings_without_a_fault_are_one_line(found_by: FoundBy) -> None:
     found = found_by()
     assert found["settings"][0] == "ok"

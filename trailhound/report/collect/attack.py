@@ -1,4 +1,4 @@
-"""ATT&CK's tactics, and which of them a technique serves.
+"""Which of ATT&CK's tactics a technique serves.
 
 Alerts and rules name tactics and techniques, but not which technique belongs to which tactic. The
 techniques of cloud platforms are listed here, so that none is shown under a wrong tactic.
@@ -9,24 +9,6 @@ has Defense Evasion: version 19 divides it into Stealth and Defense Impairment)
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-TACTICS: Mapping[str, str] = {
-    "reconnaissance": "Reconnaissance",
-    "resource-development": "Resource Development",
-    "initial-access": "Initial Access",
-    "execution": "Execution",
-    "persistence": "Persistence",
-    "privilege-escalation": "Privilege Escalation",
-    "defense-evasion": "Defense Evasion",
-    "credential-access": "Credential Access",
-    "discovery": "Discovery",
-    "lateral-movement": "Lateral Movement",
-    "collection": "Collection",
-    "command-and-control": "Command and Control",
-    "exfiltration": "Exfiltration",
-    "impact": "Impact",
-}
-"""ATT&CK's enterprise tactics, in its order."""
 
 _SERVE: Mapping[str, str] = {
     "initial-access": "T1078 T1133 T1189 T1190 T1195 T1199 T1566",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from detections.rule import Rule
+from detections.tactics import TACTICS
 from trailhound.report.collect.alerts import Counted
-from trailhound.report.collect.attack import TACTICS, serves, tactic_id
+from trailhound.report.collect.attack import serves, tactic_id
 from trailhound.report.value import Coverage, Tactic, Technique
 
 
