@@ -77,6 +77,19 @@ def test_the_page_tells_of_every_metric_and_every_alert() -> None:
     assert set(re.findall(r"`(Trailhound[A-Za-z]+)`", page)) == alerts
 
 
+def test_no_alert_lets_one_daemon_or_namespace_hide_another() -> None:
+    """Alerts on what a daemon says of itself are for each; on what those of a namespace share, for
+    each job."""
+    rules = yaml.safe_load((DOCS / "monitoring" / "alerts.yml").read_text("utf-8"))["groups"]
+    alerts = {rule["alert"]: rule for group in rules for rule in group["rules"]}
+    for name in ("TrailhoundDown", "TrailhoundNotReady", "TrailhoundMemoryGrows"):
+        assert not re.search(r"\b(min|max|sum|avg|count)\b", alerts[name]["expr"]), name
+        assert "$labels.instance" in alerts[name]["annotations"]["summary"], name
+    for name in ("TrailhoundEventsLate", "TrailhoundNobodyLeads"):
+        assert re.match(r"(min|sum) by \(job\b", alerts[name]["expr"]), name
+    assert alerts["TrailhoundGone"]["expr"].startswith("absent(trailhound_ready{")
+
+
 def test_panels_do_not_cover_each_other() -> None:
     board = json.loads((DOCS / "monitoring" / "grafana.json").read_text("utf-8"))
     places = {(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in board["panels"]}
