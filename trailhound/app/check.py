@@ -7,6 +7,9 @@ from typing import Literal
 
 from trailhound.errors import TrailhoundError
 
+LITTLE_DISK = 5 * 1024**3
+"""Bytes of free disk space below which a check warns."""
+
 CheckVerdict = Literal["ok", "warning", "failed"]
 
 
