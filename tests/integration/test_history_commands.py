@@ -17,9 +17,9 @@ from tests.faults.proxy import DROP, Proxy, Request
 from tests.helpers.read_blocks import while_unreadable
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.app.detection import History, rules_in_force
-from trailhound.cli.detect import asked
 from trailhound.cli.exit_codes import exit_code
 from trailhound.cli.main import app
+from trailhound.cli.options import history_span_of
 from trailhound.cluster.templates import Names
 from trailhound.errors import NoEventsIndexError, UsageError
 from trailhound.settings import Settings
@@ -183,7 +183,7 @@ def test_work_goes_by_the_data_and_not_by_the_span(
         assert done.exit_code == 0, done.output
         assert "31 events searched" in done.stdout
         assert len(proxy.seen) < 5 * len(pack.alerting), "requests for rules, not for days"
-    history = History(client, settings, pack, asked(None, None))
+    history = History(client, settings, pack, history_span_of(None, None))
     assert [piece.events for piece in history.survey.pieces] == [31]
     few = survey(client, settings, Span(begin, begin + timedelta(days=9)), piece_events=2)
     assert [piece.events for piece in few.pieces] == [2, 2, 2, 2, 1]

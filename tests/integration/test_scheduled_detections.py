@@ -27,7 +27,7 @@ from tests.helpers.trails import backfill, own_settings, prepared, record, write
 from trailhound.app.detection import History, detector, rules_in_force
 from trailhound.app.scheduled_detections import ScheduledDetections
 from trailhound.cli.daemons import show_rules
-from trailhound.cli.detect import asked
+from trailhound.cli.options import history_span_of
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.errors import ClusterUnreachableError
@@ -280,7 +280,9 @@ def test_history_reaches_to_the_event_that_was_written_last(
     client: OpenSearch, settings: Settings, tmp_path: Path
 ) -> None:
     backfill(settings, write_trail(tmp_path / "in", [deleted(eventTime="2025-03-01T10:00:00Z")]))
-    bounds = History(client, settings, rules_in_force(settings), asked(None, None)).bounds()
+    bounds = History(
+        client, settings, rules_in_force(settings), history_span_of(None, None)
+    ).bounds()
     assert bounds is not None, "before any refresh of the index's own"
     assert bounds[1] == datetime(2025, 3, 1, 10, tzinfo=UTC)
 

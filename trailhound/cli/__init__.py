@@ -28,6 +28,7 @@ Output:
     stages              progress of any command
     progress            progress of a backfill
     consent             asking before something is changed or costs money
+    history_run         rules over history: progress, and what they found
     nothing             why a search found nothing
     skipped_days        days that could not be searched
     named_commands      commands named in messages, with the flags of this command

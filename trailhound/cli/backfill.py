@@ -42,7 +42,7 @@ with late_imports():
 
 
 if TYPE_CHECKING:
-    from trailhound.cli.detect import Detected
+    from trailhound.cli.history_run import Detected
     from trailhound.state.backfills import BackfillState
 
 
@@ -326,7 +326,7 @@ def _detect(
 ) -> Detected:
     """Run the rules over what was indexed, also by these earlier runs that did not end; not after
     an interruption."""
-    from trailhound.cli.detect import Detected, detect_ingested
+    from trailhound.cli.history_run import Detected, detect_ingested
 
     if report.interrupted:
         return Detected()

@@ -13,11 +13,11 @@ import typer
 
 from trailhound.cli.backfill_report import CutOff, show_report
 from trailhound.cli.backfill_run import run_backfill
-from trailhound.cli.detect import asked, run_history, show
 from trailhound.cli.engine import start_engine
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.history_run import run_history, show_history
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.options import settings_from
+from trailhound.cli.options import history_span_of, settings_from
 from trailhound.cli.screen import out, plural, safe, say, size, table
 from trailhound.cli.stopping import stopped
 
@@ -120,8 +120,8 @@ def show_summary(found: Summary) -> None:
 
 def detect_all(client: OpenSearch, settings: Settings, pack: Pack) -> None:
     """Run the rules over all events of the index."""
-    history = History(client, settings, pack, asked(None, None))
-    show(pack, run_history(history), history.survey, history.left_out())
+    history = History(client, settings, pack, history_span_of(None, None))
+    show_history(pack, run_history(history), history.survey, history.left_out())
 
 
 def write_report(client: OpenSearch, settings: Settings, pack: Pack, page: Path) -> None:

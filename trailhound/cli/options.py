@@ -126,3 +126,16 @@ def span_of(since: datetime | None, until: datetime | None) -> Span | None:
         dates.start_of(since) if since else BEGINNING,
         dates.end_of(until) if until else UNLIMITED,
     )
+
+
+def history_span_of(since: datetime | None, until: datetime | None) -> Span:
+    """The span of history of the options: without them all of it, events with an absurd time
+    included. An `until` that is a date includes that day.
+
+    Raises `UsageError` if `since` is not before `until`.
+    """
+    from detections.history import END
+    from detections.span import BEGINNING, Span
+
+    dates.check_order(since, until)
+    return Span(since or BEGINNING, dates.end_of(until) if until else END)

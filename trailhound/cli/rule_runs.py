@@ -10,11 +10,19 @@ from typing import Annotated
 import typer
 
 from trailhound.cli.columns import Column, Kind
-from trailhound.cli.detect import asked
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, note
-from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
+from trailhound.cli.options import (
+    Config,
+    Json,
+    Namespace,
+    Since,
+    Until,
+    Url,
+    history_span_of,
+    settings_from,
+)
 from trailhound.cli.screen import emit, plural, say, warn, write
 from trailhound.cli.skipped_days import warn_skipped
 from trailhound.errors import ClusterError, UsageError
@@ -84,7 +92,7 @@ def try_rules(
     form = form_of(output, json)
     settings = settings_from(config, url, namespace)
     pack = _pack(settings, rules, only=only)
-    span = asked(since, until)
+    span = history_span_of(since, until)
     client = connect(settings)
     with cluster_errors(settings):
         history = AutomationHistory(client, settings, pack)

@@ -1,0 +1,173 @@
+"""Runs the rules over history, with progress, and shows what they found: for `detect`, `demo` and
+`backfill --detect`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from trailhound.cli.late_imports import late_imports
+from trailhound.cli.screen import emit, out, plural, say, table, warn
+from trailhound.cli.skipped_days import skipped_days, warn_skipped
+from trailhound.cli.stages import show_stages
+from trailhound.cli.stopping import stopped_by_signals
+from trailhound.errors import NoEventsIndexError
+
+with late_imports():
+    from opensearchpy import OpenSearch
+
+    from detections.automation.left_out import LeftOut
+    from detections.history import Piece, Survey
+    from detections.packs.describe import problem_lines
+    from detections.packs.pack import Pack
+    from detections.running.detector import RuleRun
+    from detections.span import Span
+    from trailhound.app.detection import DetectionTotals, History, rules_in_force, tallied
+    from trailhound.settings import Settings
+
+
+def run_history(
+    history: History, *, record: bool = True, quiet: bool = False
+) -> dict[str, DetectionTotals]:
+    """Run rules over a history, with progress, and join their alerts into incidents. Ctrl-C ends it
+    after the current piece."""
+    done = 0
+    with (
+        stopped_by_signals(history),
+        show_stages("detect", unit="events", quiet=quiet) as stage,
+    ):
+
+        def watch(piece: Piece, share: float) -> None:
+            stage(_days(piece.span), done + int(share * piece.events), history.survey.events)
+
+        def counted() -> Iterator[tuple[Piece, list[RuleRun]]]:
+            nonlocal done
+            for piece, runs in history.run(record=record, watch=watch):
+                done += piece.events
+                yield piece, runs
+
+        found = tallied(counted())
+    if record and (refused := history.join()):
+        warn(f"alerts are not joined into incidents: {refused}")
+    return found
+
+
+def _days(span: Span) -> str:
+    """The days of a piece of history, which can be several days with few events.
+
+    >>> _days(Span(datetime(2025, 3, 1, 6), datetime(2025, 3, 2)))
+    '2025-03-01'
+    >>> _days(Span(datetime(2025, 3, 1), datetime(2025, 3, 9)))
+    '2025-03-01 to 2025-03-08'
+    """
+    first, last = span.since, span.until - timedelta(microseconds=1)
+    if first.date() == last.date():
+        return f"{first:%Y-%m-%d}"
+    return f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
+
+
+def show_history(
+    pack: Pack,
+    found: dict[str, DetectionTotals],
+    survey: Survey,
+    trusted: Sequence[LeftOut] = (),
+    *,
+    dry_run: bool = False,
+    json: bool = False,
+) -> None:
+    """Print what rules found in a history, for people or as JSON. `found`: by rule id."""
+    fired = [each for each in found.values() if each.findings or each.errors]
+    new = new_alerts(found)
+    known = sum(len(each.updated) for each in fired)
+    if json:
+        emit(
+            {
+                "events": survey.events,
+                "skipped_days": skipped_days(survey.skipped),
+                "rules": [each.as_dict() for each in fired],
+                "created": new,
+                "updated": known,
+                "faults": [str(fault) for fault in pack.problems],
+                "known_automation": [each.as_dict() for each in trusted],
+            }
+        )
+        return
+    for problem in problem_lines(pack):
+        warn(problem)
+    rows = [
+        (each.rule.level, each.rule.title, each.findings, len(each.created), len(each.updated))
+        for each in fired
+        if each.findings
+    ]
+    if rows:
+        out.print(table(["level", "rule", "#findings", "#new alerts", "#updated"], rows))
+    for each in fired:
+        for reason in dict.fromkeys(each.errors):
+            warn(f"{each.rule.labelled}: {reason}")
+    silent = len(pack.alerting) - len(rows)
+    what = "nothing was written (--dry-run)" if dry_run else plural(new, "new alert")
+    warn_skipped(survey.skipped)
+    for left in trusted:
+        say(left.sentence())
+    say(
+        f"{plural(survey.events, 'event')} searched; {what}; {plural(silent, 'rule')} found nothing"
+    )
+    if new and not dry_run:
+        say("read them with `trailhound incidents list`, each with `trailhound alerts list`")
+
+
+def new_alerts(found: dict[str, DetectionTotals]) -> int:
+    """How many new alerts were raised."""
+    return sum(len(each.created) for each in found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """What the rules found. `faults`: those of rules, exceptions and files that were left out.
+    `searched_all`: every day could be searched. `trusted`: what was left out as known
+    automation."""
+
+    found: dict[str, DetectionTotals] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    searched_all: bool = True
+    trusted: Sequence[LeftOut] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every rule ran over every day."""
+        failed = any(each.errors for each in self.found.values())
+        return self.searched_all and not self.faults and not failed
+
+    def as_dict(self) -> dict[str, Any]:
+        """The members that `--json` adds to the report of the backfill."""
+        errors = {each.rule.title: list(each.errors) for each in self.found.values() if each.errors}
+        return {
+            "alerts": new_alerts(self.found),
+            "rule_faults": self.faults,
+            "rule_errors": errors,
+            "known_automation": [each.as_dict() for each in self.trusted],
+        }
+
+
+def detect_ingested(
+    client: OpenSearch, settings: Settings, since: datetime, *, json: bool
+) -> Detected:
+    """Run the rules over what a backfill indexed since a moment, whatever the age of the events."""
+    pack = rules_in_force(settings)
+    margin = timedelta(seconds=5)
+    span = Span(since - margin, datetime.now(UTC) + margin, "event.ingested")
+    faults = [str(each) for each in pack.problems if each.stops]
+    try:
+        history = History(client, settings, pack, span)
+    except NoEventsIndexError:  # nothing was indexed, and there is no index
+        if not json:
+            for problem in problem_lines(pack):
+                warn(problem)
+        return Detected({}, faults)
+    found = run_history(history, quiet=json)
+    trusted = history.left_out()
+    if not json:
+        show_history(pack, found, history.survey, trusted)
+    return Detected(found, faults, searched_all=history.complete, trusted=trusted)
