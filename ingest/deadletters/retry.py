@@ -201,17 +201,36 @@ class Retry:
 
     def _remove(self, indexed: list[tuple[dict[str, Any], Counts]], *, stored: bool) -> None:
         """Correct the objects' counts of letters that are indexed now, then remove the letters."""
-        results: dict[str, list[Counts]] = {}
+        contents: dict[tuple[str, str], list[tuple[str, Counts]]] = {}
         for letter, counts in indexed:
-            results.setdefault(object_id(letter["object"]), []).append(counts)
-        for key, found in results.items():
-            number = sum(1 for counts in found if counts.indexed)
-            duplicates = len(found) - number
-            self._objects.change(
-                key, methodcaller("retried", indexed=number, duplicates=duplicates)
+            content = letter["object"], letter.get("etag", "")
+            contents.setdefault(content, []).append((letter["id"], counts))
+        left = self._left({key: [name for name, _ in found] for key, found in contents.items()})
+        for ((uri, etag), found), others in zip(contents.items(), left, strict=True):
+            number = sum(1 for _, counts in found if counts.indexed)
+            corrected = methodcaller(
+                "retried", etag, indexed=number, duplicates=len(found) - number, left=others
             )
+            self._objects.change(object_id(uri), corrected)
         if stored:
             delete(self._client, self._names.deadletter, (letter["id"] for letter, _ in indexed))
+
+    def _left(self, contents: Mapping[tuple[str, str], Sequence[str]]) -> list[int]:
+        """How many letters of each content (object and etag) are stored beside these.
+
+        Another retry may have counted the same letters, or this one before it was killed, and a
+        later reading may have brought their records as duplicates. So what is left decides.
+        """
+        if not contents:
+            return []
+        reader = IndexReader(self._client, self._names.deadletter)
+        reader.refresh()
+        bodies = []
+        for (uri, etag), names in contents.items():
+            wanted = [{"term": {"object": uri}}, *([{"term": {"etag": etag}}] if etag else [])]
+            others = {"filter": wanted, "must_not": [{"ids": {"values": list(names)}}]}
+            bodies.append({"size": 0, "track_total_hits": True, "query": {"bool": others}})
+        return [int(reply["hits"]["total"]["value"]) for reply in reader.searches(bodies)]
 
 
 class _OpenDay:

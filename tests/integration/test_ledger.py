@@ -223,7 +223,7 @@ def test_what_others_note_while_it_is_read_again_stays_when_it_is_given_back(
     again = worker(client, settings)
     again.take([ITEM], force=True)
     objects = StateStore(client, settings, ObjectState)
-    objects.change(object_id(ITEM.uri), lambda entry: entry.retried(indexed=1, duplicates=1))
+    objects.change(object_id(ITEM.uri), lambda it: it.retried("", indexed=1, duplicates=1, left=0))
     judged = Integrity(verdict="tampered", at="2025-03-01T00:00:00Z")
     objects.change(object_id(ITEM.uri), lambda entry: replace(entry, integrity=judged))
     again.close()

@@ -47,15 +47,17 @@ def retry(settings: Settings) -> Counts:
     return Retry(connect(settings), settings, enricher).run().counts
 
 
-def letter(raw: bytes, uri: str, position: int = 0) -> tuple[str, dict[str, Any]]:
+def letter(
+    raw: bytes, uri: str, position: int = 0, etag: str = "etag"
+) -> tuple[str, dict[str, Any]]:
     """A letter as an earlier version, that could not index it, would have stored it."""
-    owner = ObjectProgress(TrailObject(uri, "etag", 1), lambda _: None)
+    owner = ObjectProgress(TrailObject(uri, etag, 1), lambda _: None)
     made = DeadLetter(owner, position, raw, "mapper_parsing_exception", "it was refused")
     return made.id, made.document(datetime.now(UTC))
 
 
-def store(settings: Settings, raw: bytes, uri: str, position: int = 0) -> None:
-    identifier, document = letter(raw, uri, position)
+def store(settings: Settings, raw: bytes, uri: str, position: int = 0, etag: str = "etag") -> None:
+    identifier, document = letter(raw, uri, position, etag)
     connect(settings).index(
         index=Names(settings.prefix).deadletter, id=identifier, body=document, refresh=True
     )
@@ -70,8 +72,9 @@ def test_what_can_be_indexed_now_leaves_the_dead_letters(
     path = write_trail(tmp_path / "trail", [there, never])
     backfill(settings, path)
     # As if three more records of it had been refused: one that is indexed, and two that are not.
+    (entry,) = ledger(client, settings)
     for position, each in enumerate((there, lost, hostile), start=2):
-        store(settings, json.dumps(each).encode(), str(path), position)
+        store(settings, json.dumps(each).encode(), str(path), position, entry["etag"])
     name = Names(settings.prefix).ledger
     client.update(
         index=name,
@@ -94,6 +97,26 @@ def test_what_can_be_indexed_now_leaves_the_dead_letters(
     assert len(dead_letters(client, settings)) == 1
     (entry,) = ledger(client, settings)
     assert entry["dead_lettered"] == 1
+
+
+def test_letters_that_the_last_reading_did_not_bring_move_none_of_its_counts(
+    settings: Settings, tmp_path: Path
+) -> None:
+    client = connect(settings)
+    events, never = [record(), record()], record(eventTime="never")
+    path = write_trail(tmp_path / "trail", [*events, never])
+    backfill(settings, path)
+    (before,) = ledger(client, settings)
+    assert (before["indexed"], before["dead_lettered"]) == (2, 1)
+    # Of an earlier reading, when their day took no writes; and of what was there before.
+    for position, each in enumerate(events):
+        for etag in (before["etag"], "former"):
+            raw = json.dumps(each | {"awsRegion": etag}).encode()
+            store(settings, raw, str(path), position, etag)
+    assert retry(settings).dead_lettered == 1
+    (after,) = ledger(client, settings)
+    assert after == before
+    assert len(dead_letters(client, settings)) == after["dead_lettered"]
 
 
 def test_many_letters_are_tried_page_by_page(settings: Settings) -> None:

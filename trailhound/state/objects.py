@@ -287,11 +287,15 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
         """Noted as no longer in its source; what is known of it stays."""
         return msgspec.structs.replace(self, gone_at=now.isoformat())
 
-    def retried(self, *, indexed: int, duplicates: int) -> Self:
-        """With a number of its dead letters indexed meanwhile, or found to be duplicates. Letters
-        of a reading that was not finished are in none of its counts, so they move nothing."""
-        indexed = min(indexed, self.dead_lettered)
-        duplicates = min(duplicates, self.dead_lettered - indexed)
+    def retried(self, etag: str, *, indexed: int, duplicates: int, left: int) -> Self:
+        """With a number of its dead letters indexed meanwhile, or found to be duplicates; `left`
+        others of this content are stored. Letters of a reading that was not finished, of another
+        content or of an earlier reading are in none of its counts, so they move nothing."""
+        if etag and etag != self.etag:
+            return self
+        moved = max(0, self.dead_lettered - left)
+        indexed = min(indexed, moved)
+        duplicates = min(duplicates, moved - indexed)
         return msgspec.structs.replace(
             self,
             indexed=self.indexed + indexed,

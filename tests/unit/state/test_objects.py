@@ -122,14 +122,17 @@ def test_a_claim_leaves_out_what_is_not_known_yet() -> None:
 @pytest.mark.parametrize("state", ["claimed", "released"])
 def test_letters_of_a_reading_that_was_not_finished_move_no_count(state: State) -> None:
     entry = ObjectState(uri="s3://b/k", state=state)
-    assert entry.retried(indexed=2, duplicates=1) == entry
+    assert entry.retried("", indexed=2, duplicates=1, left=0) == entry
 
 
 def test_letters_move_the_counts_of_the_last_reading() -> None:
-    entry = ObjectState(uri="s3://b/k", state="done", read=3, dead_lettered=3)
-    moved = entry.retried(indexed=2, duplicates=1)
-    assert (moved.indexed, moved.duplicates, moved.dead_lettered) == (2, 1, 0)
-    assert moved.retried(indexed=1, duplicates=0) == moved
+    entry = ObjectState(uri="s3://b/k", etag="e", state="done", read=5, dead_lettered=5)
+    moved = entry.retried("e", indexed=2, duplicates=1, left=2)
+    assert (moved.indexed, moved.duplicates, moved.dead_lettered) == (2, 1, 2)
+    assert moved.retried("e", indexed=2, duplicates=1, left=2) == moved, "counted before"
+    assert moved.retried("another", indexed=2, duplicates=0, left=0) == moved, "another content"
+    last = moved.retried("", indexed=0, duplicates=3, left=1)
+    assert (last.duplicates, last.dead_lettered) == (2, 1)
 
 
 CLAIM = Claim(worker="w", token="t", at="2025-03-01T00:00:00+00:00", etag="e2")
