@@ -7,9 +7,10 @@ put where it is just now, such as an export or a copy.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from enrich.eventtime import event_time
+from trailhound.settings import Settings
 
 _SENT_WITHIN: Final = timedelta(minutes=15)
 """An event is sent up to so long after the reading of its object began. By then it may be too old
@@ -29,6 +30,11 @@ class LateCount:
         given to `add`."""
         self.events = 0
         self.first = self.last = self._before
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """For an object whose reading begins now."""
+        return cls(timedelta(hours=settings.detections.late_hours), datetime.now(UTC))
 
     def add(self, value: Any) -> None:
         """Count an event if it is late, given its valid `eventTime`."""

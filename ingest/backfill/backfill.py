@@ -16,10 +16,12 @@ from enrich.enricher import Enricher
 from ingest.backfill.prefetch import Prefetcher
 from ingest.counts import Counts
 from ingest.integrity.expected import ExpectedHashes
+from ingest.late_count import LateCount
 from ingest.object_progress import ObjectProgress, outcome_of
 from ingest.objects import Selection, Source, Stoppable, TrailObject
 from ingest.pipeline import Pipeline
 from ingest.run_report import FAILURES_KEPT, RunReport
+from ingest.telemetry.late_events import LateEventsTotal
 from trailhound.cluster.retry_policy import RetryPolicy, Stopped
 from trailhound.errors import AccountingError, SourceError
 from trailhound.settings import Settings
@@ -41,7 +43,10 @@ class Backfill:
         limit: int | None = None,
         retry_policy: RetryPolicy | None = None,
         expected: ExpectedHashes | None = None,
+        late: LateEventsTotal | None = None,
     ) -> None:
+        """`late`: where to add up the events that are too old for the scheduled rules."""
+        self._late = late
         self._settings = settings
         self._selection = selection
         self._force = force
@@ -160,6 +165,8 @@ class Backfill:
                 if self._stopping.is_set():
                     break
                 run = ObjectProgress(item, self._done)
+                if self._late is not None:
+                    run.late = LateCount.of(self._settings)
                 with self._lock:
                     self._active[item.uri] = run
                 self.pipeline.read(stream, run)
@@ -183,6 +190,8 @@ class Backfill:
     def _done(self, run: ObjectProgress) -> None:
         """An object is complete: add it to the report and to the ledger."""
         report = self._report
+        if self._late is not None:
+            self._late.add(run)
         with self._lock:
             self._active.pop(run.item.uri, None)
             if run.other_kind:

@@ -10,7 +10,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import BinaryIO, Final, TypeGuard
 
 from opensearchpy import OpenSearch
@@ -293,8 +292,7 @@ class Daemon:
         elif not isinstance(stream, SourceError):
             self._faults.opened(delivery.feed)
         run = ObjectProgress(item, lambda run: self._done(pipeline, run, delivery))
-        late = timedelta(hours=self._settings.detections.late_hours)
-        run.late = LateCount(late, datetime.now(UTC))
+        run.late = LateCount.of(self._settings)
         self._runs[item.uri] = run
         try:
             pipeline.read(stream, run)

@@ -24,16 +24,19 @@ from ingest.deadletters.reopen import Reopened, opened
 from ingest.deadletters.store import raw_of
 from ingest.documents.assembler import Assembler
 from ingest.documents.day_limit import TOO_MANY_NEW_DAYS, DayLimit
+from ingest.late_count import LateCount
 from ingest.object_progress import ObjectProgress
 from ingest.objects import Selection, TrailObject
 from ingest.pipeline import Pipeline
 from ingest.reading import Chunk
+from ingest.telemetry.late_events import LateEventsTotal
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.reader import BY_SEQUENCE, IndexReader
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
 from trailhound.errors import SpoolError
 from trailhound.settings import Settings
+from trailhound.state.late_events import LateEvents
 from trailhound.state.objects import ObjectState, object_id
 from trailhound.state.store import StateStore, delete
 
@@ -59,6 +62,8 @@ class Retried:
     new_days: list[str] = field(default_factory=list)
     """Days without an index for which letters remain, because they exceed the limit of an
     object."""
+    late: LateEvents | None = None
+    """Events that are too old for the scheduled rules; None where there are none."""
 
     def as_dict(self) -> dict[str, Any]:
         return self.counts.as_dict() | {
@@ -67,6 +72,7 @@ class Retried:
             "reopened": self.days.indices,
             "not_reopened": self.days.refused,
             "not_restored": self.days.not_restored,
+            "late_events": self.late.as_dict() if self.late is not None else None,
         }
 
 
@@ -98,6 +104,8 @@ class Retry:
             object_names=settings.index.object_names,
             mark_flat=dialect_of(client).marks_flat,
         )
+        self._settings = settings
+        self._late = LateEventsTotal()
         self._new_days: Counter[str] = Counter()
         """Days that letters of an object have made, by its name."""
 
@@ -128,11 +136,12 @@ class Retry:
         finally:
             if days:
                 days.switch("")
+            late = self._late.store(self._client, self._settings)
         self._close_spool(torn)
         total.check("the retry")
         report = days.report if days else Reopened()
         left = sorted(self._limit.refused) if self._limit is not None else []
-        return Retried(total, report, dict(self._job.deadletters.codes), left)
+        return Retried(total, report, dict(self._job.deadletters.codes), left, late)
 
     def _pages(self) -> Iterator[list[dict[str, Any]]]:
         """All current letters, page by page and day by day, at one point in time."""
@@ -180,6 +189,7 @@ class Retry:
             item = TrailObject(letter["object"], letter.get("etag", ""), 0)
             run = ObjectProgress(item, lambda _: None)
             too_many = letter.get("code") == TOO_MANY_NEW_DAYS
+            run.late = LateCount.of(self._settings)
             run.new_days = _ALL_MADE if too_many else self._new_days[item.uri]
             run.read(1)
             raw = raw_of(letter)
@@ -194,6 +204,7 @@ class Retry:
                 self._new_days[item.uri] = run.new_days
             if run.aborted:  # neither stored nor spooled: it stays where it is
                 raise SpoolError(run.fault, hint="then run the same command again")
+            self._late.add(run)
             tried.append((letter, run.counts))
             total.add(run.counts)
         self._remove([pair for pair in tried if not pair[1].dead_lettered], stored=stored)

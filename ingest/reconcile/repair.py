@@ -23,8 +23,10 @@ from ingest.reconcile.findings import RETRIES, Finding, Findings, Kind, Repair, 
 from ingest.reconcile.partial import partial, retry_for
 from ingest.reconcile.stored import StoredEvents
 from ingest.run_report import RunReport
+from ingest.telemetry.late_events import LateEventsTotal
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.settings import Settings
+from trailhound.state.late_events import LateEvents, joined
 from trailhound.state.objects import ObjectState, object_id
 from trailhound.state.store import StateStore
 
@@ -70,6 +72,9 @@ class Repaired:
     """Dead letters of objects that were read, of which no event can be made."""
     noted_gone: int = 0
     unrepaired: int = 0
+    late: LateEvents | None = None
+    """Events of objects that were read, which are too old for the scheduled rules; None where there
+    are none."""
 
     @property
     def complete(self) -> bool:
@@ -89,6 +94,7 @@ class Repaired:
             "unusable": self.unusable,
             "noted_gone": self.noted_gone,
             "unrepaired": self.unrepaired,
+            "late_events": self.late.as_dict() if self.late is not None else None,
             "complete": self.complete,
         }
 
@@ -115,6 +121,7 @@ class Repairs:
         self._stopping = False
         self._on_progress: Callable[[str, int], None] = lambda _what, _events: None
         self.report = Repaired()
+        self._late = LateEventsTotal()
 
     def stop(self) -> None:
         """Begin no further repair."""
@@ -130,8 +137,11 @@ class Repairs:
         report = self.report
         self._on_progress = on_progress
         report.unrepaired = sum(1 for each in self._findings if not each.repairs)
-        self._read(Repair.READ, force=False)
-        self._read(Repair.READ_AGAIN, force=True)
+        try:
+            self._read(Repair.READ, force=False)
+            self._read(Repair.READ_AGAIN, force=True)
+        finally:
+            report.late = self._late.store(self._client, self._settings)
         wanted = {each for finding in self._findings for each in finding.repairs} & RETRIES
         # More days than one object may make are made where a finding said so, before.
         made = {retry_for(code) for code in report.backfills.dead_letter_codes}
@@ -144,6 +154,7 @@ class Repairs:
                 new_days=Repair.RETRY_NEW_DAYS in wanted,
             )
             report.retried = retry.run(reopen=Repair.RETRY_REOPENED in wanted)
+            report.late = joined(report.late, report.retried.late)
         if (wanted or report.backfills.counts.dead_lettered) and not self._stopping:
             self._compare_again()
         self._note_gone()
@@ -160,6 +171,7 @@ class Repairs:
             selection=Selection(),
             force=force,
             retry_policy=self._retry_policy,
+            late=self._late,
         )
         with self._watched(self._running, repair):
             found = self._running.run([Chosen(self._source, self._findings.needing(repair))])

@@ -1,12 +1,15 @@
-"""Adds up the events that a daemon indexed too late for the scheduled rules."""
+"""Adds up the events that a process indexed too late for the scheduled rules."""
 
 from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime
 
+from opensearchpy import OpenSearch
+
 from ingest.object_progress import ObjectProgress
-from trailhound.state.late_events import LateEvents
+from trailhound.settings import Settings
+from trailhound.state.late_events import LateEvents, LateEventsStore
 
 
 class LateEventsTotal:
@@ -37,3 +40,13 @@ class LateEventsTotal:
         """Add these events (again), which could not be stored."""
         with self._lock:
             self._late = self._late.plus(late)
+
+    def store(self, client: OpenSearch, settings: Settings) -> LateEvents | None:
+        """Record them for `status` and `doctor`, and return them; None for none.
+
+        Raises opensearch-py's exceptions and `RequestFailedError`.
+        """
+        late = self.take()
+        if late is not None:
+            LateEventsStore(client, settings).add(late)
+        return late

@@ -18,6 +18,7 @@ from tests.helpers.installation import key_of, stamp
 from tests.helpers.processes import printed, start
 from tests.helpers.queues import until
 from tests.helpers.trails import own_settings, prepared, record, trail_bytes
+from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 from trailhound.state.late_events import LateEvents, LateEventsStore
 from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
@@ -101,3 +102,24 @@ def test_what_comes_while_rules_run_over_history_stays_named(settings: Settings)
     assert (found.events, found.first) == (3, OUTAGE - timedelta(days=1))
     store.searched(OUTAGE - timedelta(days=9), NOW, NOW + timedelta(seconds=1))
     assert store.get() is None
+
+
+def test_events_that_are_indexed_by_repairs_are_named(settings: Settings, tmp_path: Path) -> None:
+    """Dead letters that are tried again, and objects that a repair reads."""
+    client = prepared(settings)
+    trail = tmp_path / "trail"
+    day = Names(settings.prefix).day(f"{OUTAGE:%Y.%m.%d}")
+    deliver(trail, OUTAGE, "A")
+    command(settings, "backfill", str(trail))
+    client.indices.put_settings(index=day, body={"index.blocks.write": True})
+    deliver(trail, OUTAGE + timedelta(minutes=1), "B")
+    command(settings, "backfill", str(trail))
+    assert status(settings)["late_events"] is None
+    retried = command(settings, "retry-deadletters", "--reopen", "--json")
+    assert printed(retried.stdout.encode())["late_events"]["events"] == 1
+    assert status(settings)["late_events"]["events"] == 1
+    client.indices.put_settings(index=day, body={"index.blocks.write": None})
+    deliver(trail, OUTAGE + timedelta(minutes=2), "C", "D")
+    repaired = command(settings, "reconcile", str(trail), "--repair")
+    assert "no rule has looked at 2 events that came too late" in " ".join(repaired.output.split())
+    assert status(settings)["late_events"]["events"] == 3

@@ -320,6 +320,7 @@ def test_a_forced_reading_does_not_hide_what_is_lost_of_an_object(
     done = command(settings, "reconcile", str(path.parent), "--repair", "--json")
     found = json.loads(done.stdout)
     assert (done.exit_code, found["lost"], found["events"]) == (1, 1, 2)
+    assert found["repaired"]["late_events"] is None  # nothing was read
     assert found["repaired"]["noted_gone"] == 0
 
 

@@ -243,6 +243,8 @@ def retry_deadletters(
                 f"({_named(tried.new_days)}): "
                 "`trailhound retry-deadletters --new-days` creates the indices"
             )
+        if tried.late is not None:
+            say(tried.late.sentence())
     warn_of_days(tried)
     if counts.dead_lettered or tried.days.not_restored:
         raise typer.Exit(ExitCode.INCOMPLETE)

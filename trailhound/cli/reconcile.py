@@ -296,6 +296,8 @@ def _show_repaired(done: Repaired, form: Form, commands: Commands) -> None:
         if done.retried.days.indices:
             note(f"opened and restored: {', '.join(done.retried.days.indices)}", form)
         warn_of_days(done.retried)
+    if done.late is not None:
+        note(done.late.sentence(), form)
     if done.unusable:
         note(
             f"{plural(done.unusable, 'record')} of these objects in the dead letters, of which no "
