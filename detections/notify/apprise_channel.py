@@ -10,7 +10,8 @@ import logging
 import re
 from typing import Any, Final
 
-from detections.notify.channel import Message, Session, channel_kind
+from detections.notify.channel import Session, channel_kind
+from detections.notify.message import Message
 from trailhound.errors import NotifyError, SettingsError
 from trailhound.settings import AwsSettings, ChannelSettings
 from trailhound.settings.secret import require_secret

@@ -16,7 +16,7 @@ import msgspec
 from opensearchpy import OpenSearch
 
 from detections.alerts.document import stamp
-from detections.notify.channel import Channel
+from detections.notify.message import Channel
 from detections.notify.renderer import MessageRenderer
 from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.templates import Names

@@ -1,4 +1,4 @@
-"""Messages, channels, and the registry of the kinds of channel.
+"""The registry of the kinds of channel.
 
 To add a kind: its name and what it needs in `ChannelSettings`, and a module in this folder with a
 function under `@channel_kind(name)`.
@@ -6,60 +6,18 @@ function under `@channel_kind(name)`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Any, Literal, Protocol
-
-import orjson
+from typing import TYPE_CHECKING
 
 from detections.notify.deadline import WithDeadline
+from detections.notify.message import Channel
 from trailhound.settings import AwsSettings, ChannelSettings
 
 if TYPE_CHECKING:
     import botocore.session
-
-MessageKind = Literal["alert", "digest", "test"]
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """`key` identifies a message and is the same in each attempt to send it; for an alert it is
-    `renderer.message_key`. `facts` are further members of `document`."""
-
-    key: str
-    kind: MessageKind
-    subject: str
-    text: str
-    level: str = "informational"
-    markup: str = ""
-    """The text in the channel's format; empty if that is plain text."""
-    alert: Mapping[str, Any] | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-    def document(self) -> bytes:
-        """The message as JSON: `id`, `kind`, `subject`, `text`, `level`, `alert`, and the facts."""
-        return orjson.dumps(
-            {
-                "id": self.key,
-                "kind": self.kind,
-                "subject": self.subject,
-                "text": self.text,
-                "level": self.level,
-                "alert": self.alert,
-                **self.facts,
-            }
-        )
-
-
-class Channel(Protocol):
-    """`send` returns when the receiver accepted the message; any failure is a `NotifyError`, whose
-    text contains neither a URL nor a secret."""
-
-    def send(self, message: Message) -> None: ...
-
 
 Session = Callable[[AwsSettings], "botocore.session.Session"]
 """The AWS session of these settings."""

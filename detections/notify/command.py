@@ -12,7 +12,8 @@ import signal
 import subprocess
 from contextlib import suppress
 
-from detections.notify.channel import Message, Session, channel_kind
+from detections.notify.channel import Session, channel_kind
+from detections.notify.message import Message
 from trailhound.errors import NotifyError
 from trailhound.settings import AwsSettings, ChannelSettings
 

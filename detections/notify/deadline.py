@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
+from detections.notify.message import Channel, Message
 from trailhound.errors import NotifyError
 from trailhound.threads import STEPS, Deadline, OverdueError
-
-if TYPE_CHECKING:
-    from detections.notify.channel import Channel, Message
 
 
 class WithDeadline:

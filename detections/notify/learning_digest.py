@@ -12,8 +12,8 @@ from opensearchpy import OpenSearch
 
 from detections.alerts.document import LEARNING, stamp
 from detections.notify.bundles import Due
-from detections.notify.channel import Channel
 from detections.notify.delivery import with_delivery
+from detections.notify.message import Channel
 from detections.notify.rate_limiter import RateLimiter
 from detections.notify.renderer import MessageRenderer
 from trailhound.batching import batched

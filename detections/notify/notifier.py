@@ -33,9 +33,10 @@ from detections.notify.bundles import (
     others_of,
 )
 from detections.notify.catch_up_digest import CatchUpDigest
-from detections.notify.channel import Channel, Session, open_channel
+from detections.notify.channel import Session, open_channel
 from detections.notify.delivery import Deliveries, done_for
 from detections.notify.learning_digest import LearningDigest
+from detections.notify.message import Channel
 from detections.notify.offered import Offered
 from detections.notify.rate_limiter import RateLimiter
 from detections.notify.renderer import MessageRenderer

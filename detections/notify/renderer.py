@@ -20,7 +20,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from detections.alerts.summary import summary
 from detections.alerts.text import one_line
 from detections.alerts.twins import together
-from detections.notify.channel import Message
+from detections.notify.message import Message
 from detections.rule import LEVELS
 from trailhound.plural import plural
 

@@ -14,7 +14,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from detections.notify.channel import Message, Session, channel_kind
+from detections.notify.channel import Session, channel_kind
+from detections.notify.message import Message
 from trailhound.errors import NotifyError, SettingsError
 from trailhound.settings import AwsSettings, ChannelSettings
 

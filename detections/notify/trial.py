@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from detections.notify.channel import Message, Session, open_channel
+from detections.notify.channel import Session, open_channel
+from detections.notify.message import Message
 from trailhound.errors import TrailhoundError, UsageError
 from trailhound.settings import Settings
 

@@ -23,7 +23,8 @@ import urllib3
 from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
 from urllib3.exceptions import TimeoutError as NoAnswer
 
-from detections.notify.channel import Message, Session, channel_kind
+from detections.notify.channel import Session, channel_kind
+from detections.notify.message import Message
 from trailhound import __version__
 from trailhound.errors import NotifyError, SettingsError
 from trailhound.settings import AwsSettings, ChannelSettings

@@ -14,10 +14,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from trailhound.errors import SettingsError
 from trailhound.settings import written
-from trailhound.settings.environment import environment, layered, settings_in, unknown_variables
+from trailhound.settings.environment import environment, layered
 from trailhound.settings.model import Settings
 from trailhound.settings.provenance import Location, Origins
 from trailhound.settings.section import FORMS, Section
+from trailhound.settings.variables import settings_in, unknown_variables
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource
 from pydantic_settings import SettingsError as PydanticSettingsError
 
 from trailhound.settings import written
-from trailhound.settings.environment import DELIMITER, NULL, PREFIX
+from trailhound.settings.variables import DELIMITER, NULL, PREFIX
 
 
 class _Environment(EnvSettingsSource):

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from trailhound.app.settings_check import check
 from trailhound.errors import SettingsError
 from trailhound.settings import Settings, load
-from trailhound.settings.environment import settings_in
+from trailhound.settings.variables import settings_in
 
 ROOT = Path(__file__).parents[3]
 

@@ -17,8 +17,9 @@ from typing import Any
 import botocore.session
 import pytest
 
-from detections.notify.channel import Message, open_channel
+from detections.notify.channel import open_channel
 from detections.notify.deadline import WithDeadline
+from detections.notify.message import Message
 from detections.notify.webhook import signature
 from tests.helpers.queues import until
 from tests.helpers.receiver import Received, Receiver

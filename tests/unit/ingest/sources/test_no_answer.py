@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from detections.notify.channel import Message
+from detections.notify.message import Message
 from detections.notify.sns_channel import SnsChannel
 from ingest.feeds.sqs_queue import open_queue
 from ingest.objects import Selection
