@@ -10,21 +10,20 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import BinaryIO, Final, TypeGuard
+from typing import Final
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from enrich.enricher import Enricher
 from ingest.backfill.prefetch import Prefetcher
-from ingest.counts import Counts
-from ingest.daemon.delivery_queue import DeliveryQueue, Unreachable
+from ingest.daemon.delivered_objects import DeliveredObjects, ObjectDone
+from ingest.daemon.delivery_queue import DeliveryQueue
 from ingest.daemon.refused_objects import earlier_refusals
 from ingest.daemon.status import CurrentFaults, DaemonStatus
-from ingest.feeds.feed import Delivery, Feed, Outcome
+from ingest.feeds.feed import Feed
 from ingest.late_count import LateCount
-from ingest.object_progress import ObjectProgress, outcome_of
-from ingest.objects import Selection, TrailObject
+from ingest.objects import Selection
 from ingest.pipeline import Pipeline
 from trailhound.backoff import Backoff
 from trailhound.cluster.refusals import cluster_errors
@@ -32,25 +31,15 @@ from trailhound.cluster.retry_policy import RetryPolicy, Stopped
 from trailhound.errors import (
     ClusterError,
     ClusterUnreachableError,
-    ObjectAccessDeniedError,
-    ObjectArchivedError,
     RequestFailedError,
-    SourceError,
 )
 from trailhound.settings import Settings
 
 LOG = logging.getLogger("trailhound.daemon")
 _BACKOFF = Backoff(first=1.0, longest=60.0)
 _EVERYTHING = Selection()
-_MOST_BUCKETS = 1_000
 _RELOADED: Final = ("enrich", "filter", "retention", "detections")
 """The sections of the settings that `reload` takes."""
-STUCK_SECONDS = 600.0
-"""Seconds in flight without progress after which `/readyz` names an object."""
-
-
-ObjectDone = Callable[[ObjectProgress, Delivery, Outcome], None]
-"""Called for each object that was read, from a sender's thread; must not raise or block."""
 
 
 class Daemon:
@@ -72,21 +61,17 @@ class Daemon:
         self._settings = settings
         self._enricher = enricher
         self._feeds = list(feeds)
-        self._on_object = on_object
         self._deliveries = DeliveryQueue(settings.run.objects_in_flight)
         self._lock = threading.Lock()
-        self._status = DaemonStatus(started=time.time())
+        self._started = time.time()
         self._stopping = threading.Event()
         self._retry_policy = RetryPolicy()
         self._pipeline: Pipeline | None = None
         self._earlier = (0, 0)
         self._feeding = False
         self._faults = CurrentFaults()
-        self._runs: dict[str, ObjectProgress] = {}
-        """What is being read or sent, by `uri`."""
-        self._read_from: set[str] = set()
-        """Buckets and folders from which objects were read."""
-        self._deliveries.problem = self._not_claimed
+        self._objects = DeliveredObjects(self._deliveries, self._faults, self._stopping, on_object)
+        self._restarts = 0
 
     # From outside.
 
@@ -122,45 +107,33 @@ class Daemon:
 
     def status(self) -> DaemonStatus:
         """A copy of the current status."""
+        totals = self._objects.totals()
+        deferred = self._faults.deferred()
         with self._lock:
-            now = self._status
-            counts = Counts()
-            counts.add(now.counts)
             requests, retries = self._requests()
-            deferred = self._faults.deferred()
-            return DaemonStatus(
-                started=now.started,
-                counts=counts,
-                objects=self._deliveries.outcomes,
-                bytes=now.bytes,
-                requests=requests,
-                retries=retries,
-                in_flight=self._deliveries.in_flight,
-                waiting_for=self._faults.waiting_for,
-                stopping=self._stopping.is_set(),
-                last_error=now.last_error,
-                last_error_at=now.last_error_at,
-                feeds=[feed.status() for feed in self._feeds],
-                restarts=now.restarts,
-                failing=self._faults.failing,
-                stuck=self._stuck(),
-                deferred=len(deferred),
-                deferred_for=deferred[-1] if deferred else "",
-                unreachable=self._faults.unreachable(),
-                refused=self._faults.refused,
-            )
-
-    def _stuck(self) -> str:
-        """An object that was claimed long ago and has made no progress since; before it is read,
-        only if nothing else has made progress either."""
-        uri, seconds = self._deliveries.longest_open()
-        if seconds < STUCK_SECONDS or self._faults.waiting_for:
-            return ""
-        runs = dict(self._runs)
-        progressed = [run.progressed for run in ([runs[uri]] if uri in runs else runs.values())]
-        if progressed and time.monotonic() - max(progressed) < STUCK_SECONDS:
-            return ""
-        return uri
+            restarts = self._restarts
+        return DaemonStatus(
+            started=self._started,
+            counts=totals.counts,
+            objects=self._deliveries.outcomes,
+            ignored=totals.ignored,
+            bytes=totals.bytes,
+            requests=requests,
+            retries=retries,
+            in_flight=self._deliveries.in_flight,
+            waiting_for=self._faults.waiting_for,
+            stopping=self._stopping.is_set(),
+            last_error=self._faults.last_error,
+            last_error_at=self._faults.last_error_at,
+            feeds=[feed.status() for feed in self._feeds],
+            restarts=restarts,
+            failing=self._faults.failing,
+            stuck=self._objects.stuck(),
+            deferred=len(deferred),
+            deferred_for=deferred[-1] if deferred else "",
+            unreachable=self._faults.unreachable(),
+            refused=self._faults.refused,
+        )
 
     # The main thread.
 
@@ -175,7 +148,7 @@ class Daemon:
                 except ClusterError as error:
                     if not (self._feeding or isinstance(error, ClusterUnreachableError)):
                         raise
-                    self._record_error(error.message)
+                    self._faults.record(error.message)
                     attempt = 0 if time.monotonic() - began > 2 * _BACKOFF.longest else attempt + 1
                     if not self._stopping.is_set():
                         self._wait(attempt, error)
@@ -240,16 +213,10 @@ class Daemon:
             f" at {culprit}" if culprit else ""
         )
         LOG.error("%s; objects in flight are returned", said, exc_info=error)
-        self._record_error(said)
+        self._faults.record(said)
         with self._lock:
-            self._status.restarts += 1
+            self._restarts += 1
         self._faults.session_failed(said)
-
-    def _not_claimed(self, uri: str, reason: str) -> None:
-        """Handle an object that the ledger cannot hold: it is logged, and failed at its feed."""
-        shown = uri.encode("utf-8", "backslashreplace").decode()[:500]
-        self._record_error(f"{shown}: {reason}")
-        LOG.error("object not read: %s", reason, extra={"fields": {"object": shown}})
 
     def _work(self, pipeline: Pipeline, retry_policy: RetryPolicy) -> None:
         ingest = self._settings.ingest
@@ -263,7 +230,7 @@ class Daemon:
         )
         try:
             for item, stream in fetched:
-                self._read(pipeline, item, stream)
+                self._objects.read(pipeline, item, stream, LateCount.of(self._settings))
             if pipeline.writer.error is not None:
                 raise pipeline.writer.error
             pipeline.finish()
@@ -277,97 +244,6 @@ class Daemon:
             raise
         finally:
             fetched.close()
-
-    def _read(self, pipeline: Pipeline, item: TrailObject, stream: BinaryIO | SourceError) -> None:
-        delivery = self._deliveries.delivery(item)
-        if delivery is None or self._stopping.is_set() or isinstance(stream, Unreachable):
-            if isinstance(stream, Unreachable) and delivery is not None:
-                self._record_error(stream.message)
-                LOG.warning("object returned: %s", stream.message)
-            pipeline.ledger.release(item)
-            self._deliveries.finish(item, self._outcome_unread(stream, delivery))
-            return
-        if _is_denied(stream):
-            self._faults.denied(delivery.feed, item.uri, stream.message)
-        elif not isinstance(stream, SourceError):
-            self._faults.opened(delivery.feed)
-        run = ObjectProgress(item, lambda run: self._done(pipeline, run, delivery))
-        run.late = LateCount.of(self._settings)
-        self._runs[item.uri] = run
-        try:
-            pipeline.read(stream, run)
-        except (ClusterError, OpenSearchException, Stopped):
-            raise
-        except Exception as error:
-            if pipeline.writer.error is not None:
-                raise
-            LOG.error("internal error at %s", item.uri, exc_info=error)
-            run.abort(
-                f"internal error (please report it): {type(error).__name__}: {error}", retry=False
-            )
-
-    def _outcome_unread(self, stream: BinaryIO | SourceError, delivery: Delivery | None) -> Outcome:
-        """The outcome of an object that was not opened. A bucket that does not exist, and from
-        which nothing was read before, is a fault of the message, not of a source."""
-        if not isinstance(stream, Unreachable) or delivery is None:
-            return Outcome.RETURNED
-        if stream.no_bucket and _bucket(delivery.item) not in self._read_from:
-            return Outcome.NO_BUCKET
-        self._faults.not_fetched(delivery.feed, stream.message)
-        return Outcome.RETURNED
-
-    def _done(self, pipeline: Pipeline, run: ObjectProgress, delivery: Delivery) -> None:
-        """Handle a complete object: write it to the ledger, then report it to its feed."""
-        run.counts.check(run.item.uri)
-        uri = run.item.uri
-        self._runs.pop(uri, None)
-        outcome = Outcome.DONE if not run.fault else Outcome.FAILED
-        if run.other_kind:
-            outcome = Outcome.IGNORED
-        if run.retry:
-            outcome = Outcome.RETURNED
-        with self._lock:
-            self._status.counts.add(run.counts)
-            self._status.bytes += run.bytes
-            if run.other_kind:
-                self._status.ignored[run.other_kind] += 1
-        self._faults.stored(run)
-        if run.retry:
-            self._faults.defer(uri, run.fault)
-        else:
-            self._faults.read(uri)
-        if outcome is Outcome.DONE:
-            self._faults.fetched(delivery.feed)
-            if len(self._read_from) < _MOST_BUCKETS:
-                self._read_from.add(_bucket(run.item))
-        self._log_outcome(run, delivery, outcome)
-        if run.retry:
-            pipeline.ledger.release(run.item)
-            self._deliveries.defer(run.item)
-            return
-        pipeline.ledger.finish(
-            run,
-            outcome_of(run),
-            lambda: self._deliveries.finish(run.item, outcome),
-        )
-
-    def _log_outcome(self, run: ObjectProgress, delivery: Delivery, outcome: Outcome) -> None:
-        fields = {"object": run.item.uri, "feed": delivery.feed, **run.counts.as_dict()}
-        if outcome is Outcome.RETURNED:
-            self._record_error(run.fault)
-            LOG.warning("object deferred: %s", run.fault, extra={"fields": fields})
-        elif outcome is Outcome.IGNORED:
-            LOG.info("object ignored: it holds %s", run.other_kind, extra={"fields": fields})
-        elif outcome is Outcome.FAILED:
-            self._record_error(run.fault)
-            LOG.error("object not read to its end: %s", run.fault, extra={"fields": fields})
-        else:
-            LOG.info("object indexed", extra={"fields": fields})
-        if self._on_object is not None:
-            try:
-                self._on_object(run, delivery, outcome)
-            except Exception as error:
-                LOG.error("the metrics of an object failed", exc_info=error)
 
     # Its parts.
 
@@ -390,7 +266,7 @@ class Daemon:
         with self._lock:
             self._earlier = self._requests()
             self._pipeline = None
-        self._runs.clear()
+        self._objects.forget()
         self._deliveries.give_back()
 
     def _requests(self) -> tuple[int, int]:
@@ -406,28 +282,8 @@ class Daemon:
         if (pipeline := self._pipeline) is not None:
             pipeline.writer.halt()
 
-    def _record_error(self, message: str) -> None:
-        self._status.last_error, self._status.last_error_at = message, time.time()
-
     def _on_wait(self, seconds: float, reason: str) -> None:
-        self._record_error(reason)
+        self._faults.record(reason)
         self._faults.wait(seconds, reason)
         if seconds >= 1:
             LOG.warning("waiting %.0f s for the cluster: %s", seconds, reason)
-
-
-def _is_denied(stream: BinaryIO | SourceError) -> TypeGuard[ObjectAccessDeniedError]:
-    """Whether opening an object was denied, as others of its source will be. An archived one is
-    not."""
-    archived = isinstance(stream, ObjectArchivedError)
-    return isinstance(stream, ObjectAccessDeniedError) and not archived
-
-
-def _bucket(item: TrailObject) -> str:
-    """The bucket of an object; of a file, nothing.
-
-    >>> _bucket(TrailObject("s3://trail/AWSLogs/x.gz", "", 0))
-    's3://trail/'
-    """
-    scheme, mark, rest = item.uri.partition("://")
-    return f"{scheme}{mark}{rest.partition('/')[0]}/" if mark else ""

@@ -76,6 +76,12 @@ class CurrentFaults:
         self._unreachable: dict[str, tuple[float, str]] = {}
         self._denied: dict[str, dict[str, tuple[float, str]]] = {}
         self._refused = RefusedObjects()
+        self.last_error = ""
+        self.last_error_at = 0.0
+
+    def record(self, message: str) -> None:
+        """Record the last error, whatever it is of."""
+        self.last_error, self.last_error_at = message, time.time()
 
     def wait(self, seconds: float, why: str) -> None:
         """Record that the daemon waits for the cluster for some seconds."""

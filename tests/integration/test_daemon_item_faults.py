@@ -13,7 +13,7 @@ from opensearchpy import OpenSearch
 from ingest.bulk.batch import Batch
 from ingest.bulk.result_handler import BulkResultHandler
 from ingest.daemon import daemon as daemon_module
-from ingest.daemon import delivery_queue
+from ingest.daemon import delivered_objects, delivery_queue
 from ingest.daemon.delivery_queue import unusable
 from ingest.deadletters.spool import SPOOL_FILE
 from ingest.feeds.feed import Delivery, Outcome
@@ -202,7 +202,7 @@ def test_a_full_disk_puts_off_what_needs_the_spool_and_nothing_else(
 def test_an_object_without_progress_is_named(
     client: OpenSearch, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(daemon_module, "STUCK_SECONDS", 0.5)
+    monkeypatch.setattr(delivered_objects, "STUCK_SECONDS", 0.5)
     held = write_trail(tmp_path, [record()], "held")
     opened, seen = LocalSource.open, threading.Event()
 

@@ -325,5 +325,6 @@ def test_objects_without_an_extension_are_known_by_their_content(
     with running(settings, feed) as daemon:
         until(lambda: queue.left() == 0, "an empty queue")
         assert daemon.status().objects == {"done": 1, "ignored": 1}
+        assert daemon.status().ignored.total() == 1
     assert len(documents(client, settings)) == 1
     assert "objects without CloudTrail records, by their content" in feed.status().ignored
