@@ -8,13 +8,14 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from tests.faults.proxy import Fault, Proxy, Request
-from tests.helpers.detection_rules import write_rules
+from tests.helpers.detection_rules import BURST, RULES, write_rules
 from tests.helpers.processes import Started, run, start
 from tests.helpers.queues import until
 from tests.helpers.trails import backfill, documents, own_settings, prepared, record, write_trail
@@ -153,9 +154,11 @@ def test_a_backfill_that_is_stopped_at_once_says_how_to_go_on(
     assert "rules have not looked at 2 events of" in said
 
 
-def test_detect_waits_for_no_rule_at_the_second_signal(
+@contextmanager
+def held_detect(
     engine: str, namespace: str, tmp_path: Path
-) -> None:
+) -> Iterator[tuple[Started, threading.Event]]:
+    """`detect --json` whose rules wait for answers, and what lets these go."""
     settings = own_settings(engine, namespace, tmp_path / "home")
     prepared(settings)
     write_trail(tmp_path / "trail", [record(errorCode="AccessDenied") for _ in range(6)])
@@ -172,10 +175,35 @@ def test_detect_waits_for_no_rule_at_the_second_signal(
             go.wait(200)
         return None
 
-    rules = ["--rules", str(write_rules(tmp_path / "rules"))]
+    folder = write_rules(tmp_path / "rules")
+    burst = RULES.rpartition("---")[2]  # more of these than are evaluated at once
+    for number in range(10, 20):
+        (folder / f"{number}.yml").write_text(burst.replace(BURST, f"{BURST[:-2]}{number}"))
     env = {"TRAILHOUND_CLUSTER__TIMEOUT": "300", "TRAILHOUND_DETECTIONS__SHIPPED": "false"}
     with Proxy(settings.hosts[0], hold) as proxy:
         own = own_settings(proxy.url, namespace, tmp_path / "home")
-        process = start(own, "detect", *rules, "--json", env=env)
+        process = start(own, "detect", "--rules", folder, "--json", env=env)
         assert waits.wait(60), ended(process)
+        yield process, go
+
+
+def test_detect_waits_for_no_rule_at_the_second_signal(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    with held_detect(engine, namespace, tmp_path) as (process, go):
         stopped_at_once(process, go)
+
+
+def test_detect_that_is_stopped_leaves_the_other_rules_and_says_so(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    """All of its events are in one piece of history."""
+    with held_detect(engine, namespace, tmp_path) as (process, go):
+        process.send_signal(signal.SIGINT)
+        until(lambda: b"finishing the rule in progress" in process.written(1), "an answer")
+        go.set()
+        code, out, _ = ended(process)
+    found = json.loads(out)
+    assert code == 130
+    assert found["not_searched"] == {"since": "2025-03-01", "until": "2025-03-01"}
+    assert found["events"] == 0

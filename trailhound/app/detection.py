@@ -98,7 +98,7 @@ def rules_in_force(settings: Settings, more: Sequence[Path] = ()) -> Pack:
 
 
 class History:
-    """Runs rules over the events of a span of history. `stop` ends it after the current piece.
+    """Runs rules over the events of a span of history. `stop` ends it after the current rule.
 
     Creating one searches the index for the days that have events. Raises `NoEventsIndexError`
     if there is no index, `ClusterError` and opensearch-py's errors.
@@ -114,19 +114,23 @@ class History:
         days = self.survey.indices.expression
         self._detector = detector(client, settings, pack, days, at_once=AT_ONCE)
         self._stopped = False
+        self._left: Span | None = None
+        self.events = 0
+        """Events that every rule has looked at."""
 
     def stop(self) -> None:
         self._stopped = True
 
     @property
-    def stopped(self) -> bool:
-        """Whether it was stopped early."""
-        return self._stopped
+    def left(self) -> Span | None:
+        """The part of the span that not every rule has looked at, since it was stopped; None where
+        they have."""
+        return self._left
 
     @property
     def complete(self) -> bool:
         """Whether it was not stopped early, and every day could be read."""
-        return not self._stopped and not self.survey.skipped
+        return self._left is None and not self.survey.skipped
 
     def run(
         self, *, record: bool = True, watch: Watch | None = None
@@ -137,15 +141,21 @@ class History:
         Raises `ClusterError`.
         """
         for piece in self.survey.pieces:
-            if self._stopped:
-                return
             runs: list[RuleRun] = []
-            for each in self._detector.run(self._rules, piece.span, record=record):
-                runs.append(each)
-                if watch is not None:
-                    watch(piece, len(runs) / len(self._rules))
+            if not self._stopped:
+                for each in self._detector.run(self._rules, piece.span, record=record):
+                    runs.append(each)
+                    if watch is not None:
+                        watch(piece, len(runs) / len(self._rules))
+                    if self._stopped:
+                        break
+            if len(runs) < len(self._rules):
+                self._left = replace(piece.span, until=self.survey.pieces[-1].span.until)
+                yield piece, runs
+                return
             begin = self._searched or piece.span
             self._searched = replace(begin, until=piece.span.until)
+            self.events += piece.events
             yield piece, runs
 
     def left_out(self) -> list[LeftOut]:

@@ -121,7 +121,7 @@ def show_summary(found: Summary) -> None:
 def detect_all(client: OpenSearch, settings: Settings, pack: Pack) -> None:
     """Run the rules over all events of the index."""
     history = History(client, settings, pack, history_span_of(None, None))
-    show_history(pack, run_history(history), history.survey, history.left_out())
+    show_history(pack, run_history(history), history, history.left_out())
 
 
 def write_report(client: OpenSearch, settings: Settings, pack: Pack, page: Path) -> None:

@@ -123,7 +123,7 @@ def detect(
                 warn(_still_noted(missing))
         trusted = history.left_out()
         ends = history.bounds() if not history.survey.events else None
-    show_history(pack, found, history.survey, trusted, dry_run=dry_run, json=json)
+    show_history(pack, found, history, trusted, dry_run=dry_run, json=json)
     if ends is not None and not json:
         say(f"events in the index are from {ends[0]:%Y-%m-%d} to {ends[1]:%Y-%m-%d}")
     _end(

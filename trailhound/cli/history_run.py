@@ -6,20 +6,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.screen import emit, out, plural, say, table, warn
 from trailhound.cli.skipped_days import skipped_days, warn_skipped
 from trailhound.cli.stages import show_stages
-from trailhound.cli.stopping import stopped_by_signals
+from trailhound.cli.stopping import forget_signal, stopped_by_signals
 from trailhound.errors import NoEventsIndexError
 
 with late_imports():
     from opensearchpy import OpenSearch
 
     from detections.automation.left_out import LeftOut
-    from detections.history import Piece, Survey
+    from detections.history import Piece
     from detections.packs.describe import problem_lines
     from detections.packs.pack import Pack
     from detections.running.detector import RuleRun
@@ -28,14 +28,17 @@ with late_imports():
     from trailhound.settings import Settings
 
 
+_STOPPING: Final = "stopping: finishing the rule in progress (repeat to stop at once)"
+
+
 def run_history(
     history: History, *, record: bool = True, quiet: bool = False
 ) -> dict[str, DetectionTotals]:
     """Run rules over a history, with progress, and join their alerts into incidents. Ctrl-C ends it
-    after the current piece."""
+    after the current rule."""
     done = 0
     with (
-        stopped_by_signals(history),
+        stopped_by_signals(history, _STOPPING),
         show_stages("detect", unit="events", quiet=quiet) as stage,
     ):
 
@@ -49,6 +52,8 @@ def run_history(
                 yield piece, runs
 
         found = tallied(counted())
+    if history.left is None:
+        forget_signal()
     if record and (refused := history.join()):
         warn(f"alerts are not joined into incidents: {refused}")
     return found
@@ -71,7 +76,7 @@ def _days(span: Span) -> str:
 def show_history(
     pack: Pack,
     found: dict[str, DetectionTotals],
-    survey: Survey,
+    history: History,
     trusted: Sequence[LeftOut] = (),
     *,
     dry_run: bool = False,
@@ -81,11 +86,13 @@ def show_history(
     fired = [each for each in found.values() if each.findings or each.errors]
     new = new_alerts(found)
     known = sum(len(each.updated) for each in fired)
+    skipped, left = history.survey.skipped, history.left
     if json:
         emit(
             {
-                "events": survey.events,
-                "skipped_days": skipped_days(survey.skipped),
+                "events": history.events,
+                "not_searched": _dates_of(left) if left is not None else None,
+                "skipped_days": skipped_days(skipped),
                 "rules": [each.as_dict() for each in fired],
                 "created": new,
                 "updated": known,
@@ -108,14 +115,24 @@ def show_history(
             warn(f"{each.rule.labelled}: {reason}")
     silent = len(pack.alerting) - len(rows)
     what = "nothing was written (--dry-run)" if dry_run else plural(new, "new alert")
-    warn_skipped(survey.skipped)
-    for left in trusted:
-        say(left.sentence())
+    warn_skipped(skipped)
+    for trust in trusted:
+        say(trust.sentence())
     say(
-        f"{plural(survey.events, 'event')} searched; {what}; {plural(silent, 'rule')} found nothing"
+        f"{plural(history.events, 'event')} searched; {what}; "
+        f"{plural(silent, 'rule')} found nothing"
     )
+    if left is not None and left.clock == "@timestamp":
+        rest = "trailhound detect --since {since} --until {until}".format_map(_dates_of(left))
+        say(f"interrupted; the rest: `{rest}`")
     if new and not dry_run:
         say("read them with `trailhound incidents list`, each with `trailhound alerts list`")
+
+
+def _dates_of(span: Span) -> dict[str, str]:
+    """The first and last day of a span, for `--since` and `--until`."""
+    last = span.until - timedelta(microseconds=1)
+    return {"since": f"{span.since:%Y-%m-%d}", "until": f"{last:%Y-%m-%d}"}
 
 
 def new_alerts(found: dict[str, DetectionTotals]) -> int:
@@ -169,5 +186,5 @@ def detect_ingested(
     found = run_history(history, quiet=json)
     trusted = history.left_out()
     if not json:
-        show_history(pack, found, history.survey, trusted)
+        show_history(pack, found, history, trusted)
     return Detected(found, faults, searched_all=history.complete, trusted=trusted)

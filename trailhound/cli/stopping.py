@@ -46,6 +46,11 @@ def stopped() -> bool:
     return _stopped.is_set()
 
 
+def forget_signal() -> None:
+    """The job was done before the signal had an effect: the command exits as usual."""
+    _stopped.clear()
+
+
 @contextmanager
 def stopped_by_signals(job: Stoppable, message: str = _STOPPING) -> Iterator[None]:
     """A context in which the first SIGINT or SIGTERM stops the job gracefully, and the second one
