@@ -25,7 +25,7 @@ from ingest.documents.assembler import Assembler
 from ingest.documents.day_limit import DayLimit
 from ingest.documents.record_filter import RecordFilter
 from ingest.integrity.expected import ExpectedHashes
-from ingest.ledger import Ledger
+from ingest.ledger.ledger import Ledger
 from ingest.object_progress import ObjectProgress
 from ingest.object_reader import ObjectReader, read_limits
 from ingest.objects import Selection

@@ -130,7 +130,7 @@ class Backfill:
         self._from_ledger(report)
         for source in sources:
             report.ignored_kinds.update(source.ignored)
-        report.ignored_kinds.update(self.ledger.ignored)
+        report.ignored_kinds.update(self.ledger.claims.ignored)
         report.interrupted = self._stopping.is_set()
         report.repaired = self.pipeline.result_handler.stats.repaired
         report.conflicts = self.pipeline.result_handler.stats.conflicts
@@ -148,9 +148,9 @@ class Backfill:
         return report
 
     def _from_ledger(self, report: RunReport) -> None:
-        report.skipped_objects = self.ledger.skipped
-        report.objects_read_again = self.ledger.read_again
-        report.lost_claims = self.ledger.lost
+        report.skipped_objects = self.ledger.claims.skipped
+        report.objects_read_again = self.ledger.claims.read_again
+        report.lost_claims = self.ledger.outcomes.lost
 
     def _read_source(self, source: Source) -> None:
         listed = self._reserve_days(source.objects(self._selection))

@@ -22,7 +22,7 @@ from ingest.backfill.matched import Matched
 from ingest.documents.record_filter import criteria
 from ingest.feeds import notifications
 from ingest.feeds.sqs_queue import open_queue, queue_error
-from ingest.ledger import Ledger
+from ingest.ledger.ledger import Ledger
 from ingest.objects import Selection, Source, TrailObject
 from ingest.sources import open_source
 from ingest.sources.aws_codes import FAILURES

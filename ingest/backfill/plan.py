@@ -15,7 +15,7 @@ from ingest.backfill.matched import Matched
 from ingest.backfill.places import PlaceSizes
 from ingest.counts import Counts
 from ingest.documents.record_filter import criteria
-from ingest.ledger import Ledger
+from ingest.ledger.ledger import Ledger
 from ingest.objects import Selection, Source
 from ingest.sources.layout import NameClass, classify
 from trailhound.cluster.retry_policy import RetryPolicy

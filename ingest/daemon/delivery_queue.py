@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import BinaryIO, TypeVar
 
 from ingest.feeds.feed import Delivery, Outcome
-from ingest.ledger import Ledger
+from ingest.ledger.ledger import Ledger
 from ingest.objects import Selection, Source, TrailObject
 from trailhound.backoff import Backoff
 from trailhound.cluster.retry_policy import Stopped

@@ -23,7 +23,7 @@ from opensearchpy import OpenSearch
 
 from ingest.backfill.prefetch import Prefetcher
 from ingest.documents.record_filter import criteria
-from ingest.ledger import Ledger
+from ingest.ledger.ledger import Ledger
 from ingest.objects import Selection, Source, TrailObject
 from ingest.reconcile.contents import Content, Contents
 from ingest.reconcile.extra import Extras, Known, there

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 from opensearchpy import OpenSearch
 
-from ingest.ledger import Ledger
+from ingest.ledger.ledger import Ledger
 from ingest.object_progress import ObjectProgress, outcome_of
 from ingest.objects import TrailObject
 from tests.helpers.trails import ledger as entries
@@ -69,11 +69,11 @@ def test_who_lost_a_claim_writes_nothing_while_the_other_reads(
     reported: list[str] = []
     first.finish(finished(3), "done", lambda: reported.append("settled"))
     first.flush()
-    assert (first.lost, reported) == (1, ["settled"])
+    assert (first.outcomes.lost, reported) == (1, ["settled"])
     assert only(client, settings)["worker"] == second.worker.id
     second.finish(finished(30), "done")
     second.flush()
-    assert (second.lost, only(client, settings)["read"]) == (0, 30)
+    assert (second.outcomes.lost, only(client, settings)["read"]) == (0, 30)
 
 
 @pytest.mark.parametrize("how", ["finish", "fail", "release", "close"])
@@ -107,7 +107,7 @@ def test_a_claim_survives_another_version_of_its_own_entry(
     )
     first.finish(finished(3), "done")
     first.flush()
-    assert (first.lost, only(client, settings)["state"]) == (0, "done")
+    assert (first.outcomes.lost, only(client, settings)["state"]) == (0, "done")
 
 
 def test_an_entry_is_written_where_the_index_was_made_anew(
@@ -118,7 +118,7 @@ def test_an_entry_is_written_where_the_index_was_made_anew(
     client.indices.delete(index=Names(settings.prefix).ledger)
     first.finish(finished(3), "done")
     first.flush()
-    assert (first.lost, only(client, settings)["read"]) == (0, 3)
+    assert (first.outcomes.lost, only(client, settings)["read"]) == (0, 3)
 
 
 def test_what_was_covered_outlives_a_claim_that_came_to_nothing(
@@ -133,7 +133,7 @@ def test_what_was_covered_outlives_a_claim_that_came_to_nothing(
     first.close()
     wide = worker(client, settings)
     assert wide.take([ITEM])[0] == [ITEM]
-    assert wide.read_again == 1
+    assert wide.claims.read_again == 1
     # `wide` was killed. What the first one wanted is in; what all want is not.
     assert worker(client, settings, wanted=narrow).take([ITEM]) == ([], [])
     assert worker(client, settings).take([ITEM]) == ([ITEM], [])
@@ -267,6 +267,6 @@ def test_an_object_that_holds_no_events_is_noted_with_its_reason(
     assert (known.state, known.reason) == ("skipped", "parquet")
     later = worker(client, settings)
     assert later.take([ITEM]) == ([], [])
-    assert (later.skipped, later.ignored) == (0, {"parquet": 1})
+    assert (later.claims.skipped, later.claims.ignored) == (0, {"parquet": 1})
     changed = TrailObject(ITEM.uri, "e2", 10)
     assert later.take([changed]) == ([changed], [])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ingest.ledger import Ledger
+from ingest.ledger.ledger import Ledger
 from ingest.objects import TrailObject
 from tests.helpers.commands import command
 from tests.helpers.schemas import require_listing

@@ -14,7 +14,6 @@ from ingest.counts import Counts
 from ingest.deadletters.retry import Retry
 from ingest.deadletters.spool import SPOOL_FILE
 from ingest.deadletters.store import DeadLetter
-from ingest.ledger import object_id
 from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
 from tests.helpers.processes import printed, run
@@ -32,7 +31,7 @@ from trailhound.app.enrichment import enricher_from
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
-from trailhound.state.objects import short_id
+from trailhound.state.objects import object_id, short_id
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ingest.worker import Worker
+from ingest.ledger.worker import Worker
 from tests.faults.proxy import Fault, Hold, Proxy, Request
 from tests.helpers import last_release as old
 from tests.helpers.commands import command
@@ -320,6 +320,7 @@ def test_a_backfill_of_the_last_release_is_named_after_the_upgrade(
 ) -> None:
     """One that was killed: it left claims, and no note. Those of a daemon are not meant."""
     client, before = connect(settings), datetime.now(UTC) - timedelta(hours=1)
+    silent = timedelta(seconds=settings.ingest.claim_seconds)
     command(settings, "backfill", str(trail))
     index = Names(settings.prefix).ledger
     client.indices.delete(index=index)
@@ -333,7 +334,7 @@ def test_a_backfill_of_the_last_release_is_named_after_the_upgrade(
             old.object_entry(1, **claimed, worker="w1", claimed_at=times[0]),
             old.object_entry(2, **claimed, worker="w1", claimed_at=times[1]),
             old.object_entry(3, **claimed, worker="of a daemon", claimed_at=times[2]),
-            old.worker("w1", datetime.now(UTC) - timedelta(seconds=301), host="m"),
+            old.worker("w1", datetime.now(UTC) - silent, host="m"),
             old.worker("of a daemon", before),
             old.daemon("d", before),
         ],

@@ -17,8 +17,8 @@ from typing import Self
 from opensearchpy import OpenSearch
 
 from detections.span import Span
-from ingest.ledger_index import LedgerIndex
-from ingest.worker import Worker
+from ingest.ledger.index import LedgerIndex
+from ingest.ledger.worker import Worker
 from trailhound.cluster.retry_policy import RetryPolicy, Stopped
 from trailhound.errors import ClusterError
 from trailhound.settings import Settings

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ingest.ledger_index import LedgerIndex
+from ingest.ledger.index import LedgerIndex
 from trailhound.state.backfills import BackfillState
 from trailhound.state.document import StateDocumentError
 from trailhound.state.workers import WorkerState

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +62,7 @@ class LedgerIndex:
         """One request, tried once. Raises opensearch-py's exceptions."""
         self._client.transport.perform_request("POST", f"/{self._index}/_mget", body={"ids": ["-"]})
 
-    def stored(self, group: list[TrailObject]) -> dict[str, Stored]:
+    def stored(self, group: Sequence[TrailObject]) -> dict[str, Stored]:
         """The entries of objects, by `_id`."""
         return self.read([object_id(item.uri) for item in group])
 

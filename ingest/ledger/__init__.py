@@ -1,0 +1,1 @@
+"""The ledger of objects: who reads each, and what became of it."""

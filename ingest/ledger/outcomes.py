@@ -1,0 +1,175 @@
+"""Outcomes of objects: the entry of each that was read, written while its claim is still valid.
+
+Entries are written some hundreds at once. One whose claim another worker has taken over meanwhile
+is not written: the other one's is kept.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+import msgspec
+
+from ingest.integrity.findings import AFTER, DAMAGED
+from ingest.ledger.claims import HeldClaim
+from ingest.ledger.index import LedgerIndex, Stored
+from ingest.object_progress import ObjectProgress
+from trailhound.state.objects import (
+    EVERYTHING,
+    MOST_SHARED,
+    Criteria,
+    Integrity,
+    ObjectState,
+    SharedEvents,
+    added,
+)
+
+LOG = logging.getLogger("trailhound.ledger")
+_AT_ONCE: Final = 256
+
+State = Literal["done", "failed", "skipped", "archived"]
+
+
+def entry_of(run: ObjectProgress, state: State, claim: HeldClaim | None) -> ObjectState:
+    """The entry of an object that was read now, under this claim."""
+    item, counts = run.item, run.counts
+    before = claim.entry if claim is not None else None
+    covered: tuple[Criteria, ...] = ()
+    if claim is not None and not claim.anew and claim.entry.etag == item.etag:
+        covered = claim.entry.covered
+    if state == "done":
+        covered = added(covered, run.criteria if counts.filtered else EVERYTHING)
+    return ObjectState(
+        uri=item.uri,
+        etag=item.etag,
+        size=item.size,
+        state=state,
+        token=before.claim_token if before is not None else "",
+        claimed_at=_claimed_at(before),
+        finished_at=datetime.now(UTC).isoformat(),
+        reason=run.fault or run.other_kind,
+        covered=covered,
+        bytes=run.bytes,
+        sha256=run.sha256,
+        shared=tuple(
+            SharedEvents(object=name, events=number)
+            for name, number in run.shared.most_common(MOST_SHARED)
+        ),
+        integrity=_judged(run) or (before.integrity if before is not None else None),
+        by_folder=run.choice.by_folder if run.choice is not None else 0,
+        read=counts.read,
+        indexed=counts.indexed,
+        duplicates=counts.duplicates,
+        dead_lettered=counts.dead_lettered,
+        filtered=counts.filtered,
+        events_under=run.events_under,
+    )
+
+
+def _claimed_at(entry: ObjectState | None) -> str | None:
+    if entry is None:
+        return None
+    return entry.claim.at if entry.claim is not None else entry.claimed_at
+
+
+def _judged(run: ObjectProgress) -> Integrity | None:
+    """The verdict on an object that was compared with its digest while it was read."""
+    if not run.expected or run.proof == "unverified":
+        return None
+    return Integrity(
+        verdict=run.proof,
+        at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        etag=run.item.etag,
+        expected=run.expected,
+        found=run.sha256 or (DAMAGED if run.proof == "corrupt" else AFTER),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """An entry to be written while its claim is still valid."""
+
+    entry: ObjectState
+    claim: Stored | None
+    then: Callable[[], None] | None
+
+    @property
+    def identifier(self) -> str:
+        return self.entry.identifier
+
+
+class Outcomes:
+    """Entries of one worker. Methods raise `ClusterError`."""
+
+    def __init__(self, entries: LedgerIndex) -> None:
+        self._entries = entries
+        self.lost = 0
+        """Objects finished here after another worker had taken over the claim."""
+        self._finished: list[_Finished] = []
+        self._lock = threading.Lock()
+
+    def add(
+        self, entry: ObjectState, claim: HeldClaim | None, then: Callable[[], None] | None
+    ) -> None:
+        """An entry for the next batch. `then()` is called once it is written, or once it is known
+        that its claim is lost."""
+        stored = claim.stored if claim is not None else None
+        with self._lock:
+            self._finished.append(_Finished(entry, stored, then))
+            full = len(self._finished) >= _AT_ONCE
+        if full:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write every entry. Where that fails they are kept for the next call."""
+        with self._lock:
+            finished, self._finished = self._finished, []
+        try:
+            lost = self._write(finished)
+        except BaseException:
+            with self._lock:
+                self._finished = finished + self._finished
+            raise
+        with self._lock:
+            self.lost += len(lost)
+        for each in lost:
+            LOG.warning(
+                "%s: another worker took over the claim, which was not renewed; its entry is kept",
+                each.entry.uri,
+            )
+        for each in finished:
+            if each.then is not None:
+                each.then()
+
+    def _write(self, finished: list[_Finished]) -> list[_Finished]:
+        """Write entries, each over its own claim and nothing else; those whose claim is lost."""
+        lost = [each for each in finished if each.claim is None]
+        left = [(each, each.claim.version) for each in finished if each.claim is not None]
+        while left:
+            actions: list[dict[str, Any]] = []
+            for each, version in left:
+                action = "index" if version else "create"
+                actions += [{action: {"_id": each.identifier, **version}}, each.entry.document()]
+            refused = [
+                each
+                for (each, _), answer in zip(left, self._entries.bulk(actions), strict=True)
+                if answer.conflict
+            ]
+            stored = self._entries.read([each.identifier for each in refused]) if refused else {}
+            left = []
+            for each in refused:
+                now = stored.get(each.identifier)
+                if now is None:
+                    left.append((each, {}))  # the index was created again: nobody else has it
+                elif now.entry is not None and now.entry.claim_token == each.entry.token:
+                    # Ours still: a verification wrote to it.
+                    entry = msgspec.structs.replace(each.entry, integrity=now.entry.integrity)
+                    left.append((replace(each, entry=entry), now.version))
+                elif now.entry is None or now.entry.token != each.entry.token:
+                    lost.append(each)
+        return lost
