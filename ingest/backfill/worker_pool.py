@@ -21,6 +21,7 @@ from typing import BinaryIO
 
 from enrich.enricher import Enricher
 from ingest.backfill.backfill import Backfill
+from ingest.backfill.request import BackfillRequest
 from ingest.integrity.expected import ExpectedHashes
 from ingest.objects import Selection, Source, TrailObject
 from ingest.run_report import RunReport
@@ -41,12 +42,9 @@ class Job:
     """The task of each worker. The two functions must be importable by name."""
 
     settings: Settings
-    sources: tuple[str, ...]
-    selection: Selection
+    request: BackfillRequest
     enricher_from: Callable[[Settings, Callable[[str], None]], Enricher]
     warn: Callable[[str], None]
-    force: bool = False
-    limit: int | None = None
     expected: ExpectedHashes | None = None
 
 
@@ -200,14 +198,14 @@ def _work(job: Job, shard: int, of: int, line: Connection) -> None:
 
 
 def _run(job: Job, shard: int, of: int, line: Connection) -> RunReport:
-    settings = job.settings
-    limit = None if job.limit is None else len(range(shard, job.limit, of))
+    settings, request = job.settings, job.request
+    limit = None if request.limit is None else len(range(shard, request.limit, of))
     backfill = Backfill(
         connect(settings),
         settings,
         job.enricher_from(settings, job.warn if shard == 0 else _silent),
-        selection=job.selection,
-        force=job.force,
+        selection=request.selection,
+        force=request.force,
         limit=limit,
         retry_policy=RetryPolicy(settings.ingest.give_up_after),
         expected=job.expected,
@@ -220,7 +218,8 @@ def _run(job: Job, shard: int, of: int, line: Connection) -> RunReport:
     for thread in threads:
         thread.start()
     try:
-        return backfill.run([Shard(open_source(text, settings), shard, of) for text in job.sources])
+        sources = [open_source(text, settings) for text in request.sources]
+        return backfill.run([Shard(source, shard, of) for source in sources])
     finally:
         ended.set()
         threads[0].join()

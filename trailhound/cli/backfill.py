@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,8 +31,8 @@ from trailhound.errors import UsageError
 with late_imports():
     from ingest.backfill.plan import plan
     from ingest.backfill.rate import rate_of
+    from ingest.backfill.request import BackfillRequest
     from ingest.lookup.estimate import Estimated, sum_of
-    from ingest.objects import Selection
     from ingest.run_report import RunReport
     from ingest.sources import open_source
     from trailhound.app.settings_check import check_filter
@@ -129,31 +130,20 @@ def backfill(
     """
     selection = selection_of(since, until, account, region)
     settings = settings_from(config, url, namespace, check_filter)
-    _check_combination(source, enqueue, workers, limit, restore=restore, dry_run=dry_run)
+    request = BackfillRequest(tuple(source), selection, force=force, limit=limit)
+    _check_combination(request, enqueue, workers, restore=restore, dry_run=dry_run)
     if verify:
         require_verifiable(source, enqueue=enqueue is not None, dry_run=dry_run)
     with cluster_errors(settings.hosts[0]):
         if enqueue is not None:
-            _put_on_queue(
-                settings,
-                enqueue,
-                source,
-                selection,
-                force=force,
-                limit=limit,
-                dry_run=dry_run,
-                json=json,
-            )
+            _put_on_queue(settings, enqueue, request, dry_run=dry_run, json=json)
             return
         if dry_run:
-            _show_plan(settings, source, selection, force=force, limit=limit, json=json)
+            _show_plan(settings, request, json=json)
             return
-        report, found, complete = _read(
+        done = _read(
             settings,
-            source,
-            selection,
-            force=force,
-            limit=limit,
+            request,
             workers=workers,
             verify=verify,
             detect=detect,
@@ -162,40 +152,46 @@ def backfill(
             json=json,
         )
     if json:
-        emit(report.as_dict() | found)
+        emit(done.report.as_dict() | done.members)
     else:
-        point_to_left(report)
-    if not complete:
+        point_to_left(done.report)
+    if not done.complete:
         raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """`members` are further members of the JSON object, beside those of `report`. `complete`:
+    everything that was asked for was done."""
+
+    report: RunReport
+    members: dict[str, Any]
+    complete: bool
 
 
 def _read(
     settings: Settings,
-    source: list[str],
-    selection: Selection,
+    request: BackfillRequest,
     *,
-    force: bool,
-    limit: int | None,
     workers: int,
     verify: bool,
     detect: bool,
     restore: bool,
     yes: bool,
     json: bool,
-) -> tuple[RunReport, dict[str, Any], bool]:
-    """Read the objects, and do what was asked for besides: the report, further members of the JSON
-    object, and whether all was done."""
+) -> _Done:
+    """Verify digests, read the objects, restore archived ones, and run the rules, as far as each
+    was asked for; show what was done, and what is left."""
     started = datetime.now(UTC)
     with CutOff(settings) as cut_off, BackfillNote(connect(settings), settings) as note:
-        chains = check_first(settings, source, selection, quiet=json) if verify else None
+        chains = None
+        if verify:
+            chains = check_first(settings, request.sources, request.selection, quiet=json)
         report = run_backfill(
             settings,
-            source,
-            selection,
+            request,
             cut_off,
             begin=lambda: note.begin(started),
-            force=force,
-            limit=limit,
             workers=workers,
             quiet=json,
             expected=chains.expected if chains is not None else None,
@@ -205,42 +201,42 @@ def _read(
         if restore and not report.interrupted:
             from trailhound.cli.restore import restore as restore_archived
 
-            restored = restore_archived(settings, source, selection, report, yes=yes, quiet=json)
+            restored = restore_archived(
+                settings, request.sources, request.selection, report, yes=yes, quiet=json
+            )
         if not json:
             show_report(report)
-        cut_short = limit is not None or report.interrupted
-        problems = (
-            []
-            if cut_short
-            else explain(report, settings, source, selection, selected=report.selected)
-        )
-        found: dict[str, Any] = {"problems": problems, "undetected": None} | restored
+        problems: list[str] = []
+        if request.limit is None and not report.interrupted:
+            problems = explain(
+                report, settings, request.sources, request.selection, selected=report.selected
+            )
+        members: dict[str, Any] = {"problems": problems, "undetected": None} | restored
         complete = report.complete and not problems
         if chains is not None:
-            found["verification"] = settle(settings, chains, started, quiet=json)
+            members["verification"] = settle(settings, chains, started, quiet=json)
             complete = complete and not chains.whole.fails and not chains.recorded.alerts
         earlier: Sequence[BackfillState] | None = None
         if detect:
             earlier = [] if report.interrupted else note.earlier()
             detected = _detect(settings, report, started, earlier, json=json)
-            found |= detected.as_dict()
+            members |= detected.as_dict()
             complete = complete and detected.complete
         # An interrupted run names its own events, and so does the run after it.
         interrupted = report.interrupted or stopped()  # the reading, or the rules after it
         if interrupted or not detect:
-            earlier, found["undetected"] = show_undetected(
+            earlier, members["undetected"] = show_undetected(
                 settings, report, started, note, json=json
             )
         if earlier is not None and not interrupted:
             note.end(earlier)
-    return report, found, complete
+    return _Done(report, members, complete)
 
 
 def _check_combination(
-    source: list[str],
+    request: BackfillRequest,
     enqueue: str | None,
     workers: int,
-    limit: int | None,
     *,
     restore: bool,
     dry_run: bool,
@@ -254,8 +250,8 @@ def _check_combination(
     if restore:
         from trailhound.cli.restore import check_restore
 
-        check_restore(source)
-        if enqueue is not None or dry_run or limit is not None:
+        check_restore(request.sources)
+        if enqueue is not None or dry_run or request.limit is not None:
             raise UsageError(
                 "--restore can't be combined with --enqueue, --dry-run or --limit",
                 hint="leave one of them out",
@@ -263,52 +259,38 @@ def _check_combination(
 
 
 def _put_on_queue(
-    settings: Settings,
-    queue: str,
-    source: list[str],
-    selection: Selection,
-    *,
-    force: bool,
-    limit: int | None,
-    dry_run: bool,
-    json: bool,
+    settings: Settings, queue: str, request: BackfillRequest, *, dry_run: bool, json: bool
 ) -> None:
     """Put the objects on a queue in place of reading them."""
-    # Imported here, as are the rules and the pool below: a plain backfill needs none of them, and
-    # starts in half the time.
+    # Imported here, as are the rules below: a plain backfill needs none of them, and starts in
+    # half the time.
     from ingest.backfill.enqueue import Enqueue
     from trailhound.cli.enqueue import put_on_queue
 
+    job = Enqueue(
+        connect(settings),
+        settings,
+        queue,
+        selection=request.selection,
+        force=request.force,
+        limit=request.limit,
+        dry_run=dry_run,
+    )
     put_on_queue(
-        Enqueue(
-            connect(settings),
-            settings,
-            queue,
-            selection=selection,
-            force=force,
-            limit=limit,
-            dry_run=dry_run,
-        ),
-        source,
+        job,
+        request.sources,
         json=json,
-        explain=lambda report: explain(report, settings, source, selection),
+        explain=lambda report: explain(report, settings, request.sources, request.selection),
     )
 
 
-def _show_plan(
-    settings: Settings,
-    source: list[str],
-    selection: Selection,
-    *,
-    force: bool,
-    limit: int | None,
-    json: bool,
-) -> None:
+def _show_plan(settings: Settings, request: BackfillRequest, *, json: bool) -> None:
     """List what would be read. Exits with 1 if something that was asked for does not exist."""
-    opened = [open_source(text, settings) for text in source]
+    opened = [open_source(text, settings) for text in request.sources]
     client = connect(settings)
-    planned = plan(client, settings, opened, selection, force=force, limit=limit)
-    problems = [] if limit else explain(planned, settings, source, selection)
+    selection, limit = request.selection, request.limit
+    planned = plan(client, settings, opened, selection, force=request.force, limit=limit)
+    problems = [] if limit else explain(planned, settings, request.sources, selection)
     history = [each.estimate(selection) for each in opened if isinstance(each, Estimated)]
     show_plan(planned, rate_of(client, settings), problems, json=json, history=sum_of(history))
     show_notes(opened)

@@ -115,7 +115,7 @@ def show_cut_off(report: RunReport, settings: Settings) -> None:
 def explain(
     run: Run,
     settings: Settings,
-    places: list[str],
+    sources: Sequence[str],
     selection: Selection,
     *,
     selected: SelectedRecords | None = None,
@@ -124,7 +124,7 @@ def explain(
 
     Returns those that make the run incomplete.
     """
-    opened = [open_source(text, settings) for text in places if not is_stream(text)]
+    opened = [open_source(text, settings) for text in sources if not is_stream(text)]
     known = in_index(connect(settings), settings)
     problems, notes = unmatched(run, opened, selection, selected, known)
     for problem in problems:

@@ -25,7 +25,7 @@ with late_imports():
     from opensearchpy import OpenSearch
 
     from detections.packs.pack import Pack
-    from ingest.objects import Selection
+    from ingest.backfill.request import BackfillRequest
     from trailhound.app.detection import History, rules_in_force
     from trailhound.app.index_summary import Summary, summarize
     from trailhound.cluster import templates
@@ -66,7 +66,7 @@ def demo(
         client = connect(settings)
         init_namespace(client, settings)
         with CutOff(settings) as cut_off:
-            report = run_backfill(settings, [str(trail)], Selection(), cut_off, force=force)
+            report = run_backfill(settings, BackfillRequest((str(trail),), force=force), cut_off)
         out.heading("backfill")
         show_report(report)
         if stopped():

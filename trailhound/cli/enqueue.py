@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import typer
 
@@ -18,7 +18,7 @@ with late_imports():
 
 
 def put_on_queue(
-    job: Enqueue, places: list[str], *, json: bool, explain: Callable[[Enqueued], list[str]]
+    job: Enqueue, sources: Sequence[str], *, json: bool, explain: Callable[[Enqueued], list[str]]
 ) -> None:
     """Put objects on a queue, with a line of progress. Exits with 1 if it was interrupted, or if
     `explain` returns problems."""
@@ -27,17 +27,17 @@ def put_on_queue(
         if json:
             line.stop()
 
-        def tell() -> None:
+        def update() -> None:
             while not ended.wait(0.25):
                 line.update(_sentence(job.report))
 
-        teller = threading.Thread(target=tell, daemon=True)
-        teller.start()
+        updater = threading.Thread(target=update, daemon=True)
+        updater.start()
         try:
-            report = job.run(places)
+            report = job.run(sources)
         finally:
             ended.set()
-            teller.join()
+            updater.join()
     problems = [] if report.interrupted or job.limit is not None else explain(report)
     if json:
         emit(report.as_dict() | {"problems": problems})

@@ -16,6 +16,7 @@ from trailhound.errors import TrailhoundError
 
 with late_imports():
     from ingest.backfill.backfill import Backfill
+    from ingest.backfill.request import BackfillRequest
     from ingest.objects import Counted, Selection
     from ingest.run_report import RunReport
     from ingest.sources import is_stream, open_source
@@ -125,11 +126,9 @@ class RecentRate:
 def show_progress(
     job: Backfill | WorkerPool,
     settings: Settings,
-    sources: Sequence[str],
-    selection: Selection,
+    request: BackfillRequest,
     *,
     quiet: bool,
-    limit: int | None = None,
 ) -> Iterator[None]:
     """Show the progress of a backfill; the time left is shown once all objects are listed."""
     if quiet or is_quiet():
@@ -138,7 +137,7 @@ def show_progress(
     ended = threading.Event()
     with (
         show_stages("backfill", unit="objects") as stage,
-        ObjectCounter(settings, sources, selection) as listing,
+        ObjectCounter(settings, request.sources, request.selection) as listing,
     ):
 
         def watch() -> None:
@@ -149,8 +148,8 @@ def show_progress(
                 events = now.counts.accounted
                 recent = rate.of(events, time.monotonic())
                 total = listing.found if listing.complete else 0
-                if limit is not None:
-                    total = min(total, limit + now.skipped_objects)
+                if request.limit is not None:
+                    total = min(total, request.limit + now.skipped_objects)
                 known = "" if total or not listing.found else f" of {listing.found:,} or more"
                 stage(
                     f"{events:,} events, {recent:,.0f}/s{known and f', objects{known}'}",

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from enrich.enricher import Enricher
+from ingest.backfill.request import BackfillRequest
 from ingest.backfill.worker_pool import Job, WorkerPool
-from ingest.objects import Selection
 from trailhound.settings import Settings
 
 
@@ -41,7 +41,7 @@ def test_a_worker_is_not_ended_by_a_signal_while_it_starts(
 ) -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     settings = Settings(home=tmp_path)
-    job = Job(settings, (str(tmp_path),), Selection(), _no_enricher, Interrupted())
+    job = Job(settings, BackfillRequest((str(tmp_path),)), _no_enricher, Interrupted())
     with pytest.raises(Exception, match="LookupError: it started"):
         WorkerPool(job, 2).run()
     assert "Traceback" not in capfd.readouterr().err
