@@ -99,7 +99,7 @@ def clock_reason(apart: float, settings: Settings) -> Reason | None:
 
 def reasons(shared: Shared, settings: Settings, intervals: Intervals) -> list[Reason]:
     """All reasons why an installation is not ready, as seen from outside its daemons."""
-    return [*_daemons(shared), *shared_reasons(shared, settings, intervals)]
+    return [*_daemons(shared, settings), *shared_reasons(shared, settings, intervals)]
 
 
 def enrichment_reasons(problems: Iterable[EnrichmentProblem]) -> list[Reason]:
@@ -207,7 +207,7 @@ def daemon_reasons(
     return found
 
 
-def _daemons(shared: Shared) -> Iterator[Reason]:
+def _daemons(shared: Shared, settings: Settings) -> Iterator[Reason]:
     """The reasons that the active daemons report; and that no daemon is active."""
     for daemon in shared.daemons:
         where = f"{daemon.host} {daemon.pid}"
@@ -219,8 +219,9 @@ def _daemons(shared: Shared) -> Iterator[Reason]:
             yield Reason("release", where, message)
         for each in reported or ():
             yield Reason(each["code"], each["subject"], f"daemon {where}: {each['message']}")
-    expected = shared.jobs or any(not rule.inactive for rule in shared.rules)
-    if expected and not shared.daemons:
+    if shared.daemons:
+        return
+    if shared.jobs or any(not rule.inactive for rule in shared.rules):
         last = max((job.last_run for job in shared.jobs), default="")
         since = f"; the scheduled jobs last ran at {last[:19]}" if last else ""
         yield Reason(
@@ -228,6 +229,9 @@ def _daemons(shared: Shared) -> Iterator[Reason]:
             "daemon",
             f"no daemon is running: nothing is ingested and no rule is run{since}",
         )
+    elif settings.run.sources:
+        message = "no daemon was started yet: nothing of run.sources is ingested"
+        yield Reason("daemon", "daemon", message)
 
 
 def _ledger(missing: str) -> Iterator[Reason]:

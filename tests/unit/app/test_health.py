@@ -131,6 +131,9 @@ def test_a_channel_whose_alerts_were_given_up() -> None:
 
 def test_no_daemon_and_no_leader() -> None:
     assert ("daemon", "daemon") in found(Shared(jobs=[JobState(name="retention")]))
+    # None was ever started, and the settings name what it should follow.
+    assert found(Shared()) == {}
+    assert ("daemon", "daemon") in found(Shared(), run={"sources": [{"watch": "/trail"}]})
     assert ("leader", "scheduler") in found(Shared([daemon(leads=False, jobs=[])]))
     fresh = daemon(leads=False, jobs=[], started=NOW.isoformat())
     assert found(Shared([fresh])) == {}
