@@ -226,18 +226,21 @@ class Signs:
                 continue
             query = both(asked, {"term": {"eventName": call}}, {"term": {name: who}})
             decisive = both(query, either([_DENIED, _SUCCEEDED]), either(_clauses(ranges)))
-            recent: deque[datetime] = deque(maxlen=FAILURES)
+            recent: deque[datetime] = deque()
             for when, outcome in self._events(decisive, "event.outcome"):
+                while recent and when - recent[0] > WINDOW:
+                    recent.popleft()
                 if outcome == "failure":
                     recent.append(when)
-                elif len(recent) == FAILURES and when - recent[0] <= WINDOW:
+                elif len(recent) >= FAILURES:
+                    others = f" ({tried:,} refusals in all)" if tried > len(recent) else ""
                     yield self._lead(
                         "sequence",
                         "failed_then_succeeded",
                         6,
                         who,
-                        f"{call} was refused {tried:,} times, and then succeeded",
-                        query,
+                        f"{call} was refused {len(recent):,} times, and then succeeded{others}",
+                        both(query, either([_DENIED, _SUCCEEDED]), *_clauses([(recent[0], when)])),
                     )
                     break
 

@@ -77,6 +77,16 @@ def trail() -> list[dict[str, Any]]:
         )
         for n in range(4)
     ]
+    # Hours before: another refusal and an ordinary success, which are no part of the sequence.
+    before = [
+        record(
+            eventTime=f"{DAY}T0{hour}:00:00Z",
+            eventName="GetSecretValue",
+            userIdentity=user("eve"),
+            **more,
+        )
+        for hour, more in ((3, {"errorCode": "AccessDenied"}), (4, {}))
+    ]
     moved = [
         record(
             eventTime=at(50, n), eventName="GetUser", userIdentity=user("bob"), sourceIPAddress=ip
@@ -101,7 +111,7 @@ def trail() -> list[dict[str, Any]]:
         readOnly=False,
         awsRegion="af-south-1",
     )
-    return [*quiet, wakes, *recon, *shared, *denied, *tried, *abroad, *moved, region]
+    return [*quiet, wakes, *recon, *shared, *denied, *before, *tried, *abroad, *moved, region]
 
 
 def hunted(settings: Settings, *arguments: str) -> dict[str, Any]:
@@ -135,6 +145,9 @@ def test_threats_and_signs_are_one_ranked_list_and_the_threats_a_report(
         f"{DAY}T10:03:00.000Z",
     )
     assert found["reconnaissance", "198.51.100.7"]["activity_type"] == "ip"
+    tried = found["failed_then_succeeded", "eve"]
+    assert (tried["event_count"], tried["first_seen"]) == (4, f"{DAY}T10:40:00.000Z")
+    assert "was refused 3 times, and then succeeded (4 refusals in all)" in tried["description"]
     shared = found["suspicious_ip", SHARED]
     assert shared["risk_score"] == 10
     assert (shared["unique_users"], shared["failed_operations"]) == (4, 11)
