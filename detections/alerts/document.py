@@ -26,7 +26,14 @@ objects."""
 _IN_A_COLUMN = 2
 """The most calls in it: more would crowd out the other columns at 1280 pixels."""
 
-PRIVATE = (CALL_SUMMARY, "counted", "delivery", "group_key", "incident_due", "links", "twin_key")
+RECOUNT = "recount"
+"""The field of an alert that alerts written before it follow: true until they are counted anew
+(`recounting`)."""
+
+PRIVATE = (
+    *(CALL_SUMMARY, "counted", "delivery", "group_key", "incident_due", "links", "twin_key"),
+    RECOUNT,
+)
 """Internal fields, which no command and no message shows."""
 
 _KEY_TOKEN = "key:"  # noqa: S105 - the kind of a link

@@ -1,15 +1,17 @@
-"""How many alerts a rule raised before about the same principal, for alerts without a group.
+"""How many alerts a rule raised before about the same group or principals.
 
-Alerts of a group need no search: the group's directory lists them (`Directory.before`). Without a
-group a rule's alerts are about anybody, so each is counted with those of its principals alone.
+While they are written, alerts of a group need no search: the group's directory lists them
+(`Directory.before`). Without a group a rule's alerts are about anybody, so each is counted with
+those of its principals alone.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from opensearchpy import OpenSearch
 
@@ -21,8 +23,17 @@ from trailhound.cluster.refreshing import make_searchable
 _AT_ONCE = 100
 _FIELDS = ("arn", "principal")
 """What tells principals apart, the best first: an ARN has the account too."""
+_GROUP = "group_key"
 
 Key = tuple[str, ...]
+
+
+class Earlier(NamedTuple):
+    """The `before` of an alert's document, None if that is not known; and whether stored alerts,
+    which may count this one, began after it."""
+
+    before: Document | None
+    followed: bool = False
 
 
 def earlier_alerts(
@@ -30,7 +41,7 @@ def earlier_alerts(
     index: str,
     alerts: Mapping[str, Document],
     replaced: Collection[str] = (),
-) -> dict[str, Document]:
+) -> dict[str, Earlier]:
     """For each alert that will be written, by `_id`, the `before` of its document: `count` and
     `relation` of the alerts that ended before it began, stored and among `alerts`, and the end of
     the `last`.
@@ -44,18 +55,47 @@ def earlier_alerts(
     ours = EarlierAlerts()
     for name, alert in alerts.items():
         ours.add(name, alert)
-    found: dict[str, Document] = {}
+    found: dict[str, Earlier] = {}
+    for name, stored in _stored(client, index, alerts, replaced):
+        count, last = ours.found(alerts[name])
+        ends = [each for each in (last, stored.last) if each is not None]
+        before = _before(count + stored.count, max(ends, default=None))
+        found[name] = Earlier(before, stored.followed)
+    return found
+
+
+def stored_before(
+    client: OpenSearch, index: str, alerts: Mapping[str, Document]
+) -> dict[str, Document]:
+    """The `before` of alerts that are stored, by `_id`, as of the last refresh. Raises
+    `ClusterError`."""
+    return {
+        name: _before(stored.count, stored.last)
+        for name, stored in _stored(client, index, alerts, ())
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """About the stored alerts: how many ended before one began, when the last of them did, and
+    whether any began after it."""
+
+    count: int
+    last: datetime | None
+    followed: bool
+
+
+def _stored(
+    client: OpenSearch, index: str, alerts: Mapping[str, Document], replaced: Collection[str]
+) -> Iterator[tuple[str, _Stored]]:
     for part in batched(list(alerts), _AT_ONCE):
         bodies = [_body(alerts[name], replaced) for name in part]
         replies = IndexReader(client, index).searches(bodies)
         for name, reply in zip(part, replies, strict=True):
-            count, last = ours.found(alerts[name])
-            ends = [] if last is None else [last]
-            if (stored := reply["aggregations"]["last"]["value"]) is not None:
-                ends.append(datetime.fromtimestamp(stored / 1000, UTC))
-            count += int(reply["hits"]["total"]["value"])
-            found[name] = _before(count, max(ends, default=None))
-    return found
+            before, later = (reply["aggregations"][each] for each in ("before", "later"))
+            ended = before["last"]["value"]
+            last = None if ended is None else datetime.fromtimestamp(ended / 1000, UTC)
+            yield name, _Stored(int(before["doc_count"]), last, later["doc_count"] > 0)
 
 
 class EarlierAlerts:
@@ -92,35 +132,49 @@ def _before(count: int, last: datetime | None) -> Document:
     return {"count": count, "relation": "eq", **ended}
 
 
-def _principals(alert: Document) -> tuple[str, tuple[str, ...]]:
-    """The field that tells this alert's principals apart, and its values; no field without any."""
-    entity = alert["entity"]
-    return next(((name, tuple(entity[name])) for name in _FIELDS if entity.get(name)), ("", ()))
+def subjects(alert: Document) -> tuple[str, tuple[str, ...]]:
+    """The field that tells what this alert is about, and its values: its group, else its
+    principals; no field without any."""
+    if alert.get("group"):
+        return _GROUP, (alert[_GROUP],)
+    entity = alert.get("entity", {})
+    return next(
+        ((f"entity.{name}", tuple(entity[name])) for name in _FIELDS if entity.get(name)), ("", ())
+    )
 
 
 def _keys(alert: Document) -> list[Key]:
     """The keys of alerts that are counted together, of which one is enough."""
-    field, values = _principals(alert)
+    field, values = subjects(alert)
     rule = alert["rule"]["id"]
     return [(rule, field, value) for value in values] or [(rule,)]
 
 
-def _body(alert: Document, replaced: Collection[str]) -> dict[str, Any]:
-    field, values = _principals(alert)
-    clauses: list[dict[str, Any]] = [
-        {"term": {"rule.id": alert["rule"]["id"]}},
-        {"range": {"last_seen": {"lt": alert["first_seen"]}}},
-    ]
-    but: list[dict[str, Any]] = [{"exists": {"field": "merged_into"}}]
+def alerts_about(rule: str, field: str, values: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+    """`filter` and `must_not` for the alerts of a rule that are about the same: `subjects`."""
+    clauses: list[dict[str, Any]] = [{"term": {"rule.id": rule}}]
     if field:
-        clauses.append({"terms": {f"entity.{field}": list(values)}})
-    else:
-        but += [{"exists": {"field": f"entity.{name}"}} for name in _FIELDS]
+        return {"filter": [*clauses, {"terms": {field: sorted(values)}}], "must_not": []}
+    return {
+        "filter": clauses,
+        "must_not": [{"exists": {"field": f"entity.{name}"}} for name in _FIELDS],
+    }
+
+
+def _body(alert: Document, replaced: Collection[str]) -> dict[str, Any]:
+    asked = alerts_about(alert["rule"]["id"], *subjects(alert))
+    but = [*asked["must_not"], {"exists": {"field": "merged_into"}}]
     if replaced:
         but.append({"ids": {"values": sorted(replaced)}})
     return {
-        "query": {"bool": {"filter": clauses, "must_not": but}},
-        "aggs": {"last": {"max": {"field": "last_seen"}}},
+        "query": {"bool": {"filter": asked["filter"], "must_not": but}},
+        "aggs": {
+            "before": {
+                "filter": {"range": {"last_seen": {"lt": alert["first_seen"]}}},
+                "aggs": {"last": {"max": {"field": "last_seen"}}},
+            },
+            "later": {"filter": {"range": {"first_seen": {"gt": alert["first_seen"]}}}},
+        },
         "size": 0,
-        "track_total_hits": True,
+        "track_total_hits": False,
     }

@@ -7,7 +7,7 @@ can't both decide that there is no alert yet. Pure: `recorder` reads and writes 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -100,6 +100,15 @@ class Directory:
             "relation": "eq" if self.forgotten is None else "gte",
             **({"last": max(ends).isoformat(timespec="milliseconds")} if ends else {}),
         }
+
+    def is_followed(self, name: str, written: Collection[str]) -> bool:
+        """Whether an alert of the group that is not `written` now began after this one."""
+        first = self.entries[name].first
+        return any(
+            each.first > first
+            for other, each in self.entries.items()
+            if not each.into and other not in written
+        )
 
     def near(self, first: datetime, last: datetime, nearness: Nearness) -> list[str]:
         """The alerts that a burst of this time may belong to, with all that were merged into them,

@@ -30,6 +30,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.burst import Burst, Fact, burst_of
 from detections.alerts.document import (
     LEARNING,
+    RECOUNT,
     Document,
     changed_state,
     counting,
@@ -39,7 +40,7 @@ from detections.alerts.document import (
     raised,
     worded,
 )
-from detections.alerts.earlier import earlier_alerts
+from detections.alerts.earlier import Earlier, earlier_alerts
 from detections.alerts.event_query import EventQueries, EventQuery, Totals, totals
 from detections.alerts.facts import day_of, of_one_day_each, read_facts
 from detections.alerts.group_plan import GroupFindings, GroupPlan
@@ -52,7 +53,7 @@ from detections.rule import Rule
 from trailhound.batching import batched, weighed
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
-from trailhound.cluster.versions import OVERTAKEN, Write, read_many, values_of, write_many
+from trailhound.cluster.versions import OVERTAKEN, Stored, Write, read_many, values_of, write_many
 from trailhound.errors import RequestFailedError
 from trailhound.plural import plural
 from trailhound.settings import Settings
@@ -163,9 +164,9 @@ class Recorder:
             for name, finding in named.items()
             for rule in [self._rules[finding.rule_id]]
         }
-        before = earlier_alerts(self._client, self._names.alerts, documents)
+        earlier = earlier_alerts(self._client, self._names.alerts, documents)
         writes = {
-            name: Write(self._finished(document, before[name], now), None)
+            name: Write(self._finished(document, earlier[name], now), None)
             for name, document in documents.items()
         }
         made.created |= write_many(self._client, self._names.alerts, writes)
@@ -270,8 +271,9 @@ class Recorder:
             name: Write(
                 self._finished(
                     made[name],
-                    earlier[name] if name in earlier else plan.merger.directory.before(name),
+                    earlier[name] if name in earlier else _of_group(plan, name),
                     now,
+                    moved=bool(plan.merger.absorbed) or _moved(plan.stored.get(name), made[name]),
                 ),
                 plan.stored.get(name),
             )
@@ -298,11 +300,15 @@ class Recorder:
             document = learned(document, now)
         return document | self._counting(batch.rule, batch.group, held.burst)
 
-    def _finished(self, document: Document, before: Document | None, now: datetime) -> Document:
-        """A document at its level and with its sentences, given how often it was seen before; None
-        if that is not known."""
+    def _finished(
+        self, document: Document, earlier: Earlier, now: datetime, *, moved: bool = True
+    ) -> Document:
+        """A document at its level and with its sentences, given how often it was seen before.
+        `moved`: those that follow it may count it otherwise than before."""
         rule = self._rules[document["rule"]["id"]]
-        made = levelled(document, rule, now) | {"before": before}
+        made = levelled(document, rule, now) | {"before": earlier.before}
+        if moved and earlier.followed:
+            made[RECOUNT] = True
         made.pop(TWIN_KEY, None)
         made |= twin_key(rule, document)
         if not self.catch_up and made.get("raised_from") and not document.get("raised_from"):
@@ -327,7 +333,8 @@ class Recorder:
             nothing = Burst(entry.first, entry.last, 0, frozenset())
             document = self._raised(rule, group, plan.batch.key, now)
             document |= self._counting(rule, group, nothing)
-            earlier = directory.before(name) if group else None  # it names no principal
+            # Without a group: it names no principal.
+            earlier = Earlier(directory.before(name) if group else None)
             document = self._finished(document, earlier, now)
         if document["state"] != "closed":
             note = f"merged into {entry.into}"
@@ -359,6 +366,16 @@ class Recorder:
         deleted or closed."""
         found = totals(self._client, self._names.days, query)
         return found if found.count >= burst.count else None
+
+
+def _of_group(plan: GroupPlan, name: str) -> Earlier:
+    directory = plan.merger.directory
+    return Earlier(directory.before(name), directory.is_followed(name, plan.merger.changed))
+
+
+def _moved(stored: Stored | None, document: Document) -> bool:
+    """Whether an alert is new, or ends at another time than the stored one."""
+    return stored is None or stored.document["last_seen"] != document["last_seen"]
 
 
 def _events(findings: Iterable[Finding]) -> int:

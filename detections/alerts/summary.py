@@ -87,8 +87,8 @@ def _before(alert: Mapping[str, Any]) -> str:
     if before is None:
         return ""
     count = before["count"]
-    if not count:
-        return "for the first time"
+    if not count:  # of a lower bound that says nothing
+        return "" if before.get("relation") == "gte" else "for the first time"
     return f"{at_least(before.get('relation'))}{plural(count, 'time')} before"
 
 

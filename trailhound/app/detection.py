@@ -10,6 +10,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
+from detections.alerts.recounting import Recount
 from detections.automation.left_out import LeftOut, left_out
 from detections.history import Piece, bounds, survey
 from detections.incidents.updater import IncidentUpdater
@@ -170,10 +171,12 @@ class History:
         return left_out(self._client, self._settings, lambda: self._pack, within, expression)
 
     def join(self) -> str:
-        """Join the alerts that were raised into incidents. Returns why they could not be, or "".
+        """Count anew what came before alerts that were there, and join the alerts that were raised
+        into incidents. Returns why they could not be joined, or "".
 
         Raises `ClusterError` and opensearch-py's errors.
         """
+        Recount(self._client, self._settings).run()
         return IncidentUpdater(self._client, self._settings).run().refused
 
     def bounds(self) -> tuple[datetime, datetime] | None:

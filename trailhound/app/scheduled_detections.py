@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from opensearchpy import OpenSearch
 
+from detections.alerts.recounting import Recount
 from detections.events.index import EventIndex
 from detections.incidents.updater import IncidentUpdater
 from detections.notify.notifier import Notifier
@@ -46,6 +47,7 @@ class ScheduledDetections:
         self._ran = ran
         self._lock = threading.Lock()
         self._settings = settings
+        self._recount = Recount(client, settings)
         self._stale = True
         self._made_of: tuple[DueRules, IncidentUpdater, Notifier] | None = None
         self._rules: tuple[Rule, ...] = ()
@@ -89,12 +91,13 @@ class ScheduledDetections:
         more, ends = True, time.monotonic() + LONGEST
         while more and time.monotonic() < ends:
             due_rules, updater, notifier = self._made()
+            ran = True  # also if it fails: some rules may have run
             try:
-                more = due_rules.run_once(turn)
+                ran = more = due_rules.run_once(turn)
             finally:
                 try:
                     if turn.holds_lease():
-                        _join(updater, turn)
+                        _join(updater, turn, self._recount if ran else None)
                 finally:
                     if turn.holds_lease():
                         sent = notifier.deliver(
@@ -177,6 +180,15 @@ class ScheduledDetections:
         )
 
 
-def _join(updater: IncidentUpdater, turn: Turn) -> None:
+def _join(updater: IncidentUpdater, turn: Turn, recount: Recount | None) -> None:
+    """Join alerts; then, with `recount`, count anew what came before others."""
     ends = time.monotonic() + JOINING
-    updater.run(lambda: turn.holds_lease() and time.monotonic() < ends)
+
+    def may_continue() -> bool:
+        return turn.holds_lease() and time.monotonic() < ends
+
+    try:
+        updater.run(may_continue)
+    finally:
+        if recount is not None:
+            recount.run(may_continue)

@@ -267,7 +267,7 @@ def _before(alert: dict[str, Any]) -> str:
     before = alert.get("before")
     if before is None:
         return ""
-    last = f", last until {before['last'].replace('+00:00', 'Z')}" if "last" in before else ""
+    last = f", last until {before['last'].replace('+00:00', 'Z')}" if before.get("last") else ""
     return f"{at_least(before.get('relation'))}{plural(before['count'], 'alert')}{last}"
 
 
