@@ -21,7 +21,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice
+from itertools import chain, islice
 from typing import Annotated, Any, Generic
 
 import typer
@@ -85,7 +85,8 @@ OutputOfOne = Annotated[
 @dataclass(frozen=True)
 class Listing(Generic[Row]):
     """What a command lists: `name` is the member of the JSON object that holds the rows, `record`
-    makes the JSON object of a row, and `empty` is shown on a terminal where there are no rows."""
+    makes the JSON object of a row, and `empty` is said where there are no rows: on a terminal, else
+    on stderr."""
 
     name: str
     columns: Sequence[Column[Row]]
@@ -108,9 +109,12 @@ class Listing(Generic[Row]):
         elif is_table(form):
             self._show_table(iter(rows))
         else:
-            lines = iter(self.lines(rows, form))
+            first = list(islice(rows := iter(rows), 1))
+            lines = iter(self.lines(chain(first, rows), form))
             while not is_reader_gone() and (block := "".join(islice(lines, _BLOCK))):
                 write(block)
+            if not first:
+                note(self.empty, form)
 
     def follow(self, batches: Iterable[Sequence[Row]], form: Form = Form.TABLE) -> None:
         """Write rows as they arrive, below one heading.
