@@ -133,7 +133,7 @@ def test_all_that_a_query_selects_are_changed_after_a_question(
     assert _answered(settings, "y", "close", "--all", "--rule", PLAIN.id) == 0
     assert ids(settings) == alerts[:2]
     nothing: dict[str, Any] = {"alerts": [], "not_changed": []}
-    unlike = ("--all", "--principal", "ada", "--tactic", "x", "--yes")
+    unlike = ("--all", "--principal", "ada", "--tactic", "impact", "--yes")
     assert asked(settings, "ack", *unlike, code=1) == nothing
     # What was decided before is done: the same command again is no failure.
     again = command(settings, "alerts", "close", "--all", "--rule", PLAIN.id, "--yes")
@@ -222,7 +222,7 @@ def test_alerts_are_listed_by_who_owns_them_when_where_and_in_which_order(
     assert len(ids(settings, "--until", "2025-03-01")) == 6
     nobody = command(settings, "alerts", "list", "--account", "999999999999")
     assert isinstance(nobody.exception, UsageError)
-    assert ids(settings, "--tactic", "x") == []
+    assert ids(settings, "--tactic", "impact") == []
     assert len(ids(settings, "--account", "111122223333")) == 6
     put_events(client, settings, [50], trail={"account": "444455556666"})
     recorder.record([single(PLAIN.id, 50)])
