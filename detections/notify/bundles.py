@@ -1,7 +1,8 @@
 """Which alerts a channel gets in one message: those of one incident, and twins in any case.
 
-A channel gets a message for an incident when its first alert is due, and one more when an alert is
-more severe than that message. Which messages were sent is read from the deliveries recorded in the
+A channel gets a message for an incident when its first alert is due. It gets one more when an alert
+is more severe than that message, or is at least `NEW_RULES_FROM` and of a rule that no message
+about the incident named. Which messages were sent is read from the deliveries recorded in the
 incident's alerts, so the next run completes a run that was interrupted. Closed alerts do not count:
 an incident with new alerts after it was closed gets a message again.
 """
@@ -9,7 +10,7 @@ an incident with new alerts after it was closed gets a message again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -25,8 +26,10 @@ FOLDED: Final = "folded"
 """States of an alert's delivery. `folded`: it needs no message of its own, because the message of
 another alert (`into`), sent at `level`, covers it."""
 
-OTHERS: Final = 10
-"""Other alerts of the incident that a message names."""
+NEW_RULES_FROM: Final[Level] = "high"
+"""The level from which on an alert of a rule that no message of its incident named gets one."""
+RULES: Final = "rules"
+"""The member of a recorded delivery that has the titles of the rules that its message named."""
 _IDS_AT_ONCE: Final = 1_000
 
 
@@ -35,7 +38,7 @@ class Due:
     """An alert to be sent to a channel. `pending`: the alert's document has a delivery entry for
     the channel. `about`: the subject of its message: the id of its incident, else the key that its
     twins share, else its own id. `learning`: it is in no message of its own, but in the digest of a
-    day."""
+    day. `known_by`: as in `known_by`; empty if its message is about no incident."""
 
     name: str
     level: Level
@@ -43,24 +46,30 @@ class Due:
     pending: bool
     about: str
     learning: bool = False
+    known_by: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Notified:
-    """What a channel was sent about an incident: the alert of the message, and its level; None
-    where nothing was sent. `waits`: a message failed and is retried later."""
+    """What a channel was sent about an incident: the alert of the most severe message, and its
+    level; None where nothing was sent. `named`: the titles of the rules that messages named, and
+    the keys that alerts of these rules share with their twins. `waits`: a message failed and is
+    retried later."""
 
     by: str = ""
     level: Level | None = None
     waits: bool = False
+    named: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """One message: it is about `lead`, and covers the `others`."""
+    """One message: it is about `lead`, and the `others` are in it. `before`: what was sent about
+    the incident before."""
 
     lead: Due
     others: tuple[Due, ...] = ()
+    before: Notified = Notified()
 
     @property
     def alerts(self) -> tuple[Due, ...]:
@@ -79,9 +88,18 @@ class Bundled:
     waiting: int = 0
 
 
-def covers(notified: Notified, level: Level) -> bool:
-    """Whether an alert of this level needs no message of its own."""
-    return notified.level is not None and _rank(level) <= _rank(notified.level)
+def known_by(document: Mapping[str, Any]) -> frozenset[str]:
+    """The names by which an alert is found among those in `Notified.named`: the title of its rule,
+    and the key that its twins share."""
+    return frozenset(filter(None, (document["rule"]["name"], document.get(TWIN_KEY))))
+
+
+def covers(notified: Notified, level: Level, known_by: frozenset[str]) -> bool:
+    """Whether an alert of this level, known by these names, needs no message of its own."""
+    if notified.level is None or _rank(level) > _rank(notified.level):
+        return False
+    is_new = bool(known_by) and known_by.isdisjoint(notified.named)
+    return not is_new or _rank(level) < _rank(NEW_RULES_FROM)
 
 
 def bundled(due: Sequence[Due], notified: Mapping[str, Notified]) -> Bundled:
@@ -91,7 +109,7 @@ def bundled(due: Sequence[Due], notified: Mapping[str, Notified]) -> Bundled:
     made = Bundled()
     for each in sorted(due, key=lambda each: each.learning):
         known = notified.get(each.about, Notified())
-        if covers(known, each.level):
+        if covers(known, each.level, each.known_by):
             made.covered.append((each, known))
         elif known.waits:
             made.waiting += 1
@@ -99,7 +117,10 @@ def bundled(due: Sequence[Due], notified: Mapping[str, Notified]) -> Bundled:
             made.learning.append(each)
         else:
             groups.setdefault(each.about, []).append(each)
-    made.send = [Bundle(several[0], tuple(several[1:])) for several in groups.values()]
+    made.send = [
+        Bundle(several[0], tuple(several[1:]), notified.get(about, Notified()))
+        for about, several in groups.items()
+    ]
     return made
 
 
@@ -109,20 +130,34 @@ def notified_of(
     """What the channel was sent about the alerts that have these `values` in the field `by`: value
     → message. Raises opensearch-py's exceptions."""
     names = sorted(set(values))
-    found: dict[str, Notified] = {}
-    tried = [{"term": {f"delivery.{name}": channel}} for name in ("done", "pending")]
+    tried: dict[str, list[Mapping[str, Any]]] = {}
+    either = [{"term": {f"delivery.{name}": channel}} for name in ("done", "pending")]
     for some in batched(names, _IDS_AT_ONCE):
         clauses: list[Mapping[str, Any]] = [
             {"terms": {by: some}},
-            {"bool": {"should": tried, "minimum_should_match": 1}},
+            {"bool": {"should": either, "minimum_should_match": 1}},
         ]
         but = [{"term": {"state": "closed"}}, {"exists": {"field": "merged_into"}}]
-        fields = (by, "level", "delivery")
+        fields = (by, "level", "delivery", "rule.name", TWIN_KEY)
         for alert, document in every(client, index, clauses, but=but, fields=fields):
-            log = document["delivery"].get("log", {}).get(channel, {})
-            before = found.get(document[by], Notified())
-            found[document[by]] = _with(before, alert, document["level"], log, now)
-    return found
+            tried.setdefault(document[by], []).append({"id": alert} | document)
+    return {name: _notified(alerts, channel, now) for name, alerts in tried.items()}
+
+
+def _notified(alerts: Sequence[Mapping[str, Any]], channel: str, now: datetime) -> Notified:
+    """What the channel was sent about alerts of one incident."""
+    logs = [(each, each["delivery"].get("log", {}).get(channel, {})) for each in alerts]
+    # The last release recorded no rules: its messages named at least the alert's own.
+    rules = {
+        title
+        for each, log in logs
+        for title in log.get(RULES) or ([each["rule"]["name"]] if log.get("state") == SENT else [])
+    }
+    twins = {each.get(TWIN_KEY) for each, _ in logs if each["rule"]["name"] in rules}
+    made = Notified(named=frozenset(filter(None, rules | twins)))
+    for each, log in logs:
+        made = _with(made, each["id"], each["level"], log, now)
+    return made
 
 
 def _with(
@@ -131,48 +166,12 @@ def _with(
     match log.get("state"):
         case "sent" | "folded":
             logged: Level = log.get("level") or level
-            if not covers(notified, logged):
-                return Notified(log.get("into") or alert, logged, notified.waits)
+            if notified.level is None or _rank(logged) > _rank(notified.level):
+                return replace(notified, by=log.get("into") or alert, level=logged)
         case "pending" if log.get("next_at") and datetime.fromisoformat(log["next_at"]) > now:
-            return Notified(notified.by, notified.level, waits=True)
+            return replace(notified, waits=True)
     return notified
 
 
 def _rank(level: Level) -> int:
     return LEVELS.index(level)
-
-
-def others_of(client: OpenSearch, index: str, incident: str, lead: str) -> dict[str, Any]:
-    """The part of a message on the incident: its `id`, the number of its `alerts` that are not
-    closed, and the most severe `others` (up to `OTHERS`). Empty where there are no others. Twins
-    count as one alert. Raises opensearch-py's exceptions."""
-    but = [{"term": {"state": "closed"}}, {"exists": {"field": "merged_into"}}]
-    found = every(
-        client,
-        index,
-        [{"term": {"incident": incident}}],
-        but=but,
-        fields=("level", "rule.name", "summary", TWIN_KEY),
-        sort=[{"severity": "desc"}, {"first_seen": "asc"}],
-    )
-    members = list(found)
-    own = next((it.get(TWIN_KEY) for name, it in members if name == lead), "") or lead
-    variants: dict[str, tuple[str, Mapping[str, Any]]] = {}
-    for name, document in members:
-        variants.setdefault(document.get(TWIN_KEY) or name, (name, document))
-    others = [each for key, each in variants.items() if key != own]
-    if not others:
-        return {}
-    return {
-        "id": incident,
-        "alerts": len(others) + 1,
-        "others": [
-            {
-                "id": name,
-                "level": document["level"],
-                "rule": document["rule"]["name"],
-                "summary": document.get("summary", ""),
-            }
-            for name, document in others[:OTHERS]
-        ],
-    }

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from opensearchpy import OpenSearch
 
 from detections.alerts.document import Document, stamp
-from detections.notify.bundles import FOLDED, SENT, Notified, covers
+from detections.notify.bundles import FOLDED, RULES, SENT, Due, Notified, covers
 from trailhound.backoff import Backoff
 from trailhound.cluster.versions import Write, read_many, revise, write_many
 from trailhound.settings import NotifySettings
@@ -27,14 +27,20 @@ def done_for(document: Mapping[str, Any]) -> list[str]:
 def with_delivery(
     document: Document, channel: str, entry: Mapping[str, Any], *, done: bool
 ) -> Document:
-    """The document with the result of its delivery to a channel."""
+    """The document with the result of its delivery to a channel; rules that earlier messages about
+    it named stay recorded."""
     before = document.get("delivery", {})
+    rules = before.get("log", {}).get(channel, {}).get(RULES, [])
+    named = {RULES: sorted({*rules, *entry.get(RULES, ())})}
     others = {name for name in before.get("pending", []) if name != channel}
     finished = {*done_for(document)} | ({channel} if done else set())
     delivery = {
         "done": sorted(finished),
         "pending": sorted(others if done else others | {channel}),
-        "log": {**before.get("log", {}), channel: dict(entry)},
+        "log": {
+            **before.get("log", {}),
+            channel: dict(entry) | (named if named[RULES] else {}),
+        },
     }
     return document | {"delivery": delivery}
 
@@ -57,10 +63,11 @@ class Deliveries:
         self._limits = limits
         self._now = now
 
-    def sent(self, name: str, level: str) -> None:
-        """The channel accepted a message about an alert, which had this level then; one whose level
-        rose meanwhile stays due."""
-        revise(self._client, self._alerts, name, lambda it: self._after_sending(it, level))
+    def sent(self, name: str, level: str, rules: Iterable[str]) -> None:
+        """The channel accepted a message about an alert, which had this level then, and named these
+        rules; one whose level rose meanwhile stays due."""
+        named = sorted(set(rules))
+        revise(self._client, self._alerts, name, lambda it: self._after_sending(it, level, named))
 
     def failed(self, name: str, reason: str) -> bool:
         """The channel refused a message. True if it has done so for `give_up_after_hours`: it is
@@ -68,14 +75,15 @@ class Deliveries:
         after = revise(self._client, self._alerts, name, lambda it: self._after_failing(it, reason))
         return after is not None and self._channel in done_for(after)
 
-    def covered(self, by_name: Mapping[str, Notified]) -> None:
-        """Alerts are in the message of another one. Those that were changed meanwhile are recorded
-        in the next run."""
+    def covered(self, alerts: Iterable[tuple[Due, Notified]]) -> None:
+        """Alerts need no message of their own. Those that were changed meanwhile are recorded in
+        the next run."""
+        by_name = {due.name: (due, notified) for due, notified in alerts}
         stored = read_many(self._client, self._alerts, by_name)
         writes = {}
         for name, each in stored.items():
-            message = by_name[name]
-            if not covers(message, each.document["level"]):
+            due, message = by_name[name]
+            if not covers(message, each.document["level"], due.known_by):
                 continue  # it rose meanwhile
             entry = {
                 "state": FOLDED,
@@ -99,9 +107,15 @@ class Deliveries:
         # Alerts that were changed meanwhile are marked in the next run.
         write_many(self._client, self._alerts, writes)
 
-    def _after_sending(self, document: Document, level: str) -> Document:
+    def _after_sending(self, document: Document, level: str, rules: Sequence[str]) -> Document:
         attempts = self._log(document).get("attempts", 0) + 1
-        entry = {"state": SENT, "at": stamp(self._now), "attempts": attempts, "level": level}
+        entry = {
+            "state": SENT,
+            "at": stamp(self._now),
+            "attempts": attempts,
+            "level": level,
+            RULES: list(rules),
+        }
         return with_delivery(document, self._channel, entry, done=document["level"] == level)
 
     def _after_failing(self, document: Document, error: str) -> Document:

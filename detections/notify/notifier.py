@@ -29,14 +29,16 @@ from detections.notify.bundles import (
     Due,
     Notified,
     bundled,
+    covers,
+    known_by,
     notified_of,
-    others_of,
 )
 from detections.notify.catch_up_digest import CatchUpDigest
 from detections.notify.channel import Session, open_channel
 from detections.notify.delivery import Deliveries, done_for
 from detections.notify.learning_digest import LearningDigest
 from detections.notify.message import Channel
+from detections.notify.of_incident import OfIncident, others_of
 from detections.notify.offered import Offered
 from detections.notify.rate_limiter import RateLimiter
 from detections.notify.renderer import MessageRenderer
@@ -200,6 +202,8 @@ class _ChannelRun:
         # Twins are one message in any case.
         one = self._limits.one_message_per
         self._about = (TWIN_KEY,) if one == "alert" else (INCIDENT, TWIN_KEY)
+        self._unnamed: list[Due] = []
+        """Alerts of a message that has no room for their rules: the next run has another one."""
 
     def count(self) -> None:
         """Count the alerts that wait for a channel to which nothing can be sent now."""
@@ -231,6 +235,7 @@ class _ChannelRun:
             failed += len(bundle.alerts) if error else 0
             last_error = error or last_error
         left = [each for bundle in bundles.send[tried:] for each in bundle.alerts]
+        left += self._unnamed
         if granted < len(bundles.send):
             held = [each for bundle in bundles.send[granted:] for each in bundle.alerts]
             self._report.held[name] = len(held)
@@ -307,6 +312,7 @@ class _ChannelRun:
                     pending=bool(log),
                     about=about,
                     learning=learning,
+                    known_by=known_by(document) if self._per_incident(document) else frozenset(),
                 )
             )
         return due, inactive, False
@@ -322,8 +328,12 @@ class _ChannelRun:
             self._now,
         )
         made = bundled(due, notified)
-        self._deliveries.covered({each.name: by for each, by in made.covered})
+        self._deliveries.covered(made.covered)
         return made
+
+    def _per_incident(self, alert: Mapping[str, Any]) -> bool:
+        """Whether its messages are about its incident."""
+        return self._limits.one_message_per == "incident" and INCIDENT in alert
 
     def _deliver(self, bundle: Bundle) -> str:
         """Sends one message and records the result. Returns the error, or ""."""
@@ -332,15 +342,19 @@ class _ChannelRun:
         if stored is None or not _is_due(stored.document, self._channel.name):
             return ""
         error: NotifyError | None = None
+        rules = {stored.document["rule"]["name"]}
         try:
             alert = shown(name, stored.document)
             if TWIN_KEY in stored.document:
                 keys = {name: stored.document[TWIN_KEY]}
                 twins = twins_of(self._client, self._alerts, keys).get(name, ())
                 alert["twins"] = [each for each in twins if each["state"] != "closed"]
-            if self._limits.one_message_per == "incident" and INCIDENT in alert:
-                alert["of_incident"] = others_of(self._client, self._alerts, alert[INCIDENT], name)
-            message = self._renderer.alert(alert, self._channel.format)
+                rules |= {each["rule"]["name"] for each in alert["twins"]}
+            if per_incident := self._per_incident(alert):
+                of_incident = self._others_of(alert[INCIDENT], bundle)
+                alert["of_incident"] = of_incident.part
+                rules |= of_incident.rules
+            message = self._renderer.alert(alert, self._channel.format, per_incident=per_incident)
             self._opened.send(message)
         except NotifyError as refused:
             error = refused
@@ -362,9 +376,22 @@ class _ChannelRun:
         self._report.sent[self._channel.name] += 1
         self._note_delivery()
         level = stored.document["level"]
-        self._deliveries.sent(name, level)
-        self._deliveries.covered({each.name: Notified(name, level) for each in bundle.others})
+        self._deliveries.sent(name, level, rules)
+        named = bundle.before.named.union(
+            rules, *(it.known_by for it in bundle.alerts if rules & it.known_by)
+        )
+        sent = Notified(name, level, named=named)
+        covered = [each for each in bundle.others if covers(sent, each.level, each.known_by)]
+        self._deliveries.covered((each, sent) for each in covered)
+        self._unnamed += [each for each in bundle.others if each not in covered]
         return ""
+
+    def _others_of(self, incident: str, bundle: Bundle) -> OfIncident:
+        due = {each.name for each in bundle.others}
+        found = others_of(self._client, self._alerts, incident, bundle.lead.name, due)
+        if found.part and bundle.before.level is not None:
+            found.part["earlier_message"] = bundle.before.by
+        return found
 
     def _mark_pending(self, waiting: Sequence[Due]) -> None:
         """Marks waiting alerts before they exceed `max_age_hours`, which would exclude them."""

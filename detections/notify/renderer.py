@@ -53,16 +53,20 @@ class MessageRenderer:
             loader = ChoiceLoader([FileSystemLoader(folder.expanduser()), shipped])
             self._own = _environment(loader)
 
-    def alert(self, alert: Mapping[str, Any], style: Format = "text") -> Message:
-        """An alert's message; `markup` is set if `style` is not plain text."""
+    def alert(
+        self, alert: Mapping[str, Any], style: Format = "text", *, per_incident: bool = False
+    ) -> Message:
+        """An alert's message; `markup` is set if `style` is not plain text. `per_incident`: further
+        alerts of its incident are not sent one by one, which the message says."""
         brief = shortened(alert)
+        values = {"alert": brief, "per_incident": per_incident}
         return Message(
             key=message_key(alert),
             kind="alert",
-            subject=one_line(self._render("subject.txt.j2", alert=brief).strip(), LONGEST_VALUE),
-            text=self._render(_ALERT["text"], alert=brief),
+            subject=one_line(self._render("subject.txt.j2", **values).strip(), LONGEST_VALUE),
+            text=self._render(_ALERT["text"], **values),
             level=alert["level"],
-            markup=self._render(_ALERT[style], alert=brief) if style != "text" else "",
+            markup=self._render(_ALERT[style], **values) if style != "text" else "",
             alert=brief,
         )
 

@@ -45,6 +45,7 @@ RULES = {
         rule("high"),
         rule("medium", level="medium", severity=5, attack=Attack(("credential_access",))),
         rule("low", level="low", severity=3),
+        *(rule(f"way-{number}", level="high") for number in range(14)),
         rule("by-user", title="pattern by user", kind="correlation", variant_of="pattern"),
         rule("by-address", title="pattern by address", kind="correlation", variant_of="pattern"),
     )
@@ -241,6 +242,74 @@ def test_an_incident_is_one_message_and_one_more_when_it_is_more_severe(
     again = house.raise_alerts("medium", 6)
     in_one_incident(house, high, medium, more, worst, again)
     assert notifier.deliver(NOW).sent == {"hook": 1}
+
+
+def test_an_incident_that_goes_on_by_other_rules_is_sent_again_once_a_rule(
+    house: House, receiver: Receiver
+) -> None:
+    made = house.raise_alerts("critical", 1)
+    notifier = house.with_channels(hook(receiver))
+
+    def sent(*rules: str) -> dict[str, Any] | None:
+        """The message of a run after another alert of each of these rules, if there is one."""
+        nonlocal made
+        for rule_id in rules:
+            made |= house.raise_alerts(rule_id, len(made) + 1)
+        in_one_incident(house, made)
+        before = len(receiver.received)
+        notifier.deliver(NOW)
+        several = [each.json for each in receiver.received[before:]]
+        assert len(several) <= 1
+        return several[0] if several else None
+
+    first = sent()
+    assert first is not None
+    incident = first["alert"]["incident"]
+    assert f"All of them: `trailhound incidents show {incident}`" in first["text"]
+    assert sent("critical", "medium") is None, "of a rule that was named, and below high"
+    both = sent("way-1", "way-2", "medium")
+    assert both is not None
+    assert both["alert"]["of_incident"]["earlier_message"] == first["id"]
+    assert f"there was a message about alert {first['id']} of it" in both["text"]
+    assert {"Title of way-1", "Title of way-2"} <= {
+        both["alert"]["rule"]["name"],
+        *(each["rule"] for each in both["alert"]["of_incident"]["others"]),
+    }
+    assert sent("way-1", "way-2", "critical") is None
+    # A new notifier knows it from what is recorded.
+    notifier = house.with_channels(hook(receiver))
+    assert sent("way-2", "critical") is None
+    folded = [name for name in made if house.reported(name)["hook"]["state"] == "folded"]
+    shown = run(house.settings, "alerts", "show", folded[0]).stdout.decode()
+    said = " ".join(shown.split())
+    assert f"there was one about alert {house.reported(folded[0])['hook']['into']}" in said
+    assert f"and its incident {min(made)}" in said
+
+
+def test_every_rule_of_a_large_incident_is_named_by_a_message(
+    house: House, receiver: Receiver
+) -> None:
+    rules = [f"way-{number}" for number in range(14)]
+    many = set().union(*(house.raise_alerts("way-0", *range(100, 112)) for _ in "x"))
+    names = set().union(*(house.raise_alerts(each, n) for n, each in enumerate(rules))) | many
+    in_one_incident(house, names)
+    notifier = house.with_channels(hook(receiver))
+    assert notifier.deliver(NOW).sent == {"hook": 1}
+    (status,) = channel_statuses(house.client, house.settings)
+    assert status.waiting == 3
+    assert notifier.deliver(NOW).sent == {"hook": 1}
+    assert not notifier.deliver(NOW).sent
+    named = {
+        title
+        for each in receiver.received
+        for title in (
+            each.json["alert"]["rule"]["name"],
+            *(it["rule"] for it in each.json["alert"]["of_incident"]["others"]),
+        )
+    }
+    assert named == {f"Title of {each}" for each in rules}
+    states = Counter(house.reported(name)["hook"]["state"] for name in names)
+    assert states == {"sent": 2, "folded": len(names) - 2}
 
 
 def test_a_run_that_ends_after_an_incident_was_told_tells_it_no_other_way(

@@ -338,8 +338,19 @@ def _lines(alert: dict[str, Any]) -> list[tuple[str, object]]:
     lines += [("events at", alert["evidence"].get("url", ""))]
     lines += [("history", each) for each in _history(alert)]
     for channel, sent in alert["delivery"].items():
-        lines.append(("sent", f"{channel}: {sent['state']} {sent['at']} {sent.get('error', '')}"))
+        state = f"{channel}: {sent['state']} {sent['at']}"
+        if sent.get("into"):
+            state += f", {_covered_by(alert, sent['into'])}"
+        lines.append(("sent", f"{state} {sent.get('error', '')}".rstrip()))
     return lines
+
+
+def _covered_by(alert: Mapping[str, Any], other: str) -> str:
+    """Why a channel was sent no message about an alert."""
+    if any(twin["id"] == other for twin in alert.get("twins", ())):
+        return f"in the message about its twin {other}"
+    about = f" and its incident {alert['incident']}" if alert.get("incident") else ""
+    return f"in no message of its own: there was one about alert {other}{about}"
 
 
 for command in (triage.ack, triage.close, triage.reopen, triage.assign, triage.note):

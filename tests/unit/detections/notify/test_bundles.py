@@ -10,8 +10,9 @@ from detections.rule import Level
 NOW = datetime(2025, 3, 1, tzinfo=UTC)
 
 
-def due(name: str, level: Level, incident: str) -> Due:
-    return Due(name, level, NOW, pending=False, about=incident)
+def due(name: str, level: Level, incident: str, *known_by: str) -> Due:
+    names = frozenset(known_by)
+    return Due(name, level, NOW, pending=False, about=incident, known_by=names)
 
 
 def test_the_first_of_an_incident_is_sent_and_the_others_are_in_it() -> None:
@@ -27,3 +28,18 @@ def test_only_what_is_more_severe_than_what_was_sent_needs_a_message() -> None:
     assert [bundle.lead.name for bundle in made.send] == ["d"]
     assert [(each.name, said.by) for each, said in made.covered] == [("c", "a"), ("e", "b")]
     assert made.waiting == 1
+
+
+def test_a_rule_that_no_message_named_needs_one_from_high_on() -> None:
+    notified = {"x": Notified("a", "critical", named=frozenset({"Key made", "twins"}))}
+    alerts = [
+        due("b", "critical", "x", "Trail stopped"),
+        due("c", "high", "x", "Key made"),
+        due("d", "high", "x", "Key made by address", "twins"),
+        due("e", "medium", "x", "Users listed"),
+        due("f", "high", "x", "Denied"),
+    ]
+    made = bundled(alerts, notified)
+    assert [[each.name for each in bundle.alerts] for bundle in made.send] == [["b", "f"]]
+    assert made.send[0].before == notified["x"]
+    assert [each.name for each, _ in made.covered] == ["c", "d", "e"]

@@ -1,0 +1,93 @@
+"""The part of a message that names other alerts of the incident."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Final
+
+from opensearchpy import OpenSearch
+
+from detections.alerts.document import Document
+from detections.alerts.paging import every
+from detections.alerts.twins import TWIN_KEY, together
+from detections.incidents.document import INCIDENT
+
+OTHERS: Final = 10
+"""Other alerts of the incident that a message names."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfIncident:
+    """`part`: the incident's `id`, the number of its `alerts` that are not closed, and up to
+    `OTHERS` of the `others`; empty where there are no others. `rules`: the titles that it names."""
+
+    part: Document = field(default_factory=dict)
+    rules: frozenset[str] = frozenset()
+
+
+def others_of(
+    client: OpenSearch, index: str, incident: str, lead: str, due: Collection[str]
+) -> OfIncident:
+    """The other alerts of the incident of an alert `lead`. Those that are `due` are named first,
+    one of each rule before a second one, then the most severe ones. Twins count as one alert.
+    Raises opensearch-py's exceptions."""
+    but = [{"term": {"state": "closed"}}, {"exists": {"field": "merged_into"}}]
+    found = every(
+        client,
+        index,
+        [{"term": {INCIDENT: incident}}],
+        but=but,
+        fields=("level", "rule.name", "summary", TWIN_KEY),
+        sort=[{"severity": "desc"}, {"first_seen": "asc"}],
+    )
+    variants: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
+    for name, document in found:
+        variants.setdefault(document.get(TWIN_KEY) or name, []).append((name, document))
+    others, own = [], set()
+    for each in variants.values():
+        if any(name == lead for name, _ in each):
+            own = {it["rule"]["name"] for _, it in each}
+        else:
+            others.append(each)
+    if not others:
+        return OfIncident()
+    titles = [sorted({it["rule"]["name"] for _, it in each}) for each in others]
+    chosen = sorted(islice(_in_turn(others, titles, own, due), OTHERS))
+    return OfIncident(
+        {
+            "id": incident,
+            "alerts": len(others) + 1,
+            "others": [
+                {
+                    "id": others[place][0][0],
+                    "level": others[place][0][1]["level"],
+                    "rule": together(titles[place]),
+                    "summary": others[place][0][1].get("summary", ""),
+                }
+                for place in chosen
+            ],
+        },
+        frozenset(title for place in chosen for title in titles[place]),
+    )
+
+
+def _in_turn(
+    others: Sequence[Sequence[tuple[str, Mapping[str, Any]]]],
+    titles: Sequence[Sequence[str]],
+    own: Collection[str],
+    due: Collection[str],
+) -> Iterator[int]:
+    """The places of alerts in the order in which a message names them; `own`: titles that it has
+    anyway."""
+    is_due = [any(name in due for name, _ in each) for each in others]
+    for of_these in (True, False):
+        seen = set(own)
+        first: list[int] = []
+        later: list[int] = []
+        for place, names in enumerate(titles):
+            if is_due[place] == of_these:
+                (later if seen.issuperset(names) else first).append(place)
+                seen.update(names)
+        yield from (*first, *later)
