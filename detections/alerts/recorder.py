@@ -19,6 +19,7 @@ taken out of the merged alert (`AlertMerger.complete_mergers`).
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -81,6 +82,15 @@ class Recorded:
     updated: set[str] = field(default_factory=set)
     merged: set[str] = field(default_factory=set)
 
+    def add(self, more: Recorded) -> None:
+        self.created |= more.created
+        self.updated |= more.updated
+        self.merged |= more.merged
+
+
+ByRule = defaultdict[str, Recorded]
+"""What was written of each rule, by its id."""
+
 
 class Recorder:
     """Turns findings into alerts. `rules` by id; a finding of an unknown rule is a `KeyError`.
@@ -111,13 +121,19 @@ class Recorder:
         `RequestFailedError`; what was not written by then is written by another call with the same
         findings.
         """
-        made = Recorded()
+        made, whole = ByRule(Recorded), Recorded()
+        self.record_by_rule(findings, made)
+        for each in made.values():
+            whole.add(each)
+        return whole
+
+    def record_by_rule(self, findings: Iterable[Finding], made: ByRule) -> None:
+        """As `record`. `made` has what was written, also if that raises."""
         waiting = iter(findings)
         while part := list(islice(waiting, AT_ONCE)):
             self._record(part, made)
-        return made
 
-    def _record(self, findings: Sequence[Finding], made: Recorded) -> None:
+    def _record(self, findings: Sequence[Finding], made: ByRule) -> None:
         alone: list[Finding] = []
         groups: dict[tuple[str, Group], list[Finding]] = {}
         for finding in findings:
@@ -134,7 +150,7 @@ class Recorder:
         for some in batched(batches, GROUPS_AT_ONCE):
             self._record_groups(some, made)
 
-    def _create(self, findings: Sequence[Finding], made: Recorded) -> None:
+    def _create(self, findings: Sequence[Finding], made: ByRule) -> None:
         """Alerts of one event each: created, or there already."""
         for part in of_one_day_each(findings):
             self._create_new(self._new(part), made)
@@ -155,7 +171,7 @@ class Recorder:
             number += 1
         return new
 
-    def _create_new(self, named: Mapping[str, Finding], made: Recorded) -> None:
+    def _create_new(self, named: Mapping[str, Finding], made: ByRule) -> None:
         facts = read_facts(self._client, self._names, list(named.values()))
         now = datetime.now(UTC)
         documents = {
@@ -169,9 +185,14 @@ class Recorder:
             name: Write(self._finished(document, earlier[name], now), None)
             for name, document in documents.items()
         }
-        made.created |= write_many(self._client, self._names.alerts, writes)
+        written: set[str] = set()
+        try:
+            write_many(self._client, self._names.alerts, writes, written)
+        finally:
+            for name in written:
+                made[named[name].rule_id].created.add(name)
 
-    def _record_groups(self, batches: Sequence[GroupFindings], made: Recorded) -> None:
+    def _record_groups(self, batches: Sequence[GroupFindings], made: ByRule) -> None:
         # A schedule finds the same events repeatedly: read only those that no alert names yet.
         changing = [
             (plan.batch, list(plan.unnamed())) for plan in self._plans(batches, {}) if plan.changes
@@ -182,7 +203,7 @@ class Recorder:
             self._merge_groups([batch for batch, _ in part], facts, made)
 
     def _merge_groups(
-        self, batches: Sequence[GroupFindings], facts: Mapping[str, Fact], made: Recorded
+        self, batches: Sequence[GroupFindings], facts: Mapping[str, Fact], made: ByRule
     ) -> None:
         left = list(batches)
         for number in range(ROUNDS):
@@ -221,7 +242,7 @@ class Recorder:
                 yield plan
 
     def _round(
-        self, batches: list[GroupFindings], facts: Mapping[str, Fact], made: Recorded
+        self, batches: list[GroupFindings], facts: Mapping[str, Fact], made: ByRule
     ) -> list[GroupFindings]:
         """One attempt for each group. Returns those that need another one: after a version
         conflict, or once mergers were completed."""
@@ -234,7 +255,7 @@ class Recorder:
             again += [plan.batch for plan in plans if not plan.ready or plan not in whole]
         return again
 
-    def _write(self, plans: list[GroupPlan], made: Recorded) -> list[GroupPlan]:
+    def _write(self, plans: list[GroupPlan], made: ByRule) -> list[GroupPlan]:
         """Writes the groups' alerts. Returns the groups without a version conflict."""
         now = datetime.now(UTC)
         whole = plans
@@ -246,12 +267,18 @@ class Recorder:
             else:
                 owners = {name: plan for plan in whole for name in plan.merger.changed}
                 writes = self._texts(owners, now)
-            done = write_many(self._client, self._names.alerts, writes)
-            if absorbed:
-                made.merged |= done
-            else:
-                made.created |= {name for name in done if writes[name].over is None}
-                made.updated |= {name for name in done if writes[name].over is not None}
+            done: set[str] = set()
+            try:
+                write_many(self._client, self._names.alerts, writes, done)
+            finally:
+                for name in done:
+                    of_rule = made[owners[name].batch.rule.id]
+                    if absorbed:
+                        of_rule.merged.add(name)
+                    elif writes[name].over is None:
+                        of_rule.created.add(name)
+                    else:
+                        of_rule.updated.add(name)
             conflicted = [owners[name] for name in writes if name not in done]
             whole = [plan for plan in whole if plan not in conflicted]
         return whole

@@ -6,59 +6,27 @@ A rule that fails or times out does not stop the others; only an unreachable clu
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from time import monotonic
 
 from opensearchpy import OpenSearch
 
 from detections.alerts.event_query import EventQueries
-from detections.alerts.recorder import Recorded, Recorder
+from detections.alerts.recorder import Recorder
 from detections.events.search import Search
 from detections.finding import Finding
 from detections.packs.pack import Pack
 from detections.rule import Rule
+from detections.running.recording import Recording, RuleRun, is_full, next_chunk
 from detections.span import Span
 from trailhound.cluster.client import answers
-from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import ClusterUnreachableError, TrailhoundError
 from trailhound.settings import Settings
 from trailhound.threads import in_order
-
-RECORDED_AT_ONCE = 1_000
-EVENTS_AT_ONCE = 20_000
-"""Events of the findings that are recorded at once: some 2 KB each while they are read."""
 
 Evaluate = Callable[[Rule, Span], Iterator[Finding]]
 """Evaluates a rule of any kind but plain. Raises `TrailhoundError`s."""
 Idle = Callable[[Sequence[Rule], Span], Collection[str]]
 """The ids of the rules that find nothing in a span, checked for many rules at once."""
-
-
-@dataclass(slots=True)
-class RuleRun:
-    """What one rule did in one span.
-
-    `findings` counts the rule's findings (for a plain rule, its events); `recorded` are the alerts
-    that were written, before the `error` if there is one. `seconds` is the time that it took.
-    """
-
-    rule: Rule
-    findings: int = 0
-    seconds: float = 0.0
-    recorded: Recorded = field(default_factory=Recorded)
-    error: TrailhoundError | None = None
-
-
-def next_chunk(findings: Iterator[Finding]) -> list[Finding]:
-    """The next findings to record at once; empty at the end."""
-    chunk: list[Finding] = []
-    events = 0
-    for finding in findings:
-        chunk.append(finding)
-        events += len(finding.events)
-        if len(chunk) >= RECORDED_AT_ONCE or events >= EVENTS_AT_ONCE:
-            break
-    return chunk
 
 
 class Detector:
@@ -75,12 +43,16 @@ class Detector:
         index: str | None = None,
         prepare: Callable[[], object] = lambda: None,
         at_once: int = 1,
+        together: int = 1,
     ) -> None:
         """`index`: an expression of daily indices; default: all. `prepare` is called before each
         run, to update what the rules' queries depend on (the known automation). `at_once`: how many
-        rules, of other kinds than plain, are evaluated beside each other, each in a thread."""
+        rules, of other kinds than plain, are evaluated beside each other, each in a thread.
+        `together`: from how many findings on those of several rules are recorded at once; 1: each
+        rule's by themselves, as soon as it has run."""
         self._prepare = prepare
         self._at_once = at_once
+        self._together = together
         self._client = client
         self._where = settings.hosts[0]
         self._pack = pack
@@ -93,7 +65,8 @@ class Detector:
     def run(
         self, rules: Sequence[Rule], span: Span, *, record: bool = True, catch_up: str = ""
     ) -> Iterator[RuleRun]:
-        """Yields each rule's run, plain rules first; without `record` no alert is written.
+        """Yields each rule's run once its findings are recorded; without `record` no alert is
+        written.
 
         `catch_up` names the catch-up that new alerts belong to: channels get one digest of them.
 
@@ -101,19 +74,33 @@ class Detector:
         """
         self._prepare()
         self._recorder.catch_up = catch_up
+        recording = Recording(self._client, self._where, self._recorder, self._together)
+        try:
+            for _ in self._evaluated(rules, span, recording, record=record):
+                yield from recording.ended()
+        except ClusterUnreachableError:
+            raise
+        except Exception:
+            recording.flush()  # a fault of ours that comes again keeps no alert from being written
+            raise
+        recording.flush()
+        yield from recording.ended()
+
+    def _evaluated(
+        self, rules: Sequence[Rule], span: Span, recording: Recording, *, record: bool
+    ) -> Iterator[None]:
+        """Evaluates the rules, the plain ones first; after each something may be recorded."""
         plain = [rule for rule in rules if rule.is_plain]
         for found in self._search.find(plain, self._pack.compiled, span):
             run = RuleRun(found.rule, seconds=found.seconds)
-            self._consume(run, found.findings, record=record)
-            yield run
+            self._consume(run, found.findings, recording, record=record)
+            yield
         others = [rule for rule in rules if rule.kind != "sigma"]
         idle = self._idle_of(others, span)
 
-        def run_of(rule: Rule) -> RuleRun:
-            run = RuleRun(rule)
-            if rule.id not in idle:
-                self._consume(run, self._evaluate(rule, span), record=record)
-            return run
+        def run_of(rule: Rule) -> None:
+            findings = iter(()) if rule.id in idle else self._evaluate(rule, span)
+            self._consume(RuleRun(rule), findings, recording, record=record)
 
         yield from in_order(run_of, others, self._at_once, "rule")
 
@@ -127,14 +114,24 @@ class Detector:
                 raise
             return ()
 
-    def _consume(self, run: RuleRun, findings: Iterable[Finding], *, record: bool) -> None:
+    def _consume(
+        self, run: RuleRun, findings: Iterable[Finding], recording: Recording, *, record: bool
+    ) -> None:
         began = monotonic()
-        waiting = iter(findings)
+        waiting, rest = iter(findings), list[Finding]()
         try:
             while chunk := next_chunk(waiting):
                 run.findings += len(chunk)
-                if record:
-                    self._record(run.recorded, chunk)
+                if not record:
+                    continue
+                if not is_full(len(chunk), sum(len(each.events) for each in chunk)):
+                    rest = chunk  # there are no more
+                    break
+                run.seconds += monotonic() - began
+                recording.record(run, chunk)
+                began = monotonic()
+                if run.error is not None:
+                    break
         except ClusterUnreachableError as error:
             if not answers(self._client):
                 raise
@@ -142,10 +139,4 @@ class Detector:
         except TrailhoundError as error:
             run.error = error
         run.seconds += monotonic() - began
-
-    def _record(self, recorded: Recorded, findings: list[Finding]) -> None:
-        with cluster_errors(self._where):
-            made = self._recorder.record(findings)
-        recorded.created |= made.created
-        recorded.updated |= made.updated
-        recorded.merged |= made.merged
+        recording.end(run, rest)

@@ -18,8 +18,9 @@ import msgspec
 from opensearchpy import OpenSearch
 
 from detections.rule import Rule
-from detections.running.detector import Detector, RuleRun
+from detections.running.detector import Detector
 from detections.running.pace import pace_of
+from detections.running.recording import RuleRun
 from detections.running.schedule import RuleBatch, batches
 from detections.running.scheduler import Turn
 from trailhound.cluster.refreshing import make_searchable

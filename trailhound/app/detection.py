@@ -17,8 +17,9 @@ from detections.incidents.updater import IncidentUpdater
 from detections.packs.loading import load
 from detections.packs.pack import Pack
 from detections.rule import LEVELS, Rule
-from detections.running.detector import Detector, RuleRun
+from detections.running.detector import Detector
 from detections.running.evaluation import Evaluator
+from detections.running.recording import RECORDED_AT_ONCE, RuleRun
 from detections.span import Span
 from trailhound.app.known_automation import AutomationHistory
 from trailhound.settings import Settings
@@ -70,9 +71,11 @@ def detector(
     index: str | None = None,
     *,
     at_once: int = 1,
+    together: int = 1,
 ) -> Detector:
     """A detector that runs the rules of a pack on the settings' cluster, over all days or those of
-    `index`. Each run uses the known automation of its time; `at_once` as for `Detector`."""
+    `index`. Each run uses the known automation of its time; `at_once` and `together` as for
+    `Detector`."""
     history = AutomationHistory(client, settings, pack)
     trusting = history.pack
     evaluator = Evaluator(client, settings, trusting.compiled, index=index)
@@ -85,6 +88,7 @@ def detector(
         index=index,
         prepare=history.refresh,
         at_once=at_once,
+        together=together,
     )
 
 
@@ -113,7 +117,9 @@ class History:
         self._rules = pack.alerting
         self._searched: Span | None = None
         days = self.survey.indices.expression
-        self._detector = detector(client, settings, pack, days, at_once=AT_ONCE)
+        self._detector = detector(
+            client, settings, pack, days, at_once=AT_ONCE, together=RECORDED_AT_ONCE
+        )
         self._stopped = False
         self._left: Span | None = None
         self.events = 0

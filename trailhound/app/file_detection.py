@@ -27,8 +27,8 @@ from detections.finding import Finding
 from detections.history import DAY_MILLISECONDS, pieces
 from detections.packs.pack import Pack
 from detections.rule import LEVELS, Rule
-from detections.running.detector import next_chunk
 from detections.running.file_rules import FileRules, NotRun
+from detections.running.recording import next_chunk
 from detections.span import Span, milliseconds
 from enrich.enricher import Enricher
 from enrich.view import dumps, loads

@@ -14,7 +14,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 from pydantic import BaseModel
 
-from detections.running.detector import RuleRun
+from detections.running.recording import RuleRun
 from detections.running.scheduler import JobRuns
 from ingest.daemon.daemon import Daemon
 from ingest.daemon.registry import RENEWED_SECONDS, DaemonRegistry

@@ -22,7 +22,7 @@ with late_imports():
     from detections.history import Piece
     from detections.packs.describe import problem_lines
     from detections.packs.pack import Pack
-    from detections.running.detector import RuleRun
+    from detections.running.recording import RuleRun
     from detections.span import Span
     from trailhound.app.detection import DetectionTotals, History, rules_in_force, tallied
     from trailhound.settings import Settings

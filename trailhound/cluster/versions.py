@@ -84,22 +84,26 @@ def values_of(client: OpenSearch, index: str, names: Iterable[str], field: str) 
     return found
 
 
-def write_many(client: OpenSearch, index: str, writes: Mapping[str, Write]) -> set[str]:
+def write_many(
+    client: OpenSearch, index: str, writes: Mapping[str, Write], written: set[str] | None = None
+) -> set[str]:
     """Which were written; the others were overtaken. Raises `RequestFailedError` for any other
-    fault.
+    fault. `written` has them also if that raises.
     """
-    written: set[str] = set()
+    written = set() if written is None else written
     for body in _bodies(index, writes):
         reply = client.bulk(
             body=body, params={"filter_path": "items.*._id,items.*.status,items.*.error"}
         )
+        refused = None
         for item in reply["items"]:
             (each,) = item.values()
-            if each["status"] == 409:
-                continue
-            if each["status"] >= 300:
-                raise _failed(index, each.get("error"))
-            written.add(each["_id"])
+            if each["status"] < 300:
+                written.add(each["_id"])
+            elif each["status"] != 409:
+                refused = refused or each
+        if refused is not None:
+            raise _failed(index, refused.get("error"))
     return written
 
 
