@@ -34,6 +34,9 @@ HELD: Final = 10_000
 """Events of alerts in memory at once, some 3 KB each: a batch may have twenty times as many."""
 _AT_ONCE: Final = 1_000
 _SEARCHES: Final = 100
+ADDRESSES: Final = 100
+"""Addresses of one day that are counted by one search."""
+_BY_ADDRESS: Final = "addresses"
 _ISSUED: Final = timedelta(hours=36)
 """The longest validity of temporary credentials: that of GetSessionToken."""
 _HOPS: Final = 5
@@ -87,7 +90,7 @@ class Facts:
         """How many principals share what these alerts have, and what earlier ones had."""
         several = list(alerts)
         days = {each for alert in several for each in alert.links.addresses}
-        self._count_addresses(sorted(days - self._addresses.keys()))
+        self._count_addresses(days - self._addresses.keys())
         roles: dict[str, tuple[datetime, datetime]] = {}
         for alert in several:
             for token in alert.links.created:
@@ -159,21 +162,32 @@ class Facts:
                         found.setdefault(key, actor)
         return found
 
-    def _count_addresses(self, days: Sequence[AddressDay]) -> None:
-        """Count the principals that used an address on a day. Failed sign-ins do not count, since
-        an attacker could try many names to make the address look shared."""
+    def _count_addresses(self, days: Iterable[AddressDay]) -> None:
+        """Count the principals that used an address on a day, of all addresses of a day by one
+        search. Failed sign-ins do not count, since an attacker could try many names to make the
+        address look shared."""
         tried = [{"term": {"eventSource": "signin.amazonaws.com"}}, _FAILED]
-        for part in batched(days, _SEARCHES):
-            bodies = [
-                _principals(
-                    [{"term": {"source.ip": address}}, _day(day)],
-                    [{"bool": {"filter": tried}}],
-                    ADDRESS_PRINCIPALS + 1,
-                )
-                for address, day in part
-            ]
-            for name, reply in zip(part, self._index.searches(bodies), strict=True):
-                self._addresses[name] = _counted(reply)
+        of_day: dict[date, list[str]] = {}
+        for address, day in days:
+            of_day.setdefault(day, []).append(address)
+        asked = [
+            (day, some)
+            for day, addresses in sorted(of_day.items())
+            for some in batched(sorted(addresses), ADDRESSES)
+        ]
+        for part in batched(asked, _SEARCHES):
+            bodies = []
+            for day, addresses in part:
+                clauses = [{"terms": {"source.ip": addresses}}, _day(day)]
+                body = _principals(clauses, [{"bool": {"filter": tried}}], ADDRESS_PRINCIPALS + 1)
+                each = {address: {"term": {"source.ip": address}} for address in addresses}
+                body["aggs"] = {_BY_ADDRESS: {"filters": {"filters": each}, "aggs": body["aggs"]}}
+                bodies.append(body)
+            replies = self._index.searches(bodies, few_days=True)
+            for (day, addresses), reply in zip(part, replies, strict=True):
+                found = (reply.get("aggregations") or {}).get(_BY_ADDRESS, {}).get("buckets", {})
+                for address in addresses:
+                    self._addresses[address, day] = _counted(found.get(address, {}))
 
     def _count_roles(self, roles: Mapping[str, tuple[datetime, datetime]]) -> None:
         """Count the people who assumed a role around the time of the alerts that created it."""
@@ -193,7 +207,7 @@ class Facts:
                 ]
                 bodies.append(_principals(asked, [], ROLE_PEOPLE + 1))
             for token, reply in zip(part, self._index.searches(bodies), strict=True):
-                self._roles[token] = _counted(reply)
+                self._roles[token] = _counted(reply.get("aggregations") or {})
 
 
 def _links(alert: AlertEvents, events: Sequence[Source], issuers: Mapping[str, Actor]) -> Links:
@@ -218,19 +232,25 @@ def _principals(
         "aggs": {
             "arns": {
                 "filter": HAS_ARN,
-                "aggs": {"of": {"terms": {"field": "userIdentity.arn", "size": most}}},
+                "aggs": {"of": _few_of("userIdentity.arn", most)},
             },
             "names": {
                 "filter": {"bool": {"must_not": [HAS_ARN]}},
-                "aggs": {"of": {"terms": {"field": "user.name", "size": most}}},
+                "aggs": {"of": _few_of("user.name", most)},
             },
         },
     }
 
 
-def _counted(reply: Mapping[str, Any]) -> int:
-    found = reply.get("aggregations") or {}
-    return sum(len(each["of"]["buckets"]) for each in found.values())
+def _few_of(field: str, most: int) -> dict[str, Any]:
+    """Up to so many of a field's values. `map`: there are few events, and many values in the index,
+    of each of which the engine would otherwise keep a count."""
+    return {"terms": {"field": field, "size": most, "execution_hint": "map"}}
+
+
+def _counted(found: Mapping[str, Any]) -> int:
+    """The principals, by the aggregations of `_principals`."""
+    return sum(len(found[name]["of"]["buckets"]) for name in ("arns", "names") if name in found)
 
 
 def _between(since: datetime, until: datetime) -> dict[str, Any]:
