@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -23,6 +23,7 @@ from detections.incidents.document import DUE, INCIDENT, MERGED, joined, span, s
 from detections.incidents.facts import EVENTS, AlertEvents
 from detections.incidents.joining import LinkedAlert
 from detections.incidents.reach import IncidentChanges, Stored, decided
+from trailhound.cluster.reader import Hit
 from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import OVERTAKEN, TRIES
@@ -32,8 +33,10 @@ from trailhound.settings import Settings
 
 LOG = logging.getLogger("trailhound.incidents")
 
-AT_ONCE: Final = 200
+AT_ONCE: Final = 500
 """The number of due alerts in a batch, the earliest first."""
+IDS_HELD: Final = 200_000
+"""The number of ids of their events in memory at once, some 100 bytes each: a batch ends there."""
 
 
 @dataclass(slots=True)
@@ -116,14 +119,15 @@ class IncidentUpdater:
             "bool": {"must_not": [{"exists": {"field": INCIDENT}}, {"exists": {"field": MERGED}}]}
         }
         batch, several = _Batch(), []
-        hits = list(index.due({"term": {DUE: True}}, AT_ONCE)) or index.due(never, AT_ONCE)
+        hits = list(_held(index.due({"term": {DUE: True}}, AT_ONCE)))
+        hits = hits or list(_held(index.due(never, AT_ONCE)))
         for hit in hits:
             name, source = hit["_id"], hit["_source"]
             if source.get(MERGED):
                 batch.merged[name] = source.get(INCIDENT) or ""
                 continue
             before = batch.before[name] = stored(name, source)
-            ids = (source.get("evidence") or {}).get("event_id") or []
+            ids = _events(hit)
             more = (source.get("count") or 0) > EVENTS
             events = tuple(ids[:EVENTS])
             several.append(AlertEvents(name, *span(source), events, more, before.alert.links))
@@ -178,3 +182,18 @@ class IncidentUpdater:
         if shared:
             stale |= {each.alert.id for each in index.joined_by(sorted(shared), alerts)}
         return stale
+
+
+def _events(hit: Hit) -> Sequence[str]:
+    """The ids of an alert's events."""
+    return (hit["_source"].get("evidence") or {}).get("event_id") or ()
+
+
+def _held(hits: Iterable[Hit]) -> Iterator[Hit]:
+    """The first hits, up to the one with which their events are as many as are held at once."""
+    number = 0
+    for hit in hits:
+        yield hit
+        number += len(_events(hit))
+        if number >= IDS_HELD:
+            return

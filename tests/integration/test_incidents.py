@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
+from detections.incidents import facts as facts_module
 from detections.incidents import updater as updater_module
 from detections.incidents.updater import IncidentUpdater
 from tests.helpers.commands import command
@@ -298,6 +299,25 @@ def test_what_another_run_left_half_done_is_completed(
     IncidentUpdater(world.client, world.settings).run()
     assert incidents(world.alerts()) == before
     assert IncidentUpdater(world.client, world.settings).run().due == 0
+
+
+def test_how_much_is_read_at_once_makes_no_difference(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = incidents(world.alerts())
+    monkeypatch.setattr(updater_module, "IDS_HELD", 40)
+    monkeypatch.setattr(facts_module, "ADDRESSES", 1)
+
+    def unjoined(alert: dict[str, Any]) -> None:
+        alert["incident"] = alert["links"] = None
+        alert["incident_due"] = True
+
+    world.change(unjoined)
+    batches = iter((True, False))
+    first = IncidentUpdater(world.client, world.settings).run(lambda: next(batches))
+    assert 0 < first.due < len(world.alerts())
+    IncidentUpdater(world.client, world.settings).run()
+    assert incidents(world.alerts()) == before
 
 
 def test_several_runs_at_once_give_the_same(world: World) -> None:
