@@ -40,6 +40,7 @@ from detections.notify.learning_digest import LearningDigest
 from detections.notify.message import Channel
 from detections.notify.of_incident import OfIncident, others_of
 from detections.notify.offered import Offered
+from detections.notify.origin import origin_of
 from detections.notify.rate_limiter import RateLimiter
 from detections.notify.renderer import MessageRenderer
 from trailhound.cluster.refreshing import make_searchable
@@ -180,6 +181,7 @@ class _ChannelRun:
     ) -> None:
         self._client = notifier.client
         self._alerts = notifier.names.alerts
+        self._days = notifier.names.days
         self._renderer = notifier.renderer
         self._limits = notifier.settings.notify
         self._most = notifier.most
@@ -350,6 +352,7 @@ class _ChannelRun:
                 twins = twins_of(self._client, self._alerts, keys).get(name, ())
                 alert["twins"] = [each for each in twins if each["state"] != "closed"]
                 rules |= {each["rule"]["name"] for each in alert["twins"]}
+            alert["origin"] = origin_of(self._client, self._days, alert)
             if per_incident := self._per_incident(alert):
                 of_incident = self._others_of(alert[INCIDENT], bundle)
                 alert["of_incident"] = of_incident.part

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -190,6 +190,7 @@ def shortened(alert: Mapping[str, Any]) -> dict[str, Any]:
         **{name: value for name, value in alert.items() if name not in ("history", "delivery")},
         "title": together([each["rule"]["name"] for each in (alert, *alert.get("twins", ()))]),
         "entity": entity,
+        "origin": alert.get("origin", {}),
         "evidence": evidence,
         "summary": alert.get("summary") or summary(alert),
     }
@@ -204,12 +205,36 @@ def _environment(loader: BaseLoader) -> ImmutableSandboxedEnvironment:
         keep_trailing_newline=False,
     )
     made.filters["plain"] = _plain
+    made.filters["placed"] = _placed
+    made.filters["unlinked"] = _unlinked
     return made
 
 
 def _plain(text: object) -> str:
     """Text with Markdown's characters escaped."""
     return _MARKDOWN.sub(r"\\\1", str(text))
+
+
+def _unlinked(text: object) -> str:
+    """Text whose addresses become no links in a mail or chat: a caller chooses its user agent.
+
+    >>> _unlinked("x https://example.com")
+    'x https[:]//example.com'
+    """
+    return str(text).replace("://", "[:]//")
+
+
+def _placed(addresses: Sequence[str], origin: Mapping[str, Any]) -> list[str]:
+    """Addresses with their country and network, where these are known.
+
+    >>> _placed(["192.0.2.1"], {"addresses": [{"address": "192.0.2.1", "country": "Chile"}]})
+    ['192.0.2.1 (Chile)']
+    """
+    known = {
+        each["address"]: ", ".join(filter(None, map(each.get, ("country", "network"))))
+        for each in origin.get("addresses", ())
+    }
+    return [f"{each} ({known[each]})" if known.get(each) else each for each in addresses]
 
 
 def _first_of(rules: Mapping[str, int]) -> dict[str, Any]:

@@ -139,6 +139,38 @@ def test_each_alert_once_by_level_and_tactic(house: House, receiver: Receiver) -
     assert not {"counted", "delivery", "group_key", "history"} & set(alert)
 
 
+def test_a_message_says_which_key_was_used_from_where_and_with_what(
+    house: House, receiver: Receiver
+) -> None:
+    put_events(
+        house.client,
+        house.settings,
+        [1],
+        RECENT,
+        userIdentity={"arn": "arn:aws:iam::111122223333:user/ada", "accessKeyId": "AKIAEXAMPLE"},
+        geolocation={"country": "Chile", "asn": 64500, "as_org": "Example"},
+        userAgent="aws-cli/2\n\u202ehttps://example.com",
+    )
+    recorder = Recorder(house.client, house.settings, RULES)
+    (name,) = recorder.record([single("high", 1, start=RECENT)]).created
+    house.with_channels(hook(receiver)).deliver(NOW)
+    (message,) = [each.json for each in receiver.received]
+    assert message["alert"]["origin"] == {
+        "access_keys": ["AKIAEXAMPLE"],
+        "addresses": [
+            {"address": "198.51.100.7", "country": "Chile", "network": "AS64500 Example"}
+        ],
+        "tools": ["aws-cli/2  https://example.com"],
+    }
+    for line in (
+        "Address: 198.51.100.7 (Chile, AS64500 Example)",
+        "Access key: AKIAEXAMPLE",
+        "Tool: aws-cli/2  https[:]//example.com",
+        f"Continue with `trailhound alerts show {name}`",
+    ):
+        assert line in message["text"]
+
+
 def test_an_attempt_that_succeeds_later_is_sent_again_at_its_level(
     house: House, receiver: Receiver
 ) -> None:
@@ -265,7 +297,8 @@ def test_an_incident_that_goes_on_by_other_rules_is_sent_again_once_a_rule(
     first = sent()
     assert first is not None
     incident = first["alert"]["incident"]
-    assert f"All of them: `trailhound incidents show {incident}`" in first["text"]
+    assert "Further alerts of this incident that are no more severe are not sent" in first["text"]
+    assert f"`trailhound incidents show {incident}`" in first["text"]
     assert sent("critical", "medium") is None, "of a rule that was named, and below high"
     both = sent("way-1", "way-2", "medium")
     assert both is not None

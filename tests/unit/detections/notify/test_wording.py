@@ -45,6 +45,28 @@ def test_the_text_says_what_a_person_asks_first() -> None:
     assert not message.markup
 
 
+def test_it_says_with_what_and_from_where_and_how_to_go_on() -> None:
+    known = {"address": "10.0.0.0", "country": "Chile", "network": "AS64500 Example <b>"}
+    origin = {"access_keys": ["AKIAEXAMPLE"], "addresses": [known], "tools": ["x https://e.org/"]}
+    alert = ALERT | {"incident": "1c9f", "origin": origin}
+    for style in ("text", "html", "markdown"):
+        message = MessageRenderer().alert(alert, style, per_incident=True)
+        text = message.markup.replace("\\", "") or message.text
+        for part in (
+            "AKIAEXAMPLE",
+            "x https[:]//e.org/",
+            "trailhound alerts show 5f1c",
+            "trailhound incidents show 1c9f",
+            "Further alerts of this incident",
+        ):
+            assert part in text, style
+        network = "AS64500 Example &lt;b&gt;" if style == "html" else "AS64500 Example <b>"
+        assert f"10.0.0.0 (Chile, {network}), 10.0.0.1" in text
+    alone = MessageRenderer().alert(ALERT).text
+    assert "incident" not in alone
+    assert "Tool" not in alone
+
+
 def test_html_is_escaped() -> None:
     hostile = ALERT | {"entity": {"principal": ["<script>alert(1)</script>"]}}
     message = MessageRenderer().alert(hostile, "html")
