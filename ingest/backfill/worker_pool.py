@@ -185,16 +185,18 @@ def _error(kind: str, message: str, hint: str) -> TrailhoundError:
 
 def _work(job: Job, shard: int, of: int, line: Connection) -> None:
     """The main function of a worker process; `_signals_held` for all of it."""
+    result: RunReport | tuple[str, str, str]
     try:
         with cluster_errors(job.settings):
-            line.send(_run(job, shard, of, line))
-        line.send(None)
+            result = _run(job, shard, of, line)
     except TrailhoundError as error:
-        line.send((type(error).__name__, error.message, error.hint))
-    except BrokenPipeError:
-        return  # the parent has ended
+        result = type(error).__name__, error.message, error.hint
     except Exception as error:  # noqa: BLE001 - sent to the parent, which raises it
-        line.send(("TrailhoundError", f"{type(error).__name__}: {error}", "run it with --debug"))
+        result = "TrailhoundError", f"{type(error).__name__}: {error}", "run it with --debug"
+    with suppress(BrokenPipeError):  # the parent has ended
+        line.send(result)
+        if isinstance(result, RunReport):
+            line.send(None)
 
 
 def _run(job: Job, shard: int, of: int, line: Connection) -> RunReport:

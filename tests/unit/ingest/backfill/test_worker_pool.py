@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 import pytest
 
 from enrich.enricher import Enricher
+from ingest.backfill import worker_pool
 from ingest.backfill.request import BackfillRequest
 from ingest.backfill.worker_pool import Job, WorkerPool
+from trailhound.errors import SourceUnreachableError
 from trailhound.settings import Settings
 
 
@@ -46,3 +49,17 @@ def test_a_worker_is_not_ended_by_a_signal_while_it_starts(
         WorkerPool(job, 2).run()
     assert "Traceback" not in capfd.readouterr().err
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before, "the parent has its own again"
+
+
+@pytest.mark.parametrize("error", [SourceUnreachableError("no bucket"), LookupError("no name")])
+def test_a_worker_whose_parent_was_killed_ends_without_a_word(
+    error: Exception, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> Enricher:
+        raise error
+
+    theirs, ours = multiprocessing.Pipe()
+    theirs.close()
+    job = Job(Settings(home=tmp_path), BackfillRequest((str(tmp_path),)), fail, print)
+    worker_pool._work(job, 0, 1, ours)
+    assert capfd.readouterr() == ("", "")
