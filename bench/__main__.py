@@ -6,6 +6,8 @@ import argparse
 import json
 import os
 import platform
+import random
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -15,6 +17,7 @@ from typing import Any
 from rich.console import Console
 
 from bench import (
+    chaos,
     core,
     cost,
     delay,
@@ -224,6 +227,8 @@ ROUNDS = 3
 ROUNDS_OF = {"goals": 5}
 RULES = "detections"
 """Needs no engine."""
+CHAOS = "chaos"
+"""Has an engine of its own, which it kills. Only when it is named; takes `--minutes`, `--seed`."""
 USUAL = (*ON_AN_ENGINE, RULES)
 
 
@@ -233,9 +238,9 @@ def main() -> None:
     parser.add_argument(
         "parts",
         nargs="*",
-        choices=[*USUAL, *NAMED, []],
-        help="default: all but soak, delay, notify-delay, plan, rules, detect, cost and "
-        "investigation",
+        choices=[*USUAL, *NAMED, CHAOS, []],
+        help="default: all but soak, delay, notify-delay, plan, rules, detect, cost, "
+        "investigation and chaos",
     )
     parser.add_argument("--events", type=int, help=f"default: {EVENTS:,}; {EVENTS_OF}")
     parser.add_argument(
@@ -244,8 +249,11 @@ def main() -> None:
         help=f"the median of so many is quoted; default: {ROUNDS}; {ROUNDS_OF}",
     )
     parser.add_argument(
-        "--minutes", type=float, help=f"of soak and delay ({MINUTES:g}), and of notify-delay"
+        "--minutes",
+        type=float,
+        help=f"of soak and delay ({MINUTES:g}), of chaos ({chaos.MINUTES:g}), and of notify-delay",
     )
+    parser.add_argument("--seed", type=int, help="of chaos: what is done when; default: another")
     parser.add_argument("--refresh", default="30s", help="index.refresh_interval of delay")
     parser.add_argument(
         "--product",
@@ -291,7 +299,9 @@ def main() -> None:
         )
         results[wanted.product] = found
         parts = [name for name in parts if name not in (*USUAL, "rules")]
-    if on_an_engine := [name for name in parts if name != RULES]:
+    if CHAOS in parts:
+        results[CHAOS] = _chaos(wanted.seed, wanted.minutes, wanted.events)
+    if on_an_engine := [name for name in parts if name not in (RULES, CHAOS)]:
         with environment(wanted.url) as where:
             bench = Bench(
                 where,
@@ -317,6 +327,24 @@ def main() -> None:
         results[RULES] = detections.measure(wanted.events or EVENTS, console.print)
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     console.print(f"written to {RESULTS}")
+
+
+def _chaos(seed: int | None, minutes: float | None, events: int | None) -> dict[str, Any]:
+    """Its folder stays, with a timeline and every log."""
+    folder = Path(tempfile.mkdtemp(prefix="trailhound-chaos-"))
+    console.print(f"chaos: {folder}")
+    seed = random.randrange(10_000) if seed is None else seed
+    wanted = events or chaos.EVENTS
+    found = chaos.chaos(folder, seed, minutes or chaos.MINUTES, wanted, console.print)
+    for fault in found["faults"]:
+        console.print(f"  fault: {fault}", style="bold")
+    console.print(
+        f"{found['events']:,} events, {found['alerts']} alerts ({found['compared']}), "
+        f"{found['messages']} messages, {found['repeated']} of them again: "
+        f"{len(found['faults'])} faults",
+        style="bold",
+    )
+    return found | {"seed": seed}
 
 
 if __name__ == "__main__":

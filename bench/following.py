@@ -60,7 +60,7 @@ class Cloud:
 @contextmanager
 def cloud() -> Iterator[Cloud]:
     """Started, and gone at the end."""
-    port = _free_port()
+    port = free_port()
     endpoint = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     process = subprocess.Popen(
@@ -97,7 +97,7 @@ def daemon(
     settings: Settings, where: Cloud, log: Path, config: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """`trailhound run` on the queue, ready; stopped cleanly at the end."""
-    listen = f"127.0.0.1:{_free_port()}"
+    listen = f"127.0.0.1:{free_port()}"
     environment = os.environ | _CREDENTIALS | _as_environment(settings, where.endpoint)
     with log.open("wb") as out:
         command = [sys.executable, "-m", "trailhound.cli.main", "run"]
@@ -126,7 +126,7 @@ def _as_environment(settings: Settings, endpoint: str) -> dict[str, str]:
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Of the kernel's own range: those that engines may have are few."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
