@@ -223,6 +223,8 @@ def test_alerts_are_listed_by_who_owns_them_when_where_and_in_which_order(
     nobody = command(settings, "alerts", "list", "--account", "999999999999")
     assert isinstance(nobody.exception, UsageError)
     assert ids(settings, "--tactic", "impact") == []
+    mistaken = command(settings, "alerts", "list", "--tactic", "x")
+    assert isinstance(mistaken.exception, UsageError)
     assert len(ids(settings, "--account", "111122223333")) == 6
     put_events(client, settings, [50], trail={"account": "444455556666"})
     recorder.record([single(PLAIN.id, 50)])

@@ -285,19 +285,18 @@ def coverage(
 
     Example: `trailhound rules coverage --output layer.json --techniques ours.txt`
     """
+    wanted = attack.wanted(techniques) if techniques is not None else []
     pack = _pack(settings_from(config), rules, only=only)
     text = _pretty(attack.layer(pack.alerting))
     if output is not None:
         _write(output, text)
     else:
         write(text)
-    if techniques is not None:
-        wanted = attack.wanted(techniques)
-        missing = attack.gaps(pack.alerting, wanted)
-        for technique in missing:
-            warn(f"no rule for {technique}")
-        if missing:
-            raise typer.Exit(ExitCode.INCOMPLETE)
+    missing = attack.gaps(pack.alerting, wanted)
+    for technique in missing:
+        warn(f"no rule for {technique}")
+    if missing:
+        raise typer.Exit(ExitCode.INCOMPLETE)
 
 
 def export(

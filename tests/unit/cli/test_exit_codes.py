@@ -231,7 +231,10 @@ def test_a_path_that_does_not_exist_is_a_usage_error(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     takes_json = any(each.name == "json" for each in EVERY[command].params)
-    check(capsys, [*command, *filled(arguments, tmp_path)], 2, json_too=takes_json)
+    given = [*command, *filled(arguments, tmp_path)]
+    check(capsys, given, 2, json_too=takes_json)
+    main(given)
+    assert not capsys.readouterr().out, "nothing is begun"
 
 
 @pytest.mark.parametrize(("command", "arguments"), ASKS_THE_CLUSTER)
