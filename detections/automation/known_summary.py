@@ -57,7 +57,7 @@ class KnownSummary:
     def sentence(self) -> str:
         """The summary as a sentence, and what was not learned.
 
-        >>> KnownSummary(0, 0, History(), 10, 30, True, False).sentence()[:60]
+        >>> KnownSummary(0, 0, EventHistory(), 10, 30, True, False).sentence()[:60]
         'no call is known automation: there are no events before toda'
         """
         text = self._known()
