@@ -69,7 +69,7 @@ class EventQueries:
                 return None
             parts.append((made.on(dialect), own))
         exact = exact and all(each.post_filter is None for each, _ in parts)
-        several = [{"bool": {"filter": [each.query, *_terms(own)]}} for each, own in parts]
+        several = [{"bool": {"filter": [each.query, *group_clauses(own)]}} for each, own in parts]
         found: Query = {"bool": {"should": several, "minimum_should_match": 1}}
         when = {"gte": first.isoformat(), "lte": last.isoformat()}
         return EventQuery({"bool": {"filter": [{"range": {"@timestamp": when}}, found]}}, exact)
@@ -104,7 +104,8 @@ def _leaves(
             yield rule_id(part.rule), own
 
 
-def _terms(values: Mapping[str, str]) -> list[Query]:
+def group_clauses(values: Mapping[str, str]) -> list[Query]:
+    """The clauses for the events of a group, given its values by their fields."""
     terms: list[Query] = [{"term": {field: value}} for field, value in values.items()]
     return [*terms, HAS_NAME_ALONE] if by_name_alone(values) else terms
 

@@ -20,6 +20,7 @@ from detections.automation.observing import (
     observed,
     span_before,
 )
+from detections.automation.reportable import ReportableDays
 from detections.automation.trusting import TrustingRules
 from detections.finding import Finding
 from detections.packs.pack import Pack
@@ -62,14 +63,16 @@ class LearnedToday:
 
 
 class Learner:
-    """Learns for the rules of a pack that ask for known automation."""
+    """Learns for the rules of a pack that ask for known automation. It remembers until the next
+    day what rules found on which days, so that a further run costs less."""
 
     def __init__(self, client: OpenSearch, settings: Settings, pack: Pack) -> None:
         self._client = client
         self._settings = settings
         self._chosen = settings.detections.known_automation
-        self._pack = pack
+        self.pack = pack
         self._entries = KnownAutomations(client, settings)
+        self._reportable = ReportableDays(client, settings, pack)
 
     def run(self, now: datetime, *, record: bool = True, unsearched: bool = True) -> LearnedToday:
         """Learns from the days before `now`; without `record` nothing is written.
@@ -83,11 +86,15 @@ class Learner:
         """
         today = now.astimezone(UTC).date()
         span = span_before(today, self._chosen)
-        rules = TrustingRules(self._pack.compiled).asking
+        rules = TrustingRules(self.pack.compiled).asking
         seen = observed(self._client, self._settings, rules, span)
         alerts = alert_days(self._client, self._settings, span, NEW_ENTRY.id)
-        counted = {pattern: days - alerts.of(pattern) for pattern, days in seen.days.items()}
         entries = self._entries.all()
+        counted = self._reportable.of(
+            {pattern: days - alerts.of(pattern) for pattern, days in seen.days.items()},
+            entries,
+            today,
+        )
         changes = learn(counted, entries, today, self._chosen, self._titles())
         withheld = 0
         if changes.new and not unsearched:
@@ -107,7 +114,7 @@ class Learner:
         return LearnedToday(today, changes, len(seen.days), withheld)
 
     def _titles(self) -> Mapping[str, str]:
-        return {rule.id: rule.title for rule in (*self._pack.rules, *self._pack.disabled)}
+        return {rule.id: rule.title for rule in (*self.pack.rules, *self.pack.disabled)}
 
 
 def raise_alerts(client: OpenSearch, settings: Settings, now: datetime) -> None:

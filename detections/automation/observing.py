@@ -8,7 +8,7 @@ same role.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -101,7 +101,26 @@ def _observe(
     seen_until: datetime,
     found: Observed,
 ) -> None:
-    chosen, late = settings.detections.known_automation, pace_of(settings).late
+    late = pace_of(settings).late
+    for each in daily_patterns(index, rule_id, query, settings.detections.known_automation):
+        found.days[each.pattern].add(each.day.date())
+        end = min(each.day + timedelta(days=1) + late, seen_until)
+        if each.came is not None and each.came < end:
+            found.in_time[each.pattern].add(each.day.date())
+
+
+class DailyPattern(NamedTuple):
+    """A pattern on a day (its start in UTC), and when the first of its events was ingested."""
+
+    pattern: Pattern
+    day: datetime
+    came: datetime | None
+
+
+def daily_patterns(
+    index: EventIndex, rule_id: str, query: Query, settings: KnownAutomationSettings
+) -> Iterator[DailyPattern]:
+    """The patterns of a query's events by day; one for each address. Raises `ClusterError`."""
     sources = [
         *(
             terms(str(place), name)
@@ -114,7 +133,7 @@ def _observe(
     came = {"came": {"min": {"field": "event.ingested"}}}
     for bucket in index.buckets(query, sources, came):
         key: Mapping[str, Any] = bucket["key"]
-        network = network_of(str(key[ADDRESS]), chosen.ipv4_prefix, chosen.ipv6_prefix)
+        network = network_of(str(key[ADDRESS]), settings.ipv4_prefix, settings.ipv6_prefix)
         pattern = Pattern(
             rule_id=rule_id,
             account=key[RECIPIENT] or "",
@@ -126,11 +145,12 @@ def _observe(
             endpoint=key[ENDPOINT] or "",
         )
         if network:
-            day, first = moment(int(key["day"])), bucket["came"]["value"]
-            found.days[pattern].add(day.date())
-            end = min(day + timedelta(days=1) + late, seen_until)
-            if first is not None and moment(int(first)) < end:
-                found.in_time[pattern].add(day.date())
+            first = bucket["came"]["value"]
+            yield DailyPattern(
+                pattern,
+                moment(int(key["day"])),
+                None if first is None else moment(int(first)),
+            )
 
 
 def _or_missing(field: str) -> dict[str, Any]:

@@ -68,14 +68,17 @@ def learning_job(client: OpenSearch, settings: Settings) -> Job | None:
 
     lookback = timedelta(minutes=settings.detections.lookback_minutes)
     counted: datetime | None = None
+    learner: Learner | None = None
 
     def learn(turn: Turn) -> str | None:
-        nonlocal counted
+        nonlocal counted, learner
         if not turn.holds_lease():
             return None
         now = datetime.now(UTC)
         pack = load(settings.detections)
-        done = Learner(client, settings, pack).run(now, unsearched=False)
+        if learner is None or learner.pack is not pack:
+            learner = Learner(client, settings, pack)
+        done = learner.run(now, unsearched=False)
         changes = done.changes
         withheld = _withheld(done.withheld)
         if withheld:
