@@ -1,4 +1,5 @@
-"""The last objects, as far as the cluster refused all of their events.
+"""The last objects, as far as none of their events got in: the cluster refused all or nearly all
+of them, or the object could not be read.
 
 They are done: no source delivers them again, and a daemon that is started anew learns of them from
 the ledger alone.
@@ -15,6 +16,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
+from ingest.counts import Counts
 from ingest.object_progress import MOST_CODES, ObjectProgress
 from ingest.objects import TrailObject
 from ingest.sources.layout import Place, place_of
@@ -22,11 +24,16 @@ from trailhound.cluster.queries import Query, both, either
 from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.templates import Names
 from trailhound.cluster.waiting import BLOCKED_CODES
+from trailhound.plural import plural
 from trailhound.settings import Settings
 from trailhound.state.objects import ObjectState
 
 _MANY = 3
-"""So many objects in a row of which the cluster accepts no event are no single object's fault."""
+"""So many objects in a row of which no event gets in are no single object's fault."""
+_FEW = 9
+"""Where so many events are refused for each that gets in, nearly all are."""
+_UNREADABLE = "unreadable"
+"""The code of objects that could not be read."""
 _LATE = timedelta(days=2)
 """An object of an earlier day than these says nothing of the days on which events arrive."""
 _REASON_SHOWN = 300
@@ -43,18 +50,24 @@ _SHOW: Query = {
             either(
                 [
                     {"range": {"indexed": {"gt": 0}}},
-                    {
-                        "bool": {
-                            "filter": [{"range": {"dead_lettered": {"gt": 0}}}],
-                            "must_not": [{"range": {"duplicates": {"gt": 0}}}],
-                        }
-                    },
+                    {"range": {"dead_lettered": {"gt": 0}}},
+                    {"term": {"state": "failed"}},
                 ]
             ),
         ]
     }
 }
-"""Objects that show whether events get in: all others say neither."""
+"""Objects that may show whether events get in: all others say neither."""
+
+
+def _gets_in(counts: Counts, *, unread: bool) -> bool | None:
+    """Whether an object with these counts shows that events get in; None where it says neither, as
+    one of duplicates does. `unread`: it could not be read to its end."""
+    if counts.indexed * _FEW > counts.dead_lettered:
+        return True
+    if counts.duplicates or not (counts.dead_lettered or unread):
+        return None
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +78,18 @@ class Refusals:
     objects: set[str] = field(default_factory=set)
     codes: Counter[str] = field(default_factory=Counter)
     reasons: dict[str, str] = field(default_factory=dict)
+
+    def add(self, uri: str, codes: Mapping[str, int], reasons: Mapping[str, str]) -> None:
+        """Add an object; of very many, and of very many codes, only the counts grow."""
+        if len(self.objects) < _MANY:
+            self.objects.add(uri)
+        for code, number in codes.items():
+            if code in self.codes or len(self.codes) < MOST_CODES:
+                self.codes[code] += number
+                self.reasons[code] = reasons.get(code, "")[:_REASON_SHOWN]
+
+
+_COUNTED = ("indexed", "duplicates", "dead_lettered")
 
 
 def earlier_refusals(client: OpenSearch, settings: Settings) -> Refusals:
@@ -80,15 +105,26 @@ def earlier_refusals(client: OpenSearch, settings: Settings) -> Refusals:
             "query": _SHOW,
             "sort": list(_NEWEST),
             "size": _LOOKED_AT,
-            "_source": ["uri", "indexed", "finished_at"],
+            "_source": ["uri", "finished_at", "state", "reason", *_COUNTED],
         }
     )
     refused: dict[str, datetime] = {}
+    unread: dict[str, str] = {}
     for hit in newest.get("hits", {}).get("hits", ()):
-        if hit["_source"].get("indexed"):
+        entry = hit["_source"]
+        failed = entry["state"] == "failed"
+        counts = Counts(**{name: entry.get(name) or 0 for name in _COUNTED})
+        gets_in = _gets_in(counts, unread=failed)
+        if gets_in:
             break
-        refused[hit["_source"]["uri"]] = datetime.fromisoformat(hit["_source"]["finished_at"])
-    return _counted(letters, refused) if refused else Refusals()
+        if gets_in is False and counts.dead_lettered:
+            refused[entry["uri"]] = datetime.fromisoformat(entry["finished_at"])
+        elif gets_in is False:
+            unread[entry["uri"]] = entry.get("reason") or ""
+    known = _counted(letters, refused) if refused else Refusals()
+    for uri, reason in unread.items():
+        known.add(uri, {_UNREADABLE: 1}, {_UNREADABLE: reason})
+    return known
 
 
 def _counted(letters: IndexReader, refused: Mapping[str, datetime]) -> Refusals:
@@ -140,9 +176,10 @@ def _is_late(codes: Collection[str], place: Place | None, read: datetime) -> boo
 
 
 class RefusedObjects:
-    """The last objects, as far as all of their events became dead letters. This lasts until an
-    event is indexed, and not for some time. An object of duplicates says neither, nor does a late
-    one whose day takes no writes: the retention makes days read-only.
+    """The last objects, as far as all or nearly all of their events became dead letters, or they
+    could not be read. This lasts until an object's events are indexed, and not for some time. An
+    object of duplicates says neither, nor does a late one whose day takes no writes: the retention
+    makes days read-only.
     """
 
     def __init__(self) -> None:
@@ -157,33 +194,38 @@ class RefusedObjects:
     def add(self, run: ObjectProgress) -> None:
         """Add an object whose records all have an outcome."""
         with self._lock:
-            known = self._known
-            if run.counts.indexed:
+            unread = bool(run.fault) and not (run.retry or run.archived)
+            gets_in = _gets_in(run.counts, unread=unread)
+            if gets_in:
                 self._known = Refusals()
-            elif (
-                run.counts.dead_lettered
-                and not run.counts.duplicates
-                and not run.retry
-                and not _is_late(run.dead_codes, run.place, datetime.now(UTC))
-            ):
-                if len(known.objects) < _MANY:
-                    known.objects.add(run.item.uri)
-                for code, number in run.dead_codes.items():
-                    if code in known.codes or len(known.codes) < MOST_CODES:
-                        known.codes[code] += number
-                        known.reasons[code] = run.dead_reasons[code][:_REASON_SHOWN]
+            elif gets_in is None or run.retry:
+                return
+            elif not run.counts.dead_lettered:
+                self._known.add(run.item.uri, {_UNREADABLE: 1}, {_UNREADABLE: run.fault})
+            elif not _is_late(run.dead_codes, run.place, datetime.now(UTC)):
+                self._known.add(run.item.uri, run.dead_codes, run.dead_reasons)
 
     @property
     def message(self) -> str:
-        """How many dead letters there were, and the most frequent reason with its latest text;
-        empty for fewer than `_MANY` objects."""
+        """How many objects could not be read and how many dead letters there were, with the most
+        frequent reasons; empty for fewer than `_MANY` objects."""
         with self._lock:
             known = self._known
             if len(known.objects) < _MANY:
                 return ""
-            ((code, number),) = known.codes.most_common(1)
+            codes = Counter(known.codes)
+            unread = codes.pop(_UNREADABLE, 0)
+            found = []
+            if unread:
+                why = known.reasons.get(_UNREADABLE, "")
+                found.append(f"{plural(unread, 'object')} could not be read: {why}")
+            if codes:
+                ((code, number),) = codes.most_common(1)
+                found.append(
+                    f"{plural(codes.total(), 'dead letter')}, most of all {code} "
+                    f"({number:,}): {known.reasons.get(code, '')}"
+                )
             return (
-                f"no event gets in: the last {_MANY} objects or more brought "
-                f"{known.codes.total():,} dead letters and nothing else, most of all {code} "
-                f"({number:,}): {known.reasons.get(code, '')}"
+                f"no event gets in, or nearly none, of the last {_MANY} objects or more; "
+                + "; ".join(found)
             )

@@ -42,8 +42,9 @@ ADVICE = {
     "stuck": "see the daemon's log; restart the daemon to return the object to its source",
     "deferred": "free disk space or fix the spool's permissions; it continues by itself",
     "feed": "check that the source exists and can be read; it continues by itself",
-    "refused": "see `trailhound deadletters list`; correct what refuses them, such as a mapping or "
-    "template that was changed to dynamic: strict; then `trailhound retry-deadletters`",
+    "refused": "see `trailhound deadletters list` and `trailhound ledger list`; correct what "
+    "refuses them, such as a mapping or template that was changed to dynamic: strict; then "
+    "`trailhound retry-deadletters`",
     "settings": "fix the settings file and send SIGHUP again",
     "enrichment": "fix the file or its path in the settings and send SIGHUP; "
     "see `trailhound doctor`",

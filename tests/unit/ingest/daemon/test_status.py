@@ -82,6 +82,32 @@ def test_no_event_gets_in_once_several_objects_in_a_row_brought_dead_letters_alo
     assert faults.refused == "", "counted anew"
 
 
+def test_objects_that_cannot_be_read_let_no_event_in_either() -> None:
+    faults = CurrentFaults()
+    for uri in "abc":
+        run = progress(uri)
+        run.finish_reading("no gzip stream")
+        faults.stored(run)
+    assert "3 objects could not be read: no gzip stream" in faults.refused
+    archived = progress("d")
+    archived.archived = True
+    archived.finish_reading("it is in an archive tier")
+    faults.stored(archived)
+    faults.stored(progress("e", "strict"))
+    assert "3 objects could not be read: no gzip stream; 1 dead letter" in faults.refused
+    faults.stored(progress("f", indexed=1))
+    assert faults.refused == ""
+
+
+def test_nearly_none_is_none() -> None:
+    faults = CurrentFaults()
+    for uri in "abc":
+        faults.stored(progress(uri, *["day_closed"] * 99, indexed=1))
+    assert "297 dead letters, most of all day_closed" in faults.refused
+    faults.stored(progress("d", *["day_closed"] * 8, indexed=1))
+    assert faults.refused == "", "some get in"
+
+
 @pytest.mark.parametrize("code", BLOCKED_CODES)
 def test_late_objects_of_days_that_take_no_writes_are_no_fault(code: str) -> None:
     faults, now = CurrentFaults(), datetime.now(UTC)
