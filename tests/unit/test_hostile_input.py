@@ -213,6 +213,18 @@ def test_streams_that_are_full_or_closed(arguments: list[str], redirection: str,
         assert "No space left" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"), [("dashboards build -o", 1), ("sample --events 2000", 2)]
+)
+def test_a_disk_that_gets_full(arguments: str, code: int, tmp_path: Path) -> None:
+    """As far as files may not be larger than half a KiB."""
+    line = " ".join(["ulimit -f 1;", *PROGRAM, arguments, str(tmp_path / "made")])
+    done = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert "internal error" not in done.stderr
+    assert "File too large" in done.stderr
+
+
 @pytest.mark.usefixtures("_few_rules")
 @pytest.mark.parametrize(
     "variables",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from typer.exceptions import TyperException
@@ -228,6 +229,10 @@ def _for_programs(arguments: Sequence[str]) -> bool:
     return "--json" in arguments or bool(given & {"json", "ndjson"})
 
 
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Of a write to a file that is open, whose error does not name the file."""
+
+
 def as_error(error: Exception | KeyboardInterrupt) -> BaseException:
     """An error as a command shows it: a `TrailhoundError`, a usage error or an interruption.
 
@@ -247,6 +252,10 @@ def as_error(error: Exception | KeyboardInterrupt) -> BaseException:
         if isinstance(error, NotADirectoryError):
             return UsageError(f"{what}: not a folder, or below a file", hint=hint)
         return UnusablePathError(f"{what} can't be used: {error.strerror}", hint=hint)
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return UnusablePathError(
+            f"a file can't be written: {error.strerror}", hint="free disk space, or write elsewhere"
+        )
     if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
         return UsageError(
             "an argument is not valid UTF-8", hint="check the text that was pasted, and the locale"
