@@ -3,11 +3,14 @@
 Among alerts of the highest level, alerts about successful calls come before attempts, alerts about
 single calls before those over complete days, and rules whose title says what happened before those
 that any call of a list raises (`S3BucketPolicyChanges`) or any three (`defense_evasion`).
+
+If only such a rule has the highest level, an alert one level lower about the same calls may say
+what happened: `headline` finds it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from detections.incidents.document import is_of_days
@@ -47,6 +50,61 @@ NAMED: Final = frozenset(
     }
 )
 """Ids of shipped rules whose title is a name that does not say what happened."""
+
+
+FIELDS: Final = (
+    *("rule", "level", "severity", "attempt", "first_seen", "last_seen"),
+    *("calls.name", "entity.principal"),
+)
+"""The fields of an alert that are read here."""
+
+_LEVELS_BELOW: Final = 1
+"""How much lower the level of an alert may be that says what another one is about."""
+
+
+def headline(alerts: Sequence[tuple[str, Document]]) -> tuple[str, Document]:
+    """The alert (id, document) whose rule says what happened in an incident: the most significant
+    one, or what explains it."""
+    lead = min(alerts, key=lambda each: significance(each[1]))
+    return explanation(lead[1], alerts) or lead
+
+
+def explanation(
+    of: Document, alerts: Iterable[tuple[str, Document]]
+) -> tuple[str, Document] | None:
+    """The most significant of the alerts that say what happened where the rule of one, `of`, does
+    not: alerts with no other calls, by the same principal, in the same time. None if the rule says
+    it itself, or there is no such alert."""
+    if of["rule"].get("id") not in NAMED:
+        return None
+    found = [(name, other) for name, other in alerts if _explains(other, of)]
+    return min(found, key=lambda each: significance(each[1]), default=None)
+
+
+def _explains(document: Document, other: Document) -> bool:
+    lowest = LEVELS.index(other["level"]) - _LEVELS_BELOW
+    if (
+        document["rule"].get("id") in NAMED
+        or is_of_days(document)
+        or LEVELS.index(document["level"]) < lowest
+        or (document.get("attempt") is True and other.get("attempt") is not True)
+    ):
+        return False
+    calls = {each["name"] for each in document.get("calls") or ()}
+    others = {each["name"] for each in other.get("calls") or ()}
+    who = set(_principals(document)), set(_principals(other))
+    return (
+        bool(calls)
+        and calls <= others
+        and (not all(who) or not who[0].isdisjoint(who[1]))
+        and document["first_seen"] <= other["last_seen"]
+        and other["first_seen"] <= document["last_seen"]
+    )
+
+
+def _principals(document: Document) -> Sequence[str]:
+    found: Sequence[str] = (document.get("entity") or {}).get("principal") or ()
+    return found
 
 
 def significance(document: Document) -> tuple[Any, ...]:

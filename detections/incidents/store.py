@@ -17,7 +17,7 @@ from detections.alerts.triage import Decision, Verb
 from detections.alerts.twins import TWIN_KEY, together
 from detections.incidents.closings import CLOSED, closed_as
 from detections.incidents.document import INCIDENT, LINKS, acted, is_of_days
-from detections.incidents.significance import significance
+from detections.incidents.significance import headline, significance
 from detections.rule import LEVELS
 from trailhound.batching import batched
 from trailhound.cluster.reader import IndexReader
@@ -239,12 +239,12 @@ def no_incident(*names: str) -> UsageError:
 def made(alerts: Sequence[tuple[str, Document]]) -> Incident:
     """An incident from its alerts in order of time, as `--json` prints it.
 
-    It has the level and severity of its most severe alert and the title of its most significant
-    one, and is open while any of them is.
+    It has the level and severity of its most severe alert and the title of its `headline`, and is
+    open while any of them is.
     """
     documents = [document for _, document in alerts]
     worst = min(documents, key=lambda it: (-LEVELS.index(it["level"]), -it["severity"]))
-    name, lead = min(alerts, key=lambda each: significance(each[1]))
+    name, lead = headline(alerts)
     steps = _steps(documents)
     times = [acted(document) for document in steps]
     states = {document["state"] for document in documents}

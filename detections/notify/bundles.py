@@ -38,7 +38,8 @@ class Due:
     """An alert to be sent to a channel. `pending`: the alert's document has a delivery entry for
     the channel. `about`: the subject of its message: the id of its incident, else the key that its
     twins share, else its own id. `learning`: it is in no message of its own, but in the digest of a
-    day. `known_by`: as in `known_by`; empty if its message is about no incident."""
+    day. `known_by`: as in `known_by`; empty if its message is about no incident. `significance`: as
+    in `detections.incidents.significance`; the most significant one of a message is its subject."""
 
     name: str
     level: Level
@@ -47,6 +48,7 @@ class Due:
     about: str
     learning: bool = False
     known_by: frozenset[str] = frozenset()
+    significance: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +119,9 @@ def bundled(due: Sequence[Due], notified: Mapping[str, Notified]) -> Bundled:
             made.learning.append(each)
         else:
             groups.setdefault(each.about, []).append(each)
-    made.send = [
-        Bundle(several[0], tuple(several[1:]), notified.get(about, Notified()))
-        for about, several in groups.items()
-    ]
+    for about, several in groups.items():
+        lead, *others = sorted(several, key=lambda each: each.significance)
+        made.send.append(Bundle(lead, tuple(others), notified.get(about, Notified())))
     return made
 
 

@@ -23,6 +23,8 @@ from detections.alerts.paging import every
 from detections.alerts.store import levels_from
 from detections.alerts.twins import TWIN_KEY, twins_of
 from detections.incidents.document import INCIDENT
+from detections.incidents.significance import FIELDS as SIGNIFICANT
+from detections.incidents.significance import significance
 from detections.notify.bundles import (
     Bundle,
     Bundled,
@@ -283,7 +285,7 @@ class _ChannelRun:
                 {"exists": {"field": "merged_into"}},
                 {"exists": {"field": "catch_up"}},  # in the digest of a catch-up
             ],
-            fields=("level", "last_seen", "delivery", "rule.name", LEARNING, INCIDENT, TWIN_KEY),
+            fields=(*SIGNIFICANT, "delivery", LEARNING, INCIDENT, TWIN_KEY),
             # Those of a learning period wait for a day: read first, many would keep the others
             # from being read.
             sort=[
@@ -315,6 +317,7 @@ class _ChannelRun:
                     about=about,
                     learning=learning,
                     known_by=known_by(document) if self._per_incident(document) else frozenset(),
+                    significance=significance(document),
                 )
             )
         return due, inactive, False
@@ -356,6 +359,7 @@ class _ChannelRun:
             if per_incident := self._per_incident(alert):
                 of_incident = self._others_of(alert[INCIDENT], bundle)
                 alert["of_incident"] = of_incident.part
+                alert["explained_by"] = of_incident.explained_by
                 rules |= of_incident.rules
             message = self._renderer.alert(alert, self._channel.format, per_incident=per_incident)
             self._opened.send(message)

@@ -13,17 +13,23 @@ from detections.alerts.document import Document
 from detections.alerts.paging import every
 from detections.alerts.twins import TWIN_KEY, together
 from detections.incidents.document import INCIDENT
+from detections.incidents.significance import FIELDS, explanation
+from trailhound.cluster.reader import document_of
 
 OTHERS: Final = 10
 """Other alerts of the incident that a message names."""
+_TEXTS: Final = {"_source_includes": "description,response"}
 
 
 @dataclass(frozen=True, slots=True)
 class OfIncident:
     """`part`: the incident's `id`, the number of its `alerts` that are not closed, and up to
-    `OTHERS` of the `others`; empty where there are no others. `rules`: the titles that it names."""
+    `OTHERS` of the `others`; empty where there are no others. `explained_by`: the alert that says
+    what happened where the rule of the message's alert does not (`explanation`): its `id`, `level`,
+    `rule`, `description` and `response`; else empty. `rules`: the titles that these name."""
 
     part: Document = field(default_factory=dict)
+    explained_by: Document = field(default_factory=dict)
     rules: frozenset[str] = frozenset()
 
 
@@ -39,11 +45,13 @@ def others_of(
         index,
         [{"term": {INCIDENT: incident}}],
         but=but,
-        fields=("level", "rule.name", "summary", TWIN_KEY),
+        fields=(*FIELDS, "summary", TWIN_KEY),
         sort=[{"severity": "desc"}, {"first_seen": "asc"}],
     )
+    alerts = dict(found)
+    explained_by = _explained_by(client, index, alerts, lead)
     variants: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
-    for name, document in found:
+    for name, document in alerts.items():
         variants.setdefault(document.get(TWIN_KEY) or name, []).append((name, document))
     others, own = [], set()
     for each in variants.values():
@@ -69,8 +77,31 @@ def others_of(
                 for place in chosen
             ],
         },
-        frozenset(title for place in chosen for title in titles[place]),
+        explained_by,
+        frozenset(
+            [
+                *(title for place in chosen for title in titles[place]),
+                *([explained_by["rule"]] if explained_by else []),
+            ]
+        ),
     )
+
+
+def _explained_by(
+    client: OpenSearch, index: str, alerts: Mapping[str, Mapping[str, Any]], lead: str
+) -> Document:
+    found = explanation(alerts[lead], alerts.items()) if lead in alerts else None
+    stored = None if found is None else document_of(client, index, found[0], _TEXTS)
+    if found is None or stored is None:
+        return {}
+    name, document = found
+    return {
+        "id": name,
+        "level": document["level"],
+        "rule": document["rule"]["name"],
+        "description": stored["_source"].get("description", ""),
+        "response": list(stored["_source"].get("response", ())),
+    }
 
 
 def _in_turn(

@@ -186,9 +186,11 @@ def shortened(alert: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in alert.get("evidence", {}).items()
         if name != "query"
     }
+    title = together([each["rule"]["name"] for each in (alert, *alert.get("twins", ()))])
+    explained_by = alert.get("explained_by")
     return {
         **{name: value for name, value in alert.items() if name not in ("history", "delivery")},
-        "title": together([each["rule"]["name"] for each in (alert, *alert.get("twins", ()))]),
+        "title": f"{explained_by['rule']} ({title})" if explained_by else title,
         "entity": entity,
         "origin": alert.get("origin", {}),
         "evidence": evidence,

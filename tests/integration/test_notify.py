@@ -19,6 +19,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.recorder import Recorder
 from detections.alerts.store import AlertQuery, AlertStore
 from detections.finding import Finding
+from detections.incidents.significance import NAMED
 from detections.notify.channel_status import ChannelStatus, channel_statuses
 from detections.notify.notifier import Notifier
 from detections.rule import Attack
@@ -46,6 +47,7 @@ RULES = {
         rule("medium", level="medium", severity=5, attack=Attack(("credential_access",))),
         rule("low", level="low", severity=3),
         *(rule(f"way-{number}", level="high") for number in range(14)),
+        rule(max(NAMED), title="S3BucketPolicyChanges"),
         rule("by-user", title="pattern by user", kind="correlation", variant_of="pattern"),
         rule("by-address", title="pattern by address", kind="correlation", variant_of="pattern"),
     )
@@ -317,6 +319,23 @@ def test_an_incident_that_goes_on_by_other_rules_is_sent_again_once_a_rule(
     said = " ".join(shown.split())
     assert f"there was one about alert {house.reported(folded[0])['hook']['into']}" in said
     assert f"and its incident {min(made)}" in said
+
+
+def test_a_message_about_an_alarm_says_what_happened(house: House, receiver: Receiver) -> None:
+    """By another alert of the call, also if the channel does not take that one."""
+    put_events(house.client, house.settings, [1], RECENT, eventName="PutBucketLifecycle")
+    alarm, says = (single(each, 1, start=RECENT) for each in (max(NAMED), "medium"))
+    recorder = Recorder(house.client, house.settings, RULES)
+    (lead,), (other,) = (recorder.record([each]).created for each in (alarm, says))
+    in_one_incident(house, {lead, other})
+    assert house.with_channels(hook(receiver, level="high")).deliver(NOW).sent == {"hook": 1}
+    (message,) = [each.json for each in receiver.received]
+    assert message["subject"] == "[high] Title of medium (S3BucketPolicyChanges): ada"
+    assert (message["id"], message["alert"]["explained_by"]["id"]) == (lead, other)
+    assert "HIGH: Title of medium (S3BucketPolicyChanges)" in message["text"]
+    listed = json.loads(command(house.settings, "incidents", "list", "--json").stdout)
+    (incident,) = listed["incidents"]
+    assert (incident["title"], incident["alert"]) == ("Title of medium", other)
 
 
 def test_every_rule_of_a_large_incident_is_named_by_a_message(

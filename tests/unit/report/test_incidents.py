@@ -108,13 +108,13 @@ def test_incidents_are_told_in_the_order_in_which_they_began() -> None:
     assert lines == [
         (
             "From 1 March 2025, 10:00 UTC to 2 March 2025, 16:00 UTC, ada from 203.0.113.7 called "
-            "ListUsers and DeleteTrail: 2 alerts, the most severe “Rule a”, 5 of 10, "
+            "ListUsers and DeleteTrail: 2 alerts, 5 of 10: “Rule a”, "
             "closed without a disposition."
         ),
         (
             "From 1 March 2025, 15:00 to 16:00 UTC, ada from 203.0.113.7 called ListUsers and "
-            "DeleteTrail (1 of these calls never succeeded): 2 alerts, the most severe “Rule c”, "
-            "10 of 10."
+            "DeleteTrail (1 of these calls never succeeded): 2 alerts, 10 of 10: "
+            "“Rule c”."
         ),
     ]
 

@@ -64,6 +64,12 @@ def test_the_top_five_of_all_are_by_severity_and_of_different_rules_first() -> N
     assert [each.id for each in few] == ["other", "shut", "nine"]
 
 
+def test_attempts_come_after_what_had_a_success() -> None:
+    rows = [row("tried", 9, "t", count=50, attempt=True), row("a", 9, "b"), row("b", 9, "b", "x")]
+    assert [each.id for each in sorted(rows, key=rank)] == ["a", "b", "tried"]
+    assert [each.id for each in top_of_all(folded(sorted(rows, key=rank)))] == ["a", "b", "tried"]
+
+
 def test_one_of_an_entry_is_shown_in_full() -> None:
     rows = [row("a"), row("b"), row("c", rule="s")]
     assert [each.id for each in in_full(rows)] == ["a", "c"]

@@ -81,6 +81,10 @@ def test_a_closed_alert_is_after_all_that_are_open() -> None:
     said = reported(findings(*rows), Totals(events=3), SummaryFacts())
     assert "3 high; 2 of them are not closed." in said
     assert "The most severe alert that is not closed: “Rule a”" in said
+    within = findings(row(1, 8, "open", "a"))
+    entry = replace(within.entries[0], kind="incident", title="Rule of another", severity=9)
+    said = reported(replace(within, entries=(entry,)), Totals(events=3), SummaryFacts())
+    assert "The most severe incident that is not closed: “Rule of another”, 9 of 10" in said
 
 
 def test_an_open_medium_one_is_named_before_a_closed_high_one() -> None:

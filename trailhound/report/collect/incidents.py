@@ -111,8 +111,7 @@ def _sentence(entry: RankedEntry) -> str:
     closed = f", closed{_as(entry)}" if entry.state == "closed" else ""
     return (
         f"{_span(entry.first, entry.last)}, {who}{at}{calls}{_result(entry)}: "
-        f"{count(entry.alerts, 'alert')}, the most severe “{entry.title}”, {entry.severity} of 10"
-        f"{closed}."
+        f"{count(entry.alerts, 'alert')}, {entry.severity} of 10: “{entry.title}”{closed}."
     )
 
 

@@ -1,8 +1,8 @@
 """Ranks findings, and joins alerts that a reader decides on together to one entry.
 
-The order is open before closed, incidents before alerts, then by severity, by number of events, and
-by the time of the first event. The alerts of one rule about the same principals are one entry, and
-so are twins (alerts of several rules about the same events).
+The order is open before closed, incidents before alerts, then by severity, attempts after what had
+a success, by number of events, and by the time of the first event. The alerts of one rule about the
+same principals are one entry, and so are twins (alerts of several rules about the same events).
 """
 
 from __future__ import annotations
@@ -26,8 +26,17 @@ _NAMES = 20
 
 
 def rank(row: AlertRow) -> tuple[Any, ...]:
-    """The sort key of alerts: open ones first, then by falling severity and number of events."""
-    return (row.state == CLOSED, -row.severity, -row.count, row.first, row.rule, row.id)
+    """The sort key of alerts: open ones first, then by falling severity, those with a success
+    before attempts, and by number of events."""
+    return (
+        row.state == CLOSED,
+        -row.severity,
+        row.attempt,
+        -row.count,
+        row.first,
+        row.rule,
+        row.id,
+    )
 
 
 def subjects(
@@ -140,6 +149,7 @@ def entry_rank(entry: RankedEntry) -> tuple[Any, ...]:
         entry.state == CLOSED,
         entry.kind != "incident",
         -entry.severity,
+        entry.attempt,
         -entry.events,
         entry.first,
         entry.rule,
@@ -148,11 +158,15 @@ def entry_rank(entry: RankedEntry) -> tuple[Any, ...]:
 
 
 def top_of_all(entries: Sequence[RankedEntry], most: int = TOP) -> tuple[RankedEntry, ...]:
-    """The first entries by falling severity, then by rank, of different rules."""
-    keys = [(-each.severity, each.state == CLOSED, each.rule or each.id) for each in entries]
+    """The first entries by falling severity, then by rank, of different rules. Attempts come after
+    what had a success."""
+    keys = [
+        (-each.severity, each.state == CLOSED, each.attempt, each.rule or each.id)
+        for each in entries
+    ]
     turns = sorted(
-        (severity, closed, turn, place)
-        for place, ((severity, closed, _), turn) in enumerate(zip(keys, _turns(keys), strict=True))
+        (*key[:-1], turn, place)
+        for place, (key, turn) in enumerate(zip(keys, _turns(keys), strict=True))
     )
     return tuple(entries[place] for *_, place in turns[:most])
 

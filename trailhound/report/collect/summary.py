@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime  # noqa: F401 - the examples
 
+from detections.incidents.closings import CLOSED
 from trailhound.report.collect.alerts import top_findings
 from trailhound.report.collect.incidents import sentences
 from trailhound.report.collect.query import Index, Query
-from trailhound.report.findings import DetailedAlert, Findings
+from trailhound.report.collect.ranking import top_of_all
+from trailhound.report.findings import Findings, RankedEntry
 from trailhound.report.render.words import count, listed, share, when, without_alerts
 from trailhound.report.value import Integrity, Ranking, Scope, Totals
 
@@ -157,21 +159,24 @@ def _still_open(number: int, total: int) -> str:
 
 
 def _most_severe(findings: Findings) -> Iterator[str]:
-    """The most severe entry: an open one, or, if all are closed, a closed one named as such."""
-    top = top_findings(findings)
-    if top:
-        which = "alert that is not closed" if findings.open else "alert (closed)"
-        yield f"The most severe {which}: {_about(top[0])}"
+    """The first of the top entries: an open one, or, if all are closed, a closed one named as
+    such."""
+    still_open = [each for each in findings.entries if each.state != CLOSED]
+    for entry in top_of_all(still_open or findings.entries, 1):
+        which = "that is not closed" if still_open else "(closed)"
+        yield f"The most severe {entry.kind} {which}: {_about(entry, findings)}"
 
 
-def _about(finding: DetailedAlert) -> str:
-    by = f" by {listed(finding.principals, 2)}" if finding.principals else ""
-    at = f" from {listed(finding.addresses, 2)}" if finding.addresses else ""
-    least = "" if finding.exact else "at least "
-    detail = f" {finding.detail.rstrip('.')}." if finding.detail else ""
+def _about(entry: RankedEntry, findings: Findings) -> str:
+    by = f" by {listed(entry.principals, 2)}" if entry.principals else ""
+    at = f" from {listed(entry.addresses, 2)}" if entry.addresses else ""
+    least = "" if entry.exact else "at least "
+    details = {each.id: each.detail for each in top_findings(findings)}
+    detail = details.get(entry.id, "") if entry.kind == "alert" else ""
     return (
-        f"“{finding.title}”, {finding.severity} of 10: {least}{count(finding.count, 'event')}"
-        f"{by}{at}, the first on {when(finding.first)}.{detail}"
+        f"“{entry.title}”, {entry.severity} of 10: {least}{count(entry.events, 'event')}"
+        f"{by}{at}, the first on {when(entry.first)}."
+        + (f" {detail.rstrip('.')}." if detail else "")
     )
 
 

@@ -77,12 +77,32 @@ def test_the_most_telling_rule_of_the_most_severe_names_it() -> None:
         alert("b", "10:00", "10:05", 8, rule=days),
         alert("c", "10:02", "10:05", 8, attempt=True),
         alert("d", "10:03", "10:05", 8),
-        alert("e", "10:01", "10:05", 5),
+        alert("e", "10:06", "10:07", 5),
     ]
     incident = made(several)
     assert (incident["title"], incident["alert"]) == ("rule of d", "d")
     assert list(incident["rules"])[:2] == ["rule of d", "UnauthorizedAPICalls"]
     assert made([several[0], several[4]])["title"] == "UnauthorizedAPICalls"
+
+
+def test_an_alarm_is_named_by_what_explains_it_one_level_lower() -> None:
+    def about(name: str, *calls: str, severity: int = 5, **more: Any) -> tuple[str, Any]:
+        counted = [{"name": call, "count": 1, "failed": 0} for call in calls]
+        return alert(name, "10:00", "10:05", severity, calls=counted, **more)
+
+    alarm = {"name": "S3BucketPolicyChanges", "id": max(NAMED), "kind": "correlation"}
+    changed = about("a", "PutBucketLifecycle", severity=8, rule=alarm)
+    expiring = about("b", "PutBucketLifecycle")
+    incident = made([about("c", "ListBuckets", "PutBucketLifecycle"), changed, expiring])
+    assert (incident["title"], incident["alert"], incident["level"]) == ("rule of b", "b", "high")
+    others = [
+        about("d", "PutBucketVersioning"),
+        about("e", "PutBucketLifecycle", attempt=True),
+        about("f", "PutBucketLifecycle", severity=3),
+        about("g", "PutBucketLifecycle", entity={"principal": ["eve"]}),
+        about("h", "PutBucketLifecycle", rule={"name": "day", "id": "x", "kind": "anomaly"}),
+    ]
+    assert made([changed, *others])["title"] == "S3BucketPolicyChanges"
 
 
 def test_what_says_the_same_is_one_row_and_counted() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from detections.notify.bundles import Due, Notified, bundled
@@ -43,3 +44,10 @@ def test_a_rule_that_no_message_named_needs_one_from_high_on() -> None:
     assert [[each.name for each in bundle.alerts] for bundle in made.send] == [["b", "f"]]
     assert made.send[0].before == notified["x"]
     assert [each.name for each, _ in made.covered] == ["c", "d", "e"]
+
+
+def test_a_message_is_about_the_most_significant_alert() -> None:
+    alarm = replace(due("a", "high", "x"), significance=(-3, True))
+    says = replace(due("b", "high", "x"), significance=(-3, False))
+    (bundle,) = bundled([alarm, says], {}).send
+    assert (bundle.lead.name, [each.name for each in bundle.others]) == ("b", ["a"])
