@@ -16,7 +16,7 @@ from trailhound.report.collect.absent_days import ClosedDays, closed_days, empty
 from trailhound.report.collect.attack import BEFORE_THE_TRAIL
 from trailhound.report.collect.query import Index, Tally, moment
 from trailhound.report.collect.stats import OUTSIDE
-from trailhound.report.compliance.evidence import DATA
+from trailhound.report.compliance.clauses import DATA
 from trailhound.report.findings import Findings
 from trailhound.report.render.words import count, listed, share, when, without_alerts
 from trailhound.report.value import Coverage, Gap, Integrity, Scope, Totals

@@ -15,8 +15,9 @@ from trailhound.errors import UsageError
 from trailhound.report.collect.alerts import Counted
 from trailhound.report.collect.query import Index, moment
 from trailhound.report.compliance.cis import CIS
+from trailhound.report.compliance.clauses import FAILED
 from trailhound.report.compliance.control import ControlRow, Framework
-from trailhound.report.compliance.evidence import EVIDENCE, FAILED
+from trailhound.report.compliance.evidence import EVIDENCE
 from trailhound.report.compliance.nist import NIST
 from trailhound.report.compliance.pci import PCI
 from trailhound.report.compliance.soc2 import SOC2
