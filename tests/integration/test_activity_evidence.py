@@ -13,7 +13,8 @@ import pytest
 from detections.events.index import EventIndex
 from detections.investigation.evidence import MOST_EVENTS, MOST_VALUES, collect
 from detections.investigation.graph import build
-from detections.investigation.paths import PathFinder, resolve
+from detections.investigation.named_nodes import resolve
+from detections.investigation.paths import PathFinder
 from detections.span import Span
 from enrich.enricher import Enricher
 from tests.helpers.activity_trails import activity, brute_graph

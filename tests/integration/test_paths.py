@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from detections.events.index import EventIndex
 from detections.investigation.graph import build
-from detections.investigation.paths import PathFinder, named
+from detections.investigation.named_nodes import named
+from detections.investigation.paths import PathFinder
 from detections.span import Span
 from enrich.enricher import Enricher
 from tests.helpers.activity_trails import ACCOUNTS, activity, brute_graph, brute_paths

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from detections.events.index import EventIndex
 from detections.investigation.graph import build
-from detections.investigation.paths import PathFinder, named
+from detections.investigation.named_nodes import named
+from detections.investigation.paths import PathFinder
 from detections.investigation.subject import subject_of
 from detections.investigation.timeline import Line, TimelineReader
 from tests.helpers.recorded import recorded

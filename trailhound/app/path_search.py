@@ -10,8 +10,9 @@ from opensearchpy import OpenSearch
 from detections.events.index import EventIndex
 from detections.investigation.absent import unknown_node
 from detections.investigation.graph import ActivityGraph, build
+from detections.investigation.named_nodes import named
 from detections.investigation.nodes import Node
-from detections.investigation.paths import PathFinder, Paths, named
+from detections.investigation.paths import PathFinder, Paths
 from detections.investigation.subject import subject_of
 from detections.investigation.views import nodes_of
 from detections.span import Span
