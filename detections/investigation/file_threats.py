@@ -30,8 +30,8 @@ from detections.investigation.scoring import (
     listed_countries,
     unusual_country,
 )
-from detections.kinds.anomaly import Anomaly, Population
-from detections.kinds.baselines import principal_views, sentence
+from detections.kinds.anomaly import Anomaly, Population, sentence
+from detections.kinds.baselines import principal_views
 from detections.packs.loading import SHIPPED, load_paths
 from detections.rule import Rule
 from detections.running.file_rules import FileRules

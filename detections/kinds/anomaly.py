@@ -18,7 +18,9 @@ from statistics import median
 from typing import Any, Literal
 
 from detections.kinds.options import Options
+from detections.span import moment
 from trailhound.errors import RuleError
+from trailhound.plural import plural
 
 Baseline = Literal["population", "hour_of_week"]
 Measure = Literal["count", "distinct"]
@@ -143,3 +145,18 @@ def exceeds_past(measure: int, past: list[int], deviations: float) -> bool:
     middle = median(past)
     spread = ROBUST * median(abs(each - middle) for each in past)
     return measure > middle + deviations * max(spread, 1.0)
+
+
+def sentence(anomaly: Anomaly, start: int, count: int) -> str:
+    """The finding's text, for an outlier with `count` events in the window that starts at `start`
+    (milliseconds)."""
+    usual, spread = (
+        ("mean of all principals", "standard deviations")
+        if anomaly.baseline == "population"
+        else ("median of the same hour in its past weeks", "robust standard deviations")
+    )
+    measured = "" if anomaly.measure == "count" else f"the number of values of {anomaly.field} is "
+    return (
+        f"{measured}above the {usual} by more than {anomaly.deviations:g} {spread}: "
+        f"{plural(count, 'event')} from {moment(start):%Y-%m-%d %H:%M} on"
+    )

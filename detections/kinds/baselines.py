@@ -20,14 +20,21 @@ from detections.events.index import EventIndex, histogram, terms
 from detections.events.matching import Matching, of_group, of_groups
 from detections.events.principal import PrincipalView, views
 from detections.finding import EVIDENCE, Finding
-from detections.kinds.anomaly import MORE_THAN, WEEK, Anomaly, Population, exceeds_past, parse
+from detections.kinds.anomaly import (
+    MORE_THAN,
+    WEEK,
+    Anomaly,
+    Population,
+    exceeds_past,
+    parse,
+    sentence,
+)
 from detections.kinds.kind import OwnKind
 from detections.kinds.learning import PastDays, judged
 from detections.matcher.event_values import text
 from detections.span import Span, moment
 from trailhound.cluster.snapshot import Snapshot
 from trailhound.errors import RuleError
-from trailhound.plural import plural
 
 NOT_OF_AWS: Query = {
     "bool": {
@@ -123,21 +130,6 @@ def _population(
             for start, key, measure in search.measured([where], by_principal=False):
                 if search.is_outlier(measure, windows[start]):
                     yield search, start, key
-
-
-def sentence(anomaly: Anomaly, start: int, count: int) -> str:
-    """The finding's text, for an outlier with `count` events in the window that starts at `start`
-    (milliseconds)."""
-    usual, spread = (
-        ("mean of all principals", "standard deviations")
-        if anomaly.baseline == "population"
-        else ("median of the same hour in its past weeks", "robust standard deviations")
-    )
-    measured = "" if anomaly.measure == "count" else f"the number of values of {anomaly.field} is "
-    return (
-        f"{measured}above the {usual} by more than {anomaly.deviations:g} {spread}: "
-        f"{plural(count, 'event')} from {moment(start):%Y-%m-%d %H:%M} on"
-    )
 
 
 @dataclass(slots=True)

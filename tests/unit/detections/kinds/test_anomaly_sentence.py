@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from detections.kinds.anomaly import parse
-from detections.kinds.baselines import sentence
+from detections.kinds.anomaly import parse, sentence
 
 HOUR = 3_600_000
 
