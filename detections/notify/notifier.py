@@ -18,13 +18,9 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from detections.alerts.document import LEARNING, Document, shown, stamp
-from detections.alerts.paging import every
-from detections.alerts.store import levels_from
+from detections.alerts.document import Document, shown, stamp
 from detections.alerts.twins import TWIN_KEY, twins_of
 from detections.incidents.document import INCIDENT
-from detections.incidents.significance import FIELDS as SIGNIFICANT
-from detections.incidents.significance import significance
 from detections.notify.bundles import (
     Bundle,
     Bundled,
@@ -32,12 +28,12 @@ from detections.notify.bundles import (
     Notified,
     bundled,
     covers,
-    known_by,
     notified_of,
 )
 from detections.notify.catch_up_digest import CatchUpDigest
 from detections.notify.channel import Session, open_channel
 from detections.notify.delivery import Deliveries, done_for
+from detections.notify.due_alerts import MAX_READ, DueAlerts, alerts_for, due_alerts
 from detections.notify.learning_digest import LearningDigest
 from detections.notify.message import Channel
 from detections.notify.of_incident import OfIncident, others_of
@@ -54,9 +50,6 @@ from trailhound.state.channels import Channels
 
 LOG = logging.getLogger("trailhound.notify")
 
-MAX_READ = 5_000
-"""Due alerts of a channel in one run: those that have messages of their own before those of a
-learning period, of each the most severe first."""
 _MAX_CONSECUTIVE_FAILURES = 3
 _PAUSE = timedelta(minutes=1)
 
@@ -211,21 +204,21 @@ class _ChannelRun:
 
     def count(self) -> None:
         """Count the alerts that wait for a channel to which nothing can be sent now."""
-        due, inactive, _ = self._due()
-        bundles = self._bundled(due)
+        found = self._due()
+        bundles = self._bundled(found.due)
         ready = sum(len(each.alerts) for each in bundles.send)
-        self._note_waiting(ready + len(bundles.learning) + bundles.waiting + inactive)
+        self._note_waiting(ready + len(bundles.learning) + bundles.waiting + found.inactive)
 
     def run(self, opened: Channel) -> bool:
         """Send what is due through the channel. True if it seems to be down."""
         self._opened = opened
         name = self._channel.name
-        due, inactive, more = self._due()
+        found = self._due()
+        inactive, more = found.inactive, found.more
         self.complete = not more
-        bundles = self._bundled(due)
-        due = [each for bundle in bundles.send for each in bundle.alerts]
+        bundles = self._bundled(found.due)
         inactive += bundles.waiting + self._tell_learning(bundles.learning, more=more)
-        if not due:
+        if not bundles.send:
             self._note_waiting(inactive)
             return self._digest_refused
         granted = self._limiter.reserve(len(bundles.send), self._now)
@@ -264,63 +257,18 @@ class _ChannelRun:
             self._limiter.delivered(self._now)
             self._delivery_noted = True
 
-    def _due(self) -> tuple[list[Due], int, bool]:
-        """The alerts to send now, the most severe first, those of a learning period last; the
-        number of those that wait for their next attempt; whether more are due."""
-        name = self._channel.name
-        clauses: list[dict[str, Any]] = [
-            *alerts_for(self._channel),
-            _any(
-                {"range": {"last_seen": {"gte": stamp(self._oldest)}}},
-                {"term": {"delivery.pending": name}},
-            ),
-        ]
-        found = every(
+    def _due(self) -> DueAlerts:
+        found = due_alerts(
             self._client,
             self._alerts,
-            clauses,
-            but=[
-                {"term": {"delivery.done": name}},
-                {"term": {"state": "closed"}},
-                {"exists": {"field": "merged_into"}},
-                {"exists": {"field": "catch_up"}},  # in the digest of a catch-up
-            ],
-            fields=(*SIGNIFICANT, "delivery", LEARNING, INCIDENT, TWIN_KEY),
-            # Those of a learning period wait for a day: read first, many would keep the others
-            # from being read.
-            sort=[
-                {LEARNING: {"order": "asc", "missing": "_first", "unmapped_type": "boolean"}},
-                {"severity": "desc"},
-                {"@timestamp": "asc"},
-            ],
+            self._channel,
+            self._about,
+            oldest=self._oldest,
+            now=self._now,
+            most=self._most,
         )
-        due: list[Due] = []
-        inactive = 0
-        for alert, document in found:
-            log = document.get("delivery", {}).get("log", {}).get(name, {})
-            if log.get("next_at") and datetime.fromisoformat(log["next_at"]) > self._now:
-                # At most an hour's attempts, and no place of one that can be sent.
-                inactive += 1
-                continue
-            if len(due) == self._most:
-                return due, inactive, True
-            last_seen = datetime.fromisoformat(document["last_seen"])
-            about = next(filter(None, map(document.get, self._about)), alert)
-            learning = bool(document.get(LEARNING))
-            self._rules[alert] = document["rule"]["name"]
-            due.append(
-                Due(
-                    name=alert,
-                    level=document["level"],
-                    last_seen=last_seen,
-                    pending=bool(log),
-                    about=about,
-                    learning=learning,
-                    known_by=known_by(document) if self._per_incident(document) else frozenset(),
-                    significance=significance(document),
-                )
-            )
-        return due, inactive, False
+        self._rules = found.rules
+        return found
 
     def _bundled(self, due: Sequence[Due]) -> Bundled:
         """The messages to send. Alerts that an earlier message covers are recorded as covered."""
@@ -441,21 +389,7 @@ class _ChannelRun:
             self._note_delivery()
 
 
-def alerts_for(channel: ChannelSettings) -> list[dict[str, Any]]:
-    """Query clauses for the alerts that a channel takes, by level and tactic."""
-    clauses: list[dict[str, Any]] = [{"terms": {"level": list(levels_from(channel.level))}}]
-    if channel.tactics:
-        # Older Sigma rules write tactics with underscores instead of hyphens.
-        tactics = {t for each in channel.tactics for t in (each, each.replace("-", "_"))}
-        clauses.append({"terms": {"attack.tactic": sorted(tactics)}})
-    return clauses
-
-
 def _is_due(document: Document, channel: str) -> bool:
     """Whether an alert still has to be sent: since it was found, somebody may have closed it."""
     ended = document["state"] == "closed" or "merged_into" in document
     return not ended and channel not in done_for(document)
-
-
-def _any(*clauses: dict[str, Any]) -> dict[str, Any]:
-    return {"bool": {"should": list(clauses), "minimum_should_match": 1}}
