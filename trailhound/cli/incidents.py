@@ -1,17 +1,15 @@
-"""`trailhound incidents`: lists incidents, shows them, and records decisions about them."""
+"""`trailhound incidents list | show`."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
-from detections.alerts.disposition import Disposition
-from trailhound.cli import completion
+from trailhound.cli import completion, incident_triage
 from trailhound.cli.alert_selection import (
     AtLevel,
     InState,
@@ -23,7 +21,7 @@ from trailhound.cli.alert_selection import (
     alert_query,
 )
 from trailhound.cli.columns import Column, Kind
-from trailhound.cli.decisions import By, Note, To, disposition_option, end, who
+from trailhound.cli.incident_triage import way
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import (
     Form,
@@ -38,16 +36,13 @@ from trailhound.cli.listing import (
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, safe, say, say_field, say_folded
 from trailhound.cli.table_layout import LEVEL_COLOURS
-from trailhound.errors import UsageError
 
 with late_imports():
     from detections.alerts.known_names import check_names
-    from detections.alerts.triage import Decision
     from detections.incidents.folding import folded
-    from detections.incidents.store import IncidentStore, ResolvedIncidents, no_incident
+    from detections.incidents.store import IncidentStore
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
-    from trailhound.settings import Settings
 
 
 app = typer.Typer(no_args_is_help=True, help="Incidents: list, read, acknowledge, assign, close.")
@@ -64,15 +59,6 @@ class Sort(StrEnum):
     FIRST_SEEN = "first-seen"
     ALERTS = "alerts"
 
-
-Ids = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="ID…",
-        help="From `trailhound incidents list`, or an alert's id; a unique prefix is enough.",
-        autocompletion=completion.incident_ids,
-    ),
-]
 
 LISTING = Listing[dict[str, Any]](
     "incidents",
@@ -227,153 +213,6 @@ def show(
     say(f"its events: trailhound events --incident {incident['id']}")
 
 
-@app.command()
-def ack(
-    ids: Ids,
-    by: By = None,
-    note: Note = "",
-    url: Url = None,
-    namespace: Namespace = None,
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """Acknowledge incidents, with all their open alerts: somebody is working on them.
-
-    Example: `trailhound incidents ack 5f1c0a --by ada --note "asking the team"`
-    """
-    settings = settings_from(config, url, namespace)
-    _decide(settings, ids, Decision("ack", who(by), note), json=json)
-
-
-@app.command()
-def close(
-    ids: Ids,
-    as_: Annotated[str | None, disposition_option("What its alerts were")] = None,
-    by: By = None,
-    note: Note = "",
-    url: Url = None,
-    namespace: Namespace = None,
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """Close incidents, with all their alerts that are not closed yet.
-
-    A new alert that joins an incident opens it again. Exits with 1 if an alert could not be closed;
-    run the same command again to complete it.
-
-    Example: `trailhound incidents close 5f1c0a --as true-positive --note "key revoked"`
-    """
-    settings = settings_from(config, url, namespace)
-    decision = Decision("close", who(by), note, cast("Disposition | None", as_))
-    _decide(settings, ids, decision, json=json)
-
-
-@app.command()
-def reopen(
-    ids: Ids,
-    by: By = None,
-    note: Note = "",
-    url: Url = None,
-    namespace: Namespace = None,
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """Reopen incidents, with all their alerts that were closed or acknowledged.
-
-    Example: `trailhound incidents reopen 5f1c0a --note "it went on"`
-    """
-    settings = settings_from(config, url, namespace)
-    _decide(settings, ids, Decision("reopen", who(by), note), json=json)
-
-
-@app.command()
-def assign(
-    ids: Ids,
-    to: To = None,
-    by: By = None,
-    note: Note = "",
-    url: Url = None,
-    namespace: Namespace = None,
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """Assign all alerts of incidents to somebody, in any state.
-
-    Example: `trailhound incidents assign 5f1c0a --to ada`
-    """
-    settings = settings_from(config, url, namespace)
-    name = who(by)
-    _decide(settings, ids, Decision("assign", name, note, assignee=to or name), json=json)
-
-
-def _decide(settings: Settings, ids: Sequence[str], decision: Decision, *, json: bool) -> None:
-    """Write a decision to all alerts of incidents, and print what became of each incident. Exits
-    with 1 if an alert was not changed. Raises `UsageError` if none of the ids is an incident's."""
-    with cluster_errors(settings.hosts[0]):
-        store = IncidentStore(connect(settings), settings)
-        found = store.resolve(dict.fromkeys(ids))
-        names = _resolved(found)
-        done = store.decide(names, decision)
-        if done.fault is not None and not done.alerts:
-            raise done.fault
-        now = [store.get(name) for name in names]
-    left = found.left | done.left
-    changed = sorted(done.alerts)
-    if json:
-        not_changed = [{"id": name, "reason": reason} for name, reason in left.items()]
-        closed = {"closed": changed} if decision.verb == "close" else {}
-        emit({"incidents": now, "changed": changed, **closed, "not_changed": not_changed})
-    else:
-        for incident in now:
-            say(_became(incident, decision, done.alerts))
-    end(left, done.fault)
-
-
-def _became(incident: Mapping[str, Any], decision: Decision, done: Mapping[str, Any]) -> str:
-    own = [name for entry in incident["timeline"] for name in (entry["alert"], *entry["twins"])]
-    changed = sum(name in done for name in own)
-    of = f"{changed:,} of {plural(len(own), 'alert')}"
-    if decision.verb == "assign":
-        return f"{incident['id']} assigned to {decision.assignee}, by {decision.by}: {of}"
-    if decision.verb == "close":
-        what = f" as {decision.disposition}" if decision.disposition else " without a disposition"
-        by = f"{what}, by {decision.by}" if changed else ""  # someone else closed them before
-        before = "".join(_closed_before(incident, [done[name] for name in own if name in done]))
-        return f"{incident['id']} {incident['state']}{by}: {of} closed{before}"
-    return f"{incident['id']} {incident['state']}, by {decision.by}: {of}"
-
-
-def _closed_before(incident: Mapping[str, Any], now: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """How many alerts of an incident were not closed `now`, but before, as what and by whom."""
-    ways: Counter[tuple[str, str]] = Counter()
-    for each in incident["closed_as"]:
-        ways[each["disposition"], each["by"]] += each["alerts"]
-    ways -= Counter((each.get("disposition") or "", each.get("state_by") or "") for each in now)
-    if ways:
-        yield f"; {ways.total():,} stay{'s' if ways.total() == 1 else ''} as closed before: "
-        yield "; ".join(
-            (f"{alerts:,} " if len(ways) > 1 else "") + _way(disposition, by)
-            for (disposition, by), alerts in ways.most_common()
-        )
-
-
-def _way(disposition: str, by: str) -> str:
-    as_ = f"as {disposition}" if disposition else "without a disposition"
-    return as_ + (f", by {by}" if by else "")
-
-
-def _resolved(found: ResolvedIncidents) -> list[str]:
-    """The ids of the incidents. Raises `UsageError` if no id is an incident's."""
-    if found.names:
-        return list(dict.fromkeys(found.names.values()))
-    if all(why.startswith("there is no") for why in found.left.values()):
-        raise no_incident(*found.left)
-    raise UsageError(
-        "; ".join(f"{name}: {why}" for name, why in found.left.items()),
-        hint="give more of the id",
-    )
-
-
 def closed_ways(incident: Mapping[str, Any]) -> Iterator[str]:
     """How the alerts were closed: disposition, by whom, why. With numbers if there are several
     ways."""
@@ -381,7 +220,7 @@ def closed_ways(incident: Mapping[str, Any]) -> Iterator[str]:
     for each in ways:
         of = f"{plural(each['alerts'], 'alert')} " if len(ways) > 1 else ""
         note = f": {each['note']}" if each["note"] else ""
-        yield f"{of}{_way(each['disposition'], each['by'])}{note}"
+        yield f"{of}{way(each['disposition'], each['by'])}{note}"
 
 
 def _lines(incident: dict[str, Any]) -> list[tuple[str, object]]:
@@ -400,3 +239,12 @@ def _lines(incident: dict[str, Any]) -> list[tuple[str, object]]:
         ("tactics", " ".join(incident["tactics"])),
         ("rules", ", ".join(rules[:_RULES]) + more),
     ]
+
+
+for command in (
+    incident_triage.ack,
+    incident_triage.close,
+    incident_triage.reopen,
+    incident_triage.assign,
+):
+    app.command()(command)
