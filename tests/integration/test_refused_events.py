@@ -93,11 +93,11 @@ def test_a_daemon_whose_events_are_all_refused_is_not_ready(
         process.communicate()
 
 
-def test_a_daemon_whose_objects_cannot_be_read_is_not_ready(
+def test_a_daemon_whose_objects_cannot_be_read_or_whose_days_are_not_ours_is_not_ready(
     engine: str, namespace: str, tmp_path: Path
 ) -> None:
     settings, address = own_settings(engine, namespace, tmp_path / "home"), free_address()
-    prepared(settings)
+    client, foreign = prepared(settings), f"{settings.prefix}foreign"
     folder = tmp_path / "trail"
     folder.mkdir()
     for name in "abc":
@@ -118,6 +118,16 @@ def test_a_daemon_whose_objects_cannot_be_read_is_not_ready(
         until(lambda: readiness(address) == unready, "as before, by the ledger")
         write_trail(folder, [record(eventTime=stamp(datetime.now(UTC)))], "d")
         until(lambda: readiness(address) == (200, set()), "a daemon that works")
+
+        patterns = {"index_patterns": [Names(settings.prefix).days], "priority": 90_000}
+        client.indices.put_index_template(name=foreign, body=patterns)
+        until(
+            lambda: readiness(address) == (503, {("template", "index templates")}),
+            "that new days would not be ours",
+        )
+        client.indices.delete_index_template(name=foreign)
+        until(lambda: readiness(address) == (200, set()), "a daemon that works")
     finally:
+        client.indices.delete_index_template(name=foreign, params={"ignore": 404})
         process.kill()
         process.communicate()

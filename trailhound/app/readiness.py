@@ -36,6 +36,8 @@ ADVICE = {
     "cluster": "check the cluster and cluster.hosts; the daemon continues by itself",
     "state": "check the cluster's health, and run `trailhound init`",
     "document": "delete it from the ledger index; it will be written again",
+    "template": "run `trailhound init`, and see `trailhound doctor`; look through days that were "
+    "created meanwhile",
     "clock": "synchronize both by NTP; for events of the time until then run `trailhound detect`",
     "thread": "see the daemon's log for the fault, and report it if it recurs",
     "session": "see the daemon's log, and report it",

@@ -47,6 +47,7 @@ from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import (
     ClusterError,
     ClusterUnreachableError,
+    ForeignTemplateError,
     RequestFailedError,
     TrailhoundError,
     UsageError,
@@ -64,6 +65,7 @@ _LOOK_EVERY = 1.0
 """Seconds between two comparisons of the reasons with those in the status document."""
 _SHARED_EVERY = 5.0
 _CLOCK_EVERY = 60.0
+_TEMPLATES_EVERY = 15.0
 RELOADED = (
     *("enrich", "filter", "retention", "detections", "notify"),
     *("integrity", "investigation", "report", "dashboards"),
@@ -108,6 +110,7 @@ class Service:
         )
         self._late = LateEventsTotal()
         self._clock: Reason | None = None
+        self._template: Reason | None = None
         self._probe = SearchProbe(settings, self.metrics.searchable)
         self.endpoint = None
         if settings.run.listen is not None:
@@ -246,13 +249,17 @@ class Service:
         return False
 
     def _watch_health(self, client: OpenSearch) -> None:
-        """Read the shared state of the daemons, and the cluster's clock, at intervals."""
-        compare_at = 0.0
+        """Read the shared state of the daemons, the cluster's clock and templates, at intervals."""
+        compare_at = look_at = 0.0
         while True:
             if time.monotonic() >= compare_at:
                 compare_at = time.monotonic() + _CLOCK_EVERY
                 with suppress(OpenSearchException):  # not every user may read it
                     self._clock = clock_reason(seconds_apart(client), self._settings)
+            if time.monotonic() >= look_at:
+                look_at = time.monotonic() + _TEMPLATES_EVERY
+                with suppress(OpenSearchException, ClusterUnreachableError):
+                    self._template = _template_reason(client, self._settings)
             try:
                 with cluster_errors(self._settings):
                     shared = read_shared(client, self._settings)
@@ -299,8 +306,7 @@ class Service:
             supervised_threads(),
             cluster_answers=answers or (self._cluster_answers and not late),
         )
-        if self._clock is not None:
-            found.append(self._clock)
+        found += [each for each in (self._clock, self._template) if each is not None]
         jobs = self._jobs
         for name, error in jobs.failing() if jobs is not None else ():
             if error:
@@ -369,6 +375,16 @@ def changed(before: BaseModel, after: BaseModel, path: str = "") -> set[str]:
         elif one != other:
             names.add(path + name)
     return names
+
+
+def _template_reason(client: OpenSearch, settings: Settings) -> Reason | None:
+    """Why a new day would not be ours: the cluster makes one that was deleted under a daemon by
+    whatever template applies. Raises opensearch-py's exceptions and `ClusterUnreachableError`."""
+    try:
+        templates.check(client, settings)
+    except ForeignTemplateError as error:
+        return Reason("template", "index templates", error.message)
+    return None
 
 
 def _newest_event(client: OpenSearch, settings: Settings) -> float | None:
