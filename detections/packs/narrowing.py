@@ -2,7 +2,9 @@
 them. Pure.
 
 By default an exception is narrow, so that other callers still raise the rule: it has a condition on
-the principal and one on another field that all events share.
+the principal and one on another field that all events share. A rule that counts all calls of a
+principal finds others every day: its exception is by the principal, and by its network where that
+is the same in all alerts.
 """
 
 from __future__ import annotations
@@ -44,6 +46,10 @@ used."""
 
 _FEW: Final = 3
 """Most values of the condition beside the principal, when it is not named with `--by`."""
+_NETWORK: Final = ("source.ip", "geolocation.asn")
+"""What a principal's calls come from, where that is no AWS service."""
+NETWORK_ROOTS: Final = ("userIdentity", "user", "source", "geolocation")
+"""The members of events that `choose` needs of `counted`."""
 MOST: Final = 20
 """Most principals or calls, and most values of a field named with `--by`."""
 _IDS: Final = uuid.UUID("3b0b2e0f-2a3e-5f0c-8a5f-0d6f6b6f1c55")
@@ -57,9 +63,12 @@ class Condition:
     values: tuple[str, ...]
 
 
-def choose(events: Sequence[Event], by: Sequence[str] = ()) -> tuple[Condition, ...]:
+def choose(
+    events: Sequence[Event], by: Sequence[str] = (), counted: Iterable[Event] | None = None
+) -> tuple[Condition, ...]:
     """Conditions that every event meets: on the fields of `by`, else on the principal and on
-    another field that they share. Raises `UsageError` where there are none."""
+    another field that they share. `counted`: of a rule that counts the calls of principals, the
+    events of all its alerts. Raises `UsageError` where there are none."""
     if by:
         return tuple(dict.fromkeys(_asked(events, name) for name in by))
     who = _first(events, _principals(events), MOST)
@@ -68,6 +77,9 @@ def choose(events: Sequence[Event], by: Sequence[str] = ()) -> tuple[Condition, 
             f"its events are of more than {MOST} principals, or name none",
             hint="say what they share: --by FIELD",
         )
+    if counted is not None:
+        network = _network(who, [*events, *counted])
+        return (who, network) if network is not None else (who,)
     for name in ("address", "agent", "resource", "call"):
         found = _first(events, NAMES[name], MOST if name == "call" else _FEW)
         if found is not None:
@@ -76,6 +88,17 @@ def choose(events: Sequence[Event], by: Sequence[str] = ()) -> tuple[Condition, 
         "its events share nothing but the principal",
         hint="to leave out all of its events: --by principal",
     )
+
+
+def _network(who: Condition, events: Iterable[Event]) -> Condition | None:
+    """A condition on the address, or else the network, that all events of a principal have; None if
+    there is none."""
+    kinds: dict[tuple[tuple[str, ...], ...], Event] = {}
+    for event in events:
+        if not set(who.values).isdisjoint(_values(event, who.field)):
+            kinds.setdefault(tuple(_values(event, field) for field in _NETWORK), event)
+    several = list(kinds.values())
+    return _first(several, _NETWORK, 1)
 
 
 def _asked(events: Sequence[Event], name: str) -> Condition:

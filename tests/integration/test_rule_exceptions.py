@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from opensearchpy import OpenSearch
 
 from tests.helpers.commands import command
 from tests.helpers.detection_rules import BURST, DELETED, RULES
-from tests.helpers.findings import emptied, put_events
+from tests.helpers.findings import START, emptied, put_events
 from tests.helpers.namespaces import own_namespace
 from trailhound.cluster.client import connect
 from trailhound.errors import UsageError
@@ -28,6 +29,18 @@ correlation:
   group-by: [userIdentity.arn]
   timespan: 10m
   condition: {lt: 9}
+"""
+
+BUSY = """\
+---
+title: Busy
+id: 5f0c3f0e-8b1a-4a52-9d0c-0c8f5f7b1a05
+logsource: {product: aws, service: cloudtrail}
+detection:
+  call: {eventSource: s3.amazonaws.com}
+  condition: call
+trailhound:
+  anomaly: {group_by: [userIdentity.arn], baseline: population, deviations: 1, minutes: 1440}
 """
 
 
@@ -132,6 +145,34 @@ def test_an_exception_hides_the_alert_that_it_is_from_and_no_other(
     assert {each["place"] for each in listed if not each["default"]} == {
         f"{each}:1" for each in folder.iterdir()
     }
+
+
+def test_of_a_rule_that_counts_calls_every_alert_of_the_principal_is_hidden(
+    client: OpenSearch, settings: Settings, pack: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "rules" / "rules.yml").write_text(RULES + BUSY, "utf-8")
+    emptied(client, settings)
+    second = 0
+    for day, call in enumerate(("GetObject", "PutObject", "ListObjects")):
+        for name, count in {"ada": 9, "bob": 1, "eve": 1, "dan": 1, "pam": 1, "sam": 1}.items():
+            who: dict[str, Any] = {
+                "userIdentity": {"type": "IAMUser", "arn": f"arn:aws:iam::1:user/{name}"},
+                "user": {"name": name},
+                "eventSource": "s3.amazonaws.com",
+                "source": {"ip": f"198.51.100.{day}"},
+            }
+            day_start = START + timedelta(days=2 * day)
+            seconds = range(second, second + count)
+            put_events(client, settings, seconds, day_start, eventName=call, **who)
+            second += count
+    assert command(settings, "detect", env=pack).exit_code == 0
+    alerts = asked(settings, pack, "alerts", "list")["alerts"]
+    assert len(alerts) == 3
+    dry = asked(settings, pack, "rules", "except", alerts[0]["id"], "--dry-run")
+    assert dry["conditions"] == [
+        {"field": "userIdentity.arn", "values": ["arn:aws:iam::1:user/ada"]}
+    ]
+    assert (dry["effect"]["hidden"], dry["effect"]["alerts"]) == (3, 3)
 
 
 def test_a_name_beyond_ascii_is_left_out_to_the_letter(

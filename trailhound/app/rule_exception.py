@@ -4,7 +4,7 @@ alerts of the last 30 days and on all rules, and saves it where the settings loo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,28 +19,29 @@ from sigma.rule import SigmaRule
 
 from detections.alerts.document import stamp
 from detections.alerts.paging import every
-from detections.compiled import has_moved
 from detections.correlations.correlation import Correlation
-from detections.events.index import EventIndex
+from detections.kinds.anomaly import Anomaly
 from detections.matcher import SigmaMatcher
-from detections.matcher.moved import put_back
 from detections.packs.actions import Actions
 from detections.packs.documents import RuleFault, documents
 from detections.packs.loading import load
-from detections.packs.narrowing import Condition, choose, exception_content, written
+from detections.packs.narrowing import (
+    NAMES,
+    NETWORK_ROOTS,
+    Condition,
+    choose,
+    exception_content,
+    written,
+)
 from detections.packs.pack import Pack
 from detections.packs.reading import rule_id
 from detections.rule import Rule
-from trailhound.cluster.reader import HITS_PAGE
+from trailhound.app.events_of_alerts import in_parts, read_events
 from trailhound.cluster.templates import Names
 from trailhound.errors import RuleError, UnusablePathError, UsageError
 from trailhound.settings import DetectionSettings, Settings
 
 DAYS: Final = 30
-_AT_ONCE: Final = 1_000
-"""Ids in one request."""
-_ENTIRE: Final = 100
-"""Complete events in one reply; each has up to 256 KB."""
 _MONOTONE: Final = frozenset({"gt", "gte"})
 """Comparisons of a threshold that fewer events never meet where more do not."""
 
@@ -116,7 +117,16 @@ def propose(
             f"none of the events of the alert {alert['id']} is in the index any more",
             hint="take a later alert of the rule",
         )
-    conditions = choose(events, by)
+    since, until = _time(alert, now)
+    alerts = _alerts_of_rule(client, settings, alert, since, until)
+    counted = None
+    if _counts_calls(rule) and not by:
+        roots = [f"{each}*" for each in (*NETWORK_ROOTS, "trail")]
+        parts = in_parts(alerts.values())
+        counted = (
+            event for part in parts for _, event in read_events(client, settings, part, roots)
+        )
+    conditions = choose(events, by, counted)
     who = ", ".join(alert["entity"].get("principal", ())[:2]) or alert["id"]
     content = exception_content(
         narrows,
@@ -128,7 +138,7 @@ def propose(
     )
     after, matcher = _tried(content, settings.detections)
     compared = _compared(pack, after, rule, narrows, events)
-    effect = _effect(client, settings, alert, matcher, conditions, now)
+    effect = _effect(client, settings, alert, alerts, matcher, conditions, (since, until))
     return Proposal(
         alert=alert,
         rule=rule,
@@ -282,18 +292,29 @@ def _leaves_out(before: Pack, after: Pack, key: str, events: Sequence[Mapping[st
     return any(old.matches(each) and not new.matches(each) for each in events)
 
 
-def _effect(
-    client: OpenSearch,
-    settings: Settings,
-    alert: Mapping[str, Any],
-    passes: SigmaMatcher,
-    conditions: Sequence[Condition],
-    now: datetime,
-) -> Effect:
+def _counts_calls(rule: Rule) -> bool:
+    """Whether a rule counts the calls of principals, whatever they are."""
+    return isinstance(rule.definition, Anomaly) and not {*NAMES["principal"]}.isdisjoint(
+        rule.definition.group_by
+    )
+
+
+def _time(alert: Mapping[str, Any], now: datetime) -> tuple[datetime, datetime]:
+    """The time on whose alerts an exception is tried."""
     until = min(now, datetime.fromisoformat(alert["last_seen"]) + timedelta(days=1))
     if now - until < timedelta(days=DAYS):
         until = now
-    since = until - timedelta(days=DAYS)
+    return until - timedelta(days=DAYS), until
+
+
+def _alerts_of_rule(
+    client: OpenSearch,
+    settings: Settings,
+    alert: Mapping[str, Any],
+    since: datetime,
+    until: datetime,
+) -> dict[str, dict[str, Any]]:
+    """The events of the alerts of a rule in a time, by the alerts' ids."""
     asked = [
         {"term": {"rule.id": alert["rule"]["id"]}},
         {"range": {"last_seen": {"gte": stamp(since), "lte": stamp(until)}}},
@@ -305,11 +326,22 @@ def _effect(
         but=[{"exists": {"field": "merged_into"}}],
         fields=("evidence.event_id", "first_seen", "last_seen"),
     )
-    alerts = dict(found)
+    return dict(found)
+
+
+def _effect(
+    client: OpenSearch,
+    settings: Settings,
+    alert: Mapping[str, Any],
+    alerts: Mapping[str, Mapping[str, Any]],
+    passes: SigmaMatcher,
+    conditions: Sequence[Condition],
+    time: tuple[datetime, datetime],
+) -> Effect:
     fields = sorted({f"{each.field.split('.')[0]}*" for each in conditions} | {"trail"})
     left_out: dict[str, bool] = {}
-    for part in _parts(alerts.values()):
-        for name, event in _read(client, settings, part, fields):
+    for part in in_parts(alerts.values()):
+        for name, event in read_events(client, settings, part, fields):
             left_out.setdefault(name, not passes.matches(event))
     fewer = unknown = 0
     hidden: list[str] = []
@@ -321,8 +353,8 @@ def _effect(
         unknown += not known
     itself = alert["id"] in hidden
     return Effect(
-        since=since,
-        until=until,
+        since=time[0],
+        until=time[1],
         itself=itself,
         alerts=len(alerts),
         hidden=len(hidden),
@@ -337,39 +369,7 @@ def _events(
 ) -> list[dict[str, Any]]:
     """The first thousand events that an alert names, whole, each once."""
     found: dict[str, dict[str, Any]] = {}
-    for part in islice(_parts([alert]), 1):
-        for name, event in _read(client, settings, part):
+    for part in islice(in_parts([alert]), 1):
+        for name, event in read_events(client, settings, part):
             found.setdefault(name, event)  # the same `_id` may be in several days: forged
     return list(found.values())
-
-
-@dataclass(frozen=True, slots=True)
-class _Ids:
-    ids: tuple[str, ...]
-    first: str
-    last: str
-
-
-def _parts(alerts: Iterable[Mapping[str, Any]]) -> Iterator[_Ids]:
-    """The event ids of alerts, in groups for one request, with the span of their times."""
-    pairs = (
-        (event, each["first_seen"], each["last_seen"])
-        for each in sorted(alerts, key=lambda each: str(each["first_seen"]))
-        for event in each["evidence"]["event_id"]
-    )
-    while part := list(islice(pairs, _AT_ONCE)):
-        ids = tuple(dict.fromkeys(event for event, _, _ in part))
-        yield _Ids(ids, min(first for _, first, _ in part), max(last for _, _, last in part))
-
-
-def _read(
-    client: OpenSearch, settings: Settings, part: _Ids, fields: Sequence[str] = ()
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Events by id, with the values that a repair moved back in place."""
-    when = {"range": {"@timestamp": {"gte": part.first, "lte": part.last}}}
-    query = {"bool": {"filter": [{"ids": {"values": list(part.ids)}}, when]}}
-    page = _ENTIRE if not fields else HITS_PAGE
-    index = EventIndex(client, Names(settings.prefix).days, hits_page=page)
-    for hit in index.documents(query, {"_source": list(fields) or True}):
-        source = hit["_source"]
-        yield hit["_id"], put_back(source) if has_moved(source) else dict(source)

@@ -47,6 +47,27 @@ def session(name: str, issuer: str = ROLE) -> dict[str, Any]:
     return {"type": "AssumedRole", "arn": arn, "sessionContext": context}
 
 
+def test_of_a_rule_that_counts_calls_it_is_by_the_principal_and_a_network_that_stays() -> None:
+    def called(name: str, address: str, asn: int = 64500, who: str = "s1") -> dict[str, Any]:
+        source = {"source": {"ip": address}, "geolocation": {"asn": asn}}
+        return event(eventName=name, userIdentity=session(who), **source)
+
+    of_the_alert = [called("GetKey", "192.0.2.1"), called("ListKeys", "192.0.2.1")]
+    other = event(userIdentity=session("x", f"{ROLE}-2"), source={"ip": "192.0.2.9"})
+
+    def fields(*others: dict[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
+        chosen = choose(of_the_alert, counted=[other, *others])
+        return [(each.field, each.values) for each in chosen]
+
+    who = ("userIdentity.sessionContext.sessionIssuer.arn", (ROLE,))
+    assert fields() == [who, ("source.ip", ("192.0.2.1",))]
+    moved = called("GetKey", "192.0.2.2", who="s2")
+    assert fields(moved) == [who, ("geolocation.asn", ("64500",))]
+    assert fields(moved, called("GetKey", "192.0.2.3", 64501)) == [who]
+    service = event(userIdentity=session("s1"), sourceIPAddress="glue.amazonaws.com")
+    assert fields(service) == [who]
+
+
 @pytest.mark.parametrize(
     ("events", "by", "conditions"),
     [
