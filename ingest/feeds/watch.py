@@ -36,6 +36,8 @@ _BACKOFF = Backoff(first=60.0, longest=3600.0)
 _UNCHANGED_SECONDS = 60.0
 """Seconds without a change after which a file is complete; so is one that two listings find
 unchanged."""
+_ASK_EVERY = 60.0
+"""Seconds until the ledger is asked again about an empty folder of which it had nothing."""
 _LATEST: Final = ({"finished_at": "desc"}, {"_seq_no": "desc"})
 
 LatestRead = Callable[[Path], str | None]
@@ -83,8 +85,8 @@ class WatchFeed(ListingFeed):
         name = os.fsencode(self._folder).decode("utf-8", "backslashreplace")
         super().__init__(name, f"folder {name}", feed.every or _EVERY, LOG)
         self._latest_read = latest_read
-        self._may_be_empty = False
-        """Whether the ledger has nothing of it, as was asked since a file was last there."""
+        self._ask_at = 0.0
+        """The monotonic time from which on the ledger is asked what was read of an empty folder."""
         self._seen: dict[str, _Seen] = {}
         self._waiting: set[str] = set()
 
@@ -116,10 +118,11 @@ class WatchFeed(ListingFeed):
     def _refuse_vanished(self) -> None:
         """Raise `SourceUnreachableError` if there is nothing in it, and objects of it were read."""
         if not _is_empty(self._folder):
-            self._may_be_empty = False
-        elif not self._may_be_empty:
+            self._ask_at = 0.0
+        # What is still being read is noted in the ledger a moment later.
+        elif not self._waiting and time.monotonic() >= self._ask_at:
             refuse_vanished(self._folder, self._latest_read(self._folder))
-            self._may_be_empty = True
+            self._ask_at = time.monotonic() + _ASK_EVERY
 
     def _consider(self, source: LocalSource, item: TrailObject) -> None:
         """Submit a complete file that is new or changed, or that is due for another try."""

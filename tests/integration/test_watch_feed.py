@@ -96,6 +96,38 @@ def test_a_folder_that_vanishes_is_waited_for(tmp_path: Path) -> None:
         until(lambda: feed.status().last_error_at > before, "another error")
 
 
+def test_the_ledger_is_asked_only_once_what_was_there_is_read(tmp_path: Path) -> None:
+    """Of files that are still being read when the folder is found empty, it knows nothing yet."""
+    (tmp_path / "trail").mkdir()
+    asked: list[Path] = []
+
+    def latest(folder: Path) -> str:
+        asked.append(folder)
+        return "2025-03-01T12:00:00+00:00"
+
+    arrivals: list[Delivery] = []
+    feed = WatchFeed(FeedSettings(watch=tmp_path / "trail", every=0.2), latest)
+    write_trail(tmp_path / "trail", [record()], "a")
+
+    def take(arrival: Delivery) -> bool:
+        arrivals.append(arrival)
+        return True
+
+    feed.start(take)
+    try:
+        until(lambda: len(arrivals) == 1, "the file")
+        (tmp_path / "trail" / "a.json.gz").unlink()
+        until(lambda: not feed._seen, "a look at the empty folder")
+        assert (asked, feed.status().failing) == ([], "")
+        arrivals[0].finish(Outcome.DONE)
+        until(lambda: "may not be mounted" in feed.status().failing, "a fault")
+        write_trail(tmp_path / "trail", [record()], "b")
+        until(lambda: feed.status().failing == "", "a folder with a file")
+    finally:
+        feed.stop()
+        feed.close()
+
+
 def test_an_empty_folder_of_which_files_were_read_is_a_fault(
     engine: str, namespace: str, tmp_path: Path
 ) -> None:
