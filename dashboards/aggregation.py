@@ -55,9 +55,9 @@ def lowest(field: str, label: str) -> Measure:
     return Measure("min", label, {"field": field})
 
 
-def percentiles(field: str, label: str, percents: Sequence[int] = (50, 95)) -> Measure:
-    """The values of percentiles."""
-    return Measure("percentiles", label, {"field": field, "percents": list(percents)})
+def percentiles(field: str, label: str) -> Measure:
+    """The median, and the 95th percentile."""
+    return Measure("percentiles", label, {"field": field, "percents": [50, 95]})
 
 
 def latest(field: str, label: str, *, by: str = "last_seen") -> Measure:
@@ -76,11 +76,11 @@ def latest(field: str, label: str, *, by: str = "last_seen") -> Measure:
     )
 
 
-def by_time(field: str = "@timestamp", label: str = "Time") -> Grouping:
+def by_time(field: str = "@timestamp") -> Grouping:
     """Intervals of time, whose length depends on the chosen time range."""
     return Grouping(
         "date_histogram",
-        label,
+        "Time",
         {
             "field": field,
             "useNormalizedOpenSearchInterval": True,
@@ -108,19 +108,17 @@ def steps(field: str, width: int, label: str, *, low: int, high: int) -> Groupin
     )
 
 
-def terms(
-    field: str, size: int, label: str, *, by: int = 0, ascending: bool = False, rest: bool = False
-) -> Grouping:
-    """The `size` values with the highest measure (`by`: its position); `rest` adds all others."""
+def terms(field: str, size: int, label: str, *, by: int = 0) -> Grouping:
+    """The `size` values with the highest measure (`by`: its position)."""
     return Grouping(
         "terms",
         label,
         {
             "field": field,
             "orderBy": str(by + 1),
-            "order": "asc" if ascending else "desc",
+            "order": "desc",
             "size": size,
-            "otherBucket": rest,
+            "otherBucket": False,
             "otherBucketLabel": "others",
             "missingBucket": False,
             "missingBucketLabel": "none",

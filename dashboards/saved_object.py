@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -64,13 +64,11 @@ def ndjson(objects: Iterable[SavedObject]) -> str:
     return "".join(compact(each.as_json()) + "\n" for each in objects)
 
 
-def search_source(
-    query: str, language: str, filters: Sequence[dict[str, Any]] = (), *, view: bool = True
-) -> str:
+def search_source(query: str, language: str, *, view: bool = True) -> str:
     """`searchSourceJSON`. It names the data view by a reference."""
     source: dict[str, Any] = {
         "query": {"query": query, "language": language},
-        "filter": list(filters),
+        "filter": [],
     }
     if view:
         source["indexRefName"] = VIEW_REFERENCE

@@ -22,14 +22,14 @@ def by_technique(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
     return dict(sorted(found.items()))
 
 
-def layer(rules: Iterable[Rule], name: str = "Trailhound") -> dict[str, Any]:
+def layer(rules: Iterable[Rule]) -> dict[str, Any]:
     """A layer for ATT&CK Navigator: a technique's score is the number of its rules.
 
     The format is version 4.5 of https://github.com/mitre-attack/attack-navigator (layers/spec).
     """
     covered = by_technique(rules)
     return {
-        "name": name,
+        "name": "Trailhound",
         "versions": {"layer": "4.5", "navigator": "5.1.0"},
         "domain": "enterprise-attack",
         "description": "Techniques that the active detection rules are tagged with.",

@@ -89,14 +89,11 @@ class Search:
         settings: Settings,
         *,
         index: str | None = None,
-        rule_seconds: float | None = None,
         worth_a_look: int = WORTH_A_LOOK,
         first_page: int = FIRST_PAGE,
         hits_page: int = HITS_PAGE,
     ) -> None:
         """`index`: an expression of daily indices; default: all.
-
-        `rule_seconds`: when a query is cut off; by default, after half of `cluster.timeout`.
 
         `worth_a_look`: from how many rules on their span is looked at before they are asked.
         `first_page`, `hits_page`: hits that come at once, with the reply for many rules and of one.
@@ -106,7 +103,7 @@ class Search:
         self._client = client
         self._days = index or Names(settings.prefix).days
         self._where = settings.hosts[0]
-        self._cut_off = rule_seconds or settings.cluster.timeout / 2
+        self._cut_off = settings.cluster.timeout / 2
         self._index = EventIndex(client, self._days, hits_page=hits_page, seconds=self._cut_off)
         self._counted_by = Counting(self._index, self._cut_off)
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Final
 
 from ingest.documents.record_filter import MOST_NAMED, Choice, Dimension
 from ingest.objects import TrailObject
 from ingest.sources.layout import Place, place_of
+
+_REASONS: Final = 5
+"""The most reasons that are named."""
 
 
 @dataclass(slots=True)
@@ -83,9 +87,9 @@ class SelectedRecords:
         room = MOST_NAMED - len(self.left_out)
         self.left_out |= set(sorted(other.left_out - self.left_out)[:room])
 
-    def why(self, most: int = 5) -> str:
+    def why(self) -> str:
         """The reasons, the most frequent first: `day 2025-03-01 (12), account 111122223333 (3)`."""
         shown = [f"{kind} {value or 'none'} ({n:,})" for (kind, value), n in
-                 self.named.most_common(most)]  # fmt: skip
+                 self.named.most_common(_REASONS)]  # fmt: skip
         more = len(self.named) - len(shown)
         return ", ".join([*shown, *([f"and {more:,} more"] if more else [])])

@@ -85,8 +85,6 @@ class DeadLetters:
         self._lock = threading.Lock()
         self.spool = Spool(spool)
         self.spooled = 0
-        self.spool_error = ""
-        """Why the spool could not be written at the last try; empty if it could."""
         self.codes: dict[str, int] = {}
 
     def put(self, letters: Iterable[DeadLetter]) -> None:
@@ -164,10 +162,8 @@ class DeadLetters:
         try:
             new = self.spool.append(letter.id, msgspec.json.encode(entry))
         except SpoolError as error:
-            self.spool_error = error.message
             letter.owner.abort(f"{error.message}; {error.hint}", retry=True)
             return
-        self.spool_error = ""
         with self._lock:
             self.spooled += new
 

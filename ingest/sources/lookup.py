@@ -44,7 +44,7 @@ class LookupSource:
     ready = True
     """`open` has fetched all bytes when it returns: they are not to be copied into memory."""
 
-    def __init__(self, text: str, settings: Settings, *, now: datetime | None = None) -> None:
+    def __init__(self, text: str, settings: Settings) -> None:
         """Makes no request. Raises `UsageError`."""
         named = [each for each in re.split(r"[,/]", text.removeprefix("lookup://")) if each]
         for each in named:
@@ -56,7 +56,7 @@ class LookupSource:
         self._named = tuple(dict.fromkeys(named))
         self._aws = settings.aws
         days = settings.retention.days
-        self._now = now or datetime.now(UTC)
+        self._now = datetime.now(UTC)
         self._oldest = self._now.date() - timedelta(days=days) if days is not None else None
         self._stop = threading.Event()
         self._lanes: dict[tuple[str, str], Lane] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from opensearchpy import OpenSearch
 
@@ -12,6 +13,8 @@ from trailhound.cluster.templates import Names
 
 HIGH_RISK = 8
 """The lowest high risk score."""
+
+_ROWS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Summary:
     top_countries: list[SummaryRow]
 
 
-def summarize(client: OpenSearch, prefix: str, rows: int = 5) -> Summary:
+def summarize(client: OpenSearch, prefix: str) -> Summary:
     """Totals over all days of a namespace. Refreshes first, so that all is counted."""
     names = Names(prefix)
     make_searchable(client, names.days, required=True)
@@ -46,7 +49,7 @@ def summarize(client: OpenSearch, prefix: str, rows: int = 5) -> Summary:
                     "calls": {
                         "terms": {
                             "field": "eventName",
-                            "size": rows,
+                            "size": _ROWS,
                             "order": [{"risk": "desc"}, {"_count": "desc"}],
                         },
                         "aggs": {
@@ -56,7 +59,7 @@ def summarize(client: OpenSearch, prefix: str, rows: int = 5) -> Summary:
                     }
                 },
             },
-            "countries": {"terms": {"field": "geolocation.country", "size": rows}},
+            "countries": {"terms": {"field": "geolocation.country", "size": _ROWS}},
         },
     }
     reply = IndexReader(client, names.alias).search(body)

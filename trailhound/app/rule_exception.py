@@ -100,14 +100,13 @@ def propose(
     *,
     by: Sequence[str] = (),
     author: str,
-    now: datetime | None = None,
 ) -> Proposal:
     """The exception by which an alert would not have been raised.
 
     `by`: fields, or names of `narrowing.NAMES`, that distinguish the events of the alert. Raises
     `UsageError` if no exception narrows the alert's rule alone, and `ClusterError`.
     """
-    now = now or datetime.now(UTC)
+    now = datetime.now(UTC)
     pack = load(settings.detections)
     rule = _rule(pack, alert)
     narrows = _narrowed(pack, rule)

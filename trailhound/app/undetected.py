@@ -158,10 +158,10 @@ def note_searched(
     return []
 
 
-def rules_are_run(client: OpenSearch, settings: Settings, now: datetime | None = None) -> bool:
+def rules_are_run(client: OpenSearch, settings: Settings) -> bool:
     """Whether a daemon currently runs the scheduled rules."""
-    if not Daemons(client, settings).active(now):
+    if not Daemons(client, settings).active():
         return False
     last = Jobs(client, settings).get(DETECTIONS).last_success
-    recent = (now or datetime.now(UTC)) - _SILENT
+    recent = datetime.now(UTC) - _SILENT
     return bool(last) and datetime.fromisoformat(last) >= recent

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import suppress
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -85,10 +84,3 @@ def found(call: Any, *absent: str, **arguments: Any) -> Any:
         if code_of(error) in absent:
             return None
         raise
-
-
-def without_metadata(reply: dict[str, Any]) -> dict[str, Any]:
-    """A reply without what botocore adds."""
-    with suppress(KeyError):
-        del reply["ResponseMetadata"]
-    return reply

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -26,7 +26,7 @@ from trailhound.aws.names import TAG, TrailSetup
 from trailhound.aws.parts import Part, Value, members, planned
 from trailhound.aws.posture.monitored import ORDINARY
 from trailhound.aws.refusals import refusals
-from trailhound.aws.setup_parts import tags_of
+from trailhound.aws.setup_parts import part_of, tags_of
 from trailhound.batching import batched
 from trailhound.errors import AwsError, TrailhoundError
 from trailhound.plural import plural
@@ -139,7 +139,7 @@ class Alarms:
             ]
             return found
 
-        return _part(
+        return part_of(
             f"filter {wanted.name}",
             {
                 "filterPattern": wanted.pattern,
@@ -207,7 +207,7 @@ class Alarms:
         }
         own = labels | ({} if self.adopt else self.setup.tags)
         listed = [{"Key": key, "Value": value} for key, value in own.items()]
-        yield _part(
+        yield part_of(
             what,
             wanted,
             read,
@@ -216,7 +216,7 @@ class Alarms:
             ),
             with_other_actions,
         )
-        yield _part(
+        yield part_of(
             f"{what}: tags",
             labels,
             lambda: {key: value for key, value in tags().items() if key in labels} or None,
@@ -329,24 +329,3 @@ class Alarms:
 
 def _said(error: TrailhoundError) -> str:
     return f"{error.message}; {error.hint}"
-
-
-def _part(
-    name: str,
-    wanted: Value,
-    read: Callable[[], Value],
-    write: Callable[[Value, Value], object],
-    merge: Callable[[Value, Value], Value] = lambda _now, wanted: wanted,
-    needs: str = "",
-) -> Part:
-    """A part whose `read` and `write` raise `AwsError`, naming the part, if AWS refuses."""
-
-    def reading() -> Value:
-        with refusals(name):
-            return read()
-
-    def writing(then: Value, now: Value) -> None:
-        with refusals(name):
-            write(then, now)
-
-    return Part(name, wanted, reading, writing, merge, needs)

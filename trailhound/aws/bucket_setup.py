@@ -14,7 +14,7 @@ from ingest.sources.s3_errors import code_of
 from trailhound.aws import documents
 from trailhound.aws.account import found
 from trailhound.aws.parts import EXISTS, Part, Value, by, statements
-from trailhound.aws.setup_parts import SetupParts, pairs_of, tags_of
+from trailhound.aws.setup_parts import SetupParts, pairs_of, part_of, tags_of
 from trailhound.errors import AwsError
 
 _NO_BUCKET = ("404", "NoSuchBucket")
@@ -48,15 +48,15 @@ class BucketParts(SetupParts):
             )["KeyMetadata"]["KeyId"]
             kms.create_alias(AliasName=setup.key_alias, TargetKeyId=made)
 
-        yield self._part(name, EXISTS, read, create)
-        yield self._part(
+        yield part_of(name, EXISTS, read, create)
+        yield part_of(
             f"{name}: rotation",
             True,
             lambda: kms.get_key_rotation_status(KeyId=self._key_id())["KeyRotationEnabled"],
             lambda _then, _now: kms.enable_key_rotation(KeyId=self._key_id()),
             needs=name,
         )
-        yield self._part(
+        yield part_of(
             f"{name}: policy",
             documents.key_policy(setup),
             lambda: json.loads(
@@ -111,8 +111,8 @@ class BucketParts(SetupParts):
             )
             s3.put_bucket_tagging(**own, Tagging={"TagSet": pairs_of(setup.tags)})
 
-        yield self._part(name, EXISTS, read, create)
-        part = partial(self._part, needs=name)
+        yield part_of(name, EXISTS, read, create)
+        part = partial(part_of, needs=name)
         yield part(
             f"{name}: versioning",
             "Enabled",

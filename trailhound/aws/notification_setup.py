@@ -10,7 +10,7 @@ from typing import Any
 from trailhound.aws import documents
 from trailhound.aws.account import found
 from trailhound.aws.parts import EXISTS, Part, Value, by, members, statements
-from trailhound.aws.setup_parts import SetupParts, pairs_of, tags_of
+from trailhound.aws.setup_parts import SetupParts, pairs_of, part_of, tags_of
 
 _NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 
@@ -32,7 +32,7 @@ class NotificationParts(SetupParts):
             documents.alarm_topic_policy(setup),
         )
         yield from self._queues()
-        yield self._part(
+        yield part_of(
             f"subscription of queue {setup.queue_name}",
             {"Protocol": "sqs", "Endpoint": setup.queue_arn},
             lambda: self._subscribed(setup.topic_arn, "sqs", setup.queue_arn),
@@ -46,7 +46,7 @@ class NotificationParts(SetupParts):
         )
         if setup.subscriber:
             protocol = "email" if "@" in setup.subscriber else "https"
-            yield self._part(
+            yield part_of(
                 f"subscription of {setup.subscriber}",
                 {"Protocol": protocol, "Endpoint": setup.subscriber},
                 lambda: self._subscribed(setup.alarm_topic_arn, protocol, setup.subscriber),
@@ -64,7 +64,7 @@ class NotificationParts(SetupParts):
             topics = by("Id")(now.get("TopicConfigurations"), wanted["TopicConfigurations"])
             return {**now, "TopicConfigurations": topics}
 
-        yield self._part(
+        yield part_of(
             f"bucket {setup.bucket_name}: notifications",
             wanted,
             self.notifications,
@@ -101,13 +101,13 @@ class NotificationParts(SetupParts):
                 return None
             return self._ours(what, tags_of(sns.list_tags_for_resource(ResourceArn=arn)["Tags"]))
 
-        yield self._part(
+        yield part_of(
             what,
             EXISTS,
             read,
             lambda _then, _now: sns.create_topic(Name=name, Tags=pairs_of(setup.tags)),
         )
-        yield self._part(
+        yield part_of(
             f"{what}: policy",
             wanted,
             lambda: json.loads(
@@ -120,7 +120,7 @@ class NotificationParts(SetupParts):
             needs=what,
         )
         if setup.kms:
-            yield self._part(
+            yield part_of(
                 f"{what}: encryption",
                 setup.key_arn,
                 lambda: sns.get_topic_attributes(TopicArn=arn)["Attributes"].get("KmsMasterKeyId"),
@@ -152,7 +152,7 @@ class NotificationParts(SetupParts):
             },
         )
         what = f"queue {setup.queue_name}"
-        yield self._part(
+        yield part_of(
             f"{what}: policy",
             documents.queue_policy(setup),
             lambda: self._queue_attributes(setup.queue_name, ("Policy",)).get("Policy"),
@@ -172,13 +172,13 @@ class NotificationParts(SetupParts):
             tags = sqs.list_queue_tags(QueueUrl=address).get("Tags") or {}
             return self._ours(what, tags)
 
-        yield self._part(
+        yield part_of(
             what,
             EXISTS,
             read,
             lambda _then, _now: sqs.create_queue(QueueName=name, tags=setup.tags),
         )
-        yield self._part(
+        yield part_of(
             f"{what}: attributes",
             wanted,
             lambda: self._queue_attributes(name, tuple(wanted)),

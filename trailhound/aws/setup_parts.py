@@ -1,4 +1,4 @@
-"""Common to all parts of a set-up: their owner by tag, and errors that name the part."""
+"""What all parts of a set-up share: an owner by tag, and errors that name the part."""
 
 from __future__ import annotations
 
@@ -22,6 +22,27 @@ def tags_of(listed: list[dict[str, str]]) -> dict[str, str]:
     return {each["Key"]: each["Value"] for each in listed}
 
 
+def part_of(
+    name: str,
+    wanted: Value,
+    read: Callable[[], Value],
+    write: Callable[[Value, Value], object],
+    merge: Callable[[Value, Value], Value] = replaced,
+    needs: str = "",
+) -> Part:
+    """A part whose `read` and `write` raise `AwsError`, naming the part, if AWS refuses."""
+
+    def reading() -> Value:
+        with refusals(name):
+            return read()
+
+    def writing(then: Value, now: Value) -> None:
+        with refusals(name):
+            write(then, now)
+
+    return Part(name, wanted, reading, writing, merge, needs)
+
+
 @dataclass(frozen=True)
 class SetupParts:
     """One set-up in one account. Resources that exist without its tag are changed with `adopt`,
@@ -30,27 +51,6 @@ class SetupParts:
     account: Account
     setup: TrailSetup
     adopt: bool = False
-
-    def _part(
-        self,
-        name: str,
-        wanted: Value,
-        read: Callable[[], Value],
-        write: Callable[[Value, Value], None],
-        merge: Callable[[Value, Value], Value] = replaced,
-        needs: str = "",
-    ) -> Part:
-        """A part whose `read` and `write` raise `AwsError`, naming the part, if AWS refuses."""
-
-        def reading() -> Value:
-            with refusals(name):
-                return read()
-
-        def writing(then: Value, now: Value) -> None:
-            with refusals(name):
-                write(then, now)
-
-        return Part(name, wanted, reading, writing, merge, needs)
 
     def _ours(self, what: str, tags: dict[str, str]) -> Value:
         """`EXISTS` for a resource of this set-up; raises `AwsError` for one of somebody else."""

@@ -38,9 +38,7 @@ def removals(trail: Trail, delete_bucket: str = "") -> list[Removal]:
     return list(_removals(trail, delete_bucket))
 
 
-def removed(
-    planned: list[Removal], on_removal: Callable[[Removal], None] = lambda _: None
-) -> list[Removal]:
+def removed(planned: list[Removal]) -> list[Removal]:
     """Removes what is planned. Raises `AwsError`, which lists what was removed and what was not."""
     done: list[Removal] = []
     left = [each for each in planned if each.verdict == "remove"]
@@ -55,7 +53,6 @@ def removed(
                 f"{error.message}\nremoved: {gone}\nnot removed: {still}",
                 hint=f"{error.hint}; then run the same command again",
             ) from error
-        on_removal(left[0])
         done.append(left.pop(0))
     return done
 

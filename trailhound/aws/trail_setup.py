@@ -18,7 +18,7 @@ from trailhound.aws.names import LOG_DAYS, PREFIX, TrailSetup
 from trailhound.aws.notification_setup import NotificationParts
 from trailhound.aws.parts import EXISTS, Part, Value, by, members
 from trailhound.aws.refusals import refusals
-from trailhound.aws.setup_parts import pairs_of, tags_of
+from trailhound.aws.setup_parts import pairs_of, part_of, tags_of
 from trailhound.errors import UsageError
 
 _UNSETTLED = (
@@ -105,7 +105,7 @@ class Trail(BucketParts, NotificationParts):
                 what, logs.list_tags_for_resource(resourceArn=setup.log_group_arn)["tags"]
             )
 
-        yield self._part(
+        yield part_of(
             what,
             EXISTS,
             read,
@@ -113,7 +113,7 @@ class Trail(BucketParts, NotificationParts):
                 logGroupName=setup.log_group, tags=setup.tags
             ),
         )
-        yield self._part(
+        yield part_of(
             f"{what}: retention",
             LOG_DAYS,
             lambda: (self.log_group() or {}).get("retentionInDays"),
@@ -142,7 +142,7 @@ class Trail(BucketParts, NotificationParts):
                 return None
             return self._ours(what, tags_of(iam.list_role_tags(RoleName=name)["Tags"]))
 
-        yield self._part(
+        yield part_of(
             what,
             EXISTS,
             read,
@@ -152,7 +152,7 @@ class Trail(BucketParts, NotificationParts):
                 Tags=pairs_of(setup.tags),
             ),
         )
-        yield self._part(
+        yield part_of(
             f"{what}: trust",
             trust,
             lambda: role()["Role"]["AssumeRolePolicyDocument"],
@@ -166,7 +166,7 @@ class Trail(BucketParts, NotificationParts):
             reply = found(iam.get_role_policy, "NoSuchEntity", RoleName=name, PolicyName=setup.name)
             return None if reply is None else reply["PolicyDocument"]
 
-        yield self._part(
+        yield part_of(
             f"{what}: permissions",
             permissions,
             granted,
@@ -213,7 +213,7 @@ class Trail(BucketParts, NotificationParts):
             else:
                 _settled(lambda: cloudtrail.update_trail(**arguments(then)))
 
-        yield self._part(what, wanted, read, write, members)
+        yield part_of(what, wanted, read, write, members)
 
         def selectors() -> Value:
             reply = cloudtrail.get_event_selectors(TrailName=setup.trail_arn)
@@ -231,7 +231,7 @@ class Trail(BucketParts, NotificationParts):
                 if each in wanted or not str(each.get("Name", "")).startswith("Trailhound ")
             ]
 
-        yield self._part(
+        yield part_of(
             f"{what}: event selectors",
             documents.event_selectors(setup),
             selectors,
@@ -242,7 +242,7 @@ class Trail(BucketParts, NotificationParts):
             needs=what,
         )
         if setup.insights:
-            yield self._part(
+            yield part_of(
                 f"{what}: insights",
                 [{"InsightType": each} for each in documents.INSIGHTS],
                 self._insights,
@@ -252,7 +252,7 @@ class Trail(BucketParts, NotificationParts):
                 by("InsightType"),
                 needs=what,
             )
-        yield self._part(
+        yield part_of(
             f"{what}: logging",
             True,
             lambda: self.status()["IsLogging"],

@@ -10,7 +10,7 @@ import base64
 import logging
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import msgspec
@@ -105,13 +105,14 @@ def _never_sent(error: NoConnection) -> bool:
     return isinstance(error.info, (NewConnectionError, ConnectTimeoutError))
 
 
-def connect(
-    settings: Settings, *, pool_maxsize: int = 10, timeout: float | None = None
-) -> OpenSearch:
+_KEPT_OPEN: Final = 10
+"""Connections to a node that are kept open: one for each thread that uses the client."""
+
+
+def connect(settings: Settings, *, timeout: float | None = None) -> OpenSearch:
     """A client of the cluster of `settings`; makes no request yet.
 
-    `pool_maxsize` is the number of connections to a node that are kept open: one for each thread
-    that uses the client. `timeout` (seconds) overrides `cluster.timeout`.
+    `timeout` (seconds) overrides `cluster.timeout`.
     Raises `SettingsError` for a login or a file that can't be used, and for OpenSearch Serverless.
     """
     cluster = settings.cluster
@@ -125,7 +126,7 @@ def connect(
         headers=_headers(cluster, addresses),
         http_compress=cluster.compress,
         timeout=timeout or cluster.timeout,
-        pool_maxsize=pool_maxsize,
+        pool_maxsize=_KEPT_OPEN,
         max_retries=0,
         retry_on_timeout=False,
         retry_on_status=(),

@@ -52,7 +52,7 @@ def assume(by: str) -> Shape:
     )
 
 
-def kms(name: str, context: dict[str, str], *, resources: bool = True) -> Shape:
+def kms(name: str, context: dict[str, str]) -> Shape:
     """A cryptographic call on a key, with its encryption context."""
     request: dict[str, object] = {
         "keyId": "arn:aws:kms:<region>:<account>:key/<kms_key>",
@@ -67,7 +67,7 @@ def kms(name: str, context: dict[str, str], *, resources: bool = True) -> Shape:
         name,
         request=request,
         additional={"keyMaterialId": "<sha>"},
-        resources=(KMS_KEY,) if resources else (),
+        resources=(KMS_KEY,),
         faults=(
             CallError(
                 0.008,

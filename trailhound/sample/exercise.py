@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -90,9 +90,7 @@ class Solution:
         }
 
 
-def write_exercise(
-    directory: Path, spec: SampleSpec, progress: Callable[[int], None] | None = None
-) -> SampleSummary:
+def write_exercise(directory: Path, spec: SampleSpec) -> SampleSummary:
     """Write a trail with one attack, the form for the answers, and the sealed solution. Raises
     `UsageError` where the folder is not empty or can't be written, and where a trail of this size
     has no room for any attack."""
@@ -113,7 +111,7 @@ def write_exercise(
         raise UsageError(
             f"cannot write an exercise to {directory}: {error}", hint="give a folder of your own"
         ) from None
-    return write_records(directory, spec, estate, planned, {bucket: records}, (), (), progress)
+    return write_records(directory, spec, estate, planned, {bucket: records}, (), (), None)
 
 
 def sealed(directory: Path) -> Solution:

@@ -91,7 +91,6 @@ def assumed_role(
     key: str,
     opened: str,
     *,
-    mfa: bool = False,
     invoked_by: str = "",
     federation: str = "",
     attributes: str = "",
@@ -104,7 +103,7 @@ def assumed_role(
         f'"arn":"{role_arn(role, session)}","accountId":"{role.account}","accessKeyId":"{key}",'
         f'"sessionContext":{{"sessionIssuer":{{"type":"Role","principalId":"{role.id}",'
         f'"arn":"{role.arn}","accountId":"{role.account}","userName":"{role.name}"}},{federation}'
-        f'"attributes":{{"creationDate":"{opened}","mfaAuthenticated":"{str(mfa).lower()}"}}'
+        f'"attributes":{{"creationDate":"{opened}","mfaAuthenticated":"false"}}'
         f"{attributes}}}{extra}{invoked}}}"
     )
 

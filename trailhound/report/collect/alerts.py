@@ -355,17 +355,16 @@ def events_of(index: Index, ids: Iterable[str]) -> Iterator[Event]:
             yield event_line(hit)
 
 
-def evidence_ids(
-    index: Index, count: Counted, most: int, each: int = EVIDENCE
-) -> tuple[set[str], int]:
+def evidence_ids(index: Index, count: Counted, most: int) -> tuple[set[str], int]:
     """Ids of the events of all high alerts, and the number of their other events.
 
-    Each alert gets an equal share of `most` ids, at most `each`; ids of several alerts count once.
+    Each alert gets an equal share of `most` ids, at most `EVIDENCE`; an id of several alerts counts
+    once.
     """
     high = [row for row in count.ranked if row.severity >= HIGH]
     if not high:
         return set(), 0
-    share = max(1, min(each, most // len(high)))
+    share = max(1, min(EVIDENCE, most // len(high)))
     asked = [*count.asked, {"range": {"severity": {"gte": HIGH}}}]
     ids: set[str] = set()
     left_out = 0
@@ -388,7 +387,3 @@ def top_findings(found: Findings) -> list[DetailedAlert]:
     """All findings that are shown in full, by rank: open ones first, then by falling score."""
     shown = [finding for band in found.bands for finding in band.top]
     return sorted(shown, key=lambda finding: (finding.state == CLOSED, -finding.severity))
-
-
-def is_high(finding: DetailedAlert) -> bool:
-    return band_of(finding.severity) == "high"

@@ -48,7 +48,7 @@ def find_browser(given: Path | None = None, names: Sequence[str] = NAMES) -> Pat
     )
 
 
-def as_pdf(page: str, browser: Path, seconds: float = SECONDS) -> bytes:
+def as_pdf(page: str, browser: Path) -> bytes:
     """A PDF of an HTML page. Raises `ReportError` if the browser fails."""
     with tempfile.TemporaryDirectory(prefix="trailhound-pdf-") as folder:
         source, target = Path(folder) / "report.html", Path(folder) / "report.pdf"
@@ -67,7 +67,7 @@ def as_pdf(page: str, browser: Path, seconds: float = SECONDS) -> bytes:
             source.as_uri(),
         ]
         try:
-            ended = subprocess.run(command, capture_output=True, timeout=seconds, check=False)
+            ended = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise ReportError(f"{browser} wrote no PDF: {error}", hint=_HINT) from None
         if not target.exists() or not target.read_bytes().startswith(b"%PDF"):
