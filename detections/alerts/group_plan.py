@@ -14,6 +14,7 @@ from opensearchpy import OpenSearch
 
 from detections.alerts.burst import FULL, Fact, burst_of, covered
 from detections.alerts.document import known
+from detections.alerts.earlier import Earlier
 from detections.alerts.merging import AlertMerger, Directory, Entry, intervals
 from detections.alerts.nearness import Nearness
 from detections.alerts.paging import every
@@ -125,6 +126,18 @@ class GroupPlan:
     def group_write(self) -> tuple[AlertGroup, StoredGroup | None]:
         """The list of the group's alerts, and the stored version that it replaces."""
         return self._written(), self._group
+
+    def earlier(self, name: str) -> Earlier:
+        """How often the group had an alert before one that is written."""
+        directory = self.merger.directory
+        return Earlier(directory.before(name), directory.is_followed(name, self.merger.changed))
+
+    def moves(self, name: str, document: Mapping[str, Any]) -> bool:
+        """Whether those that follow an alert may count it otherwise than until now: it is new, ends
+        at another time, or others are merged."""
+        stored = self.stored.get(name)
+        known = stored is not None and stored.document["last_seen"] == document["last_seen"]
+        return bool(self.merger.absorbed) or not known
 
     def _written(self) -> AlertGroup:
         return self.merger.directory.write(self.batch.key, self.batch.rule.id)

@@ -54,7 +54,7 @@ from detections.rule import Rule
 from trailhound.batching import batched, weighed
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
-from trailhound.cluster.versions import OVERTAKEN, Stored, Write, read_many, values_of, write_many
+from trailhound.cluster.versions import OVERTAKEN, Write, read_many, values_of, write_many
 from trailhound.errors import RequestFailedError
 from trailhound.plural import plural
 from trailhound.settings import Settings
@@ -298,9 +298,9 @@ class Recorder:
             name: Write(
                 self._finished(
                     made[name],
-                    earlier[name] if name in earlier else _of_group(plan, name),
+                    earlier[name] if name in earlier else plan.earlier(name),
                     now,
-                    moved=bool(plan.merger.absorbed) or _moved(plan.stored.get(name), made[name]),
+                    moved=plan.moves(name, made[name]),
                 ),
                 plan.stored.get(name),
             )
@@ -393,16 +393,6 @@ class Recorder:
         deleted or closed."""
         found = totals(self._client, self._names.days, query)
         return found if found.count >= burst.count else None
-
-
-def _of_group(plan: GroupPlan, name: str) -> Earlier:
-    directory = plan.merger.directory
-    return Earlier(directory.before(name), directory.is_followed(name, plan.merger.changed))
-
-
-def _moved(stored: Stored | None, document: Document) -> bool:
-    """Whether an alert is new, or ends at another time than the stored one."""
-    return stored is None or stored.document["last_seen"] != document["last_seen"]
 
 
 def _events(findings: Iterable[Finding]) -> int:
