@@ -30,7 +30,8 @@ Document = Mapping[str, Any]
 Incident = dict[str, Any]
 
 SORTS: Final = ("level", "last-seen", "first-seen", "alerts")
-"""Sort orders; the most severe, latest or largest come first."""
+"""Sort orders; the most severe, latest or largest come first. Within a level (not the severity,
+which no list shows) incidents with a success come before attempts, each the latest first."""
 
 FIELDS: Final = (
     *("rule", "level", "severity", "state", "disposition", "assignee", "first_seen", "last_seen"),
@@ -350,7 +351,7 @@ def _order(incident: Incident, sort: str) -> tuple[Any, ...]:
     seen = -datetime.fromisoformat(incident["last_seen"]).timestamp()
     first = -datetime.fromisoformat(incident["first_seen"]).timestamp()
     keys: dict[str, tuple[float, ...]] = {
-        "level": (-incident["severity"], seen),
+        "level": (-LEVELS.index(incident["level"]), incident["attempt"], seen),
         "last-seen": (seen,),
         "first-seen": (first,),
         "alerts": (-incident["alerts"], seen),

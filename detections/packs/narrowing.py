@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from typing import Any, Final
 
 import yaml
@@ -78,7 +79,7 @@ def choose(
             hint="say what they share: --by FIELD",
         )
     if counted is not None:
-        network = _network(who, [*events, *counted])
+        network = _network(who, chain(events, counted))
         return (who, network) if network is not None else (who,)
     for name in ("address", "agent", "resource", "call"):
         found = _first(events, NAMES[name], MOST if name == "call" else _FEW)

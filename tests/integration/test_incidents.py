@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from opensearchpy import OpenSearch
 from detections.incidents import facts as facts_module
 from detections.incidents import updater as updater_module
 from detections.incidents.updater import IncidentUpdater
+from detections.rule import LEVELS
 from tests.helpers.commands import command
 from tests.helpers.namespaces import own_namespace
 from tests.helpers.schemas import require_listing
@@ -396,11 +398,32 @@ def test_decisions_about_an_incident_are_about_each_of_its_alerts(world: World) 
     assert said("ack")["incidents"][0]["state"] == "acknowledged"
     assert set(said("assign", "--to", "eve")["changed"]) == own
     assert {each["assignee"] for key, each in world.alerts().items() if key in own} == {"eve"}
+    assert set(said("note", "--note", "a ticket")["changed"]) == own
+    notes = [each["history"][-1] for key, each in world.alerts().items() if key in own]
+    assert {each["note"] for each in notes} == {"a ticket"}
+    empty = command(world.settings, "incidents", "note", name, "--note", " ")
+    assert "the note is empty" in str(empty.exception)
     said("close", "--as", "benign")
     assert set(said("reopen")["changed"]) == own
     assert said("reopen")["incidents"][0]["state"] == "open"
     flat = command(world.settings, "alerts", "list", "--incident", name, "--json")
     assert {each["id"] for each in json.loads(flat.stdout)["alerts"]} == own
+
+
+def test_within_a_level_the_latest_come_first_and_attempts_last(world: World) -> None:
+    listed = command(world.settings, "incidents", "list", "--state", "all", "--json")
+    found = json.loads(listed.stdout)["incidents"]
+    several = [each for each in found if each["state"] != "closed"]
+    times = {each["id"]: datetime.fromisoformat(each["last_seen"]).timestamp() for each in several}
+    expected = sorted(
+        several,
+        key=lambda it: (-LEVELS.index(it["level"]), it["attempt"], -times[it["id"]], it["id"]),
+    )
+    assert [each["id"] for each in several] == [each["id"] for each in expected]
+    assert len({each["severity"] for each in several if each["level"] == "medium"}) > 1
+    attempts = {each["attempt"] for each in several}
+    rows = on_a_terminal(world.settings, "incidents", "list", "--state", "all", "--all")
+    assert ("(attempts)" in " ".join(rows.split())) == (True in attempts)
 
 
 def test_on_a_terminal_alerts_are_folded_by_incident_and_lines_fit(world: World) -> None:

@@ -16,7 +16,7 @@ from trailhound.cluster.reader import HITS_PAGE
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 
-AT_ONCE: Final = 1_000
+_AT_ONCE: Final = 1_000
 """Ids in one request."""
 _ENTIRE: Final = 100
 """Complete events in one reply; each has up to 256 KB."""
@@ -24,6 +24,8 @@ _ENTIRE: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class EventIds:
+    """Ids of events, all of which are within a time."""
+
     ids: tuple[str, ...]
     first: str
     last: str
@@ -36,7 +38,7 @@ def in_parts(alerts: Iterable[Mapping[str, Any]]) -> Iterator[EventIds]:
         for each in sorted(alerts, key=lambda each: str(each["first_seen"]))
         for event in each["evidence"]["event_id"]
     )
-    while part := list(islice(pairs, AT_ONCE)):
+    while part := list(islice(pairs, _AT_ONCE)):
         ids = tuple(dict.fromkeys(event for event, _, _ in part))
         yield EventIds(ids, min(first for _, first, _ in part), max(last for _, _, last in part))
 

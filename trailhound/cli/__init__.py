@@ -48,7 +48,7 @@ Parts of commands:
     movements           `paths --lateral`
     triage              `alerts ack`, `close`, `reopen`, `assign` and `note`
     alert_precision     `alerts precision`
-    incident_triage     `incidents ack`, `close`, `reopen` and `assign`
+    incident_triage     `incidents ack`, `close`, `reopen`, `assign` and `note`
     rule_runs           `rules backtest`, `test`, `fields`, `coverage` and `export`
     rule_exception      `rules except`
     aws_setup           `aws setup`

@@ -24,6 +24,10 @@ Note = Annotated[
     str, typer.Option("--note", metavar="TEXT", help="The reason; stored with the alert.")
 ]
 
+NoteText = Annotated[
+    str, typer.Option("--note", metavar="TEXT", help="The note; stored with the alert.")
+]
+
 To = Annotated[
     str | None,
     typer.Option("--to", metavar="WHO", help="The new owner; `nobody` for none. Default: you."),
@@ -39,6 +43,13 @@ def disposition_option(what: str) -> Any:
         help=f"{what}: {', '.join(DISPOSITIONS)}.",
         autocompletion=completion.dispositions,
     )
+
+
+def require_text(note: str) -> str:
+    """A note that says something. Raises `UsageError` for an empty one."""
+    if not note.strip():
+        raise UsageError("the note is empty", hint='give a text: --note "…"')
+    return note
 
 
 def who(by: str | None) -> str:

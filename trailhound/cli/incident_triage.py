@@ -1,4 +1,4 @@
-"""`trailhound incidents ack | close | reopen | assign`: decisions about all alerts of incidents."""
+"""`trailhound incidents ack | close | reopen | assign | note`: decisions about all their alerts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ import typer
 
 from detections.alerts.disposition import Disposition
 from trailhound.cli import completion
-from trailhound.cli.decisions import By, Note, To, disposition_option, end, who
+from trailhound.cli.decisions import (
+    By,
+    Note,
+    NoteText,
+    To,
+    disposition_option,
+    end,
+    require_text,
+    who,
+)
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, plural, say
@@ -109,6 +118,23 @@ def assign(
     _decide(settings, ids, Decision("assign", name, note, assignee=to or name), json=json)
 
 
+def note(
+    ids: Ids,
+    text: NoteText,
+    by: By = None,
+    url: Url = None,
+    namespace: Namespace = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Add a note to the history of all alerts of incidents, in any state.
+
+    Example: `trailhound incidents note 5f1c0a --note "the key is revoked"`
+    """
+    settings = settings_from(config, url, namespace)
+    _decide(settings, ids, Decision("note", who(by), require_text(text)), json=json)
+
+
 def _decide(settings: Settings, ids: Sequence[str], decision: Decision, *, json: bool) -> None:
     """Write a decision to all alerts of incidents, and print what became of each incident. Exits
     with 1 if an alert was not changed. Raises `UsageError` if none of the ids is an incident's."""
@@ -138,6 +164,8 @@ def _became(incident: Mapping[str, Any], decision: Decision, done: Mapping[str, 
     of = f"{changed:,} of {plural(len(own), 'alert')}"
     if decision.verb == "assign":
         return f"{incident['id']} assigned to {decision.assignee}, by {decision.by}: {of}"
+    if decision.verb == "note":
+        return f"{incident['id']} noted, by {decision.by}: {of}"
     if decision.verb == "close":
         what = f" as {decision.disposition}" if decision.disposition else " without a disposition"
         by = f"{what}, by {decision.by}" if changed else ""  # someone else closed them before

@@ -71,7 +71,7 @@ LISTING = Listing[dict[str, Any]](
             lambda each: each["title"],
             "what",
             whole=True,
-            shown=lambda each: with_file(each["title"], each["files"]),
+            shown=lambda each: _titled(each),
         ),
         Column("principal", lambda each: each["principals"], "who"),
         Column("address", lambda each: each["addresses"], "from", priority=2),
@@ -86,6 +86,12 @@ LISTING = Listing[dict[str, Any]](
     empty="no incidents",
 )
 """`trailhound incidents list`."""
+
+
+def _titled(incident: Mapping[str, Any]) -> str:
+    """The title; of attempts, which come last within their level, with that."""
+    attempts = " (attempts)" if incident["attempt"] else ""
+    return with_file(incident["title"], incident["files"]) + attempts
 
 
 def with_file(title: str, files: Sequence[str]) -> str:
@@ -125,6 +131,8 @@ def list_incidents(
     json: Json = False,
 ) -> None:
     """List incidents, the most severe first; without `--state` those that are not closed.
+
+    Within a level, attempts (none of the calls succeeded) come last, and the latest first.
 
     The other options select incidents that have a matching alert. On a terminal, three or more
     incidents of the same single rule are one row.
@@ -246,5 +254,6 @@ for command in (
     incident_triage.close,
     incident_triage.reopen,
     incident_triage.assign,
+    incident_triage.note,
 ):
     app.command()(command)

@@ -13,7 +13,17 @@ import typer
 from detections.alerts.disposition import Disposition
 from trailhound.cli.alert_selection import State
 from trailhound.cli.consent import agree
-from trailhound.cli.decisions import By, Note, To, disposition_option, end, name_unchanged, who
+from trailhound.cli.decisions import (
+    By,
+    Note,
+    NoteText,
+    To,
+    disposition_option,
+    end,
+    name_unchanged,
+    require_text,
+    who,
+)
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.named_alerts import SelectedAlerts, selects_alerts
@@ -116,9 +126,7 @@ def assign(
 @selects_alerts(State.OPEN, State.ACKNOWLEDGED)
 def note(
     selected: SelectedAlerts,
-    text: Annotated[
-        str, typer.Option("--note", metavar="TEXT", help="The note; stored with the alert.")
-    ],
+    text: NoteText,
     by: By = None,
     url: Url = None,
     namespace: Namespace = None,
@@ -129,10 +137,9 @@ def note(
 
     Example: `trailhound alerts note 5f1c0a --note "the key is revoked"`
     """
-    if not text.strip():
-        raise UsageError("the note is empty", hint='give a text: --note "…"')
     settings = settings_from(config, url, namespace)
-    _decide(settings, selected, Decision("note", who(by), text), json=json)
+    decision = Decision("note", who(by), require_text(text))
+    _decide(settings, selected, decision, json=json)
 
 
 def _decide(
