@@ -33,6 +33,7 @@ from trailhound.cluster.complete_reply import cut_off, whole
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.reader import HITS_PAGE
 from trailhound.cluster.refusals import from_response
+from trailhound.cluster.shards_starting import with_started_shards
 from trailhound.cluster.templates import Names
 from trailhound.errors import ClusterError, ClusterUnreachableError, TrailhoundError
 from trailhound.settings import Settings
@@ -196,7 +197,14 @@ class Search:
             yield from self._send(lines)
 
     def _send(self, lines: list[bytes]) -> list[_Reply]:
-        """A reply or an error for each line. A request that fails as a whole is halved."""
+        """A reply or an error for each line."""
+        return with_started_shards(
+            self._sent_once(lines),
+            lambda numbers: self._sent_once([lines[number] for number in numbers]),
+        )
+
+    def _sent_once(self, lines: list[bytes]) -> list[_Reply]:
+        """The same in one try. A request that fails as a whole is halved."""
         header = orjson.dumps({"index": self._days, **_HEADER})
         body = b"".join(header + b"\n" + line + b"\n" for line in lines).decode()
         try:
@@ -213,7 +221,7 @@ class Search:
             if len(lines) == 1:
                 return [fault]
             middle = len(lines) // 2
-            return self._send(lines[:middle]) + self._send(lines[middle:])
+            return self._sent_once(lines[:middle]) + self._sent_once(lines[middle:])
         return list(replies)
 
     def _first_page(self, rule: Rule, compiled: Compiled, span: Span) -> dict[str, Any]:

@@ -136,3 +136,31 @@ def test_a_busy_cluster_is_asked_again_for_as_long_as_is_said(
             return
         with pytest.raises(ClusterError, match="busy"):
             reader.count(EVERYTHING)
+
+
+def test_a_search_of_several_waits_for_a_shard_that_is_starting(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    """As that of a day which was created a moment ago."""
+    settings = own_settings(engine, namespace, tmp_path / "home")
+    client, index = prepared(settings), Names(settings.prefix).day("2025.03.01")
+    nowhere = "index.routing.allocation.require._name"
+    client.indices.create(
+        index=index, body={"settings": {nowhere: "x"}}, params={"wait_for_active_shards": "0"}
+    )
+    asked = 0
+
+    def start(request: Request) -> Fault | None:
+        nonlocal asked
+        if request.path.startswith("/_msearch"):
+            asked += 1
+            if asked > 1:
+                client.indices.put_settings(index=index, body={nowhere: None})
+                client.cluster.health(index=index, params={"wait_for_status": "yellow"})
+        return None
+
+    with Proxy(settings.hosts[0], start) as proxy:
+        own = connect(own_settings(proxy.url, namespace, tmp_path / "home"))
+        reader = IndexReader(own, index)
+        assert reader.none_match([EVERYTHING, EVERYTHING]) == [True, True]
+    assert asked == 2

@@ -20,6 +20,7 @@ from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.refreshing import OF_WHAT_IS_THERE, make_searchable
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.retry_policy import BUSY_SECONDS, RetryPolicy, is_busy, while_busy
+from trailhound.cluster.shards_starting import with_started_shards
 from trailhound.cluster.snapshot import (
     KEEP_ALIVE,
     WHOLE,
@@ -167,6 +168,14 @@ class IndexReader:
         error."""
         if not bodies:
             return []
+        return with_started_shards(
+            self._send(bodies, params),
+            lambda numbers: self._send([bodies[number] for number in numbers], params),
+        )
+
+    def _send(
+        self, bodies: Sequence[Mapping[str, Any]], params: Mapping[str, str]
+    ) -> list[Mapping[str, Any]]:
         lines: list[Mapping[str, Any]] = []
         header = {"index": self._index, "ignore_unavailable": True, "allow_no_indices": True}
         for body in bodies:
