@@ -15,19 +15,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from ingest.reading.brackets import Brackets, LostSync
 from ingest.reading.chunk import FAULT_RAW, Chunk, ReadLimits
 from ingest.reading.chunk_builder import ChunkBuilder
 from ingest.reading.groups import Groups, ListGroup
 from ingest.reading.items import CONTROL_MESSAGE, Items, is_control_message
 from ingest.reading.resync import Resync
-from ingest.reading.shapes import CONTAINERS, RECORD_KEYS, are_certainly_a_record, probe
+from ingest.reading.shapes import (
+    CONTAINERS,
+    RECORD_KEYS,
+    are_certainly_a_record,
+    leads_to_records,
+    probe,
+)
 from ingest.reading.values import (
     BLANK,
     SPACE,
     Broken,
     Cut,
     Follower,
-    balance,
     balanced_end,
     end_of_value,
     key_at,
@@ -46,18 +52,9 @@ _STAMP = re.compile(
 """What precedes each record in a CloudWatch Logs export to S3 (a time and a blank), and in
 what `aws logs tail` prints (a time and the stream's name)."""
 _LONGEST_STAMP = 600
-_NO_ITEM = re.compile(rb"\[[ \t\r\n]*+(?:\]|\Z)")
-_MOST_OPEN = 1_000_000
-"""Brackets remembered as open."""
-_FREE_WORK, _MOST_WORK = 64 * 1024 * 1024, 16
-"""How much is followed in vain: so many bytes, and so many times what is there."""
 _DIGITS = frozenset(b"0123456789")
 _BOM, _BOM_FIRST = b"\xef\xbb\xbf", 0xEF
 _SEPARATORS = b" \t\r\n\0,[]{}"
-
-
-class _LostSync(Exception):
-    """The structure is lost from here on; the cursor is on the broken value."""
 
 
 class _BreaksOff(Exception):
@@ -88,14 +85,7 @@ class Scan:
         self._limits = limits
         self._already_damaged = already_damaged
         self._hint = b""
-        self._open: set[int] = set()
-        """Places of brackets that are not closed up to `_open_at`."""
-        self._open_at = -1
-        self._mismatched: set[int] = set()
-        """Places of brackets of which a bracket of the other kind closes the last one open."""
-        self._in_vain = 0
-        """Bytes that were followed for the end of a value and had none."""
-        self._gave_up = False
+        self._brackets = Brackets(window)
         self._no_line = -1
         """The end of content in which no line ends any more."""
         self._lines = False
@@ -110,7 +100,7 @@ class Scan:
             except _BreaksOff:
                 self.breaks_off = True
                 break
-            except _LostSync as lost:
+            except LostSync as lost:
                 self._items.strict = True
                 if not self._resync(str(lost)):
                     break
@@ -122,7 +112,9 @@ class Scan:
         builder = self._builder
         self.damage = self.damage or f"{reason}, near byte {self._window.offset:,} of the content"
         resync = Resync(self._window, self._limits)
-        found = resync.to_record(None if builder.kind else _HELD_BACK, hopeless=self._gave_up)
+        found = resync.to_record(
+            None if builder.kind else _HELD_BACK, hopeless=self._brackets.gave_up
+        )
         if resync.passed.strip(_SEPARATORS) and (found or not self._already_damaged()):
             raw = resync.passed.rstrip(BLANK + b",")
             builder.fault(raw, reason, size=resync.size if resync.size > FAULT_RAW else 0)
@@ -188,7 +180,7 @@ class Scan:
             try:
                 end = end_of_value(window.buffer, window.at)
             except Cut:
-                if self._leads_to_records(cut=True):
+                if leads_to_records(window.buffer, window.at, cut=True):
                     yield from self._container()
                     return
                 if window.left <= self._limits.max_record and window.more():
@@ -196,14 +188,14 @@ class Scan:
                 self._single(form)
                 return
             except Broken as error:
-                if self._leads_to_records():
+                if leads_to_records(window.buffer, window.at):
                     yield from self._container()
                 else:
                     self._broken(form, error)
                 return
             text = window.buffer[window.at : end]
             found = probe(text)
-            if not found.is_certainly_a_record and self._leads_to_records():
+            if not found.is_certainly_a_record and leads_to_records(window.buffer, window.at):
                 if is_control_message(found):
                     self._builder.recognise("cloudwatch_logs")
                     window.at = end
@@ -215,33 +207,6 @@ class Scan:
             rest = SPACE.match(window.buffer, window.at)
             self._lines = rest is not None and b"\n" in rest[0]
             return
-
-    def _leads_to_records(self, *, cut: bool = False) -> bool:
-        """Whether the object at the cursor has a container's key with a list, as far as is seen.
-
-        One that is `cut` off by the window could still be a record with a key of that name: the
-        list must have an item, and the keys before it be no record's.
-        """
-        buffer, at = self._window.buffer, self._window.at + 1
-        keys = set()
-        while True:
-            key, at = key_at(buffer, at)
-            if key is None or at == len(buffer):
-                return False
-            if key in RECORD_KEYS:
-                keys.add(key)
-            if key in CONTAINERS and buffer[at] == _LIST:
-                if not cut:
-                    return True
-                if not _NO_ITEM.match(buffer, at):
-                    return not are_certainly_a_record(keys)
-            try:
-                at = skip_space(buffer, end_of_value(buffer, at))
-            except (Cut, Broken):
-                return False
-            if buffer[at : at + 1] != b",":
-                return False
-            at += 1
 
     def _container(self, *, probed: bool = False) -> Iterator[Chunk]:
         """The members of the object at the cursor; all lists under a container's key are read.
@@ -269,7 +234,7 @@ class Scan:
             if key is None:
                 if window.ended and window.left < self._limits.window:
                     raise _BreaksOff
-                raise _LostSync("broken_json: a key was expected")
+                raise LostSync("broken_json: a key was expected")
             window.at = at
             if key in RECORD_KEYS:
                 keys.add(key)
@@ -302,7 +267,7 @@ class Scan:
                 raise _BreaksOff
             if not first:
                 if byte != _COMMA:
-                    raise _LostSync("broken_json: a comma was expected between records")
+                    raise LostSync("broken_json: a comma was expected between records")
                 window.at += 1
                 if window.peek() == _END:
                     raise _BreaksOff
@@ -364,7 +329,7 @@ class Scan:
     def _broken(self, form: str, error: Broken) -> None:
         """The value at the cursor isn't JSON: sanitized or a fault if its end is clear."""
         window = self._window
-        while (end := self._balanced_end()) == 0:
+        while (end := self._brackets.end()) == 0:
             if window.left > self._limits.max_record or not window.more():
                 break
         if end and self._may_follow(form, end):
@@ -372,33 +337,10 @@ class Scan:
         elif form == "objects" and (end := self._end_of_bad_line()):
             text = window.buffer[window.at : end].rstrip()
         else:
-            raise _LostSync(str(error)) from None
+            raise LostSync(str(error)) from None
         window.at = end
         if form:
             self._items.take(form, text, broken=str(error))
-
-    def _balanced_end(self) -> int | None:
-        """`balanced_end` of the value at the cursor. Of values within one that has none it is known
-        already: each of thousands would be followed to the end of the content.
-
-        Raises `_LostSync` where too much was followed in vain: the rest is a fault.
-        """
-        window = self._window
-        if self._open_at != window.end:
-            self._open, self._open_at = set(), window.end
-        if window.offset in self._open:
-            return 0
-        if window.offset in self._mismatched:
-            return None
-        if self._in_vain > _FREE_WORK + _MOST_WORK * window.end:
-            self._gave_up = True
-            raise _LostSync("broken_json: too much of it is damaged")
-        end, opened = balance(window.buffer, window.at)
-        if not end and opened:
-            known = self._mismatched if end is None else self._open
-            known.update(window.base + at for at in opened[: _MOST_OPEN - len(known)])
-            self._in_vain += (window.end if end == 0 else window.base + opened[-1]) - window.offset
-        return end
 
     def _may_follow(self, form: str, end: int) -> bool:
         """Whether what comes after a value is what should."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from ingest.reading.values import REFUSED
+from ingest.reading.values import REFUSED, Broken, Cut, end_of_value, key_at, skip_space
+
+_LIST = ord("[")
+_NO_ITEM = re.compile(rb"\[[ \t\r\n]*+(?:\]|\Z)")
 
 CONTAINERS = {
     "Records": "records",
@@ -206,3 +210,36 @@ def string_text(raw: bytes, key: str) -> bytes:
         return bytes(text.encode("utf-8", "surrogateescape"))
     except UnicodeEncodeError:
         return bytes(text.encode("utf-8", "surrogatepass"))
+
+
+def leads_to_records(buffer: bytes, at: int, *, cut: bool = False) -> bool:
+    """Whether the object at `at` has a container's key with a list, as far as is seen.
+
+    One that is `cut` off by the window could still be a record with a key of that name: the list
+    must have an item, and the keys before it be no record's.
+
+    >>> leads_to_records(b'{"a": 1, "Records": [', 0), leads_to_records(b'{"Records": 1}', 0)
+    (True, False)
+    >>> leads_to_records(b'{"Records": [', 0, cut=True)
+    False
+    """
+    at += 1
+    keys = set()
+    while True:
+        key, at = key_at(buffer, at)
+        if key is None or at == len(buffer):
+            return False
+        if key in RECORD_KEYS:
+            keys.add(key)
+        if key in CONTAINERS and buffer[at] == _LIST:
+            if not cut:
+                return True
+            if not _NO_ITEM.match(buffer, at):
+                return not are_certainly_a_record(keys)
+        try:
+            at = skip_space(buffer, end_of_value(buffer, at))
+        except (Cut, Broken):
+            return False
+        if buffer[at : at + 1] != b",":
+            return False
+        at += 1
