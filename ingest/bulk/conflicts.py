@@ -16,7 +16,7 @@ from opensearchpy import OpenSearch
 from ingest.bulk import canonical
 from ingest.bulk.batch import Batch
 from ingest.bulk.replies import Disposition, Reply, day_block
-from ingest.repair.record import restore
+from ingest.repair.restore import restore
 from trailhound.cluster.raw_documents import RawDocument, raw_documents
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.errors import ClusterBlockedError

@@ -13,7 +13,7 @@ from ingest.bulk import replies
 from ingest.bulk.batch import Batch, stamp
 from ingest.bulk.limiter import AdaptiveLimiter
 from ingest.bulk.replies import INDEXED, Disposition, Reply
-from ingest.repair.record import DEEPEST
+from ingest.repair.engine_limits import DEEPEST
 from ingest.repair.shallow import nesting
 from trailhound.cluster.refusals import from_response
 from trailhound.cluster.retry_policy import RetryPolicy, is_transient, may_have_arrived

@@ -3,7 +3,7 @@
 Ids that a service makes anew for each call (S3's `x-amz-id-2`, session tokens) are never searched
 for, and in a free-form object the engine keeps each four times: as a value and as a path with its
 value, in an index and in doc values. Neither product can leave out a path. The record is the same
-when `ingest.repair.record.restore` has put them back.
+when `ingest.repair.restore.restore` has put them back.
 """
 
 from __future__ import annotations

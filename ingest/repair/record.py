@@ -8,8 +8,7 @@ very text is at fault (repeated keys, invalid UTF-8, NaN, depth) is kept whole, 
 is one of which too much would move value by value: each has its path beside it, and a path of 30 KB
 with a hundred thousand values below it would make gigabytes of one small record.
 
-The cases were each tried on the engine, 2.19 and 3.8; tests/integration/test_repair.py tries them
-again.
+`engine_limits` beside it says what the engine accepts, `restore` puts back what was moved.
 """
 
 from __future__ import annotations
@@ -17,14 +16,24 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from ingest.bulk import canonical
 from ingest.reading.sanitize import diagnose, sanitize
+from ingest.repair.engine_limits import (
+    DEEPEST,
+    LONGEST_KEY,
+    TooDeep,
+    depth_of,
+    exact_number,
+    fits_flat_list,
+    fits_keyword,
+    is_readable,
+    is_refused_name,
+    size_of,
+)
 from ingest.repair.shallow import members
 from trailhound.cluster.mappings import ADDED, EVENT, IMMENSE_TERM, RAW
 from trailhound.errors import RecordError
@@ -35,15 +44,6 @@ OUR_NAMES = frozenset(ADDED)
 _MAPPED_OBJECTS = OUR_NAMES | {
     name for name, kind in RAW.items() if "properties" in kind or kind["type"] == "flat_object"
 }
-
-LONGEST_NUMBER = 1_000
-"""Digits; the engine's JSON reader stops there (Jackson StreamReadConstraints.maxNumberLength)."""
-
-DEEPEST = 200
-"""Levels below a field. The engine's reader stops at 1,000 in all, Python's near that."""
-
-LONGEST_KEY = 30_000
-"""Bytes of a key; with its path it must stay under Lucene's term limit."""
 
 MOST_MOVED = 1_000
 MOST_POINTED = 1024 * 1024
@@ -92,71 +92,6 @@ def repair(raw: bytes, *, thorough: bool = False) -> Repaired:
         return _Repair(raw, thorough=thorough).run()
     except RecursionError:
         return _Repair(raw, thorough=thorough, deep=True).run()
-
-
-def restore(source: bytes, *, nulls: bool = True) -> bytes:
-    """The canonical text of the record that a stored document was made from.
-
-    Without its keys that are `null` where `nulls` is false, as `canonical.comparable`.
-    Raises `ValueError`, `KeyError`, `TypeError` or `IndexError` for a document of another tool.
-    """
-    known = canonical.plain(source, nulls=nulls)
-    if isinstance(known, dict):
-        whole = {key: value for key, value in known.items() if key not in OUR_NAMES}
-        with suppress(RecursionError):
-            if _put_plain(whole, (known.get("trail") or {}).get("original") or []):
-                return canonical.write_plain(whole)
-    text = canonical.canonical if nulls else canonical.comparable
-    document = canonical.parse(source)
-    if not isinstance(document, dict):
-        raise ValueError("not a JSON object")
-    record: canonical.Value = {
-        key: values for key, values in document.items() if key.text not in OUR_NAMES
-    }
-    for trail in document.get(canonical.Key.of("trail"), []):
-        members = json.loads(canonical.write(trail)) or {}
-        for moved in members.get("original") or []:
-            value = (
-                base64.b64decode(moved["base64"]) if "base64" in moved else moved["json"].encode()
-            )
-            if moved["pointer"] == "":
-                return text(value)
-            _put(record, moved["pointer"], canonical.parse(value))
-    return canonical.write(record, nulls=nulls)
-
-
-def _put_plain(record: dict[str, Any], original: list[dict[str, str]]) -> bool:
-    """Put moved texts back into a record of Python's values; False where one is anything else."""
-    for moved in original:
-        value = (
-            canonical.plain(moved["json"].encode()) if moved.get("json", "")[:1] == '"' else None
-        )
-        if value is None or moved["pointer"] == "":
-            return False
-        *parents, last = _parts(moved["pointer"])
-        at: Any = record
-        for part in parents:
-            at = at[int(part)] if isinstance(at, list) else at[part]
-        at[last] = value
-    return True
-
-
-def _parts(pointer: str) -> list[str]:
-    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
-
-
-def _put(record: canonical.Value, pointer: str, value: canonical.Value) -> None:
-    *parents, last = _parts(pointer)
-    at = record
-    for part in parents:
-        at = at[int(part)] if isinstance(at, list) else _object(at)[canonical.Key.of(part)][0]
-    _object(at)[canonical.Key.of(last)] = [value]
-
-
-def _object(value: canonical.Value) -> dict[canonical.Key, list[canonical.Value]]:
-    if not isinstance(value, dict):
-        raise TypeError("not a JSON object")
-    return value
 
 
 class _TooMuch(Exception):
@@ -224,8 +159,8 @@ class _Repair:
         return json.loads(
             text,
             object_pairs_hook=self._pairs,
-            parse_int=_number,
-            parse_float=_number,
+            parse_int=exact_number,
+            parse_float=exact_number,
         )
 
     def _parse_by_field(self, text: str) -> dict[str, Any]:
@@ -237,7 +172,9 @@ class _Repair:
             except RecursionError:
                 parsed = None
             too_deep = parsed is None and value != b"null"
-            pairs.append((key, _TooDeep(value) if too_deep or _depth(parsed) > DEEPEST else parsed))
+            pairs.append(
+                (key, TooDeep(value) if too_deep or depth_of(parsed) > DEEPEST else parsed)
+            )
         return self._pairs(pairs)
 
     def _pairs(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -261,7 +198,7 @@ class _Repair:
         here = (*path, key)
         value = record[key]
         kind = schema.get(key, {})
-        if _bad_name(key) or (not path and collides(key)):
+        if is_refused_name(key) or (not path and collides(key)):
             self._move(record, key, here)
         elif "properties" in kind:
             self._mapped(record, key, kind["properties"], here)
@@ -271,9 +208,9 @@ class _Repair:
             elif value is not None:
                 self._flat(value, here, here)
         elif kind:
-            if not _fits_keyword(value):
+            if not fits_keyword(value):
                 self._move(record, key, here)
-        elif self._thorough or not _readable(value, 0):
+        elif self._thorough or not is_readable(value, 0):
             self._move(record, key, here)
 
     def _mapped(
@@ -296,13 +233,13 @@ class _Repair:
             below = (*path, key)
             room = IMMENSE_TERM - sum(len(part.encode()) + 1 for part in below)
             if (
-                _bad_name(key)
+                is_refused_name(key)
                 or len(key.encode()) > LONGEST_KEY
                 or room <= 0
                 or len(below) > DEEPEST
-                or not _readable(value, len(below))
-                or (isinstance(value, str) and _size(value) >= room)
-                or (isinstance(value, list) and not _flat_list(value, room))
+                or not is_readable(value, len(below))
+                or (isinstance(value, str) and size_of(value) >= room)
+                or (isinstance(value, list) and not fits_flat_list(value, room))
             ):
                 self._move(record, key, below)
             elif isinstance(value, dict):
@@ -340,73 +277,6 @@ class _Repair:
                 out.append(entry)
 
 
-@dataclass(slots=True)
-class _TooDeep:
-    raw: bytes
-
-
-def _depth(value: Any) -> int:
-    """Levels of nesting, found without nesting calls."""
-    depth, level = 0, [value]
-    while level:
-        level = [
-            below
-            for item in level
-            if isinstance(item, dict | list)
-            for below in (item.values() if isinstance(item, dict) else item)
-        ]
-        depth += 1
-    return depth
-
-
-def _number(text: str) -> Any:
-    """A number under its own text, so that none is rounded on its way."""
-    return (
-        int(text) if text.lstrip("-").isdigit() and len(text) < 19 else msgspec.Raw(text.encode())
-    )
-
-
-def _bad_name(key: str) -> bool:
-    """Names the engine refuses in mapped objects: empty, or with an empty part between dots."""
-    return not key.strip() or (("." in key) and not all(part.strip() for part in key.split(".")))
-
-
-def _size(text: str) -> int:
-    return len(text.encode())
-
-
-def _fits_keyword(value: Any) -> bool:
-    """Scalars, and lists of them, that make terms short enough."""
-    if isinstance(value, list):
-        return len(value) <= 10_000 and all(_fits_keyword(item) for item in value)
-    if isinstance(value, str):
-        return _size(value) <= IMMENSE_TERM
-    return not isinstance(value, dict | _TooDeep) and _readable(value, 0)
-
-
-def _readable(value: Any, depth: int) -> bool:
-    """Whether the engine's JSON reader gets through this value at all."""
-    if isinstance(value, _TooDeep) or depth > DEEPEST:
-        return False
-    if isinstance(value, msgspec.Raw):
-        return len(bytes(value)) < LONGEST_NUMBER
-    if isinstance(value, dict):
-        return all(
-            len(key) < LONGEST_KEY and _readable(item, depth + 1) for key, item in value.items()
-        )
-    if isinstance(value, list):
-        return all(_readable(item, depth + 1) for item in value)
-    return True
-
-
-def _flat_list(values: list[Any], room: int) -> bool:
-    return all(
-        _flat_list(item, room) if isinstance(item, list) else _size(item) < room
-        for item in values
-        if isinstance(item, list | str)
-    )
-
-
 def _texts(value: Any) -> Iterator[str]:
     """Every text in a value, for the search on its path."""
     waiting = [value]
@@ -423,7 +293,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _encode(value: Any) -> bytes:
     """JSON text; what was too deep under its own."""
-    return value.raw if isinstance(value, _TooDeep) else msgspec.json.encode(value)
+    return value.raw if isinstance(value, TooDeep) else msgspec.json.encode(value)
 
 
 def _kept_whole(raw: bytes) -> dict[str, str]:

@@ -21,7 +21,8 @@ from ingest.backfill.plan import plan
 from ingest.bulk import canonical
 from ingest.counts import Counts
 from ingest.objects import Selection
-from ingest.repair.record import OUR_NAMES, restore
+from ingest.repair.record import OUR_NAMES
+from ingest.repair.restore import restore
 from ingest.run_report import RunReport
 from ingest.sources import open_source
 from tests.helpers.trails import (

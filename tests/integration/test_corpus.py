@@ -16,7 +16,7 @@ import msgspec
 import pytest
 from opensearchpy import OpenSearch
 
-from ingest.repair.record import restore
+from ingest.repair.restore import restore
 from ingest.run_report import RunReport
 from tests.helpers.trails import backfill, dead_letters, ledger, own_settings, prepared
 from trailhound.cluster.templates import Names

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ingest.bulk import canonical
-from ingest.repair.record import restore
+from ingest.repair.restore import restore
 from tests.faults.proxy import Proxy
 from tests.helpers.trails import (
     backfill,

@@ -12,7 +12,8 @@ import msgspec
 from opensearchpy import OpenSearch
 
 from detections.events.index import EventIndex
-from ingest.repair.record import OUR_NAMES, restore
+from ingest.repair.record import OUR_NAMES
+from ingest.repair.restore import restore
 from trailhound.cluster.raw_documents import raw_documents
 from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names

@@ -15,7 +15,7 @@ from enrich.view import view_of
 from ingest.bulk.canonical import canonical
 from ingest.bulk.conflicts import same_record
 from ingest.documents.unsearched import Unsearched
-from ingest.repair.record import restore
+from ingest.repair.restore import restore
 from trailhound.settings.cluster import UNSEARCHED
 
 ID = "8Zg2Yq0L5kQv1Jt9xX3b7NcR+fHs4DpWmEaUoTyIi6B="

@@ -19,7 +19,7 @@ from ingest.documents.assembler import Assembler
 from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
 from ingest.reading import ReadLimits, TrailReader
-from ingest.repair.record import restore
+from ingest.repair.restore import restore
 from tests.unit.ingest.bulk.test_canonical import records, values
 from tests.unit.ingest.documents.test_document_id import LONGEST_ID
 from trailhound.errors import TrailFileError
