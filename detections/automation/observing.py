@@ -47,7 +47,7 @@ A_ROLES_SESSION: Final[Query] = {
         ],
         "must_not": [
             # Roles of people, not programs: only Identity Center creates roles under this path.
-            {"wildcard": {ISSUER: f"*{OF_IDENTITY_CENTER}*"}},
+            OF_IDENTITY_CENTER,
             {"exists": {"field": "userIdentity.invokedBy"}},
         ],
     }

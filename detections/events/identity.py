@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from typing import Any, Final
 
 TYPE: Final = "userIdentity.type"
 ARN: Final = "userIdentity.arn"
@@ -16,12 +17,41 @@ MADE_KEY: Final = "resource.access_key"
 """The key that a call made, issued or is about."""
 ISSUER: Final = "userIdentity.sessionContext.sessionIssuer.arn"
 ISSUER_NAME: Final = "userIdentity.sessionContext.sessionIssuer.userName"
-OF_IDENTITY_CENTER: Final = ":role/aws-reserved/sso.amazonaws.com/"
-"""Part of the ARN of Identity Center's own roles, whose sessions are named after people. AWS alone
-makes roles below this path; a role's name, `AWSReservedSSO_…`, anybody may choose."""
 BEGAN: Final = "userIdentity.sessionContext.attributes.creationDate"
 SOURCE_IDENTITY: Final = "userIdentity.sessionContext.sourceIdentity"
 INVOKED_BY: Final = "userIdentity.invokedBy"
 ADDRESS: Final = "source.ip"
 LONG_TERM: Final = {"prefix": {KEY: "AKIA"}}
 """Made with a key of a user, which does not expire."""
+
+# AWS alone makes roles below these paths. The path has to be looked for where the account ends: a
+# path that somebody chooses may hold `:role/aws-reserved/` too, and a role of any name can be made.
+_RESERVED: Final = "arn:[^:]+:iam::[^:]*:role/aws-"
+_IDENTITY_CENTER: Final = rf"{_RESERVED}reserved/sso\.amazonaws\.com/.*"
+_SERVICE_LINKED: Final = f"{_RESERVED}service-role/.*"
+OF_IDENTITY_CENTER: Final[dict[str, Any]] = {"regexp": {ISSUER: _IDENTITY_CENTER}}
+"""The query for sessions of Identity Center's own roles, which are named after people."""
+OF_SERVICE_LINKED_ROLES: Final[dict[str, Any]] = {"regexp": {ISSUER: _SERVICE_LINKED}}
+"""The query for sessions of roles that only an AWS service can assume."""
+
+
+def of_identity_center(role: str) -> bool:
+    """Whether the ARN of a role is of one of Identity Center's own, whose sessions are people.
+
+    >>> of_identity_center("arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/R")
+    True
+    >>> of_identity_center("arn:aws:iam::111122223333:role/x:role/aws-reserved/sso.amazonaws.com/R")
+    False
+    """
+    return re.fullmatch(_IDENTITY_CENTER, role) is not None
+
+
+def service_linked(role: str) -> bool:
+    """Whether the ARN of a role is of one that only an AWS service can assume.
+
+    >>> service_linked("arn:aws:iam::111122223333:role/aws-service-role/ecs.amazonaws.com/R")
+    True
+    >>> service_linked("arn:aws:iam::111122223333:role/AWSServiceRoleForECS")
+    False
+    """
+    return re.fullmatch(_SERVICE_LINKED, role) is not None

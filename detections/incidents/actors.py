@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from detections.events.identity import OF_IDENTITY_CENTER
+from detections.events.identity import of_identity_center, service_linked
 from detections.incidents.creations import last_part, resource_token, token
 from enrich.resources import WITHHELD
 
@@ -24,8 +24,6 @@ FIELDS: Final = (
     "recipientAccountId",
 )
 """The fields of a stored event that `actor_of` reads."""
-
-_SERVICE_ROLE: Final = "/aws-service-role/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ def actor_of(source: Source) -> Actor | None:
     own_account = _text(identity, "accountId") or account
     key, name = _text(identity, "accessKeyId"), at(source, "user", "name")
     issuer = at(identity, "sessionContext", "sessionIssuer", "arn")
-    if _SERVICE_ROLE in issuer or "AWSServiceRoleFor" in last_part(issuer):
+    if service_linked(issuer):
         return None
     person, role, session = "", "", ""
     match kind:
@@ -69,7 +67,7 @@ def actor_of(source: Source) -> Actor | None:
             person = token("foreign", own_account, _text(identity, "principalId"))
         case "AssumedRole":
             role = resource_token("role", issuer, own_account) if issuer else ""
-            if OF_IDENTITY_CENTER in issuer:
+            if of_identity_center(issuer):
                 person = token("person", last_part(arn))
             elif source_identity := at(identity, "sessionContext", "sourceIdentity"):
                 person = token("source", own_account, source_identity)

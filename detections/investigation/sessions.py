@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from detections.events.identity import OF_IDENTITY_CENTER
+from detections.events.identity import of_identity_center
 from detections.events.index import EventIndex
 from detections.events.light import Mapped
 from detections.incidents.actors import account_of, at
@@ -347,7 +347,7 @@ def _ended(source: Source, hops: tuple[Hop, ...], how: str, reason: str) -> Trac
         return Trace(node("user", person, account), True, "source identity", hops)
     issuer = at(identity, *context, "sessionIssuer", "arn")
     session_name = arn.rpartition("/")[2]
-    if OF_IDENTITY_CENTER in issuer:
+    if of_identity_center(issuer):
         return Trace(node("user", session_name), True, "identity center", hops)
     if person := at(identity, "onBehalfOf", "userId"):
         return Trace(node("user", person), True, "on behalf of", hops)

@@ -16,6 +16,7 @@ from detections.compiled import Compiled, Query
 from detections.correlations.occurrences import GroupKey
 from detections.correlations.parts import Interval, any_of, during
 from detections.events.fields import Hit
+from detections.events.identity import OF_SERVICE_LINKED_ROLES
 from detections.events.index import EventIndex, histogram, terms
 from detections.events.matching import Matching, of_group, of_groups
 from detections.events.principal import PrincipalView, views
@@ -40,12 +41,7 @@ NOT_OF_AWS: Query = {
     "bool": {
         "must_not": [
             {"term": {"user_type": "aws_service"}},
-            # Only AWS makes roles under this path; a name can be chosen by anybody.
-            {
-                "wildcard": {
-                    "userIdentity.sessionContext.sessionIssuer.arn": "*:role/aws-service-role/*"
-                }
-            },
+            OF_SERVICE_LINKED_ROLES,
         ]
     }
 }

@@ -19,7 +19,7 @@ from typing import Any, Final
 import yaml
 from sigma.rule import SigmaRule
 
-from detections.events.identity import ARN, INVOKED_BY, ISSUER, NAME, OF_IDENTITY_CENTER
+from detections.events.identity import ARN, INVOKED_BY, ISSUER, NAME, of_identity_center
 from detections.matcher.event_values import text, values_at
 from detections.packs.near import did_you_mean
 from detections.packs.reading import rule_id
@@ -125,7 +125,7 @@ def _principals(events: Sequence[Event]) -> tuple[str, ...]:
     roles of Identity Center, whose sessions are people."""
     issuers = {value for event in events for value in _values(event, ISSUER)}
     fields = NAMES["principal"]
-    return fields[1:] if any(OF_IDENTITY_CENTER in value for value in issuers) else fields
+    return fields[1:] if any(map(of_identity_center, issuers)) else fields
 
 
 def _first(events: Sequence[Event], fields: Iterable[str], most: int) -> Condition | None:

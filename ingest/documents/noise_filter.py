@@ -8,7 +8,9 @@ detection:
       - name: config-recorder
         detection:
           reader: {eventName|startswith: [Describe, List, Get]}
-          recorder: {userIdentity.arn|contains: AWSServiceRoleForConfig}
+          recorder:
+            userIdentity.sessionContext.sessionIssuer.arn|startswith:
+              - arn:aws:iam::111122223333:role/aws-service-role/config.amazonaws.com/
           failed: {errorCode|exists: true}
           condition: reader and recorder and not failed
 """
@@ -19,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from detections.matcher import SigmaMatcher
+from detections.packs.chosen import admitting
 from detections.packs.detection_check import Path, detection_faults
 from trailhound.errors import RuleError, SettingsError
 
@@ -84,6 +87,24 @@ def filter_faults(blocks: Sequence[Mapping[str, Any]]) -> list[tuple[Path, str]]
             found.append(((*before, *(path[1:] if short else path)), _with_hint(reason, hint)))
         if not faults:  # faults of the block as a whole
             found += [((position,), reason) for _, reason in _compiled([block])[1]]
+    return found
+
+
+def filter_doubts(blocks: Sequence[Mapping[str, Any]]) -> list[tuple[int, str]]:
+    """(position, sentence) for each block that drops events by what a caller chooses.
+
+    >>> [place for place, _ in filter_doubts([{"eventName": "Decrypt"}, {"userAgent": "sdk"}])]
+    [1]
+    """
+    found: list[tuple[int, str]] = []
+    for position, block in enumerate(blocks):
+        try:
+            matcher = SigmaMatcher.from_detection(_parts("", block)[1])
+        except RuleError:
+            continue  # `filter_faults` names it
+        if fields := sorted(admitting(matcher.root)):
+            what = f"whoever calls can choose {' and '.join(fields)} so that the events are dropped"
+            found.append((position, f"{what} (test a role by its whole ARN; see docs/settings.md)"))
     return found
 
 

@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ingest.documents.noise_filter import NoiseFilter
+from ingest.documents.noise_filter import NoiseFilter, filter_doubts
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.settings import Settings, load
 
@@ -86,11 +86,27 @@ def test_the_yaml_examples_are_settings(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_the_filter_example_drops_what_it_says() -> None:
     examples = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", SETTINGS, re.DOTALL))
-    noise = NoiseFilter(next(example["filter"] for example in examples if "filter" in example))
-    recorder = {"userIdentity": {"arn": "arn:aws:sts::1:assumed-role/AWSServiceRoleForConfig/x"}}
+    blocks = next(example["filter"] for example in examples if "filter" in example)
+    noise = NoiseFilter(blocks)
+    reserved = "aws-service-role/config.amazonaws.com/"
+    recorder, named = (
+        {
+            "userIdentity": {
+                "arn": "arn:aws:sts::111122223333:assumed-role/AWSServiceRoleForConfig/x",
+                "sessionContext": {
+                    "sessionIssuer": {
+                        "arn": f"arn:aws:iam::111122223333:role/{path}AWSServiceRoleForConfig"
+                    }
+                },
+            }
+        }
+        for path in (reserved, "")
+    )
+    assert filter_doubts(blocks) == []
     assert noise.drops({"eventSource": "kms.amazonaws.com", "eventName": "Decrypt"}) == "filter.0"
     assert noise.drops({"eventName": "ListRoles", **recorder}) == "config-recorder"
     assert noise.drops({"eventName": "ListRoles", "errorCode": "AccessDenied", **recorder}) is None
+    assert noise.drops({"eventName": "ListRoles", **named}) is None
 
 
 def test_every_exit_code_is_explained() -> None:

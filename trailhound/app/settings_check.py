@@ -46,6 +46,16 @@ def check_filter(settings: Settings) -> Iterator[tuple[Location, str]]:
         yield ("filter", *path), fault
 
 
+def doubtful_filters(settings: Settings) -> Iterator[tuple[Location, str]]:
+    """Blocks of `filter` that drop events by what a caller chooses. They are used all the same."""
+    if not settings.filter:
+        return
+    from ingest.documents.noise_filter import filter_doubts
+
+    for position, doubt in filter_doubts(settings.filter):
+        yield ("filter", position), doubt
+
+
 def _files(settings: Settings) -> Iterator[tuple[Location, Path | None]]:
     for section in ("cluster", "dashboards"):
         for name in ("password_file", "api_key_file", "ca_bundle", "client_cert", "client_key"):

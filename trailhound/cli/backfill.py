@@ -24,7 +24,7 @@ from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.object_selection import SinceDay, UntilDay, selection_of
 from trailhound.cli.options import Accounts, Config, Json, Namespace, Regions, Url, settings_from
-from trailhound.cli.screen import emit
+from trailhound.cli.screen import emit, warn
 from trailhound.cli.stopping import stopped
 from trailhound.errors import UsageError
 
@@ -35,7 +35,7 @@ with late_imports():
     from ingest.lookup.estimate import Estimated, sum_of
     from ingest.run_report import RunReport
     from ingest.sources import open_source
-    from trailhound.app.settings_check import check_filter
+    from trailhound.app.settings_check import check_filter, doubtful_filters
     from trailhound.app.unfinished_backfills import BackfillNote
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
@@ -130,6 +130,8 @@ def backfill(
     """
     selection = selection_of(since, until, account, region)
     settings = settings_from(config, url, namespace, check_filter)
+    for location, doubt in doubtful_filters(settings):
+        warn(f"{'.'.join(map(str, location))}: {doubt}")
     request = BackfillRequest(tuple(source), selection, force=force, limit=limit)
     _check_combination(request, enqueue, workers, restore=restore, dry_run=dry_run)
     if verify:

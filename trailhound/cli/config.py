@@ -14,10 +14,11 @@ from trailhound.cli.common_flags import flags_of
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import plural, say
+from trailhound.cli.screen import plural, say, warn
 from trailhound.errors import UnusablePathError, UsageError
 
 with late_imports():
+    from trailhound.app.settings_check import doubtful_filters
     from trailhound.cluster.refusals import redact_url
     from trailhound.private_files import open_private
     from trailhound.settings import DEFAULT_FILE
@@ -95,6 +96,8 @@ def show(
         raise UsageError(f"there is no setting {name}", hint="see `trailhound config show`")
     rows = [each for each in rows if not changed or each.origin != DEFAULT]
     LISTING.show(rows, form)
+    for location, doubt in doubtful_filters(settings):
+        warn(f"{'.'.join(map(str, location))}: {doubt}")
     note(plural(len(rows), "setting"), form)
 
 

@@ -22,8 +22,9 @@ from detections.automation.trusting import TrustingRules, asks, trusting
 from detections.backend.clause import leaves
 from detections.backend.compiler import MOST_CLAUSES, compile_rule
 from detections.compiled import KNOWN_AUTOMATION, Compiled, Query
+from detections.events.identity import ISSUER, ISSUER_NAME
 from detections.matcher import SigmaMatcher
-from detections.packs.chosen import silencing
+from detections.packs.chosen import admitting, chosen_tests, silencing
 from detections.packs.loading import SHIPPED, load_paths
 from trailhound.errors import RuleError
 from trailhound.settings import DetectionSettings
@@ -258,13 +259,29 @@ SILENT = [
     {"code": [{"userIdentity.invokedBy|exists": "true"}, {"user_agent.kind": "iac"}]},
     {"code": {"userIdentity.sessionContext.sessionIssuer.userName|contains": "deploy"}},
     {"code": {"userIdentity.arn|endswith": "/ci"}},
+    {"code": {"userIdentity.arn|re": ":assumed-role/deploy/"}},
+    {"code": {"userIdentity.arn|fieldref|lastpart": "requestParameters.userName"}},
+    {"code": {f"{ISSUER_NAME}": "AWSServiceRoleForSSO"}},
+    {"code": {"userIdentity.arn|contains": "AWSServiceRoleForConfig"}},
+    # A path may hold what looks like the end of the account: role/x:role/aws-reserved/…
+    {"code": {f"{ISSUER}|contains": ":role/aws-reserved/"}},
+    {"code": {f"{ISSUER}": "arn:aws:iam::*:role/aws-service-role/*"}},
+    {"code": {f"{ISSUER}|re": "^arn:aws:iam::.*:role/aws-service-role/"}},
+    {"code": {f"{ISSUER}|re": "^arn:aws:iam::[0-9]{12}:role/aws-service-role/|deploy"}},
 ]
 SOUND = [
     {"code": {"userIdentity.invokedBy": "cloudformation.amazonaws.com"}},
     {"code": {"user_agent.kind": "iac", "history.known_automation": "true"}},
     {"code": {"userIdentity.arn": "arn:aws:sts::111122223333:assumed-role/deploy/ci"}},
     {"code": {"userIdentity.arn|startswith": "arn:aws:sts::111122223333:assumed-role/deploy/"}},
-    {"code": {"userIdentity.sessionContext.sessionIssuer.arn|contains": ":role/aws-reserved/"}},
+    {"code": {f"{ISSUER}|startswith": "arn:aws:iam::111122223333:role/aws-reserved/"}},
+    {"code": {f"{ISSUER}": "arn:aws:iam::????????????:role/aws-service-role/*"}},
+    {
+        "code": {
+            f"{ISSUER}|re": "^arn:[^:]+:iam::[^:]*:role/aws-service-role/sso\\.amazonaws\\.com/"
+        }
+    },
+    {"code": {"userIdentity.principalId|startswith": "AROADBQP57FF2AEXAMPLE:"}},
 ]
 
 
@@ -278,17 +295,46 @@ def test_a_filter_by_what_a_caller_chooses_alone_is_named(
     assert bool(silencing(SigmaMatcher.from_detection(rule).root)) is silent
 
 
+CHOSEN_BESIDE = {
+    "Call made by an attack or scanning tool": "user_agent.name",  # another rule has that tool
+    # Each of these takes something beside that AWS alone writes: a role of Identity Center, whose
+    # sessions AWS names after people, or how an instance got its credentials.
+    "Console sign-in link made from API credentials": "userAgent",
+    "A session of a role changes a user’s console password": "userIdentity.arn",
+    "Command run or session opened on an instance": "userIdentity.arn",
+}
+
+
 def test_no_shipped_rule_leaves_out_what_a_caller_chooses() -> None:
-    """But the tool's name that a rule on tools is about: another rule has that one."""
+    """Neither alone nor beside something else, but for what is listed with its reason."""
     pack = load_paths([SHIPPED], DetectionSettings())
     titles = {rule.id: rule.title for rule in pack.rules}
-    found = {
-        titles[name]
-        for name, each in pack.compiled.items()
-        if each.matcher is not None and silencing(each.matcher.root)
-    }
-    assert found == {"Call made by an attack or scanning tool"}
+    made = [(titles[name], each.matcher) for name, each in pack.compiled.items() if each.matcher]
+    alone = {title for title, matcher in made if silencing(matcher.root)}
+    assert alone == {"Call made by an attack or scanning tool"}
+    beside = {title: each.field for title, has in made for each in chosen_tests(has.root)}
+    assert beside == CHOSEN_BESIDE
     assert sum(map(asks, pack.compiled.values())) > 60
+
+
+FILTERS = [
+    ({"userIdentity.arn|contains": "AWSServiceRoleForConfig"}, True),
+    ({f"{ISSUER}|contains": "/aws-service-role/"}, True),
+    ({"userAgent|contains": "Terraform"}, True),
+    ({f"{ISSUER}|startswith": "arn:aws:iam::111122223333:role/aws-service-role/"}, False),
+    ({"userIdentity.arn|endswith": "/recorder", f"{ISSUER}": f"{ROLE}"}, False),
+    ({"userIdentity.invokedBy": "config.amazonaws.com", "userAgent": "config*"}, False),
+    ({"eventSource": "kms.amazonaws.com"}, False),
+]
+
+
+@pytest.mark.parametrize(("who", "named"), FILTERS)
+def test_a_filter_that_takes_an_event_for_somebody_elses_is_named(
+    who: dict[str, Any], named: bool
+) -> None:
+    block = {"reads": {"eventName|startswith": ["Get", "List"]}, "who": who}
+    failed = {"failed": {"errorCode|exists": "true"}, "condition": "reads and who and not failed"}
+    assert bool(admitting(SigmaMatcher.from_detection({**block, **failed}).root)) is named
 
 
 def test_own_rules_that_do_are_named_and_run(tmp_path: Path) -> None:

@@ -105,17 +105,29 @@ def test_people_of_other_kinds(identity: dict[str, Any], person: str) -> None:
     "source",
     [
         event({"type": "AWSService", "invokedBy": "ec2.amazonaws.com"}, user_type="aws_service"),
-        event(
-            {
-                **session("AWSServiceRoleForConfig", "x", "ASIA1"),
-            }
-        ),
+        event(session("AWSConfig", "x", "ASIA1", "aws-service-role/config.amazonaws.com/")),
         event({"type": "IAMUser", "arn": 5, "accessKeyId": ["x"]}),
         event({}, userIdentity="someone"),
     ],
 )
 def test_services_and_nonsense_are_nobody(source: dict[str, Any]) -> None:
     assert links_of([source], {}).own == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("role", "path"),
+    [
+        ("AWSServiceRoleForConfig", ""),
+        ("my-AWSServiceRoleForOps", ""),
+        ("ops", "team/aws-service-role/x/"),
+        ("ops", "x:role/aws-service-role/config.amazonaws.com/"),
+        ("AWSReservedSSO_Admin", "x:role/aws-reserved/sso.amazonaws.com/"),
+    ],
+)
+def test_a_role_that_is_named_like_one_of_aws_is_a_role(role: str, path: str) -> None:
+    found = actor_of(event(session(role, "ada", "ASIA1", path)))
+    assert found is not None
+    assert (found.key, found.person) == ("ASIA1", False)
 
 
 def test_what_a_successful_call_created_is_told_from_what_it_used() -> None:
