@@ -5,8 +5,9 @@ from __future__ import annotations
 import json as jsonlib
 import re
 import shlex
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -22,7 +23,7 @@ from trailhound.cli.screen import warn, write
 from trailhound.errors import UsageError
 
 with late_imports():
-    from trailhound.aws.cost import bytes_of_a_file, event_costs, storage_costs
+    from trailhound.aws.cost import Cost, bytes_of_a_file, event_costs, storage_costs
     from trailhound.aws.documents import INSIGHTS
     from trailhound.aws.names import PREFIX, TrailSetup
     from trailhound.aws.parts import Change, applied, planned
@@ -235,21 +236,8 @@ def setup(
     if destroy:
         destroy_set_up(trail, delete_bucket or "", form, yes=yes)
         return
-    costs = event_costs(
-        data_events_a_day=data_events_a_day,
-        management_events_a_day=management_events_a_day,
-        insights=len(INSIGHTS) if insights else 0,
-        data=data_events,
-        years=years,
-    ) + storage_costs(
-        files_a_day=files_a_day,
-        file_bytes=file_bytes
-        or bytes_of_a_file(
-            files_a_day,
-            management_events_a_day + (data_events_a_day if data_events else 0),
-        ),
-        years=years,
-    )
+    volume = _Volume(data_events_a_day, management_events_a_day, files_a_day, file_bytes)
+    costs = volume.costs(wanted, years)
     changes = [*planned(trail.key_parts()), *planned(trail.with_key().parts())]
     assumed = _assumed(context)
     apply_by = None if apply else _apply_command(context)
@@ -274,18 +262,51 @@ def setup(
         _last(trail, changes, form, apply_by)
         return
     _apply(trail, changes)
+    _show_applied(trail, changes, form, beside)
+
+
+def _show_applied(trail: Trail, changes: list[Change], form: Form, beside: dict[str, Any]) -> None:
+    """Show what was applied, and whether the trail logs now. Exits with 1 if it does not."""
     status = trail.status()
-    if not people:
-        LISTING.show(changes, form, beside={**beside, "logging": bool(status["IsLogging"])})
+    logs = bool(status["IsLogging"])
+    if not is_table(form):
+        LISTING.show(changes, form, beside={**beside, "logging": logs})
     if fault := status.get("LatestDeliveryError"):
         warn(f"CloudTrail could not deliver its last files: {fault}")
-    if status["IsLogging"]:
+    if logs:
         note(f"trail {trail.setup.name} logs, as GetTrailStatus says", form)
     else:
         warn(f"trail {trail.setup.name} does not log, as GetTrailStatus says")
     _last(trail, changes, form)
-    if not status["IsLogging"]:
+    if not logs:
         raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Volume:
+    """The numbers that the estimate of costs assumes. `file_bytes` of None: derived from the
+    others."""
+
+    data_events_a_day: int
+    management_events_a_day: int
+    files_a_day: int
+    file_bytes: int | None
+
+    def costs(self, wanted: TrailSetup, years: int) -> list[Cost]:
+        """The estimated costs of a set-up over so many years."""
+        events = self.management_events_a_day
+        events += self.data_events_a_day if wanted.data_events else 0
+        return event_costs(
+            data_events_a_day=self.data_events_a_day,
+            management_events_a_day=self.management_events_a_day,
+            insights=len(INSIGHTS) if wanted.insights else 0,
+            data=wanted.data_events,
+            years=years,
+        ) + storage_costs(
+            files_a_day=self.files_a_day,
+            file_bytes=self.file_bytes or bytes_of_a_file(self.files_a_day, events),
+            years=years,
+        )
 
 
 def _checked(wanted: TrailSetup) -> TrailSetup:
