@@ -67,9 +67,9 @@ NAME_BEFORE_LAST: dict[str, re.Pattern[str]] = {
         "states": r"stateMachine:([^:]+):[^:]+",
     }.items()
 }
-"""Of resources that are an `id`: where a version, a revision or an id of AWS's making stands behind
-the name (https://docs.aws.amazon.com/service-authorization/latest/reference/). Others are named by
-the last part, as are those whose calls take that id without the ARN (web ACLs, brokers)."""
+"""Of resources that are an `id`: those whose name is followed by a version, a revision or an id
+that AWS made (https://docs.aws.amazon.com/service-authorization/latest/reference/). Others are
+named by the last part, as are those whose calls take that id without the ARN: web ACLs, brokers."""
 
 _SECRET_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}$")  # Secrets Manager appends it to the name
 _ACCOUNT = re.compile(r"[0-9]{12}")

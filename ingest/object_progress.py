@@ -23,8 +23,8 @@ Term = Literal["indexed", "duplicates", "dead_lettered", "filtered"]
 MOST_CODES: Final = 16
 """How many codes of dead letters are noted for an object."""
 MOST_UNDER: Final = 64
-"""How many windows are noted for an object. Its events lie within a few hours, unless somebody put
-it together."""
+"""How many windows are noted for an object. Its events are within a few hours, unless somebody
+merged files into it."""
 
 
 class ObjectProgress:

@@ -32,7 +32,7 @@ hold hundreds of millions of them, each of which would have a document in the in
 
 
 _WAITING: Final = frozenset({TOO_MANY_NEW_DAYS, *BLOCKED_CODES})
-"""Of records that wait for their day's index."""
+"""Codes of dead letters that wait for the index of their day: their records are readable."""
 
 
 def read_limits(settings: IngestSettings) -> ReadLimits:
@@ -69,10 +69,10 @@ class ObjectReader:
     def read(self, stream: BinaryIO | SourceError, run: ObjectProgress) -> Iterator[Assembled]:
         """The object's documents, in order, in pieces; `run` counts the records.
 
-        Records that were filtered or are known are counted here; the consumer records the outcome
-        of documents and dead letters. Reading ends for `run` when the consumer asks for more after
-        the last piece. The reason why the object could not be read to its end, or why it holds no
-        CloudTrail records, is noted in `run`, and never raised.
+        Records that were filtered, or that this run knows to be stored, are counted here; the
+        consumer records the outcome of documents and dead letters. `run` is finished when the
+        consumer asks for more after the last piece. Why the object could not be read to its end, or
+        that it holds no CloudTrail records, is noted in `run` and never raised.
         """
         if isinstance(stream, NotCloudTrailError):
             run.skip(stream.kind)

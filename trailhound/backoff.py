@@ -20,7 +20,7 @@ class Backoff:
     longest: float
 
     def at_most(self, failures: int) -> float:
-        """Seconds after so many failures in a row, without the random part.
+        """Seconds after this many failures in a row, without the random part.
 
         >>> [Backoff(1.0, 60.0).at_most(failures) for failures in (1, 2, 3, 100)]
         [1.0, 2.0, 4.0, 60.0]

@@ -103,7 +103,7 @@ def _reason(error: BaseException) -> str:
 def in_order(
     work: Callable[[T], R], values: Iterable[T], at_once: int, name: str
 ) -> Generator[R, None, None]:
-    """As `map`, with so many calls at once, each in a thread named after `name`.
+    """As `map`, with this many calls at once, each in a thread named after `name`.
 
     Results are in the order of the values. After the first error, or once the iterator is closed,
     calls that have not begun are not made. Those that have are waited for only after an error of

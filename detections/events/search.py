@@ -96,7 +96,8 @@ class Search:
     ) -> None:
         """`index`: an expression of daily indices; default: all.
 
-        `worth_a_look`: from how many rules on their span is looked at before they are asked.
+        `worth_a_look`: with this many rules and more, the calls of the span are read first, so that
+        rules about other calls need no query.
         `first_page`, `hits_page`: hits that come at once, with the reply for many rules and of one.
         """
         self._worth_a_look = worth_a_look

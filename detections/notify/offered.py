@@ -1,8 +1,8 @@
-"""Until when a channel was offered all alerts, so that old ones can be told from those it missed.
+"""Up to which time a channel was offered all alerts: what tells history from alerts that it missed.
 
-`trailhound detect` raises alerts over history, which no channel is sent. Alerts that a channel
-could not be offered while they were new are not history: no daemon ran, the channel could not be
-used, or rules were behind. So the age of an alert counts from the time until which its channel had
+`trailhound detect` raises alerts over history, and no channel is sent those. Alerts that a channel
+was not offered while they were new (no daemon ran, the channel could not be used, or rules were
+behind) are not history. So the age of an alert counts from the time up to which its channel had
 been offered everything.
 """
 
@@ -18,7 +18,7 @@ from detections.alerts.document import stamp
 from trailhound.state.channels import Channels
 
 _NOTED: Final = timedelta(minutes=10)
-"""How exact the stored time is; an earlier one only sends more."""
+"""The precision of the stored time. A time that is too early only sends more alerts."""
 
 
 class Offered:

@@ -21,8 +21,7 @@ LOG = logging.getLogger("trailhound.prefetch")
 LISTED_AHEAD: Final = 512
 """The most objects listed ahead: listing claims them, and must not claim a whole bucket."""
 _NEARBY: Final = (LocalSource, StreamSource)
-"""Schemes of sources that open in microseconds, for which handing over between threads costs
-more."""
+"""Sources that open in microseconds: handing over between threads would cost more."""
 _CLOSING_SECONDS: Final = 2.0
 _WAKING_SECONDS: Final = 1.0
 """The longest wait of the consumer. It is the main thread, where Python runs signal handlers: a

@@ -87,7 +87,7 @@ class Groups:
     def _last(self, mark: bytes) -> int:
         """Where `mark` is last found within a group's size; 0 where no group is to be tried.
 
-        What was searched for it in vain is not searched again, however many values lie there.
+        A part that was searched without finding it is not searched again for the next value.
         """
         window = self._window
         if window.offset < self._singly_until:

@@ -61,7 +61,7 @@ class StreamHash:
         self._hash.update(content)
 
     def end(self, streams: int) -> None:
-        """The object ended, without damage, after so many streams."""
+        """Record that the object ended without damage after this many streams."""
         self._whole = streams == 1
 
     @property

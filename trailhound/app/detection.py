@@ -1,4 +1,4 @@
-"""Detections put together: the active rules, what evaluates each kind, and what they raise."""
+"""Detections, wired from settings: active rules, what evaluates each kind, and what they raise."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from trailhound.app.known_automation import AutomationHistory
 from trailhound.settings import Settings
 
 AT_ONCE = 2
-"""Rules of a history that are evaluated beside each other: the cluster answers one while the
+"""Rules of a history that are evaluated at the same time: the cluster answers one while the
 findings of another are recorded."""
 Watch = Callable[[Piece, float], None]
 """Called with the current piece of the history, and the share of its rules that have run."""
@@ -123,15 +123,15 @@ class History:
         self._stopped = False
         self._left: Span | None = None
         self.events = 0
-        """Events that every rule has looked at."""
+        """The number of events that every rule has searched."""
 
     def stop(self) -> None:
         self._stopped = True
 
     @property
     def left(self) -> Span | None:
-        """The part of the span that not every rule has looked at, since it was stopped; None where
-        they have."""
+        """The part of the span that not every rule has searched, because it was stopped; None if
+        every rule has."""
         return self._left
 
     @property

@@ -86,8 +86,8 @@ def rule_intervals(settings: Settings) -> dict[str, timedelta]:
 
 
 def clock_reason(apart: float, settings: Settings) -> Reason | None:
-    """The clock of a daemon's machine, where it is so many seconds `apart` from the cluster's that
-    rules may pass events before they search for them."""
+    """The reason of a clock that is `apart` seconds from the cluster's, if checkpoints may pass
+    events because of that before rules search for them; else None."""
     if apart <= settings.detections.lookback_minutes * 60 / 2:
         return None
     message = (

@@ -99,7 +99,7 @@ def learning_job(client: OpenSearch, settings: Settings) -> Job | None:
 
 
 def _withheld(calls: int) -> str | None:
-    """That so many calls were not learned, and what to do about it; None for none."""
+    """A sentence on the calls that were not learned, and what to do about it; None for none."""
     if not calls:
         return None
     return (

@@ -1,4 +1,4 @@
-"""`trailhound run`, put together: feeds, daemon, metrics, status, and the elected scheduler."""
+"""`trailhound run`, wired from settings: feeds, daemon, metrics, status, and the scheduled jobs."""
 
 from __future__ import annotations
 

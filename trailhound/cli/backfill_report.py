@@ -96,7 +96,7 @@ class CutOff:
 
 
 def show_cut_off(report: RunReport, settings: Settings) -> None:
-    """Say how to go on after a run that was ended at once, by its report until then.
+    """Say how to continue after a run that was ended at once. `report`: its report until then.
 
     Nothing is asked of the cluster: the person wants the command to end. So the days are those
     that events were sent to, whether or not a scheduled rule covers some of them.

@@ -1,7 +1,7 @@
-"""Which commands there are and where they live. A command's module is imported when it is named.
+"""Which commands there are, and the module of each, which is imported when its command is named.
 
-All of them take a second to import together, most of it for commands that are not run; what a
-command itself works with is imported when it runs (`trailhound.cli.late_imports`).
+Importing all of them takes a second, most of it for commands that are not run. What a command
+works with is imported only when it runs (`trailhound.cli.late_imports`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from trailhound.cli.late_imports import import_now
 
-_ENGINE, _EVENTS, _CARE = "Local engine", "Ingest", "Maintenance"
-_DETECTIONS, _SEEN = "Detections", "Reporting"
+_ENGINE, _INGEST, _MAINTENANCE = "Local engine", "Ingest", "Maintenance"
+_DETECTIONS, _REPORTING = "Detections", "Reporting"
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "up": (
@@ -37,22 +37,22 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Show the state of the cluster, its events, and the daemons, rules and channels.",
     ),
     "init": (
-        _EVENTS,
+        _INGEST,
         "setup:init",
         "Create index templates, the ledger, dead-letter and alert indices; upgrade them in place.",
     ),
     "backfill": (
-        _EVENTS,
+        _INGEST,
         "backfill:backfill",
         "Read CloudTrail files, enrich every event, index it by day.",
     ),
     "enrich": (
-        _EVENTS,
+        _INGEST,
         "enrich:enrich",
         "Write the enriched events of CloudTrail files to stdout, without a cluster.",
     ),
     "run": (
-        _EVENTS,
+        _INGEST,
         "run:run",
         (
             "Ingest new trail files continuously from a queue, a bucket or a folder, "
@@ -60,12 +60,12 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         ),
     ),
     "sample": (
-        _EVENTS,
+        _INGEST,
         "sample:sample",
         "Write a realistic, labelled CloudTrail trail as `AWSLogs/….json.gz` files.",
     ),
     "demo": (
-        _EVENTS,
+        _INGEST,
         "demo:demo",
         "Start the local engine, backfill a sample trail, run the rules over it, write a report.",
     ),
@@ -100,27 +100,27 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Channels that alerts are sent to.",
     ),
     "events": (
-        _SEEN,
+        _REPORTING,
         "events:events",
         "Search the events of the index, the newest first.",
     ),
     "event": (
-        _SEEN,
+        _REPORTING,
         "event:event",
         "Show one event: its record, and separately the fields that Trailhound added.",
     ),
     "timeline": (
-        _SEEN,
+        _REPORTING,
         "timeline:timeline",
         "Show everything that a principal, key or resource did or had done to it, in order.",
     ),
     "whois": (
-        _SEEN,
+        _REPORTING,
         "whois:whois",
         "Show a profile of a principal, key, address or resource, and what is unusual about it.",
     ),
     "hunt": (
-        _SEEN,
+        _REPORTING,
         "hunt:hunt",
         (
             "Look for what no single event shows: patterns, anomalies, suspicious addresses, "
@@ -128,12 +128,12 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         ),
     ),
     "graph": (
-        _SEEN,
+        _REPORTING,
         "graph:graph",
         "Show who called what on which target, as a graph: an edge is all calls between two nodes.",
     ),
     "paths": (
-        _SEEN,
+        _REPORTING,
         "paths:paths",
         (
             "Show how calls lead from one node to another in order of time, with the event of "
@@ -141,47 +141,47 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         ),
     ),
     "report": (
-        _SEEN,
+        _REPORTING,
         "report:report",
         "Write a report of the events and alerts in the index, as HTML, JSON or PDF.",
     ),
     "roi": (
-        _SEEN,
+        _REPORTING,
         "roi:roi",
         "Estimate the yearly value of watching the trail against its costs.",
     ),
     "dashboards": (
-        _SEEN,
+        _REPORTING,
         "dashboards:app",
         "Dashboards for OpenSearch Dashboards and Kibana: import, export, open.",
     ),
     "aws": (
-        _CARE,
+        _MAINTENANCE,
         "aws:app",
         "The AWS side of a trail: set it up, check it, and its alarms and log groups.",
     ),
     "config": (
-        _CARE,
+        _MAINTENANCE,
         "config:app",
         "Settings: show effective values and their origin; write a settings file.",
     ),
     "ledger": (
-        _CARE,
+        _MAINTENANCE,
         "ledger:app",
         "The ledger: what became of each object of the trails.",
     ),
     "deadletters": (
-        _CARE,
+        _MAINTENANCE,
         "deadletters:app",
         "Dead letters: records that could not be indexed.",
     ),
     "retry-deadletters": (
-        _CARE,
+        _MAINTENANCE,
         "deadletters:retry_deadletters",
         "Index again what could not be indexed, from the dead-letter index and the spool folder.",
     ),
     "verify": (
-        _CARE,
+        _MAINTENANCE,
         "verify:verify",
         (
             "Verify by CloudTrail's digests that files are unchanged, and that none is missing "
@@ -189,7 +189,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         ),
     ),
     "reconcile": (
-        _CARE,
+        _MAINTENANCE,
         "reconcile:reconcile",
         (
             "Compare every object of a source with the ledger and the index, and name what "
@@ -197,12 +197,12 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         ),
     ),
     "help": (
-        _CARE,
+        _MAINTENANCE,
         "help:show_help",
         "Show the help of a command.",
     ),
     "doctor": (
-        _CARE,
+        _MAINTENANCE,
         "doctor:doctor",
         (
             "Check the cluster, templates, disk, clocks, daemons, GeoIP, threat lists, settings, "
@@ -211,9 +211,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         ),
     ),
 }
-"""Command → its panel in the help; module of `trailhound.cli` and name in it, of the function that
-is the command or of the app of a command group; first paragraph of its help, so that the list of
-all commands imports none of them. In the order of the help."""
+"""Command → its panel in the help; `module:name` in `trailhound.cli` of its function, or of the app
+of a command group; the first paragraph of its help. So the list of all commands imports none of
+them. In the order of the help."""
 
 
 class Commands(TyperGroup):
@@ -273,8 +273,8 @@ def without_switch_types(parameters: list[Any]) -> list[Any]:
 
 @cache
 def loaded(name: str, markup: Any) -> Any:
-    """The command or group of a name of `COMMANDS`, made once: to make one takes as long as many a
-    command does. Raises `KeyError`.
+    """The command or group with a name of `COMMANDS`. Cached: making one takes as long as a short
+    command. Raises `KeyError`.
     """
     panel, place, _ = COMMANDS[name]
     module, _, attribute = place.partition(":")

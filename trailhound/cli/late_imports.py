@@ -1,10 +1,10 @@
-"""Imports in a command's module that are put off until a command runs.
+"""Imports in a command's module that are deferred until a command runs.
 
-The options of a command are made when its module is imported, and its help needs only these; what
-the command works with takes up to a second to import. So each module of `trailhound.cli`
-imports what only its functions use under `with late_imports():`. In the `trailhound` program those
-names are placeholders at first; `import_now` puts all of them in place before a command runs, or a
-value is completed. Elsewhere (tests, other programs) they are ordinary imports.
+A command's help needs only its options, which exist once its module is imported; what the command
+works with takes up to a second to import. So each module of `trailhound.cli` puts the imports that
+only its functions use under `with late_imports():`. In the `trailhound` program those names are
+placeholders at first, and `import_now` replaces all of them before a command runs or a value is
+completed. Elsewhere (tests, other programs) they are ordinary imports.
 
 What a module uses while it is imported (types of options, tables of columns, base classes,
 decorators) is imported as usual. Python 3.15 has the same as `lazy from … import …` (PEP 810).
@@ -81,17 +81,17 @@ def late_imports() -> Iterator[None]:
 
 
 def put_off() -> None:
-    """Put off such imports of modules that are imported from now on, until `import_now`.
+    """Defer such imports, of modules imported from now on, until `import_now`.
 
-    Imports make many objects and no garbage: until then none is looked for, which takes a tenth of
-    the processor time of a short command.
+    Imports make many objects and no garbage, so garbage collection is off until then: it would take
+    a tenth of the processor time of a short command.
     """
     _state.puts_off = True
     gc.disable()
 
 
 def import_now() -> None:
-    """Import everything that was put off; later imports are not put off."""
+    """Import everything that was deferred; later imports are not deferred."""
     _state.puts_off = False
     while _waiting:
         module = _waiting.pop()

@@ -63,7 +63,7 @@ unreachable or refusing, 130 interrupted. With `--json`, an error is an object o
 
 
 _NEW_OBJECTS = 20_000
-"""The number of new objects between two runs of the garbage collector: Python's default is 700."""
+"""New objects between two runs of the garbage collector. Python's default is 700."""
 
 
 def _version(show: bool) -> None:
@@ -168,11 +168,11 @@ def main(given: Sequence[str]) -> int:
             if code == ExitCode.INTERRUPTED:  # raised by typer, without a message
                 raise KeyboardInterrupt
         except SystemExit as ended_early:
-            # So typer ends where the reader of a help has ended: with 1.
+            # Typer exits with 1 when the reader of a help page has closed the pipe.
             if not discard_unread():
                 raise
             code = ExitCode.SUCCESS if ended_early.code == 1 else ended_early.code
-        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last before a user
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last handler
             if debug:
                 for line in traceback.format_exc().splitlines():
                     err.print(safe(line))
@@ -281,7 +281,7 @@ def _show(error: BaseException) -> None:
 
 
 def _as_object(error: BaseException) -> dict[str, str]:
-    """Print an error as one JSON object on stdout."""
+    """An error as the JSON object that stdout gets with `--json`."""
     if isinstance(error, TrailhoundError):
         kind = "InternalError" if type(error) is TrailhoundError else type(error).__name__
         return {

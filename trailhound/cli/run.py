@@ -97,11 +97,11 @@ def run(
     style = settings.run.log or ("console" if sys.stderr.isatty() else "json")
     logs.set_up(style, settings.run.log_level)
     service = Service(settings, loaded, load)
-    _obey_signals(service, settings.run.stop_seconds)
+    _handle_signals(service, settings.run.stop_seconds)
     service.run()
 
 
-def _obey_signals(service: Service, stop_seconds: float) -> None:
+def _handle_signals(service: Service, stop_seconds: float) -> None:
     def stop(_number: int, _frame: Any) -> None:
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, lambda _number, _frame: os._exit(ExitCode.INTERRUPTED))

@@ -174,8 +174,8 @@ def _decide(
 def _resolved(
     store: AlertStore, selected: SelectedAlerts
 ) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
-    """The alerts to change by id, with their rules where they were selected by a query; and what
-    was named and is none, with the reason."""
+    """The alerts to change, by id (with their rules if a query selected them); and the ids that
+    name no alert, each with the reason."""
     if selected.query is not None:
         return dict(store.matching(selected.query)), {}
     found = store.resolve(selected.ids)
@@ -194,7 +194,7 @@ _APPLIES: Mapping[Verb, tuple[str, ...]] = {
     "close": ("open", "acknowledged"),
     "reopen": ("closed", "acknowledged"),
 }
-"""The states of twins that a decision is also about; any where there are none."""
+"""The states in which a decision also changes twins. Other decisions change them in any state."""
 
 
 def _twins(store: AlertStore, names: Iterable[str], decision: Decision) -> dict[str, str]:
@@ -211,9 +211,9 @@ def _twins(store: AlertStore, names: Iterable[str], decision: Decision) -> dict[
 
 
 def _nothing(store: AlertStore, query: AlertQuery, *, json: bool) -> None:
-    """Say that a selection has no alert in the states that a decision is about. That is how it
-    should be where alerts of another state match: they were decided upon before. Where none does,
-    the command ends with 1."""
+    """Say that a selection has no alert in the states that a decision is about. If alerts of other
+    states match, they were decided before, and that is a success. If none does, the command exits
+    with 1."""
     others = Counter(
         each["state"]
         for each in (store.matching(replace(query, states=())).values() if query.states else ())
@@ -238,7 +238,7 @@ def _say_beside_json(text: str, *, json: bool) -> None:
 
 
 def _confirm(decision: Decision, matching: Mapping[str, Mapping[str, Any]], twins: int) -> None:
-    """Ask before many alerts are changed; whoever says no ends the command with 1.
+    """Ask before many alerts are changed; the answer no ends the command with 1.
 
     Raises `UsageError` where nobody can be asked.
     """

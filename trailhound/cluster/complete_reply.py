@@ -9,7 +9,7 @@ from trailhound.errors import RequestFailedError
 
 
 def cut_off(seconds: float) -> dict[str, Any]:
-    """The member of a search body that has the engine stop the search after so many seconds."""
+    """The member of a search body that makes the engine stop the search after these seconds."""
     return {"timeout": f"{seconds * 1000:.0f}ms"}
 
 

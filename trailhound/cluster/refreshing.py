@@ -13,7 +13,7 @@ from trailhound.cluster.retry_policy import while_busy
 from trailhound.threads import in_order
 
 OF_WHAT_IS_THERE: Final = {"ignore_unavailable": "true", "allow_no_indices": "true"}
-"""Parameters by which an index that does not exist, or is closed, is none."""
+"""Parameters that ignore indices that do not exist or are closed."""
 _NO_DOCUMENT: Final = "none"
 
 
@@ -28,12 +28,12 @@ def make_searchable(client: OpenSearch, index: str, *, required: bool = False) -
 
 
 def refresh_ahead(client: OpenSearch, indices: Collection[str], at_once: int) -> None:
-    """Have most of the work of a `make_searchable` done for several indices beside each other.
+    """Do most of the work of `make_searchable` ahead, for several indices at the same time.
 
     The engine refreshes on half of its cores at most, which of two is one, and after a backfill
     every index has seconds of work to do. A GET with `refresh` does an index's work on the threads
-    for reading instead. So this asks each index for a document that it does not have, so many at a
-    time. Nothing depends on it: it need not reach every shard, and `make_searchable` does
+    for reading instead. So this asks each index for a document that it does not have, `at_once` at
+    a time. Nothing depends on it: it need not reach every shard, and `make_searchable` does
     afterwards, or reports, what fails here.
     """
     if len(indices) < 2:

@@ -84,7 +84,7 @@ _TLS: tuple[tuple[str, str], ...] = (
 
 
 def redact_url(url: str) -> str:
-    """An address without user, password and query, fit for a message; nothing of what is none.
+    """An address without user, password and query, for a message; empty for what is no address.
 
     >>> redact_url("https://admin:secret@search.example:9200/x?a=b")
     'https://search.example:9200/x'

@@ -34,7 +34,7 @@ _STEPS = (
 """Widths of a time bucket in seconds; the first that needs at most `_SLOTS` buckets is used."""
 _SLOTS = 84
 _FEW_SLOTS = 12
-"""If events are in at most so many buckets, the timeline shows only the time of the events."""
+"""With events in at most this many buckets, the timeline shows only the time of the events."""
 _COUNTRIES = 1_000
 
 
