@@ -114,7 +114,7 @@ class Evaluator:
                 each.body if isinstance(each, Prospect) else has_any(each) for _, each in some
             ]
             try:
-                answers = self._index.answers(bodies)
+                answers = self._index.answers(bodies, few_days=span.clock == "@timestamp")
             except ClusterUnreachableError:
                 raise
             except ClusterError:

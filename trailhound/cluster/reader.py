@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from types import MappingProxyType
 from typing import Any
 
 from opensearchpy import OpenSearch
@@ -145,8 +144,7 @@ class IndexReader:
     ) -> list[Mapping[str, Any]]:
         """Several searches in one request; the replies are in their order. `few_days`: each query
         is limited to a time that few of the indices hold. Raises `ClusterError`."""
-        params = _FEW_SHARDS if few_days else {}
-        return [whole(reply) for reply in self._replies(bodies, params)]
+        return [whole(reply) for reply in self._replies(bodies, few_days=few_days)]
 
     def none_match(self, queries: Sequence[Query]) -> list[bool]:
         """For each query, in one request, whether it certainly matches nothing.
@@ -157,17 +155,20 @@ class IndexReader:
         answers = self.answers([has_any(query) for query in queries])
         return [answer is not None and not is_any(answer) for answer in answers]
 
-    def answers(self, bodies: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any] | None]:
+    def answers(
+        self, bodies: Sequence[Mapping[str, Any]], *, few_days: bool = False
+    ) -> list[Mapping[str, Any] | None]:
         """As `searches`, with None for each search that the engine could not answer in full."""
-        return [_if_whole(reply) for reply in self._replies(bodies)]
+        return [_if_whole(reply) for reply in self._replies(bodies, few_days=few_days)]
 
     def _replies(
-        self, bodies: Sequence[Mapping[str, Any]], params: Mapping[str, str] = MappingProxyType({})
+        self, bodies: Sequence[Mapping[str, Any]], *, few_days: bool = False
     ) -> list[Mapping[str, Any]]:
         """The engine's reply to each of several searches; it may contain a partial result or an
         error."""
         if not bodies:
             return []
+        params = _FEW_SHARDS if few_days else {}
         return with_started_shards(
             self._send(bodies, params),
             lambda numbers: self._send([bodies[number] for number in numbers], params),
