@@ -13,7 +13,7 @@ from opensearchpy import OpenSearch
 from detections.events.index import EventIndex
 from detections.events.light import Mapped
 from detections.events.principal import HAS_ARN
-from detections.incidents.actors import FIELDS, Actor, Source, actor_of
+from detections.incidents.actors import FIELDS, Actor, Source, actor_of, at
 from detections.incidents.creations import ISSUING
 from detections.incidents.joining import (
     ADDRESS_PRINCIPALS,
@@ -126,8 +126,12 @@ class Facts:
         self, alerts: Sequence[AlertEvents], events: Iterable[Source]
     ) -> Mapping[str, Actor]:
         """The actors who were issued the temporary keys of these events."""
-        actors = (actor_of(each) for each in events)
-        keys = {each.key for each in actors if each is not None and not each.person and each.key}
+        keys: set[str] = set()
+        for each in events:
+            key = at(each, "userIdentity", "accessKeyId")
+            if key and key not in keys:  # most events are of few keys
+                actor = actor_of(each)
+                keys |= {key} if actor is not None and not actor.person else set()
         since = min((each.first for each in alerts), default=None)
         if since is None:
             return {}
