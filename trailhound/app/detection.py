@@ -19,7 +19,7 @@ from detections.packs.pack import Pack
 from detections.rule import LEVELS, Rule
 from detections.running.detector import Detector
 from detections.running.evaluation import Evaluator
-from detections.running.recording import RECORDED_AT_ONCE, RuleRun
+from detections.running.recording import RuleRun
 from detections.span import Span
 from trailhound.app.known_automation import AutomationHistory
 from trailhound.settings import Settings
@@ -27,6 +27,9 @@ from trailhound.settings import Settings
 AT_ONCE = 2
 """Rules of a history that are evaluated at the same time: the cluster answers one while the
 findings of another are recorded."""
+TOGETHER = 200
+"""Findings of several rules from which on they are recorded, as one of the threads does while the
+other one waits for the cluster: more would leave most of it until all rules have run."""
 Watch = Callable[[Piece, float], None]
 """Called with the current piece of the history, and the share of its rules that have run."""
 
@@ -117,9 +120,7 @@ class History:
         self._rules = pack.alerting
         self._searched: Span | None = None
         days = self.survey.indices.expression
-        self._detector = detector(
-            client, settings, pack, days, at_once=AT_ONCE, together=RECORDED_AT_ONCE
-        )
+        self._detector = detector(client, settings, pack, days, at_once=AT_ONCE, together=TOGETHER)
         self._stopped = False
         self._left: Span | None = None
         self.events = 0
