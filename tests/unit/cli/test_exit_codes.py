@@ -48,6 +48,7 @@ ARGUMENTS: dict[tuple[str, ...], list[str]] = {
     ("alerts", "reopen"): ["some-id"],
     ("alerts", "assign"): ["some-id"],
     ("alerts", "note"): ["some-id", "--note", "x"],
+    ("incidents", "note"): ["some-id", "--note", "x"],
     ("incidents", "show"): ["some-id"],
     **{("incidents", verb): ["some-id"] for verb in ("ack", "assign", "close", "reopen")},
     ("timeline",): ["some-name"],
