@@ -17,6 +17,7 @@ from bench.chaos.faults import Hook
 from bench.chaos.installation import CHANNEL, MARK
 from bench.chaos.trail import Account
 from bench.following import BUCKET
+from detections.events.index import EventIndex
 from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.templates import Names
 
@@ -43,7 +44,8 @@ class Stored:
         """How many documents there are by eventID and day of the index."""
         wanted = {"_source": ["eventID"]}
         found: Counter[tuple[str, str]] = Counter()
-        for hit in self._all(self._names.days, wanted):
+        days = EventIndex(self._client, self._names.days)
+        for hit in days.documents({"match_all": {}}, wanted, refresh=True):
             day = str(hit["_index"]).rsplit("-", 1)[1].replace(".", "-")
             found[hit["_source"]["eventID"], day] += 1
         return found
@@ -64,10 +66,8 @@ class Stored:
         found = {hit["_id"]: hit["_source"] for hit in self._all(self._names.alerts)}
         return {name: each for name, each in found.items() if "merged_into" not in each}
 
-    def _all(self, index: str, wanted: Mapping[str, Any] | None = None) -> Iterator[Any]:
-        return IndexReader(self._client, index).documents(
-            {"match_all": {}}, wanted or {}, refresh=True
-        )
+    def _all(self, index: str) -> Iterator[Any]:
+        return IndexReader(self._client, index).documents({"match_all": {}}, refresh=True)
 
 
 def of_events(found: Counter[tuple[str, str]], account: Account) -> list[str]:
