@@ -12,7 +12,8 @@ from ingest.reading.window import Window
 _MOST_OPEN = 1_000_000
 """Brackets remembered as open."""
 _FREE_WORK, _MOST_WORK = 64 * 1024 * 1024, 16
-"""How much is followed in vain: so many bytes, and so many times what is there."""
+"""How much may be followed without an end: this many bytes, plus this many times the content.
+"""
 
 
 class LostSync(Exception):
@@ -20,7 +21,7 @@ class LostSync(Exception):
 
 
 class Brackets:
-    """Of the content of a window. `gave_up`: too much of it was followed in vain."""
+    """Of the content of a window. `gave_up`: too much of it was followed without result."""
 
     def __init__(self, window: Window) -> None:
         self.gave_up = False
@@ -36,7 +37,7 @@ class Brackets:
     def end(self) -> int | None:
         """`balanced_end` of the value at the cursor.
 
-        Raises `LostSync` where too much was followed in vain: the rest is a fault.
+        Raises `LostSync` where too much was followed without result: the rest is a fault.
         """
         window = self._window
         if self._open_at != window.end:
