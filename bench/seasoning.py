@@ -6,7 +6,8 @@ is known automation as a month can make it. Then the
 pipeline's own role carries out each recorded technique: `new_network`, from elsewhere; `new_call`,
 from its own network, where the calls are new; `daily`, the same once a day for 14 days, where the
 first day is to be reported, however much is learned afterwards. No engine is needed: the matchers
-decide, and the product's own functions learn.
+decide, and the product's own functions learn. Every day of a call counts here, also below the count
+of a correlation, which the product does not learn by (`automation.reportable`): more is known here.
 """
 
 from __future__ import annotations
