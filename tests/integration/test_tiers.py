@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -293,3 +293,51 @@ def test_ilm_counts_a_day_from_its_begin(
     # ILM cannot close: of days past retention the daemon does.
     closing = it.enforce(action="close")
     assert closing.closed == [it.names.day(PAST)]
+
+
+def test_status_and_doctor_name_the_days_that_the_next_run_removes(
+    settings: Settings, tmp_path: Path
+) -> None:
+    client, today = prepared(settings), datetime.now(UTC).date()
+    recent = f"{today:%Y.%m.%d}"
+    events(settings, tmp_path / "trail", PAST, COLD, recent, name="a")
+
+    def found(**retention: Any) -> tuple[str, Any, list[Any]]:
+        env = {f"TRAILHOUND_RETENTION__{name}": str(value) for name, value in retention.items()}
+        said = " ".join(command(settings, "status", env=env).output.split())
+        status = json.loads(command(settings, "status", "--json", env=env).output)
+        checks = json.loads(command(settings, "doctor", "--json", env=env).output)["findings"]
+        return (
+            said,
+            status["past_retention"],
+            [each for each in checks if each["what"] == "retention"],
+        )
+
+    assert found()[1:] == (None, [])
+    for action, does in (("delete", "deletes them with their events"), ("close", "closes them")):
+        said, known, (check,) = found(DAYS=30, ACTION=action)
+        fact = f"2 days ({PAST} to {COLD}) are past retention.days (30): a daemon's next run {does}"
+        assert fact in said
+        assert check["verdict"] == "warning"
+        assert fact in check["fact"]
+        assert ("retention.action: close" in check["advice"]) == (action == "delete")
+        assert known == {
+            "retention_days": 30,
+            "action": action,
+            "days": 2,
+            "first": PAST,
+            "last": COLD,
+        }
+    # What it names is what the run removes; the day that midnight made too old is no warning.
+    kept = own_settings(
+        settings.hosts[0], settings.namespace, settings.home, retention={"days": 30}
+    )
+    names = Names(settings.prefix)
+    assert enforce(client, kept, today).deleted == [names.day(PAST), names.day(COLD)]
+    said, known, (check,) = found(DAYS=30)
+    assert (known["days"], known["first"], check["verdict"]) == (0, None, "ok")
+    assert "past retention.days" not in said
+    yesterdays = (today - timedelta(days=31)).strftime("%Y.%m.%d")
+    events(settings, tmp_path / "trail", yesterdays, name="b")
+    _, known, (check,) = found(DAYS=30)
+    assert (known["days"], known["first"], check["verdict"]) == (1, yesterdays, "ok")

@@ -162,6 +162,8 @@ def test_a_dry_run_says_what_names_show_of_what_would_be_left_out(
         "filter": True,
     }
     said = " ".join(run(settings, "backfill", trail, "--dry-run", env=env).stdout.decode().split())
+    assert "6 objects to read (" in said
+    assert "), 3 of them past retention and left out, 0 already ingested" in said
     assert "by name, 3 objects of those to read (" in said
     assert f"delivered before {oldest}, the first day that retention.days keeps" in said
     assert "by name, those to read make 2 new daily indices" in said

@@ -19,6 +19,7 @@ from trailhound.app.ledger_search import LedgerSearch
 from trailhound.cluster import templates
 from trailhound.cluster.clock import seconds_apart
 from trailhound.cluster.dialect import dialect_of
+from trailhound.cluster.past_retention import read_past_retention
 from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.tiers import read_tiers
@@ -112,6 +113,20 @@ def tiers(client: OpenSearch, settings: Settings) -> list[Check]:
         advice = "a running daemon moves days once an hour; dead letters hold a day back"
         return [Check("tiers", "warning", fact, advice)]
     return [Check("tiers", "ok", fact)]
+
+
+def retention(client: OpenSearch, settings: Settings) -> list[Check]:
+    """Which days a daemon's next run deletes or closes, if a number of days is kept. The one that
+    midnight made too old is no warning."""
+    found = read_past_retention(client, settings, datetime.now(UTC).date())
+    if found is None:
+        return []
+    if found.routine:
+        return [Check("retention", "ok", found.describe())]
+    advice = "before a daemon runs, raise retention.days or remove it if they are to stay" + (
+        ", or set retention.action: close" if found.action == "delete" else ""
+    )
+    return [Check("retention", "warning", found.describe(), advice)]
 
 
 def dead_letters(client: OpenSearch, settings: Settings) -> Check:

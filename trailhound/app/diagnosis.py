@@ -15,6 +15,7 @@ from trailhound.app.cluster_checks import (
     disk,
     objects,
     plugins,
+    retention,
     shards,
     tiers,
 )
@@ -71,6 +72,7 @@ _OF_SERVER = (plugins, index_templates, shards, disk, clock)
 _OF_NAMESPACE = (
     indices,
     tiers,
+    retention,
     dead_letters,
     objects,
     late_events,

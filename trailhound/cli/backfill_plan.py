@@ -55,8 +55,11 @@ def show_plan(
         more = {"event_history": history.as_dict()} if history is not None else {}
         emit(found.as_dict() | {"estimate": estimate, "problems": problems} | more)
         return
+    past = found.left_out.past if found.left_out is not None else 0
+    all_past = "all" if past == found.objects else f"{past:,}"
+    left = f", {all_past} of them past retention and left out," if past else ","
     say(
-        f"{plural(found.objects, 'object')} to read{stored(found.bytes)}, "
+        f"{plural(found.objects, 'object')} to read{stored(found.bytes)}{left} "
         f"{found.skipped_objects:,} already ingested, "
         f"{plural(found.ignored_objects, 'object')} skipped: not CloudTrail log files"
     )

@@ -17,6 +17,7 @@ with late_imports():
     from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
     from trailhound.app.left_by_backfills import LeftByBackfills
     from trailhound.app.readiness import Reason
+    from trailhound.cluster.past_retention import PastRetention
     from trailhound.cluster.tiers import Tiers, TierState
     from trailhound.cluster.waiting import BLOCKED_CODES
     from trailhound.state.catch_up import CatchUp
@@ -102,6 +103,16 @@ def show_tiers(tiers: dict[str, Any] | None) -> None:
     say(f"{'tiers':<9}{found.describe()}", 9)
     for line in found.problems():
         say(f"{'':<9}{line}", 9)
+
+
+def show_past_retention(past: dict[str, Any] | None) -> None:
+    """The days that a daemon's next run deletes or closes, where there are any."""
+    if past is None or not past["days"]:
+        return
+    found = PastRetention(
+        past["retention_days"], past["action"], past["days"], past["first"], past["last"]
+    )
+    say(f"{'past':<9}{found.describe()}", 9)
 
 
 def show_dead_letters(letters: list[dict[str, Any]]) -> None:

@@ -18,6 +18,7 @@ from trailhound.cli.daemons import (
     show_jobs,
     show_late_events,
     show_learning,
+    show_past_retention,
     show_reasons,
     show_rules,
     show_tiers,
@@ -41,6 +42,7 @@ with late_imports():
     from trailhound.app.local_daemon import ask_daemon
     from trailhound.app.readiness import Readiness
     from trailhound.cluster.client import cluster_errors, connect, redact_url
+    from trailhound.cluster.past_retention import read_past_retention
     from trailhound.cluster.templates import Names
     from trailhound.cluster.tiers import read_tiers, unwritable_days
     from trailhound.cluster.waiting import waiting
@@ -184,7 +186,9 @@ def _cluster(client: OpenSearch, settings: Settings) -> dict[str, Any]:
     daemons, scheduled = Daemons(client, settings).active(), Jobs(client, settings).all()
     letters = waiting(client, names)
     failed = LedgerSearch(client, settings).number_failed()
-    tiers = read_tiers(client, settings, datetime.now(UTC).date())
+    today = datetime.now(UTC).date()
+    tiers = read_tiers(client, settings, today)
+    past = read_past_retention(client, settings, today)
     totals = stored["_all"]["primaries"]
     return {
         "health": health["status"],
@@ -195,6 +199,7 @@ def _cluster(client: OpenSearch, settings: Settings) -> dict[str, Any]:
         "daemons": [each.as_dict() for each in daemons],
         "jobs": [each.as_dict() for each in scheduled],
         "tiers": tiers.as_dict() if tiers is not None else None,
+        "past_retention": past.as_dict() if past is not None else None,
         "unwritable_days": unwritable_days(client, settings),
     }
 
@@ -222,10 +227,12 @@ def _show(report: dict[str, Any], detections: _Detections) -> None:
     daemons, scheduled = report.pop("daemons", []), report.pop("jobs", [])
     local = report.pop("local_daemon", None)
     letters, tiers = report.pop("dead_letters", []), report.pop("tiers", None)
+    past = report.pop("past_retention", None)
     unwritable = report.pop("unwritable_days", 0)
     failed = report.pop("failed_objects", 0)
     _show_values(report)
     show_tiers(tiers)
+    show_past_retention(past)
     if unwritable and tiers is None:
         say(f"days     {unwritable:,} read-only or closed")
     show_dead_letters(letters)

@@ -82,10 +82,30 @@ def enforce(client: OpenSearch, settings: Settings, today: date) -> RetentionRep
     touched. Does nothing while no number of days is set. Raises opensearch-py's exceptions.
     """
     report = RetentionReport()
-    retention = settings.retention
-    if not retention.active:
+    if not settings.retention.active:
+        return report
+    due, report.foreign = days_due(client, settings, today)
+    if not due:
         return report
     names = templates.Names(settings.prefix)
+    storage = storage_of(client, settings)
+    deletes = settings.retention.action == "delete"
+    due = {index: reachable(tier, storage) for index, tier in due.items()}
+    for lifecycle in lifecycles(client, settings, storage):
+        mine = {index: tier for index, tier in due.items() if lifecycle.can(tier)}
+        due = {index: tier for index, tier in due.items() if index not in mine}
+        if mine:
+            _move(client, names, lifecycle, mine, report, deletes=deletes)
+    return report
+
+
+def days_due(
+    client: OpenSearch, settings: Settings, today: date
+) -> tuple[dict[str, Tier], list[str]]:
+    """Our daily indices that are due for another tier than hot on `today` (UTC), closed ones only
+    where they are to be deleted; and those with the name of such a day that are not Trailhound's.
+    Raises opensearch-py's exceptions."""
+    names, retention = templates.Names(settings.prefix), settings.retention
     states = {
         row["index"]: row["status"]
         for row in client.cat.indices(
@@ -98,22 +118,15 @@ def enforce(client: OpenSearch, settings: Settings, today: date) -> RetentionRep
         if day is not None and (tier := due_tier(retention, day, today)) != "hot":
             due[index] = tier
     if not due:
-        return report
+        return {}, []
     marks = templates.marks(client, names.days)
-    report.foreign = [index for index in due if not marks.get(index)]
-    storage = storage_of(client, settings)
     deletes = retention.action == "delete"
-    due = {
-        index: reachable(tier, storage)
+    ours = {
+        index: tier
         for index, tier in due.items()
         if marks.get(index) and ((tier == "past" and deletes) or states[index] == "open")
     }
-    for lifecycle in lifecycles(client, settings, storage):
-        mine = {index: tier for index, tier in due.items() if lifecycle.can(tier)}
-        due = {index: tier for index, tier in due.items() if index not in mine}
-        if mine:
-            _move(client, names, lifecycle, mine, report, deletes=deletes)
-    return report
+    return ours, [index for index in due if not marks.get(index)]
 
 
 def _move(
