@@ -245,10 +245,11 @@ class Commands(TyperGroup):
 
 
 class Command(TyperCommand):
-    """A command that imports what it works with when it runs (`trailhound.cli.late_imports`), and
-    whose help shows no `<bool>` at switches."""
+    """A command that imports what it works with when it runs (`trailhound.cli.late_imports`), whose
+    numbers are bounded, and whose help shows no `<bool>` at switches."""
 
     def invoke(self, ctx: Any) -> Any:
+        check_numbers(ctx)
         import_now()
         return super().invoke(ctx)
 
@@ -269,6 +270,27 @@ def without_switch_types(parameters: list[Any]) -> list[Any]:
         if getattr(each, "is_flag", False) and each.metavar is None:
             each.metavar = ""
     return parameters
+
+
+_MOST = 10**12
+"""The greatest number that an option takes: above all that is counted, and far below what a
+request, `islice` or a file position can hold."""
+_MOST_OF = {"days": 36_500, "hours": 876_000, "recent": 876_000}
+"""Of durations, by the last word of the parameter's name: a century, which the calendar holds."""
+
+
+def check_numbers(ctx: Any) -> None:
+    """Raises a usage error for a number, of whatever option, that nothing could work with. Not
+    part of the options, so that their help shows no range that nobody needs."""
+    for each in ctx.command.params:
+        value = ctx.params.get(each.name)
+        most = _MOST_OF.get(each.name.rpartition("_")[2], _MOST)
+        for number in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(number, int | float) and not -most <= number <= most:
+                fault = f"{number} is not between -{most:,} and {most:,}"
+                if number > most:
+                    fault = f"{number} is too large: at most {most:,}"
+                raise typer.BadParameter(fault, ctx=ctx, param=each)
 
 
 @cache

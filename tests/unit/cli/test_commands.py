@@ -216,3 +216,42 @@ def test_options_of_every_command_may_precede_it(
         shown = json.loads(capsys.readouterr().out)["settings"]
         assert {each["name"]: each["value"] for each in shown}["namespace"] == "from-the-file"
     assert main(["--config", str(file)]) == 2
+
+
+def parameters(command: Any, words: list[str]) -> Any:
+    """The words of each command, and its options with a lower bound: those that take a number."""
+    for name in getattr(command, "commands", ()):
+        yield from parameters(command.commands[name], [*words, name])
+    for each in command.params:
+        if getattr(each, "min", None) is not None and not getattr(each, "count", False):
+            yield words, each.opts[0], each.max
+
+
+def test_no_option_takes_a_number_that_nothing_can_work_with(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each of them, with what its command needs beside it left out where that is asked later."""
+    found = list(parameters(typer.main.get_command(app), []))
+    assert len({flag for _, flag, _ in found}) > 15
+    needed = {"sample": ["/nowhere"], "backfill": ["/nowhere"], "rules backtest": ["x"]}
+    needed |= {"timeline": ["ada"], "whois": ["ada"], "paths": ["a", "b"], "graph": ["ada"]}
+    needed |= {"aws setup": ["x"], "aws check": ["x"], "aws logs-query": ["x", "y"]}
+    checked = set()
+    for words, flag, most in found:
+        given = [*words, *needed.get(" ".join(words), []), flag, "9" * 20]
+        code, said = main(given), " ".join(capsys.readouterr().err.split())
+        assert code == 2, (given, said)
+        if "too large: at most" in said or (most is not None and str(most) in said):
+            checked.add((" ".join(words), flag))
+    assert {("events", "--limit"), ("sample", "--days"), ("hunt", "--hours")} <= checked
+    assert main(["events", "--limit", "9" * 20, "--json"]) == 2
+    fault = json.loads(capsys.readouterr().out)["error"]
+    assert (
+        "'--limit': 99999999999999999999 is too large: at most 1,000,000,000,000"
+        in fault["message"]
+    )
+    assert fault["kind"] == "UsageError"
+    assert main(["sample", "/nowhere", "--days", "36501"]) == 2
+    assert "at most 36,500" in capsys.readouterr().err
+    assert main(["hunt", "--log-group", "x", "--price", "inf"]) == 2
+    assert "inf is too large" in capsys.readouterr().err
