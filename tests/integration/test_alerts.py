@@ -564,6 +564,13 @@ def test_a_list_past_its_limit_says_how_many_there_are(
     recorder.record([single(PLAIN.id, second) for second in range(5)])
     some = command(settings, "alerts", "list", "--limit", "2", "--flat")
     assert "2 of 5 alerts shown: --limit N or --all for more" in some.output
+    # What reads the rows of a pipe gets a warning beside them, also where notes are not wanted.
+    lines = command(settings, "--quiet", "alerts", "list", "--limit", "2", "--output", "ndjson")
+    assert len(lines.stdout.splitlines()) == 2
+    assert "warning: only 2 of 5 alerts shown: --limit N or --all for more" in lines.stderr
+    grouped = command(settings, "incidents", "list", "--limit", "1", "--json")
+    of_incidents = json.loads(grouped.stdout)
+    assert (of_incidents["total"] > 1) == of_incidents["more"]
     every = json.loads(command(settings, "alerts", "list", "--all", "--json").stdout)
     assert (len(every["alerts"]), every["total"], every["more"]) == (5, 5, False)
     two = json.loads(command(settings, "alerts", "list", "--limit", "2", "--json").stdout)

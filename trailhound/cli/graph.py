@@ -9,7 +9,7 @@ import typer
 from trailhound.cli import dates
 from trailhound.cli.columns import Column, Kind
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import Form, Listing, Output, form_of, note
+from trailhound.cli.listing import Form, Listing, Output, form_of, note, note_left_off
 from trailhound.cli.nothing import nothing_in
 from trailhound.cli.options import (
     PAGE_EDGES,
@@ -167,7 +167,9 @@ def graph(
             },
         )
         if around.edges_left_out:
-            note(f"{len(around.edges):,} of {plural(total, 'edge')} shown: --limit N", form)
+            note_left_off(
+                f"{len(around.edges):,} of {plural(total, 'edge')} shown: --limit N", form
+            )
         elif total:
             note(plural(total, "edge"), form)
         if made.nameless:

@@ -16,7 +16,15 @@ from trailhound.cli.columns import Column, Kind
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.hunt_logs import Hunted, hunt_log_groups
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import Form, Listing, Output, form_of, is_table, note
+from trailhound.cli.listing import (
+    Form,
+    Listing,
+    Output,
+    form_of,
+    is_table,
+    note,
+    note_left_off,
+)
 from trailhound.cli.nothing import nothing_in
 from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import plural, say, warn
@@ -251,6 +259,7 @@ def _show(
     beside = {
         "since": stamp(hunted.span.since),
         "until": stamp(hunted.span.until),
+        "total": len(found),
         "more": len(found) > limit,
         "threats": {name: value for name, value in made.items() if name != "threats"},
         **hunted.beside,
@@ -261,7 +270,7 @@ def _show(
     if rows or not hunted.empty or form is not Form.TABLE:
         LISTING.show(rows[:limit], form, beside=beside)
     if len(rows) > limit:
-        note(f"{limit:,} of {plural(len(rows), 'line')} shown: --limit N for more", form)
+        note_left_off(f"{limit:,} of {plural(len(rows), 'line')} shown: --limit N for more", form)
     if not hunted.empty:  # else a warning says which span has no event
         note(_searched(hunted), form)
     kinds = {

@@ -32,6 +32,7 @@ from trailhound.cli.listing import (
     is_for_programs,
     is_table,
     note,
+    shown_of,
 )
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, safe, say, say_field, say_folded
@@ -160,11 +161,13 @@ def list_incidents(
             check_names(client, settings, wanted)
     rows = folded(found) if is_table(form) and not every else found  # programs get every incident
     most = len(rows) if every else limit
-    more, rows = len(rows) - most, rows[:most]
-    LISTING.show(rows, form, beside={"more": more > 0})
+    more, rows = max(len(rows) - most, 0), rows[:most]
+    LISTING.show(rows, form, beside={"total": more + len(rows), "more": more > 0})
     note_folded(rows, form, "--all")
-    if more > 0:
+    if more and is_table(form):
         note(f"and {plural(more, 'other row')}: --limit N or --all for more", form)
+    elif more:
+        shown_of(more + len(rows), most, "incident", form)
 
 
 def note_folded(rows: Sequence[Mapping[str, Any]], form: Form, flag: str) -> None:

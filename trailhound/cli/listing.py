@@ -37,6 +37,7 @@ from trailhound.cli.screen import (
     say,
     say_folded,
     say_on_stderr,
+    warn,
     write,
 )
 from trailhound.cli.table_layout import drawn_table, layout
@@ -220,10 +221,21 @@ def note(text: str, form: Form = Form.TABLE, *, indent: int | None = None) -> No
         say_on_stderr(text)
 
 
+def note_left_off(text: str, form: Form = Form.TABLE) -> None:
+    """Say that a limit left rows out: below the table on a terminal; otherwise as a warning on
+    stderr, also with `-q`, since what reads the rows cannot see that they are not all."""
+    if is_table(form):
+        note(text, form)
+    elif form is not Form.JSON:  # its `more` says it
+        warn(f"only {text}")
+
+
 def shown_of(total: int, limit: int | None, noun: str, form: Form) -> None:
     """Say how many rows there are; where a limit left some out, also how to see them."""
     if limit is not None and total > limit:
-        note(f"{limit:,} of {plural(total, noun)} shown: --limit N or --all for more", form)
+        note_left_off(
+            f"{limit:,} of {plural(total, noun)} shown: --limit N or --all for more", form
+        )
     elif total:
         note(plural(total, noun), form)
 

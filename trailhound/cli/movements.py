@@ -9,7 +9,7 @@ from typing import Any
 
 from trailhound.cli.columns import Column, Kind
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import Form, Listing, note
+from trailhound.cli.listing import Form, Listing, note_left_off
 from trailhound.cli.screen import warn
 
 with late_imports():
@@ -100,7 +100,7 @@ def show_movements(moved: Lateral, limit: int, form: Form, beside: dict[str, Any
     MOVEMENTS.show(rows, form, beside=beside | {"more": more, "total": totals})
     for kind, total in totals.items():
         if total > limit:
-            note(f"{limit:,} of {total:,} {kind} shown: --limit N for more", form)
+            note_left_off(f"{limit:,} of {total:,} {kind} shown: --limit N for more", form)
     if moved.more:
         warn(
             f"only the first {MOST_CHAINED:,} calls with a session's credentials were "

@@ -11,7 +11,7 @@ import typer
 from trailhound.cli import dates
 from trailhound.cli.columns import Column, Kind
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.listing import Form, Listing, Output, form_of, note
+from trailhound.cli.listing import Form, Listing, Output, form_of, note, note_left_off
 from trailhound.cli.movements import show_movements
 from trailhound.cli.nothing import nothing_in
 from trailhound.cli.options import (
@@ -196,7 +196,7 @@ def _show_paths(
     if left := sum(bool(each["other_addresses"]) for each in rows):
         note(f"{plural(left, 'path')} with steps from another address than the first", form)
     if more:
-        note(_more_than(limit), form)
+        note_left_off(_more_than(limit), form)
     for each in search.missing:
         warn(f"no event is about the crown jewel {each}")
     if found.cut:
