@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from opensearchpy import OpenSearch
@@ -39,6 +39,8 @@ class LeftOut:
     oldest: str
     undated_days: int
     filtered: bool
+    until: date | None = None
+    """The last day that is selected: the folder after it is read for events of this day alone."""
     past: int = 0
     past_bytes: int = 0
     undated: int = 0
@@ -48,8 +50,8 @@ class LeftOut:
     room for the days that are listed."""
 
     @classmethod
-    def of(cls, settings: Settings, oldest: str) -> LeftOut:
-        return cls(oldest, settings.ingest.new_days_per_export, bool(settings.filter))
+    def of(cls, settings: Settings, oldest: str, until: date | None = None) -> LeftOut:
+        return cls(oldest, settings.ingest.new_days_per_export, bool(settings.filter), until)
 
     def add(self, item: TrailObject, place: Place | None) -> None:
         """Count an object that would be read."""
@@ -59,7 +61,7 @@ class LeftOut:
             self.past += 1
             self.past_bytes += item.size
         elif day is not None:
-            self.new_days.add(day.strftime(_DOTTED))
+            self.new_days.add(min(day, self.until or day).strftime(_DOTTED))
         elif span is None:
             self.undated += 1
 

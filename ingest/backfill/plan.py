@@ -93,7 +93,7 @@ def plan(
         wanted=criteria(settings, selection),
     )
     ledger.reach()
-    left_out = LeftOut.of(settings, ledger.wanted.oldest)
+    left_out = LeftOut.of(settings, ledger.wanted.oldest, selection.until)
     found = Plan(left_out=left_out)
     listed: set[str] = set()
     for source in sources:

@@ -19,12 +19,16 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
+from ingest.telemetry.endpoint import Endpoint, Health
+from ingest.telemetry.metrics import Metrics
 from tests.helpers import session
 from tests.helpers.ports import own_port
 from tests.helpers.queues import until
+from trailhound.app.local_daemon import identity
 from trailhound.engine import artifacts, machine
 from trailhound.engine.local_engine import LocalEngine
 from trailhound.errors import DiskFullError, EngineStartError, PortInUseError
+from trailhound.settings import load
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 NOBODY = 65534
@@ -144,8 +148,15 @@ def test_up_twice_at_once_down_and_up_again(started: Started) -> None:
     assert status["version"] == "3.8.0"
     assert status["process"] == home.run_file()["pid"]
 
-    code, out, _ = home.run("down")
+    settings = load(None, {"engine": {"port": home.port}})
+    metrics = Metrics(lambda: None, tuple, dict)
+    daemon = Endpoint("127.0.0.1:0", metrics, lambda: Health(()), identity(settings))
+    daemon.start()
+    home.environment["TRAILHOUND_RUN__LISTEN"] = daemon.url.removeprefix("http://")
+    code, out, err = home.run("down")
     assert (code, "stopped" in out) == (0, True)
+    assert f"{socket.gethostname()} {os.getpid()} runs, and is ready" in " ".join(err.split())
+    daemon.close()
     machine.require_port(home.port)
     code, out, _ = home.run("down")
     assert (code, "was not running" in out) == (0, True)

@@ -95,7 +95,12 @@ def test_an_event_of_another_day_with_the_same_id_hides_none(
 
 
 def test_an_id_of_no_event_is_a_usage_error(settings: Settings) -> None:
-    done = command(settings, "event", "nosuch")
-    assert isinstance(done.exception, UsageError)
-    assert "nosuch" in done.exception.message
-    assert "closed" in done.exception.hint
+    for wanted, hint in (("nosuch-event", "closed"), ("nosuch", "at least 8 characters")):
+        done = command(settings, "event", wanted)
+        assert isinstance(done.exception, UsageError)
+        assert wanted in done.exception.message
+        assert hint in done.exception.hint
+    for of in ("ledger", "deadletters"):
+        done = command(settings, of, "show", "no")
+        assert isinstance(done.exception, UsageError)
+        assert "at least 4 characters" in done.exception.hint

@@ -115,6 +115,10 @@ def test_a_dry_run_lists_places_and_the_time(settings: Settings, tmp_path: Path)
         ("111122223333", "us-east-1", "2025-03-02"),
     ]
     assert sum(each["bytes"] for each in plan["by_place"]) == plan["bytes"]
+    # The folder of the day after the last is read for late events of the last alone.
+    until = ("backfill", str(tmp_path / "AWSLogs"), "--until", "2025-03-01", "--dry-run", "--json")
+    selected = json.loads(command(settings, *until).stdout)
+    assert (selected["objects"], selected["by_names"]["new_days"]) == (2, 1)
     assert plan["estimate"]["rate"] == "stated"
     said = command(settings, "backfill", str(tmp_path / "AWSLogs"), "--dry-run").stdout
     assert "111122223333  us-east-1  2025-03-01  2025-03-02" in said

@@ -34,6 +34,11 @@ _DELIVERED = 1_000
 Row = dict[str, Any]
 
 
+def _too_short(prefix: str) -> str:
+    """The beginning of a hint, where a prefix of an id is too short to be looked for."""
+    return f"give at least {_SHORTEST} characters of an id; " if len(prefix) < _SHORTEST else ""
+
+
 def reading(state: ObjectState) -> Reading:
     """How far an object was read."""
     return "partial" if state.state == "done" and state.dead_lettered else state.state
@@ -98,7 +103,8 @@ class LedgerSearch:
         rows = [row for row in page.rows if row["uri"] == given or str(row["id"]).startswith(short)]
         if not rows:
             raise UsageError(
-                f"the ledger has no object {given}", hint="see `trailhound ledger list --state all`"
+                f"the ledger has no object {given}",
+                hint=f"{_too_short(short)}see `trailhound ledger list --state all`",
             )
         if len(rows) > 1:
             raise UsageError(
@@ -225,7 +231,8 @@ class DeadLetterSearch:
         if found is None:
             raise UsageError(
                 f"there is no dead letter {given}",
-                hint="see `trailhound deadletters list`; those of a spool file are on its machine",
+                hint=f"{_too_short(short)}see `trailhound deadletters list`; those of a spool file "
+                "are on its machine",
             )
         return found
 

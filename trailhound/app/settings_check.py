@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from trailhound.settings import Settings
 from trailhound.settings.provenance import Location
+
+_OF_KINDS: Mapping[str, tuple[str, ...]] = {
+    "every": ("poll", "watch"),
+    "since": ("poll",),
+    "overlap_minutes": ("poll",),
+    "late_days": ("poll",),
+    "role_arn": ("queue", "poll"),
+    "external_id": ("queue", "poll"),
+    "region": ("queue", "poll"),
+}
+"""The fields of `run.sources` that not every kind of source uses, and those that do."""
 
 
 def check(settings: Settings) -> Iterator[tuple[Location, str]]:
@@ -33,6 +44,30 @@ def missing_folders(settings: Settings) -> Iterator[tuple[Location, str]]:
     for position, source in enumerate(settings.run.sources):
         if source.watch is not None and not source.watch.expanduser().is_dir():
             yield ("run", "sources", position, "watch"), f"there is no folder {source.watch}"
+
+
+def doubts(settings: Settings) -> Iterator[tuple[Location, str]]:
+    """What is no fault, and hardly what the author of the settings expects of them."""
+    yield from doubtful_filters(settings)
+    yield from without_effect(settings)
+
+
+def without_effect(settings: Settings) -> Iterator[tuple[Location, str]]:
+    """Settings that were given and change nothing beside the others: no fault, but their author
+    expects something of them."""
+    for position, source in enumerate(settings.run.sources):
+        for name, kinds in _OF_KINDS.items():
+            default = type(source).model_fields[name].default
+            if source.kind not in kinds and getattr(source, name) != default:
+                yield (
+                    ("run", "sources", position, name),
+                    f"has no effect on a source of `{source.kind}`, only on `{'`, `'.join(kinds)}`",
+                )
+    retention = settings.retention
+    if retention.days is None and retention.action != "delete":
+        yield ("retention", "action"), "has no effect without `retention.days`"
+    if retention.cold_after is None and retention.repository is not None:
+        yield ("retention", "repository"), "has no effect without `retention.cold_after`"
 
 
 def check_filter(settings: Settings) -> Iterator[tuple[Location, str]]:

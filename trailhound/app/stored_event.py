@@ -102,7 +102,9 @@ def stored_event(client: OpenSearch, settings: Settings, wanted: str) -> StoredE
     if not hits:
         raise UsageError(
             f"no event has the id {wanted!r}",
-            hint="check the id and --namespace; days that are closed are not searched",
+            hint=f"give at least {_SHORTEST} characters of an eventID, or an `_id` in full"
+            if len(wanted) < _SHORTEST
+            else "check the id and --namespace; days that are closed are not searched",
         )
     meant = [hit for hit in hits if hit[0] == wanted] or hits
     identifier, index, _ = next((hit for hit in meant if hit[1] == day), meant[0])

@@ -9,10 +9,11 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import Config, settings_from
-from trailhound.cli.screen import err, is_quiet, say, size
+from trailhound.cli.screen import err, is_quiet, say, size, warn
 from trailhound.cli.stages import LINE_EVERY, Stage, lines_of
 
 with late_imports():
+    from trailhound.app.local_daemon import ask_daemon
     from trailhound.engine.artifacts import Progress as Fetching
     from trailhound.engine.local_engine import local_engine
     from trailhound.settings import Settings
@@ -48,11 +49,18 @@ def down(config: Config = None) -> None:
 
     Example: `trailhound down`
     """
-    engine = local_engine(settings_from(config))
+    settings = settings_from(config)
+    engine = local_engine(settings)
+    daemon = None if settings.cluster.hosts else ask_daemon(settings)
     with err.status("stopping OpenSearch …"):
         stopped = engine.stop()
     result = "stopped" if stopped else "was not running"
     say(f"OpenSearch {result}; its data is in {engine.folder}")
+    if stopped and daemon is not None and daemon.runs:
+        warn(
+            f"a daemon used it and is still there ({daemon.message} until now): it reads no new "
+            "files and runs no rules before the next `trailhound up`"
+        )
 
 
 @contextmanager

@@ -11,6 +11,8 @@ import yaml
 
 from tests.helpers.commands import command
 from tests.helpers.trails import own_settings, record, write_trail
+from trailhound.app.settings_check import without_effect
+from trailhound.settings import load
 
 Found = dict[str, tuple[str, str, str]]
 FoundBy = Callable[..., Found]
@@ -69,6 +71,33 @@ def test_every_setting_that_keeps_a_daemon_from_its_work_is_named(
     assert verdict == "warning", "the rules that are there are checked too"
     assert "levl" in fact
     assert advice == f"run `trailhound rules check --config {file}`"
+
+
+def test_a_setting_without_effect_is_named(found_by: FoundBy, tmp_path: Path) -> None:
+    content = {
+        "run": {
+            "sources": [
+                {"watch": str(tmp_path), "every": 9, "late_days": 2, "region": "eu-west-1"},
+                {"poll": "s3://trail-bucket", "every": 9, "since": "2025-03-01"},
+                {"queue": "trails", "every": 9, "overlap_minutes": 120, "region": "eu-west-1"},
+            ]
+        },
+        "retention": {"action": "close"},
+    }
+    file = tmp_path / "trailhound.yaml"
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    settings = load(file)
+    named = {".".join(map(str, location)): said for location, said in without_effect(settings)}
+    assert list(named) == [
+        "run.sources.0.late_days",
+        "run.sources.0.region",
+        "run.sources.2.every",
+        "retention.action",
+    ]
+    said = named["run.sources.2.every"]
+    assert said == "has no effect on a source of `queue`, only on `poll`, `watch`"
+    file.write_text(yaml.safe_dump({"retention": {"action": "close"}}), encoding="utf-8")
+    assert found_by("--config", file)["setting retention.action"][0] == "warning"
 
 
 def write_rule(folder: Path) -> Path:
