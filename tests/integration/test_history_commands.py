@@ -185,6 +185,12 @@ def test_work_goes_by_the_data_and_not_by_the_span(
         assert len(proxy.seen) < 5 * len(pack.alerting), "requests for rules, not for days"
     history = History(client, settings, pack, history_span_of(None, None))
     assert [piece.events for piece in history.survey.pieces] == [31]
+    # Progress says where it is from before the first request on, and which rule has begun.
+    seen: list[tuple[int, int, str]] = []
+    list(history.run(record=False, watch=lambda _piece, *where: seen.append(where)))
+    every = len(pack.alerting)
+    assert (seen[0], seen[-1][:2]) == ((0, every, ""), (every, every))
+    assert "" != seen[-1][2] in {rule.title for rule in pack.alerting}
     few = survey(client, settings, Span(begin, begin + timedelta(days=9)), piece_events=2)
     assert [piece.events for piece in few.pieces] == [2, 2, 2, 2, 1]
     assert few.pieces[0].span.since == begin

@@ -12,6 +12,7 @@ from opensearchpy import OpenSearch
 
 from detections.alerts.recounting import Recount
 from detections.automation.left_out import LeftOut, left_out
+from detections.finding import Finding
 from detections.history import Piece, bounds, survey
 from detections.incidents.updater import IncidentUpdater
 from detections.packs.loading import load
@@ -30,8 +31,9 @@ findings of another are recorded."""
 TOGETHER = 200
 """Findings of several rules from which on they are recorded, as one of the threads does while the
 other one waits for the cluster: more would leave most of it until all rules have run."""
-Watch = Callable[[Piece, float], None]
-"""Called with the current piece of the history, and the share of its rules that have run."""
+Watch = Callable[[Piece, int, int, str], None]
+"""Called with the current piece of the history, how many of its rules have run, of how many, and
+the title of the one that was begun last; empty before the first that is evaluated by itself."""
 
 
 @dataclass(slots=True)
@@ -75,18 +77,24 @@ def detector(
     *,
     at_once: int = 1,
     together: int = 1,
+    begun: Callable[[Rule], None] = lambda _: None,
 ) -> Detector:
     """A detector that runs the rules of a pack on the settings' cluster, over all days or those of
     `index`. Each run uses the known automation of its time; `at_once` and `together` as for
-    `Detector`."""
+    `Detector`. `begun` is called, in any thread, before a rule is evaluated by itself."""
     history = AutomationHistory(client, settings, pack)
     trusting = history.pack
     evaluator = Evaluator(client, settings, trusting.compiled, index=index)
+
+    def evaluate(rule: Rule, span: Span) -> Iterator[Finding]:
+        begun(rule)
+        return evaluator.evaluate(rule, span)
+
     return Detector(
         client,
         settings,
         trusting,
-        evaluator.evaluate,
+        evaluate,
         evaluator.idle,
         index=index,
         prepare=history.refresh,
@@ -120,7 +128,16 @@ class History:
         self._rules = pack.alerting
         self._searched: Span | None = None
         days = self.survey.indices.expression
-        self._detector = detector(client, settings, pack, days, at_once=AT_ONCE, together=TOGETHER)
+        self._begun: Callable[[Rule], None] = lambda _: None
+        self._detector = detector(
+            client,
+            settings,
+            pack,
+            days,
+            at_once=AT_ONCE,
+            together=TOGETHER,
+            begun=lambda rule: self._begun(rule),
+        )
         self._stopped = False
         self._left: Span | None = None
         self.events = 0
@@ -143,7 +160,8 @@ class History:
     def run(
         self, *, record: bool = True, watch: Watch | None = None
     ) -> Iterator[tuple[Piece, list[RuleRun]]]:
-        """Run every rule over every piece of the span; `watch` is called after each.
+        """Run every rule over every piece of the span; `watch` is called before the first request
+        of each piece, and as rules begin and end.
 
         A burst that crosses the boundary of two pieces is found in both, and raises one alert.
         Raises `ClusterError`.
@@ -151,10 +169,10 @@ class History:
         for piece in self.survey.pieces:
             runs: list[RuleRun] = []
             if not self._stopped:
+                show = self._shown(piece, runs, watch)
                 for each in self._detector.run(self._rules, piece.span, record=record):
                     runs.append(each)
-                    if watch is not None:
-                        watch(piece, len(runs) / len(self._rules))
+                    show()
                     if self._stopped:
                         break
             if len(runs) < len(self._rules):
@@ -165,6 +183,25 @@ class History:
             self._searched = replace(begin, until=piece.span.until)
             self.events += piece.events
             yield piece, runs
+
+    def _shown(
+        self, piece: Piece, runs: Sequence[RuleRun], watch: Watch | None
+    ) -> Callable[[], None]:
+        """Begins to show a piece; what it returns shows how far its runs are."""
+        title = ""
+
+        def show() -> None:
+            if watch is not None:
+                watch(piece, len(runs), len(self._rules), title)
+
+        def begin(rule: Rule) -> None:
+            nonlocal title
+            title = rule.title
+            show()
+
+        self._begun = begin
+        show()
+        return show
 
     def left_out(self) -> list[LeftOut]:
         """What rules left out as known automation, in the pieces that were searched.

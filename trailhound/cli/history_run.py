@@ -42,8 +42,12 @@ def run_history(
         show_stages("detect", unit="events", quiet=quiet) as stage,
     ):
 
-        def watch(piece: Piece, share: float) -> None:
-            stage(_days(piece.span), done + int(share * piece.events), history.survey.events)
+        def watch(piece: Piece, ran: int, rules: int, title: str) -> None:
+            what = f"{_days(piece.span)}, {ran:,} of {plural(rules, 'rule')}"
+            if title:
+                what += f', at "{title}"'
+            part = ran / rules if rules else 1.0
+            stage(what, done + int(part * piece.events), history.survey.events)
 
         def counted() -> Iterator[tuple[Piece, list[RuleRun]]]:
             nonlocal done
