@@ -108,12 +108,13 @@ def test_a_job_is_changed_and_read(client: OpenSearch, settings: Settings) -> No
 
 def test_a_change_keeps_fields_of_a_later_release(client: OpenSearch, settings: Settings) -> None:
     objects = StateStore(client, settings, ObjectState)
-    assert objects.change("none", methodcaller("retried", indexed=1, duplicates=0)) is None
+    retried = methodcaller("retried", "", indexed=1, duplicates=2, left=0)
+    assert objects.change("none", retried) is None
     entry = ObjectState(uri="s3://b/k", state="done", read=7, indexed=4, dead_lettered=3)
     client.index(
         index=objects.index, id=entry.identifier, body=entry.document() | {"later": {"a": 1}}
     )
-    changed = objects.change(entry.key, methodcaller("retried", indexed=1, duplicates=2))
+    changed = objects.change(entry.key, retried)
     assert changed is not None
     assert (changed.read, changed.indexed) == (7, 5)
     assert (changed.duplicates, changed.dead_lettered) == (2, 0)
