@@ -204,6 +204,16 @@ def levelled(document: Document, rule: Rule, now: datetime) -> Document:
     return noted(document, now, note) | risen
 
 
+def succeeded(document: Document, now: datetime) -> Document:
+    """An alert that was an attempt, and of which a call has succeeded: a channel that takes it is
+    sent it again. One whose level was lowered rises besides (`levelled`)."""
+    delivery = document.get("delivery")
+    if document.get("lowered") or not delivery:
+        return document
+    made = document | {"succeeded": True, "delivery": delivery | {"done": []}}
+    return noted(made, now, "a call succeeded: no attempt any more")
+
+
 def learned(document: Document, now: datetime) -> Document:
     """An alert of a learning period that is none any more, since there is history now: channels
     that had it in the digest of the period are sent it."""

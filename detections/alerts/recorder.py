@@ -39,6 +39,7 @@ from detections.alerts.document import (
     levelled,
     noted,
     raised,
+    succeeded,
     worded,
 )
 from detections.alerts.earlier import Earlier, earlier_alerts
@@ -325,7 +326,10 @@ class Recorder:
             document = noted(document, now, f"counted by {counting_them}: {fewer:,} of its events")
         if document.get(LEARNING) and not held.burst.learning:
             document = learned(document, now)
-        return document | self._counting(batch.rule, batch.group, held.burst)
+        made = document | self._counting(batch.rule, batch.group, held.burst)
+        if before is not None and before.document.get("attempt") and not made["attempt"]:
+            made = succeeded(made, now)
+        return made
 
     def _finished(
         self, document: Document, earlier: Earlier, now: datetime, *, moved: bool = True

@@ -2,7 +2,8 @@
 
 A channel gets a message for an incident when its first alert is due. It gets one more when an alert
 is more severe than that message, or is at least `NEW_RULES_FROM` and of a rule that no message
-about the incident named. Which messages were sent is read from the deliveries recorded in the
+about the incident named, or of one that messages named for attempts alone, and a call has
+succeeded. Which messages were sent is read from the deliveries recorded in the
 incident's alerts, so the next run completes a run that was interrupted. Closed alerts do not count:
 an incident with new alerts after it was closed gets a message again.
 """
@@ -30,6 +31,9 @@ NEW_RULES_FROM: Final[Level] = "high"
 """The level from which on an alert of a rule that no message of its incident named gets one."""
 RULES: Final = "rules"
 """The member of a recorded delivery that has the titles of the rules that its message named."""
+ATTEMPT: Final = " (attempt)"
+"""What is appended to the names of an alert of which no call succeeded: a message about it covers
+no alert of a call that did."""
 _IDS_AT_ONCE: Final = 1_000
 
 
@@ -92,16 +96,25 @@ class Bundled:
 
 def known_by(document: Mapping[str, Any]) -> frozenset[str]:
     """The names by which an alert is found among those in `Notified.named`: the title of its rule,
-    and the key that its twins share."""
-    return frozenset(filter(None, (document["rule"]["name"], document.get(TWIN_KEY))))
+    and the key that its twins share, marked if it is an attempt."""
+    names = filter(None, (document["rule"]["name"], document.get(TWIN_KEY)))
+    return frozenset(marked(name, document) for name in names)
+
+
+def marked(name: str, document: Mapping[str, Any]) -> str:
+    """A name of an alert, marked if the alert is an attempt."""
+    return f"{name}{ATTEMPT}" if document.get("attempt") else name
 
 
 def covers(notified: Notified, level: Level, known_by: frozenset[str]) -> bool:
     """Whether an alert of this level, known by these names, needs no message of its own."""
     if notified.level is None or _rank(level) > _rank(notified.level):
         return False
-    is_new = bool(known_by) and known_by.isdisjoint(notified.named)
-    return not is_new or _rank(level) < _rank(NEW_RULES_FROM)
+    plain = {name.removesuffix(ATTEMPT) for name in known_by}
+    if not known_by or not notified.named.isdisjoint(known_by | plain):
+        return True
+    succeeded = any(f"{name}{ATTEMPT}" in notified.named for name in known_by)
+    return not succeeded and _rank(level) < _rank(NEW_RULES_FROM)
 
 
 def bundled(due: Sequence[Due], notified: Mapping[str, Notified]) -> Bundled:
@@ -139,7 +152,7 @@ def notified_of(
             {"bool": {"should": either, "minimum_should_match": 1}},
         ]
         but = [{"term": {"state": "closed"}}, {"exists": {"field": "merged_into"}}]
-        fields = (by, "level", "delivery", "rule.name", TWIN_KEY)
+        fields = (by, "level", "delivery", "rule.name", "attempt", TWIN_KEY)
         for alert, document in every(client, index, clauses, but=but, fields=fields):
             tried.setdefault(document[by], []).append({"id": alert} | document)
     return {name: _notified(alerts, channel, now) for name, alerts in tried.items()}
@@ -152,13 +165,17 @@ def _notified(alerts: Sequence[Mapping[str, Any]], channel: str, now: datetime) 
     rules = {
         title
         for each, log in logs
-        for title in log.get(RULES) or ([each["rule"]["name"]] if log.get("state") == SENT else [])
+        for title in log.get(RULES) or (_title(each) if log.get("state") == SENT else [])
     }
-    twins = {each.get(TWIN_KEY) for each, _ in logs if each["rule"]["name"] in rules}
-    made = Notified(named=frozenset(filter(None, rules | twins)))
+    twins = {name for each, _ in logs for name in known_by(each) if rules & {*_title(each)}}
+    made = Notified(named=frozenset(rules | twins))
     for each, log in logs:
         made = _with(made, each["id"], each["level"], log, now)
     return made
+
+
+def _title(alert: Mapping[str, Any]) -> list[str]:
+    return [marked(alert["rule"]["name"], alert)]
 
 
 def _with(

@@ -67,7 +67,7 @@ def due_alerts(
             {"exists": {"field": "merged_into"}},
             {"exists": {"field": "catch_up"}},  # in the digest of a catch-up
         ],
-        fields=(*SIGNIFICANT, "delivery", LEARNING, INCIDENT, TWIN_KEY),
+        fields=(*SIGNIFICANT, "delivery", "succeeded", LEARNING, INCIDENT, TWIN_KEY),
         # Those of a learning period wait for a day: read first, many would keep the others
         # from being read.
         sort=[
@@ -96,7 +96,9 @@ def due_alerts(
                 pending=bool(log),
                 about=next(filter(None, map(document.get, about)), alert),
                 learning=bool(document.get(LEARNING)),
-                known_by=known_by(document) if per_incident else frozenset(),
+                known_by=(
+                    known_by(document) if per_incident or document.get("succeeded") else frozenset()
+                ),
                 significance=significance(document),
             )
         )

@@ -28,6 +28,7 @@ from detections.notify.bundles import (
     Notified,
     bundled,
     covers,
+    marked,
     notified_of,
 )
 from detections.notify.catch_up_digest import CatchUpDigest
@@ -295,14 +296,14 @@ class _ChannelRun:
         if stored is None or not _is_due(stored.document, self._channel.name):
             return ""
         error: NotifyError | None = None
-        rules = {stored.document["rule"]["name"]}
+        rules = {marked(stored.document["rule"]["name"], stored.document)}
         try:
             alert = shown(name, stored.document)
             if TWIN_KEY in stored.document:
                 keys = {name: stored.document[TWIN_KEY]}
                 twins = twins_of(self._client, self._alerts, keys).get(name, ())
                 alert["twins"] = [each for each in twins if each["state"] != "closed"]
-                rules |= {each["rule"]["name"] for each in alert["twins"]}
+                rules |= {marked(it["rule"]["name"], stored.document) for it in alert["twins"]}
             alert["origin"] = origin_of(self._client, self._days, alert)
             if per_incident := self._per_incident(alert):
                 of_incident = self._others_of(alert[INCIDENT], bundle)

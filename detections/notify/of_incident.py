@@ -14,6 +14,7 @@ from detections.alerts.paging import every
 from detections.alerts.twins import TWIN_KEY, together
 from detections.incidents.document import INCIDENT
 from detections.incidents.significance import FIELDS, explanation
+from detections.notify.bundles import marked
 from trailhound.cluster.reader import document_of
 
 OTHERS: Final = 10
@@ -26,7 +27,8 @@ class OfIncident:
     """`part`: the incident's `id`, the number of its `alerts` that are not closed, and up to
     `OTHERS` of the `others`; empty where there are no others. `explained_by`: the alert that says
     what happened where the rule of the message's alert does not (`explanation`): its `id`, `level`,
-    `rule`, `description` and `response`; else empty. `rules`: the titles that these name."""
+    `rule`, `description` and `response`; else empty. `rules`: the titles that these name, as
+    `bundles.marked`."""
 
     part: Document = field(default_factory=dict)
     explained_by: Document = field(default_factory=dict)
@@ -63,6 +65,11 @@ def others_of(
         return OfIncident()
     titles = [sorted({it["rule"]["name"] for _, it in each}) for each in others]
     chosen = sorted(islice(_in_turn(others, titles, own, due), OTHERS))
+    names = [{marked(it["rule"]["name"], it) for _, it in each} for each in others]
+    if explained_by:
+        names_of_explanation = {marked(explained_by["rule"], alerts[explained_by["id"]])}
+    else:
+        names_of_explanation = set()
     return OfIncident(
         {
             "id": incident,
@@ -78,12 +85,7 @@ def others_of(
             ],
         },
         explained_by,
-        frozenset(
-            [
-                *(title for place in chosen for title in titles[place]),
-                *([explained_by["rule"]] if explained_by else []),
-            ]
-        ),
+        frozenset().union(names_of_explanation, *(names[place] for place in chosen)),
     )
 
 

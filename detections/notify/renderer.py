@@ -166,12 +166,14 @@ class MessageRenderer:
 
 def message_key(alert: Mapping[str, Any]) -> str:
     """The key by which receivers recognise an alert's message: the alert's id, with the level
-    appended once that has risen, so that the second message is not taken for a repetition.
+    appended once that has risen, or once an attempt has succeeded, so that the second message is
+    not taken for a repetition.
 
     >>> message_key({"id": "5f1c", "raised_from": "low", "level": "medium"})
     '5f1c-medium'
     """
-    return f"{alert['id']}-{alert['level']}" if alert.get("raised_from") else str(alert["id"])
+    again = alert.get("raised_from") or alert.get("succeeded")
+    return f"{alert['id']}-{alert['level']}" if again else str(alert["id"])
 
 
 def shortened(alert: Mapping[str, Any]) -> dict[str, Any]:

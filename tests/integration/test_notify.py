@@ -199,6 +199,33 @@ def test_an_attempt_that_succeeds_later_is_sent_again_at_its_level(
     assert house.reported(name)["hook"]["level"] == "medium"
 
 
+def test_an_attempt_that_succeeds_at_the_same_level_is_sent_again(
+    house: House, receiver: Receiver
+) -> None:
+    """As one of a rule whose attempts are as severe: the message about it said that it failed."""
+    alarm = rule("alarm", kind="correlation", level="critical", severity=10, lower_attempts=False)
+    recorder = Recorder(house.client, house.settings, {"alarm": alarm})
+    call = {"eventName": "StopLogging"}
+    put_events(house.client, house.settings, [1], RECENT, errorCode="AccessDenied", **call)
+    put_events(house.client, house.settings, [2, 3], RECENT, event={"outcome": "success"}, **call)
+    tried = single("alarm", 1, start=RECENT)
+    both = replace(tried, events=(event_id(1), event_id(2)), count=2)
+    both = replace(both, last_seen=single("alarm", 2, start=RECENT).last_seen)
+    (name,) = recorder.record([tried]).created
+    in_one_incident(house, {name})
+    notifier = house.with_channels(hook(receiver))
+    assert notifier.deliver(NOW).sent == {"hook": 1}
+    recorder.record([both])
+    for sent in ({"hook": 1}, {}):
+        assert notifier.deliver(NOW).sent == sent
+    first, second = (each.json for each in receiver.received)
+    assert (first["subject"], second["subject"]) == (
+        "[critical, attempt] Title of alarm: ada",
+        "[critical] Title of alarm: ada",
+    )
+    assert (first["id"], second["id"]) == (name, f"{name}-critical")
+
+
 def test_an_alert_that_grows_or_is_closed_is_not_told_again(
     house: House, receiver: Receiver
 ) -> None:

@@ -46,6 +46,20 @@ def test_a_rule_that_no_message_named_needs_one_from_high_on() -> None:
     assert [each.name for each, _ in made.covered] == ["c", "d", "e"]
 
 
+def test_a_message_about_an_attempt_covers_no_success() -> None:
+    """Also below the level from which a new rule needs a message."""
+    notified = {"x": Notified("a", "critical", named=frozenset({"Trail stopped (attempt)"}))}
+    alerts = [
+        due("b", "high", "x", "Trail stopped"),
+        due("c", "high", "x", "Trail stopped (attempt)"),
+        due("d", "medium", "x", "Trail stopped"),
+    ]
+    made = bundled(alerts, notified)
+    assert [[each.name for each in bundle.alerts] for bundle in made.send] == [["b", "d"]]
+    both = {"x": replace(notified["x"], named=frozenset({"Trail stopped"}))}
+    assert bundled(alerts, both).send == []
+
+
 def test_a_message_is_about_the_most_significant_alert() -> None:
     alarm = replace(due("a", "high", "x"), significance=(-3, True))
     says = replace(due("b", "high", "x"), significance=(-3, False))
