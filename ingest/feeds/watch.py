@@ -87,6 +87,8 @@ class WatchFeed(ListingFeed):
         self._latest_read = latest_read
         self._ask_at = 0.0
         """The monotonic time from which on the ledger is asked what was read of an empty folder."""
+        self._filled = (0, 0)
+        """Device and inode of the folder when there was something in it."""
         self._seen: dict[str, _Seen] = {}
         self._waiting: set[str] = set()
 
@@ -116,9 +118,14 @@ class WatchFeed(ListingFeed):
             del self._seen[gone]
 
     def _refuse_vanished(self) -> None:
-        """Raise `SourceUnreachableError` if there is nothing in it, and objects of it were read."""
+        """Raise `SourceUnreachableError` if there is nothing in it, and objects of it were read. Not
+        if it is the folder that had something in it: then somebody has taken the files away, as
+        what moves files that were read does, and no file system has gone."""
+        found = self._folder.stat()
         if not _is_empty(self._folder):
-            self._ask_at = 0.0
+            self._ask_at, self._filled = 0.0, (found.st_dev, found.st_ino)
+        elif self._filled == (found.st_dev, found.st_ino):
+            return
         # What is still being read is noted in the ledger a moment later.
         elif not self._waiting and time.monotonic() >= self._ask_at:
             refuse_vanished(self._folder, self._latest_read(self._folder))

@@ -116,13 +116,24 @@ def test_the_ledger_is_asked_only_once_what_was_there_is_read(tmp_path: Path) ->
     feed.start(take)
     try:
         until(lambda: len(arrivals) == 1, "the file")
-        (tmp_path / "trail" / "a.json.gz").unlink()
+        (tmp_path / "trail").rename(tmp_path / "away")
+        (tmp_path / "trail").mkdir()
         until(lambda: not feed._seen, "a look at the empty folder")
         assert (asked, feed.status().failing) == ([], "")
         arrivals[0].finish(Outcome.DONE)
         until(lambda: "may not be mounted" in feed.status().failing, "a fault")
         write_trail(tmp_path / "trail", [record()], "b")
         until(lambda: feed.status().failing == "", "a folder with a file")
+
+        # What moves files that were read leaves the same folder, and no fault.
+        until(lambda: len(arrivals) == 2, "the second file")
+        arrivals[1].finish(Outcome.DONE)
+        before = len(asked)
+        (tmp_path / "trail" / "b.json.gz").unlink()
+        until(lambda: not feed._seen, "a look at the empty folder")
+        write_trail(tmp_path / "trail", [record()], "c")
+        until(lambda: len(arrivals) == 3, "the third file")
+        assert (len(asked), feed.status().failing) == (before, "")
     finally:
         feed.stop()
         feed.close()
@@ -159,7 +170,8 @@ def test_an_empty_folder_of_which_files_were_read_is_a_fault(
     try:
         until(lambda: len(documents(client, settings)) == 1, "the event")
         until(lambda: readiness(address) == (200, set()), "a folder with a file")
-        (folder / "a.json.gz").rename(tmp_path / "a.json.gz")
+        folder.rename(tmp_path / "away")
+        folder.mkdir()
         fault = (503, {("feed", str(folder))})
         until(lambda: readiness(address) == fault, "what an unmounted one leaves")
         process.kill()
@@ -169,10 +181,14 @@ def test_an_empty_folder_of_which_files_were_read_is_a_fault(
         assert f"the folder {folder} is empty, but objects of it were read, the last at 2" in fact
         process = start(settings, "run", "--config", file)
         until(lambda: readiness(address) == fault, "the same at a start")
-        (tmp_path / "a.json.gz").rename(folder / "a.json.gz")
+        folder.rmdir()
+        (tmp_path / "away").rename(folder)
         until(lambda: readiness(address) == (200, set()), "it is mounted again")
+        process.kill()
+        process.communicate()
         (folder / "a.json.gz").unlink()
-        until(lambda: readiness(address) == fault, "it is empty again")
+        process = start(settings, "run", "--config", file)
+        until(lambda: readiness(address) == fault, "it is empty at a start")
         assert run(settings, "reconcile", folder, "--repair").returncode == 0
         until(lambda: readiness(address) == (200, set()), "removed on purpose")
     finally:
