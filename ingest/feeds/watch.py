@@ -118,9 +118,11 @@ class WatchFeed(ListingFeed):
             del self._seen[gone]
 
     def _refuse_vanished(self) -> None:
-        """Raise `SourceUnreachableError` if there is nothing in it, and objects of it were read. Not
-        if it is the folder that had something in it: then somebody has taken the files away, as
-        what moves files that were read does, and no file system has gone."""
+        """Raise `SourceUnreachableError` if there is nothing in it, and objects of it were read.
+
+        Not if it is the folder that had something in it: then somebody has taken the files away,
+        as what moves files that were read does, and no file system has gone.
+        """
         found = self._folder.stat()
         if not _is_empty(self._folder):
             self._ask_at, self._filled = 0.0, (found.st_dev, found.st_ino)

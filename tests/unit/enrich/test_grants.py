@@ -52,6 +52,14 @@ def of(*statements: Any) -> Any:
         ({"StringLike": {"aws:PrincipalArn": "*"}}, True),
         ({"StringLike": {"aws:PrincipalArn": ["arn:aws:iam::*", ROOT]}}, True),
         ({"StringLike": {"aws:userid": "AROAEXAMPLEID:*"}}, False),
+        ({"StringLike": {"aws:userid": "A*"}}, True),
+        ({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/*"}}, True),
+        ({"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{OWN}:role/*"}}, False),
+        ({"StringLike": {"aws:PrincipalOrgID": "o-*"}}, True),
+        ({"StringLike": {"aws:SourceVpc": "vpc-*"}}, True),
+        ({"IpAddress": {"aws:SourceIp": [f"{each}.0.0.0/8" for each in range(256)]}}, True),
+        ({"IpAddress": {"aws:SourceIp": ["2001:db8::/32"]}}, False),
+        ({"IpAddress": {"aws:SourceIp": ["2000::/8"]}}, True),
         ({"IpAddress": {"aws:SourceIp": ["192.0.2.0/24"]}}, False),
         ({"IpAddress": {"aws:SourceIp": ["192.0.2.0/24", "0.0.0.0/1"]}}, True),
         ({"DateGreaterThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}, True),
@@ -78,7 +86,11 @@ def test_everybody(condition: Any, public: bool) -> None:
         ({"Effect": "Allow", "NotPrincipal": {"AWS": ROOT}, "Action": "s3:Get*"}, {"public": True}),
         (
             ANYBODY | {"Condition": {"StringEquals": {"aws:PrincipalAccount": [OTHER, OWN]}}},
-            {"accounts": [OTHER]},
+            {"accounts": [OTHER], "principals": [OTHER]},
+        ),
+        (
+            ANYBODY | {"Condition": {"ArnEquals": {"aws:PrincipalArn": ROOT}}},
+            OUTSIDE,
         ),
         (allowing({"AWS": f"arn:aws:sts::{OWN}:assumed-role/a/b"}), {}),
         (allowing({"AWS": "arn:aws:iam::cloudfront:user/Origin Access Identity E1"}), {}),
@@ -105,11 +117,20 @@ def test_other_accounts(statement: Any, found: dict[str, Any]) -> None:
         ({"NotAction": ["iam:*", "sts:*"]}, False),
         ({"Action": ["iam:PutUserPolicy", "iam:Get*", "s3:*"]}, False),
         ({"Action": "[*"}, False),
+        ({"Action": "iam:*", "Resource": f"arn:aws:iam::{OWN}:role/*"}, True),
+        ({"Action": "iam:*", "Resource": f"arn:aws:iam::{OWN}:role/app"}, False),
+        ({"Action": "sts:AssumeRole*", "Resource": f"arn:aws:iam::{OWN}:role/app-*"}, False),
+        ({"NotAction": ["iam:*", "organizations:*", "account:*"]}, False),
+        ({"NotAction": "s3:DeleteBucket", "Resource": "arn:aws:s3:::one/*"}, False),
+        ({"NotResource": "arn:aws:s3:::one", "Action": "*"}, True),
+        ({"Action": ["*a*" * 20_000, *(f"x{n}:*" for n in range(9_000))]}, False),
         ({"Effect": "Deny", "Action": "*"}, False),
     ],
 )
 def test_actions_that_give_all_others(statement: dict[str, Any], broad: bool) -> None:
-    policy = json.dumps({"Statement": {"Effect": "Allow", "Resource": "*"} | statement})
+    if "NotResource" not in statement:
+        statement = {"Resource": "*"} | statement
+    policy = json.dumps({"Statement": {"Effect": "Allow"} | statement})
     assert grants({"policyDocument": policy}, "PutUserPolicy").get("broad", False) is broad
 
 
@@ -120,6 +141,7 @@ def test_actions_that_give_all_others(statement: dict[str, Any], broad: bool) ->
         {"attributes": {"Policy": json.dumps({"Statement": [ANYBODY]}, indent=2)}},
         {"assumeRolePolicyDocument": '{"Statement":[{"Effect":"Allow","Principal" : "*"}]}'},
         {"policyDocument": quote(json.dumps({"Statement": [ANYBODY]}))},
+        {"policyDocument": json.dumps({"Statement": [ANYBODY]}).replace("S", "\\u0053", 1)},
     ],
 )
 def test_a_policy_is_found_wherever_it_is(request_parameters: dict[str, Any]) -> None:
