@@ -41,11 +41,13 @@ FOLDERS = ("unit", "integration", "scenarios", "faults")
 LONGEST = (
     *("test_aws_setup", "test_daemon_storms", "test_lookup", "test_aws_check", "test_day"),
     *("test_reconcile", "test_kill", "test_aws_alarms", "test_verify", "test_three_nodes"),
-    *("test_s3_source", "test_daemon_poison", "test_sessions", "test_documented_commands"),
-    *("test_bulk_faults", "test_contract", "test_incidents", "test_daemon_faults", "test_engine"),
+    *("test_s3_source", "test_daemon_poison", "test_refused_events", "test_sessions"),
+    *("test_documented_commands", "test_late_events", "test_bulk_faults", "test_contract"),
+    *("test_watch_feed", "test_incidents", "test_daemon_faults", "test_engine", "test_lease"),
     *("test_backend_laws", "test_after_upgrade", "test_backfill", "test_health", "test_selections"),
-    *("test_detection_kill", "test_secured_commands", "test_secured", "test_integrity"),
-    *("test_sqs_feed", "test_corpus", "test_products"),
+    *("test_detection_kill", "test_secured_commands", "test_repair", "test_run_command"),
+    *("test_secured", "test_integrity", "test_sqs_feed", "test_rules_beside_a_bucket"),
+    *("test_corpus", "test_products", "test_alert_memory", "test_hunt_logs"),
 )
 """Files that take longest (`--durations=0`): right after the unit tests, so that no worker is left
 with one of them at the end. Those that mostly wait (for a lease, a message, an engine to come back)
