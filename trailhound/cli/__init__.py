@@ -19,6 +19,7 @@ Options:
     alert_selection     alerts, and the query that they make
     named_alerts        alerts to change: by their ids, or all that a selection finds
     decisions           decisions about alerts, incidents and known automation
+    decision_commands   `ack`, `close`, `reopen`, `assign` and `note` of alerts and incidents
 
 Output:
     screen              text on stdout and stderr, JSON on stdout
@@ -46,7 +47,7 @@ Parts of commands:
     daemons             `status`: the daemons
     hunt_logs           `hunt --log-group`
     movements           `paths --lateral`
-    triage              `alerts ack`, `close`, `reopen`, `assign` and `note`
+    alert_triage        `alerts ack`, `close`, `reopen`, `assign` and `note`
     alert_precision     `alerts precision`
     incident_triage     `incidents ack`, `close`, `reopen`, `assign` and `note`
     rule_runs           `rules backtest`, `test`, `fields`, `coverage` and `export`

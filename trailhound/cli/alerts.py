@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from trailhound.cli import alert_precision, completion, triage
+from trailhound.cli import alert_precision, completion
 from trailhound.cli.alert_selection import (
     WHICH,
     AtLevel,
@@ -27,7 +27,9 @@ from trailhound.cli.alert_selection import (
     Until,
     alert_query,
 )
+from trailhound.cli.alert_triage import HELP, SELECT, decide, state_of
 from trailhound.cli.columns import Column, Kind
+from trailhound.cli.decision_commands import add_decision_commands
 from trailhound.cli.incidents import LISTING as INCIDENTS
 from trailhound.cli.incidents import note_folded, with_file
 from trailhound.cli.late_imports import late_imports
@@ -45,7 +47,6 @@ from trailhound.cli.listing import (
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, out, plural, safe, say, say_field
 from trailhound.cli.table_layout import LEVEL_COLOURS
-from trailhound.cli.triage import state_of
 
 with late_imports():
     from detections.alerts.known_names import check_names
@@ -353,6 +354,5 @@ def _covered_by(alert: Mapping[str, Any], other: str) -> str:
     return f"in no message of its own: there was one about alert {other}{about}"
 
 
-for command in (triage.ack, triage.close, triage.reopen, triage.assign, triage.note):
-    app.command()(command)
+add_decision_commands(app, SELECT, decide, HELP)
 app.command("precision")(alert_precision.show)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -20,6 +20,17 @@ By = Annotated[
     typer.Option("--by", metavar="WHO", help="Who makes the change. Default: your login name."),
 ]
 
+As = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        parser=disposition,
+        metavar="WHAT",
+        help=f"What the alerts were: {', '.join(DISPOSITIONS)}.",
+        autocompletion=completion.dispositions,
+    ),
+]
+
 Note = Annotated[
     str, typer.Option("--note", metavar="TEXT", help="The reason; stored with the alert.")
 ]
@@ -32,17 +43,6 @@ To = Annotated[
     str | None,
     typer.Option("--to", metavar="WHO", help="The new owner; `nobody` for none. Default: you."),
 ]
-
-
-def disposition_option(what: str) -> Any:
-    """The option `--as` of a command that closes; its help begins with `what`."""
-    return typer.Option(
-        "--as",
-        parser=disposition,
-        metavar="WHAT",
-        help=f"{what}: {', '.join(DISPOSITIONS)}.",
-        autocompletion=completion.dispositions,
-    )
 
 
 def require_text(note: str) -> str:
@@ -68,6 +68,19 @@ def end(left: Mapping[str, str], fault: Exception | None) -> None:
         warn(f"the rest was not tried: {fault}; run the same command again")
     if left:
         raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def rows_of(left: Mapping[str, str]) -> list[dict[str, str]]:
+    """The ids that were not changed, as `not_changed` of `--json`."""
+    return [{"id": name, "reason": reason} for name, reason in left.items()]
+
+
+def ambiguous(left: Mapping[str, str]) -> UsageError:
+    """The error for ids none of which names one alert or incident."""
+    return UsageError(
+        "; ".join(f"{name}: {reason}" for name, reason in left.items()),
+        hint="give more of the ids",
+    )
 
 
 def name_unchanged(left: Mapping[str, str]) -> None:

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Final
 
 import typer
 
-from detections.alerts.disposition import Disposition
 from trailhound.cli import completion
 from trailhound.cli.decisions import (
-    By,
-    Note,
-    NoteText,
-    To,
-    disposition_option,
+    ambiguous,
     end,
-    require_text,
-    who,
+    rows_of,
 )
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, plural, say
-from trailhound.errors import UsageError
 
 with late_imports():
-    from detections.alerts.triage import Decision
+    from detections.alerts.triage import Decision, Verb
     from detections.incidents.store import IncidentStore, ResolvedIncidents, no_incident
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
@@ -43,104 +35,49 @@ Ids = Annotated[
 ]
 
 
-def ack(
-    ids: Ids,
-    by: By = None,
-    note: Note = "",
-    url: Url = None,
-    namespace: Namespace = None,
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """Acknowledge incidents, with all their open alerts: somebody is working on them.
+HELP: Final[Mapping[Verb, str]] = {
+    "ack": """
+    Acknowledge incidents, with all their open alerts: somebody is working on them.
 
     Example: `trailhound incidents ack 5f1c0a --by ada --note "asking the team"`
-    """
-    settings = settings_from(config, url, namespace)
-    _decide(settings, ids, Decision("ack", who(by), note), json=json)
-
-
-def close(
-    ids: Ids,
-    as_: Annotated[str | None, disposition_option("What its alerts were")] = None,
-    by: By = None,
-    note: Note = "",
-    url: Url = None,
-    namespace: Namespace = None,
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """Close incidents, with all their alerts that are not closed yet.
+    """,
+    "close": """
+    Close incidents, with all their alerts that are not closed yet.
 
     A new alert that joins an incident opens it again. Exits with 1 if an alert could not be closed;
     run the same command again to complete it.
 
     Example: `trailhound incidents close 5f1c0a --as true-positive --note "key revoked"`
-    """
-    settings = settings_from(config, url, namespace)
-    decision = Decision("close", who(by), note, cast("Disposition | None", as_))
-    _decide(settings, ids, decision, json=json)
-
-
-def reopen(
-    ids: Ids,
-    by: By = None,
-    note: Note = "",
-    url: Url = None,
-    namespace: Namespace = None,
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """Reopen incidents, with all their alerts that were closed or acknowledged.
+    """,
+    "reopen": """
+    Reopen incidents, with all their alerts that were closed or acknowledged.
 
     Example: `trailhound incidents reopen 5f1c0a --note "it went on"`
-    """
-    settings = settings_from(config, url, namespace)
-    _decide(settings, ids, Decision("reopen", who(by), note), json=json)
-
-
-def assign(
-    ids: Ids,
-    to: To = None,
-    by: By = None,
-    note: Note = "",
-    url: Url = None,
-    namespace: Namespace = None,
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """Assign all alerts of incidents to somebody, in any state.
+    """,
+    "assign": """
+    Assign all alerts of incidents to somebody, in any state.
 
     Example: `trailhound incidents assign 5f1c0a --to ada`
-    """
-    settings = settings_from(config, url, namespace)
-    name = who(by)
-    _decide(settings, ids, Decision("assign", name, note, assignee=to or name), json=json)
-
-
-def note(
-    ids: Ids,
-    text: NoteText,
-    by: By = None,
-    url: Url = None,
-    namespace: Namespace = None,
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """Add a note to the history of all alerts of incidents, in any state.
+    """,
+    "note": """
+    Add a note to the history of all alerts of incidents, in any state.
 
     Example: `trailhound incidents note 5f1c0a --note "the key is revoked"`
-    """
-    settings = settings_from(config, url, namespace)
-    _decide(settings, ids, Decision("note", who(by), require_text(text)), json=json)
+    """,
+}
 
 
-def _decide(settings: Settings, ids: Sequence[str], decision: Decision, *, json: bool) -> None:
+def select(ids: Ids) -> list[str]:
+    """The ids that a command line names; a function whose parameter is their option."""
+    return ids
+
+
+def decide(settings: Settings, selected: Sequence[str], decision: Decision, *, json: bool) -> None:
     """Write a decision to all alerts of incidents, and print what became of each incident. Exits
     with 1 if an alert was not changed. Raises `UsageError` if none of the ids is an incident's."""
     with cluster_errors(settings.hosts[0]):
         store = IncidentStore(connect(settings), settings)
-        found = store.resolve(dict.fromkeys(ids))
+        found = store.resolve(dict.fromkeys(selected))
         names = _resolved(found)
         done = store.decide(names, decision)
         if done.fault is not None and not done.alerts:
@@ -149,9 +86,8 @@ def _decide(settings: Settings, ids: Sequence[str], decision: Decision, *, json:
     left = found.left | done.left
     changed = sorted(done.alerts)
     if json:
-        not_changed = [{"id": name, "reason": reason} for name, reason in left.items()]
         closed = {"closed": changed} if decision.verb == "close" else {}
-        emit({"incidents": now, "changed": changed, **closed, "not_changed": not_changed})
+        emit({"incidents": now, "changed": changed, **closed, "not_changed": rows_of(left)})
     else:
         for incident in now:
             say(_became(incident, decision, done.alerts))
@@ -183,7 +119,7 @@ def _closed_before(incident: Mapping[str, Any], now: Sequence[Mapping[str, Any]]
     if ways:
         yield f"; {ways.total():,} stay{'s' if ways.total() == 1 else ''} as closed before: "
         yield "; ".join(
-            (f"{alerts:,} " if len(ways) > 1 else "") + way(disposition, by)
+            (f"{alerts:,} " if len(ways) > 1 else "") + closure(disposition, by)
             for (disposition, by), alerts in ways.most_common()
         )
 
@@ -194,13 +130,10 @@ def _resolved(found: ResolvedIncidents) -> list[str]:
         return list(dict.fromkeys(found.names.values()))
     if all(why.startswith("there is no") for why in found.left.values()):
         raise no_incident(*found.left)
-    raise UsageError(
-        "; ".join(f"{name}: {why}" for name, why in found.left.items()),
-        hint="give more of the id",
-    )
+    raise ambiguous(found.left)
 
 
-def way(disposition: str, by: str) -> str:
+def closure(disposition: str, by: str) -> str:
     """How alerts were closed: as what, and by whom."""
     as_ = f"as {disposition}" if disposition else "without a disposition"
     return as_ + (f", by {by}" if by else "")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from trailhound.cli import completion, incident_triage
+from trailhound.cli import completion
 from trailhound.cli.alert_selection import (
     AtLevel,
     InState,
@@ -21,7 +21,8 @@ from trailhound.cli.alert_selection import (
     alert_query,
 )
 from trailhound.cli.columns import Column, Kind
-from trailhound.cli.incident_triage import way
+from trailhound.cli.decision_commands import add_decision_commands
+from trailhound.cli.incident_triage import HELP, closure, decide, select
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import (
     Form,
@@ -231,7 +232,7 @@ def closed_ways(incident: Mapping[str, Any]) -> Iterator[str]:
     for each in ways:
         of = f"{plural(each['alerts'], 'alert')} " if len(ways) > 1 else ""
         note = f": {each['note']}" if each["note"] else ""
-        yield f"{of}{way(each['disposition'], each['by'])}{note}"
+        yield f"{of}{closure(each['disposition'], each['by'])}{note}"
 
 
 def _lines(incident: dict[str, Any]) -> list[tuple[str, object]]:
@@ -252,11 +253,4 @@ def _lines(incident: dict[str, Any]) -> list[tuple[str, object]]:
     ]
 
 
-for command in (
-    incident_triage.ack,
-    incident_triage.close,
-    incident_triage.reopen,
-    incident_triage.assign,
-    incident_triage.note,
-):
-    app.command()(command)
+add_decision_commands(app, dict.fromkeys(HELP, select), decide, HELP)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -67,14 +65,13 @@ class SelectedAlerts:
     """Their twins (alerts of other rules about the same events) are left unchanged."""
 
 
-def selects_alerts(*states: State) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A decorator that adds the options that name alerts to a command, which gets their values as
-    the argument `selected`.
+def alert_selector(*states: State) -> Callable[..., SelectedAlerts]:
+    """A function whose parameters are the options that name alerts.
 
     `states`: the states that `--all` selects where `--state` is not given.
     """
 
-    def selecting(
+    def select(
         ids: Ids = None,
         everything: All = False,
         yes: Yes = False,
@@ -118,23 +115,4 @@ def selects_alerts(*states: State) -> Callable[[Callable[..., None]], Callable[.
         )
         return SelectedAlerts((), wanted, yes, alone)
 
-    def decorated(command: Callable[..., None]) -> Callable[..., None]:
-        options = inspect.signature(selecting, eval_str=True).parameters
-        own = inspect.signature(command, eval_str=True).parameters
-
-        @wraps(command)
-        def wrapped(**given: Any) -> None:
-            chosen = {name: given.pop(name) for name in options}
-            command(selected=selecting(**chosen), **given)
-
-        parameters = [
-            *options.values(),
-            *(each for each in own.values() if each.name != "selected"),
-        ]
-        # Keyword-only, as typer calls it: parameters without a default may then follow others.
-        keywords = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
-        wrapped.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
-        wrapped.__annotations__ = {}
-        return wrapped
-
-    return decorated
+    return select

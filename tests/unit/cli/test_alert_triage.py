@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from trailhound.cli.triage import counted_by_rule
+from trailhound.cli.alert_triage import counted_by_rule
 
 
-def test_alerts_are_countedcounted_by_rule_and_two_rules_of_one_title_by_id() -> None:
+def test_alerts_are_counted_by_rule_and_two_rules_of_one_title_by_id() -> None:
     own, shipped, other = (
         {"name": name, "id": id_} for name, id_ in (("Gone", "a1"), ("Gone", "b2"), ("Made", "c3"))
     )

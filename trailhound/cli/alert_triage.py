@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, cast
+from typing import Any, Final
 
 import typer
 
-from detections.alerts.disposition import Disposition
 from trailhound.cli.alert_selection import State
 from trailhound.cli.consent import agree
 from trailhound.cli.decisions import (
-    By,
-    Note,
-    NoteText,
-    To,
-    disposition_option,
+    ambiguous,
     end,
     name_unchanged,
-    require_text,
-    who,
+    rows_of,
 )
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.named_alerts import SelectedAlerts, selects_alerts
-from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
+from trailhound.cli.named_alerts import SelectedAlerts, alert_selector
 from trailhound.cli.screen import emit, plural, say, say_on_stderr
-from trailhound.errors import UsageError
 
 with late_imports():
     from detections.alerts.known_names import check_names
@@ -44,107 +36,47 @@ _LISTED = 10
 """Rules that the question before a change names."""
 
 
-@selects_alerts(State.OPEN)
-def ack(
-    selected: SelectedAlerts,
-    by: By = None,
-    note: Note = "",
-    url: Url = None,
-    namespace: Namespace = None,
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """Acknowledge alerts: somebody is working on them.
+HELP: Final[Mapping[Verb, str]] = {
+    "ack": """
+    Acknowledge alerts: somebody is working on them.
 
     Example: `trailhound alerts ack 5f1c0a --by ada --note "asking the team"`
-    """
-    settings = settings_from(config, url, namespace)
-    _decide(settings, selected, Decision("ack", who(by), note), json=json)
-
-
-@selects_alerts(State.OPEN, State.ACKNOWLEDGED)
-def close(
-    selected: SelectedAlerts,
-    as_: Annotated[str | None, disposition_option("What it was")] = None,
-    by: By = None,
-    note: Note = "",
-    url: Url = None,
-    namespace: Namespace = None,
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """Close alerts. The same events don't raise an alert again; new events raise new alerts.
+    """,
+    "close": """
+    Close alerts. The same events don't raise an alert again; new events raise new alerts.
 
     `benign`: the rule was right, but the activity was intended. An alert that is already closed
     gets the new disposition.
 
     Example: `trailhound alerts close 5f1c0a --as false-positive --note "a drill"`
-    """
-    settings = settings_from(config, url, namespace)
-    decision = Decision("close", who(by), note, cast("Disposition | None", as_))
-    _decide(settings, selected, decision, json=json)
-
-
-@selects_alerts(State.CLOSED)
-def reopen(
-    selected: SelectedAlerts,
-    by: By = None,
-    note: Note = "",
-    url: Url = None,
-    namespace: Namespace = None,
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """Reopen alerts that were closed or acknowledged. Their history stays.
+    """,
+    "reopen": """
+    Reopen alerts that were closed or acknowledged. Their history stays.
 
     Example: `trailhound alerts reopen 5f1c0a --note "it went on"`
-    """
-    settings = settings_from(config, url, namespace)
-    _decide(settings, selected, Decision("reopen", who(by), note), json=json)
-
-
-@selects_alerts(State.OPEN, State.ACKNOWLEDGED)
-def assign(
-    selected: SelectedAlerts,
-    to: To = None,
-    by: By = None,
-    note: Note = "",
-    url: Url = None,
-    namespace: Namespace = None,
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """Assign alerts to somebody, in any state.
+    """,
+    "assign": """
+    Assign alerts to somebody, in any state.
 
     Example: `trailhound alerts assign 5f1c0a --to ada`
-    """
-    settings = settings_from(config, url, namespace)
-    name = who(by)
-    _decide(settings, selected, Decision("assign", name, note, assignee=to or name), json=json)
-
-
-@selects_alerts(State.OPEN, State.ACKNOWLEDGED)
-def note(
-    selected: SelectedAlerts,
-    text: NoteText,
-    by: By = None,
-    url: Url = None,
-    namespace: Namespace = None,
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """Add a note to the history of alerts.
+    """,
+    "note": """
+    Add a note to the history of alerts.
 
     Example: `trailhound alerts note 5f1c0a --note "the key is revoked"`
-    """
-    settings = settings_from(config, url, namespace)
-    decision = Decision("note", who(by), require_text(text))
-    _decide(settings, selected, decision, json=json)
+    """,
+}
+
+SELECT: Final[Mapping[Verb, Callable[..., SelectedAlerts]]] = {
+    "ack": alert_selector(State.OPEN),
+    "close": alert_selector(State.OPEN, State.ACKNOWLEDGED),
+    "reopen": alert_selector(State.CLOSED),
+    "assign": alert_selector(State.OPEN, State.ACKNOWLEDGED),
+    "note": alert_selector(State.OPEN, State.ACKNOWLEDGED),
+}
 
 
-def _decide(
-    settings: Settings, selected: SelectedAlerts, decision: Decision, *, json: bool
-) -> None:
+def decide(settings: Settings, selected: SelectedAlerts, decision: Decision, *, json: bool) -> None:
     """Write a decision to each alert that is named, and report for every id what became of it.
 
     All ids are resolved before the first write. Exits with 1 if any was not changed; the same
@@ -182,10 +114,7 @@ def _resolved(
     if not found.names:
         if all(reason == NO_ALERT for reason in found.left.values()):
             raise unknown(*found.left)
-        raise UsageError(
-            "; ".join(f"{name}: {reason}" for name, reason in found.left.items()),
-            hint="give more of the ids",
-        )
+        raise ambiguous(found.left)
     return {key: {} for key in found.names.values()}, found.left
 
 
@@ -225,7 +154,7 @@ def _nothing(store: AlertStore, query: AlertQuery, *, json: bool) -> None:
         there = ", ".join(f"{count:,} {state}" for state, count in sorted(others.items()))
         _say_beside_json(f"no {states} alert matches, nothing to change ({there})", json=json)
         return
-    _say_beside_json("no alert matches, in whatever state", json=json)
+    _say_beside_json("no alert matches, in any state", json=json)
     raise typer.Exit(ExitCode.INCOMPLETE)
 
 
@@ -277,8 +206,7 @@ def _report(
     left = {**left, **done.left}
     changed = [done.alerts[name] for name in names if name in done.alerts]
     if json:
-        not_changed = [{"id": name, "reason": reason} for name, reason in left.items()]
-        emit({"alerts": changed, "not_changed": not_changed})
+        emit({"alerts": changed, "not_changed": rows_of(left)})
     else:
         for alert in changed:
             twin = twins.get(alert["id"])
