@@ -33,6 +33,15 @@ for `jstat`, which nothing here reads, are kept in a file on the disk: a twentie
 _asked = False
 """Whether a signal has asked this process to end."""
 
+_OF_TERMINALS = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS")
+"""Variables by which rich and typer write other lines than into a pipe."""
+_WITHOUT_PROXY = "127.0.0.1,localhost"
+_NO_AWS = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
 ROOM = 12 * 1024**3
 """What engines (five of up to 1.5 GiB at once) and their data need in memory at the most."""
 
@@ -63,13 +72,27 @@ def end_if_asked() -> None:
 
 
 def begin() -> None:
-    """Make the folder."""
+    """Make the folder, and an environment in which nothing is of whoever runs the tests."""
+    _settle_environment()
     shared = os.environ[MARK] = tempfile.mkdtemp(prefix="trailhound-tests-", dir=_memory())
     # The tests' own folders go with it; `--basetemp` keeps them.
     os.environ["PYTEST_DEBUG_TEMPROOT"] = shared
     os.environ.setdefault("JAVA_TOOL_OPTIONS", JVM)
     # Each of the session's processes would compile every module anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def _settle_environment() -> None:
+    """Leave out settings and AWS logins of whoever runs the tests, and what changes the form of
+    output. A proxy, which the engines' jars may need, is none for servers of the tests."""
+    for name in list(os.environ):
+        own = name.startswith(("TRAILHOUND_", "AWS_")) and not name.startswith("TRAILHOUND_TEST_")
+        if own or name in _OF_TERMINALS:
+            del os.environ[name]
+    os.environ.update(_NO_AWS)
+    for name in ("no_proxy", "NO_PROXY"):
+        given = os.environ.get(name)
+        os.environ[name] = f"{given},{_WITHOUT_PROXY}" if given else _WITHOUT_PROXY
 
 
 def _memory() -> Path | None:
