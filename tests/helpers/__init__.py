@@ -5,6 +5,7 @@ activity_trails     random activity of two accounts, its graph and paths by brut
 alerts_by_hand      alerts as detections write them, made from a sample's labels
 aws_api             AWS in front of moto: what moto lacks, refusals on demand, calls counted
 browsers            a real Chromium, or a skip by name where there is none
+clock               a day that does not end in the middle of a test
 commands            commands run within the test's own process
 correlation_oracle  correlations by brute force, to compare with
 dashboards_api      an HTTP server with the saved objects API of Dashboards
@@ -26,7 +27,7 @@ lifecycle_plugins   ISM and ILM as a proxy's script, for engines that lack them
 logs_insights       CloudWatch Logs Insights: queries, states, row limit, throttling
 namespaces          a namespace of a test's own, removed afterwards
 postures            facts of an account that is watched as it should be, to be spoilt; its posture
-ports               ports for engines, each lent to one test at a time
+ports               ports for engines and daemons, each lent to one test at a time
 processes           Trailhound as a process of its own
 queues              an SQS server (moto) with S3 notifications, and daemons that follow it
 random_trails       random trails, and what the engine and brute force find in them

@@ -26,6 +26,7 @@ import pytest
 from tests.helpers.fixtures_s3 import LOGIN
 from tests.helpers.logs_insights import ACTIONS as INSIGHTS
 from tests.helpers.logs_insights import LogsInsightsApi
+from tests.helpers.queues import PATIENCE
 from trailhound.aws.filter_patterns import matcher
 
 S3_ACTIONS = {
@@ -190,7 +191,7 @@ def serving(moto: str) -> Iterator[AwsApi]:
                 self._reply(own[0], {}, own[1])
                 return
             host, port = api.moto.hostname or "", api.moto.port
-            forwarded = http.client.HTTPConnection(host, port, timeout=60)
+            forwarded = http.client.HTTPConnection(host, port, timeout=PATIENCE)
             forwarded.request(self.command, self.path, body, dict(self.headers.items()))
             reply = forwarded.getresponse()
             content = reply.read()

@@ -13,6 +13,7 @@ import pytest
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
+from tests.helpers.queues import PATIENCE
 from trailhound.errors import BrowserNotFoundError
 from trailhound.report.render.pdf import find_browser, sandbox
 
@@ -50,6 +51,8 @@ def chromium(width: int = 1280, height: int = 1000) -> Iterator[Chrome]:
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     options.set_capability("unhandledPromptBehavior", "ignore")
     started = Chrome(options=options, service=Service(driver))
+    started.set_script_timeout(PATIENCE)
+    started.set_page_load_timeout(PATIENCE)
     try:
         yield started
     finally:

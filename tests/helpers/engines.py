@@ -113,7 +113,7 @@ def remove_indices(client: OpenSearch, pattern: str) -> None:
 
 def remove_namespace(url: str, namespace: str) -> None:
     """Delete everything of a namespace that was made on the engine: indices, templates, aliases."""
-    client = OpenSearch(url, timeout=60)
+    client = OpenSearch(url, timeout=START_SECONDS)
     try:
         remove_indices(client, f"{namespace}-*")
         for kind in ("_index_template", "_component_template"):

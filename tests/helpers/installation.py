@@ -17,7 +17,7 @@ from urllib.error import HTTPError
 import yaml
 from opensearchpy import OpenSearch
 
-from tests.helpers.processes import printed, run, start
+from tests.helpers.processes import LONGEST, printed, run, start
 from tests.helpers.queues import until
 from tests.helpers.receiver import Received
 from trailhound.cluster.templates import Names
@@ -121,7 +121,7 @@ class Installation:
     def stop(self, process: subprocess.Popen[bytes]) -> None:
         """End a daemon as a service manager would."""
         process.terminate()
-        assert process.wait(60) == 0, self.logs[-1].read_text()
+        assert process.wait(LONGEST) == 0, self.logs[-1].read_text()
 
     def reload(self, process: subprocess.Popen[bytes], log: int = -1) -> None:
         """Write the settings and have a daemon take them; waits until it has looked at them."""

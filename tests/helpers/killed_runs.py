@@ -13,6 +13,7 @@ from typing import Any
 from ingest.backfill.backfill import Backfill
 from ingest.objects import Selection
 from ingest.sources import open_source
+from tests.helpers.processes import LONGEST
 from trailhound.app.enrichment import enricher_from
 from trailhound.cluster.client import connect
 from trailhound.settings import Settings
@@ -42,7 +43,7 @@ def run_together(settings: Settings, source: str, parts: Sequence[Part]) -> list
         process.start()
         processes.append(process)
     for process in processes:
-        process.join(120)
+        process.join(LONGEST)
     codes = [process.exitcode for process in processes]
     for process in processes:
         process.kill()

@@ -18,7 +18,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch, TransportError
 
-from tests.helpers.engines import remove_documents, remove_namespace
+from tests.helpers.engines import START_SECONDS, remove_documents, remove_namespace
 from tests.helpers.trails import READY, own_settings, prepared, template_marks
 from trailhound.cluster import templates
 from trailhound.cluster.dialect import dialect_of
@@ -58,7 +58,7 @@ class Namespaces:
 
     def __init__(self, url: str, folder: Path) -> None:
         self._url = url
-        self._client = OpenSearch(url, timeout=60)
+        self._client = OpenSearch(url, timeout=START_SECONDS)
         self._waiting: deque[str] = deque()
         model = new_name()
         self._settings = own_settings(url, model, folder)

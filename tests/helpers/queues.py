@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from moto.sqs.models import Message
     from mypy_boto3_sqs import SQSClient
 
-PATIENCE = 120.0
+PATIENCE = 240.0
+"""Seconds until what is waited for counts as never coming."""
 _COUNTED = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
 
 

@@ -170,7 +170,7 @@ class SecuredEngine:
         """Status and JSON of the reply to a request with the administrator's certificate."""
         context = _context(self.authority, self.administrator)
         connection = http.client.HTTPSConnection(
-            machine.LOOPBACK, self.port, context=context, timeout=30
+            machine.LOOPBACK, self.port, context=context, timeout=START_SECONDS
         )
         try:
             connection.request(

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 
-from tests.helpers.processes import environment
+from tests.helpers.processes import LONGEST, environment
 from trailhound.settings import Settings
 
 WIDTH = 80
@@ -36,5 +36,5 @@ def on_a_terminal(
     os.close(ours)
     assert process.stderr is not None
     said = process.stderr.read().decode()
-    assert process.wait(60) == code, (arguments, said)
+    assert process.wait(LONGEST) == code, (arguments, said)
     return shown.decode().replace("\r\n", "\n")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -64,7 +63,7 @@ def three_nodes() -> Iterator[ThreeNodes]:
         ExitStack() as lent,
     ):
         ports = [lent.enter_context(own_port()) for _ in range(NODES)]
-        transports = _free_ports()
+        transports = [lent.enter_context(own_port()) for _ in range(NODES)]
         addresses = [f"{machine.LOOPBACK}:{port}" for port in transports]
         classes = _compiled(Path(folder))
         nodes = ThreeNodes(
@@ -109,11 +108,3 @@ def _compiled(folder: Path) -> Path:
     command += ["-d", classes, HERE / "ClusterNode.java"]
     subprocess.run([*map(str, command)], check=True, capture_output=True)
     return classes
-
-
-def _free_ports() -> list[int]:
-    with ExitStack() as taken:
-        sockets = [taken.enter_context(socket.socket()) for _ in range(NODES)]
-        for each in sockets:
-            each.bind((machine.LOOPBACK, 0))
-        return [int(each.getsockname()[1]) for each in sockets]

@@ -14,6 +14,7 @@ from ingest.daemon.daemon import Daemon
 from ingest.feeds.feed import Feed, Outcome
 from tests.faults.proxy import Answer, Fault, Proxy, Request
 from tests.helpers.hand_feed import HandFeed
+from tests.helpers.queues import PATIENCE
 from tests.helpers.trails import documents, ledger, own_settings, prepared, record, write_trail
 from trailhound.app.enrichment import enricher_from
 from trailhound.cluster.client import connect
@@ -55,7 +56,7 @@ def running(settings: Settings, feed: Feed) -> Iterator[Daemon]:
         yield daemon
     finally:
         daemon.stop()
-        thread.join(60)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
     if failures:
         raise failures[0]
@@ -165,7 +166,7 @@ def test_two_daemons_share_the_work(client: OpenSearch, settings: Settings, tmp_
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(60)
+            thread.join(PATIENCE)
         for feed in feeds:
             feed.await_outcomes(30)
         assert one.status().counts.duplicates == two.status().counts.duplicates == 0

@@ -155,7 +155,7 @@ def test_what_the_ledger_cannot_hold_fails_alone(
     feed = HandFeed()
     outcomes: list[Outcome] = []
     with running(settings, feed) as daemon:
-        assert feed.begun.wait(60)
+        assert feed.begun.wait(PATIENCE)
         source = LocalSource(str(tmp_path))
         submit = feed._submit
         assert submit is not None

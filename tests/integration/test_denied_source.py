@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import yaml
 
 from tests.helpers.installation import key_of, readiness
+from tests.helpers.ports import free_address
 from tests.helpers.processes import start
 from tests.helpers.queues import until
 from tests.helpers.trails import own_settings, prepared, record, trail_bytes
-from tests.integration.test_run_command import free_address
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

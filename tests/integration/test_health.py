@@ -15,10 +15,10 @@ import pytest
 import yaml
 from opensearchpy import OpenSearch
 
+from tests.helpers.ports import free_address
 from tests.helpers.processes import printed, run, start
 from tests.helpers.queues import until
 from tests.helpers.trails import own_settings, prepared, record, write_trail
-from tests.integration.test_run_command import free_address
 from trailhound.app.detection import rules_in_force
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings

@@ -16,8 +16,8 @@ import pytest
 
 from tests.faults.proxy import Fault, Proxy, Request
 from tests.helpers.detection_rules import BURST, RULES, write_rules
-from tests.helpers.processes import Started, run, start
-from tests.helpers.queues import until
+from tests.helpers.processes import LONGEST, Started, run, start
+from tests.helpers.queues import PATIENCE, until
 from tests.helpers.trails import backfill, documents, own_settings, prepared, record, write_trail
 
 
@@ -54,7 +54,7 @@ def silence() -> Iterator[Silence]:
 
 def ended(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
     try:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=LONGEST)
     finally:
         process.kill()
     return process.returncode, out.decode(), err.decode()
@@ -87,7 +87,7 @@ def test_a_command_that_waits_ends_with_130(
     places = {"trail": tmp_path / "trail", "folder": tmp_path}
     env = {"TRAILHOUND_DASHBOARDS__URL": silence.url}
     process = start(settings, *(each.format(**places) for each in arguments), env=env)
-    assert silence.asked.wait(60), ended(process)
+    assert silence.asked.wait(PATIENCE), ended(process)
     process.send_signal(number)
     until(lambda: b"stopping" in process.written(1) or process.poll() is not None, "an answer")
     if b"stopping" in process.written(1):  # the first one finishes what is under way, if it can
@@ -133,7 +133,7 @@ def test_a_backfill_that_is_stopped_at_once_says_how_to_go_on(
     def hold(request: Request) -> Fault | None:
         if b"2025-03-02T10:00:00Z" in request.body:
             waits.set()
-            go.wait(200)
+            go.wait(PATIENCE)
         return None
 
     env = {
@@ -143,7 +143,7 @@ def test_a_backfill_that_is_stopped_at_once_says_how_to_go_on(
     with Proxy(settings.hosts[0], hold) as proxy:
         own = own_settings(proxy.url, namespace, tmp_path / "home")
         process = start(own, "backfill", trail, "--json", env=env)
-        assert waits.wait(60), ended(process)
+        assert waits.wait(PATIENCE), ended(process)
         err = stopped_at_once(process, go)
     assert "interrupted: run the same command again to resume" in err
     assert "`trailhound detect --since 2025-03-01 --until 2025-03-02`" in err
@@ -172,7 +172,7 @@ def held_detect(
             looked.set()
         elif looked.is_set() and "_search" in request.path:
             waits.set()
-            go.wait(200)
+            go.wait(PATIENCE)
         return None
 
     folder = write_rules(tmp_path / "rules")
@@ -183,7 +183,7 @@ def held_detect(
     with Proxy(settings.hosts[0], hold) as proxy:
         own = own_settings(proxy.url, namespace, tmp_path / "home")
         process = start(own, "detect", "--rules", folder, "--json", env=env)
-        assert waits.wait(60), ended(process)
+        assert waits.wait(PATIENCE), ended(process)
         yield process, go
 
 

@@ -18,7 +18,7 @@ from moto.sts.models import sts_backends
 from ingest.lookup import lane
 from tests.helpers.commands import command
 from tests.helpers.event_history import EventHistory
-from tests.helpers.processes import start
+from tests.helpers.processes import LONGEST, start
 from tests.helpers.trails import (
     backfill,
     documents,
@@ -240,7 +240,7 @@ def test_ctrl_c_and_resume_read_each_window_once(settings: Settings, history: Ev
             time.sleep(0.2)
 
     history.before = interrupt
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=LONGEST)
     assert process.returncode == 130
     done = {e["uri"] for e in ledger(prepared(settings), settings) if e["state"] == "done"}
     assert done

@@ -10,12 +10,11 @@ import pytest
 
 from ingest.telemetry.endpoint import Endpoint, Health
 from ingest.telemetry.metrics import Metrics
-from tests.helpers.ports import own_port
+from tests.helpers.ports import free_address, own_port
 from tests.helpers.processes import printed, run, start
 from tests.helpers.queues import until
 from tests.helpers.trails import own_settings, prepared
 from tests.integration.test_health import readiness
-from tests.integration.test_run_command import free_address
 from trailhound.app.local_daemon import identity
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings

@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from tests.helpers.installation import readiness, stamp
+from tests.helpers.ports import free_address
 from tests.helpers.processes import printed, run, start
 from tests.helpers.queues import until
 from tests.helpers.trails import (
@@ -19,7 +20,6 @@ from tests.helpers.trails import (
     trail_bytes,
     write_trail,
 )
-from tests.integration.test_run_command import free_address
 from trailhound.cluster.templates import Names
 
 

@@ -17,7 +17,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.store import AlertQuery, AlertStore
 from tests.helpers import last_release as old
 from tests.helpers.detection_rules import BURST, DELETED, write_rules
-from tests.helpers.processes import printed, run, start
+from tests.helpers.processes import LONGEST, printed, run, start
 from tests.helpers.queues import until
 from tests.helpers.receiver import Receiver
 from tests.helpers.trails import (
@@ -63,7 +63,7 @@ def running(settings: Settings, *arguments: str | Path) -> Iterator[None]:
     try:
         yield
         process.terminate()
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=LONGEST)
         assert process.returncode == 0, said.decode()
     finally:
         process.kill()

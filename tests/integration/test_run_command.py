@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,8 @@ from opensearchpy import OpenSearch
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.faults.proxy import Answer, Fault, Proxy, Request
-from tests.helpers.processes import printed, run, start
+from tests.helpers.ports import free_address
+from tests.helpers.processes import LONGEST, printed, run, start
 from tests.helpers.queues import until
 from tests.helpers.trails import documents, own_settings, prepared, record, write_trail
 from trailhound.settings import Settings
@@ -30,12 +30,6 @@ def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
 @pytest.fixture
 def client(settings: Settings) -> OpenSearch:
     return prepared(settings)
-
-
-def free_address() -> str:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{taken.getsockname()[1]}"
 
 
 def metrics(address: str) -> dict[tuple[str, ...], float]:
@@ -126,7 +120,7 @@ def test_a_daemon_tells_how_it_does_and_takes_new_settings(
         until(lambda: value("trailhound_objects_total", "done") == done + 1, "one object more")
         until(lambda: b"settings not reloaded" in process.written(1), "a refusal")
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=LONGEST)
     finally:
         process.kill()
     assert process.returncode == 0, said.decode()
@@ -167,7 +161,7 @@ def test_a_second_signal_ends_it_at_once(
             until(lambda: len(proxy.seen) > refused + 1, "another try after the first signal")
             assert process.poll() is None
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=60)
+            process.communicate(timeout=LONGEST)
         finally:
             process.kill()
     assert process.returncode == 130

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.processes import identity_holds, printed, run, start
+from tests.helpers.processes import LONGEST, identity_holds, printed, run, start
 from tests.helpers.queues import until
 from tests.helpers.roles import least_privilege_role
 from tests.helpers.secured import SecuredEngine
@@ -92,7 +92,7 @@ def test_the_daemon_works_with_the_shipped_role(
         until(works, "an event indexed by a daemon that leads")
     finally:
         process.terminate()
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=LONGEST)
     assert process.returncode == 0
     assert b"permission" not in said, said.decode()
     assert b"failed" not in said, said.decode()

@@ -19,8 +19,8 @@ from tests.helpers import last_release as old
 from tests.helpers.commands import command
 from tests.helpers.detection_rules import write_rules
 from tests.helpers.installation import stamp
-from tests.helpers.processes import Started, start
-from tests.helpers.queues import until
+from tests.helpers.processes import LONGEST, Started, start
+from tests.helpers.queues import PATIENCE, until
 from tests.helpers.schemas import require_listing
 from tests.helpers.trails import documents, own_settings, prepared, record, write_trail
 from trailhound.cluster.client import connect
@@ -67,7 +67,7 @@ def long_trail(tmp_path: Path) -> Path:
 def ended(process: Started) -> tuple[int, str]:
     """The exit code of a process that got a signal, and what it wrote to stderr."""
     try:
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=LONGEST)
     finally:
         process.kill()
     return process.returncode, " ".join(err.decode().split())
@@ -291,7 +291,7 @@ def test_a_note_is_renewed_until_the_backfill_ends(settings: Settings, trail: Pa
         own = own_settings(proxy.url, settings.namespace, settings.home)
         process = start(own, "backfill", trail, env={"TRAILHOUND_INGEST__CLAIM_SECONDS": "1"})
         try:
-            assert waits.wait(60), ended(process)
+            assert waits.wait(PATIENCE), ended(process)
             until(renewed, "a renewal")
         finally:
             go.set()

@@ -16,10 +16,10 @@ from ingest.feeds import watch
 from ingest.feeds.feed import Delivery, Outcome
 from ingest.feeds.watch import WatchFeed
 from tests.helpers.installation import readiness
-from tests.helpers.processes import printed, run, start
+from tests.helpers.ports import free_address
+from tests.helpers.processes import LONGEST, printed, run, start
 from tests.helpers.queues import until
 from tests.helpers.trails import documents, own_settings, prepared, record, write_trail
-from tests.integration.test_run_command import free_address
 from trailhound.backoff import Backoff
 from trailhound.errors import ObjectNotFoundError
 from trailhound.settings import FeedSettings
@@ -209,7 +209,7 @@ def test_the_command_follows_a_folder_and_stops_when_told_to(
         until(lambda: len(documents(client, settings)) == 2, "two events")
         assert process.poll() is None
         process.send_signal(number)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=LONGEST)
     finally:
         process.kill()
     assert process.returncode == 0, said.decode()
@@ -256,7 +256,7 @@ def test_files_that_cannot_be_read_are_counted_in_status_and_doctor(
 
 def test_nothing_to_follow_is_wrong_use(engine: str, namespace: str, tmp_path: Path) -> None:
     process = start(own_settings(engine, namespace, tmp_path / "home"), "run")
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=LONGEST)
     assert process.returncode == 2
     assert b"--queue" in said
 

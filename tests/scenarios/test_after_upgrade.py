@@ -12,11 +12,11 @@ import pytest
 from tests.helpers import last_release as old
 from tests.helpers.detection_rules import BURST, DELETED, write_rules
 from tests.helpers.installation import TERMS, Hook, Installation, readiness, searchable, stamp
+from tests.helpers.ports import free_address
 from tests.helpers.processes import identity_holds
 from tests.helpers.queues import until
 from tests.helpers.receiver import Receiver
 from tests.helpers.trails import dead_letters, ledger, own_settings, record, write_trail
-from tests.integration.test_run_command import free_address
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings

@@ -35,7 +35,7 @@ from tests.helpers.digests import (
 )
 from tests.helpers.engines import remove_namespace
 from tests.helpers.postures import posture
-from tests.helpers.processes import environment
+from tests.helpers.processes import LONGEST, environment
 from tests.helpers.trails import own_settings, record, trail_bytes
 from trailhound.cli.exit_codes import exit_code
 from trailhound.cli.main import app
@@ -300,7 +300,7 @@ def runs_until_stopped(installation: Installation, arguments: list[str]) -> None
         if b"ready" in line or b"follow" in line or b"daemon" in line or b"started" in line:
             break
     process.send_signal(signal.SIGTERM)
-    _, rest = process.communicate(timeout=60)
+    _, rest = process.communicate(timeout=LONGEST)
     assert process.returncode == 0, (said + rest).decode()
 
 

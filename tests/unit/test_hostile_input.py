@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import forks
+from tests.helpers.processes import LONGEST
 from trailhound.cli.main import main
 
 PROGRAM = (sys.executable, "-m", "trailhound")
@@ -165,7 +166,7 @@ def test_a_reader_that_goes_away_ends_nothing() -> None:
     process.stdout.close()
     reported = process.stderr.read().decode()
     process.stderr.close()
-    assert process.wait(60) == 0, reported
+    assert process.wait(LONGEST) == 0, reported
     assert "Traceback" not in reported
     assert "Exception ignored" not in reported
 

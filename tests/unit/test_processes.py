@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.processes import start
+from tests.helpers.processes import LONGEST, start
 from tests.helpers.trails import own_settings
 
 PIPE = 65_536
@@ -19,11 +19,11 @@ PIPE = 65_536
 def test_a_command_ends_whatever_it_prints(env: Mapping[str, str], tmp_path: Path) -> None:
     settings = own_settings("http://127.0.0.1:1", "x", tmp_path / "home")
     process = start(settings, "rules", "list", "--json", env=env)
-    assert process.wait(120) == 0
+    assert process.wait(LONGEST) == 0
     out, err = process.communicate()
     assert len(out) > PIPE
     assert json.loads(out)
     assert err == b""
     log = tmp_path / "log"
-    assert start(settings, "rules", "list", "--json", env=env, log=log).wait(120) == 0
+    assert start(settings, "rules", "list", "--json", env=env, log=log).wait(LONGEST) == 0
     assert log.read_bytes() == out

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from tests.helpers.queues import PATIENCE
 from trailhound import threads
 from trailhound.backoff import Backoff
 from trailhound.threads import SupervisedThread, in_order, supervised_threads
@@ -31,13 +32,13 @@ def test_a_thread_that_fails_is_started_again_and_shown(monkeypatch: pytest.Monk
 
     thread = SupervisedThread(work, "restarted", stopping)
     thread.start()
-    assert worked.wait(30)
+    assert worked.wait(PATIENCE)
     assert status("restarted").restarts == 2
     assert status("restarted").fault == "SystemExit: broken"
     monkeypatch.setattr(threads, "_RECENT", -60.0)
     assert status("restarted").fault == ""
     stopping.set()
-    thread.join(30)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
     assert "restarted" not in [each.name for each in supervised_threads()]
 
@@ -46,7 +47,7 @@ def test_a_thread_that_ends_by_itself_is_shown() -> None:
     stopping = threading.Event()
     thread = SupervisedThread(lambda: None, "ended", stopping)
     thread.start()
-    thread.join(30)
+    thread.join(PATIENCE)
     assert status("ended").fault == "it has ended"
     stopping.set()
 
@@ -60,9 +61,9 @@ def test_a_thread_that_waits_to_be_started_again_ends_when_told_to() -> None:
 
     thread = SupervisedThread(work, "waiting", stopping)
     thread.start()
-    assert failed.wait(30)
+    assert failed.wait(PATIENCE)
     stopping.set()
-    thread.join(30)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
 
 
@@ -80,7 +81,7 @@ def test_calls_at_once_are_as_many_as_were_asked_for_and_in_order() -> None:
         with lock:
             at_once += 1
             most = max(most, at_once)
-        both.wait(30)
+        both.wait(PATIENCE)
         with lock:
             at_once -= 1
         return number * 2
@@ -108,7 +109,7 @@ def test_after_an_error_or_an_early_end_no_further_call_is_made(broken: bool) ->
         assert not named("ended")
     results.close()
     for each in named("ended"):
-        each.join(30)
+        each.join(PATIENCE)
     assert len(made) < 5_000
 
 
@@ -118,12 +119,12 @@ def test_an_interrupted_command_waits_for_no_call() -> None:
     def work(number: int) -> int:
         if number:
             hangs.set()
-            go.wait(60)
+            go.wait(PATIENCE)
         return number
 
     results = in_order(work, range(5), 2, "hangs")
     assert next(results) == 0
-    assert hangs.wait(30)
+    assert hangs.wait(PATIENCE)
     main = threading.main_thread().ident
     assert main is not None
     timer = threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT))
@@ -144,4 +145,4 @@ def test_an_interrupted_command_waits_for_no_call() -> None:
     assert all(each.daemon for each in left)  # the process ends without them
     go.set()
     for each in left:
-        each.join(30)
+        each.join(PATIENCE)

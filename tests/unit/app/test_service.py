@@ -10,6 +10,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from enrich.enricher import Enricher
+from tests.helpers.queues import PATIENCE
 from tests.helpers.trails import own_settings
 from trailhound.app.enrichment import LoadedEnricher
 from trailhound.app.scheduled_jobs import ScheduledJobs
@@ -32,20 +33,20 @@ def test_two_signals_at_once_leave_what_the_second_one_read(tmp_path: Path) -> N
     def load() -> tuple[Settings, LoadedEnricher]:
         if not reading.is_set():
             reading.set()
-            assert written.wait(60)
+            assert written.wait(PATIENCE)
             return settings, loaded
         second.set()
         raise SettingsError("filter: not a list")
 
     service = Service(settings, loaded, load)
     service.reload()
-    assert reading.wait(60)
+    assert reading.wait(PATIENCE)
     service.reload()
     second.wait(0.5)  # it must not come: the file is read by one reload at a time
     written.set()
     for thread in threading.enumerate():
         if thread.name == "reload":
-            thread.join(60)
+            thread.join(PATIENCE)
     assert second.is_set()
     assert ("settings", "reload") in {
         (each.code, each.subject) for each in service._readiness().reasons
@@ -104,7 +105,7 @@ def test_every_setting_is_reloaded_or_named(
     service.reload()
     for thread in threading.enumerate():
         if thread.name == "reload":
-            thread.join(60)
+            thread.join(PATIENCE)
     (said,) = [each.message for each in caplog.records if "needs a restart" in each.message]
     named = said.partition(": ")[2].split(", ")
     assert named == ["aws.region", "cluster.hosts", "run.stop_seconds"]

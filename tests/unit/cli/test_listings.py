@@ -18,6 +18,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from tests.helpers.postures import posture
+from tests.helpers.processes import LONGEST
 from tests.helpers.schemas import require_listing
 from tests.listings import BLOCK, pages
 from trailhound.cli import (
@@ -300,7 +301,7 @@ def test_nothing_more_is_read_for_a_reader_that_has_ended() -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == b'{"text": "x"}\n'
     process.stdout.close()
-    assert process.wait(60) == 0
+    assert process.wait(LONGEST) == 0
 
 
 def test_json_is_short_for_its_form_and_contradicts_the_others() -> None:

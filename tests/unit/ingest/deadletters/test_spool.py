@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ingest.deadletters.spool import SPOOL_FILE, Spool
+from tests.helpers.processes import LONGEST
 from trailhound.errors import SpoolError
 
 
@@ -75,7 +76,7 @@ def _fill(folder: Path) -> None:
 def test_a_write_that_has_no_room_leaves_no_torn_line(tmp_path: Path) -> None:
     process = multiprocessing.get_context("spawn").Process(target=_fill, args=(tmp_path,))
     process.start()
-    process.join(60)
+    process.join(LONGEST)
     assert process.exitcode == 0
     assert stored(tmp_path) == ["a", "c"]
     assert Spool(tmp_path).append("b", line("b", 5_000))
