@@ -126,6 +126,21 @@ DROP = Drop(forwarded=False)
 LOSE_REPLY = Drop(forwarded=True)
 
 
+class Barrier:
+    """A script: the n-th bulk request of events and all later ones wait until `go` is set; `met` is
+    set once one waits. However slow the machine is, a run is in its middle until then."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.met, self.go = threading.Event(), threading.Event()
+
+    def __call__(self, request: Request) -> Fault | None:
+        if request.number < self.number or self.go.is_set():
+            return None
+        self.met.set()
+        return Hold(self.go)
+
+
 def bulk(faults: Mapping[int, Fault]) -> Script:
     """The n-th bulk request of events meets a fault; every other request passes."""
     return lambda request: faults.get(request.number)

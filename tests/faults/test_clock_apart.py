@@ -10,10 +10,10 @@ import yaml
 
 from tests.faults.proxy import Fault, Proxy, Request, Say
 from tests.helpers.installation import readiness
+from tests.helpers.ports import free_address
 from tests.helpers.processes import start
 from tests.helpers.queues import until
 from tests.helpers.trails import own_settings, prepared
-from tests.integration.test_run_command import free_address
 
 Answer = tuple[int, set[tuple[str, str]]]
 READY: Answer = (200, set())

@@ -18,7 +18,7 @@ from moto.s3.models import s3_backends
 
 from ingest.feeds import notifications
 from ingest.objects import TrailObject
-from tests.helpers.processes import start
+from tests.helpers.processes import LONGEST, start
 from tests.helpers.queues import Queue, until
 from tests.helpers.trails import (
     dead_letters,
@@ -69,7 +69,7 @@ def daemon(settings: Settings, queue: Queue, endpoint: str) -> Iterator[subproce
         yield process
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=LONGEST)
         assert process.returncode in (0, -signal.SIGKILL), said.decode()[-2000:]
         assert b"Traceback" not in said
     finally:

@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
-from tests.faults.proxy import Delay, Proxy
-from tests.helpers.engines import remove_namespace, running_engine
-from tests.helpers.processes import identity_holds, printed, run, start
+from tests.faults.proxy import Barrier, Proxy
+from tests.helpers.engines import running_engine
+from tests.helpers.namespaces import own_namespace
+from tests.helpers.processes import LONGEST, identity_holds, printed, run, start
+from tests.helpers.queues import until
 from tests.helpers.trails import (
     dead_letters,
     documents,
@@ -82,16 +84,12 @@ def content(settings: Settings) -> Content:
 @pytest.fixture(scope="module")
 def undisturbed(engine: str, trail: Path, tmp_path_factory: pytest.TempPathFactory) -> Content:
     """What a run in peace makes of the trail."""
-    settings = own_settings(engine, f"calm{os.getpid()}", tmp_path_factory.mktemp("home"))
-    try:
-        prepared(settings)
+    with own_namespace(engine, tmp_path_factory.mktemp("home")) as settings:
         ended = run(settings, "backfill", trail, "--json")
         report = printed(ended.stdout)
         assert (report["objects"], report["read"]) == (FILES, FILES * EACH)
         assert identity_holds(report)
         return content(settings)
-    finally:
-        remove_namespace(engine, settings.namespace)
 
 
 @pytest.fixture
@@ -109,38 +107,31 @@ def own_engine() -> Iterator[LocalEngine]:
 
 
 @pytest.fixture
-def slow(settings: Settings) -> Iterator[Settings]:
-    """The same over a slow road to the engine: a run is in its middle for some seconds, however
-    fast the machine is."""
-    with Proxy(settings.hosts[0], lambda each: Delay(0.1) if each.of_events else None) as road:
-        yield own_settings(road.url, settings.namespace, settings.home)
+def barrier() -> Barrier:
+    """Behind some of the seventy requests: until it goes, a run is in its middle."""
+    return Barrier(12)
+
+
+@pytest.fixture
+def halted(settings: Settings, barrier: Barrier) -> Iterator[Settings]:
+    """The same over a road to the engine with the barrier."""
+    with Proxy(settings.hosts[0], barrier) as road:
+        try:
+            yield own_settings(road.url, settings.namespace, settings.home)
+        finally:
+            barrier.go.set()
 
 
 def ended(process: subprocess.Popen[bytes]) -> tuple[int, bytes, str]:
     """Exit code, stdout and stderr of a process that is about to end."""
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=LONGEST)
     return process.returncode, out, err.decode()
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
-    """Until it holds, or the process has ended by itself."""
-    for _ in range(4_800):
-        if condition() or process.poll() is not None:
-            return
-        time.sleep(0.05)  # a look is work for the engine
-    pytest.fail("it never came to that")
-
-
-def events_indexed(settings: Settings, number: int) -> Callable[[], bool]:
-    """Whether the engine has taken so many events by now, searchable or not."""
-    client = connect(settings)
-
-    def enough() -> bool:
-        stats = client.indices.stats(index=f"{settings.prefix}cloudtrail-*", metric="indexing")
-        total = stats["_all"].get("primaries", {}).get("indexing", {}).get("index_total", 0)
-        return bool(total >= number)
-
-    return enough
+    """Until it holds. The process must not have ended by itself."""
+    until(lambda: condition() or process.poll() is not None, "what is waited for")
+    assert process.poll() is None, ended(process)
 
 
 def only_claims_are_left(settings: Settings) -> Callable[[], bool]:
@@ -167,18 +158,23 @@ def check_ledger(settings: Settings) -> None:
 
 
 def test_killed_at_many_moments_it_ends_like_an_undisturbed_run(
-    settings: Settings, slow: Settings, trail: Path, undisturbed: Content
+    settings: Settings, trail: Path, undisturbed: Content
 ) -> None:
+    """While requests have not reached the engine yet, and while some are under way."""
     dice = random.Random()
-    killed = 0
-    for number in (1, 500, 1_250, 2_250):
-        process = start(slow, "backfill", trail, "--json", env=SMALL)
-        wait_for(events_indexed(settings, number), process)
-        time.sleep(dice.random() * 0.2)
-        process.send_signal(signal.SIGKILL)
-        code, _, _ = ended(process)
-        killed += code == -signal.SIGKILL
-    assert killed >= 2, "too fast to be killed"
+    for number, held in ((1, True), (10, False), (12, True), (14, False)):
+        barrier = Barrier(number)
+        with Proxy(settings.hosts[0], barrier) as road:
+            far = own_settings(road.url, settings.namespace, settings.home)
+            process = start(far, "backfill", trail, "--json", env=SMALL)
+            wait_for(barrier.met.is_set, process)
+            if not held:
+                barrier.go.set()
+                time.sleep(dice.random() * 0.2)
+            process.send_signal(signal.SIGKILL)
+            code, _, err = ended(process)
+            barrier.go.set()
+        assert code == -signal.SIGKILL or not held, err
     last = run(settings, "backfill", trail, "--json", env=SMALL)
     report = printed(last.stdout)
     assert last.returncode in (0, 1), last.stderr.decode()
@@ -192,13 +188,16 @@ def test_killed_at_many_moments_it_ends_like_an_undisturbed_run(
 def test_a_stopped_run_finishes_what_it_has_begun(
     number: signal.Signals,
     settings: Settings,
-    slow: Settings,
+    halted: Settings,
+    barrier: Barrier,
     trail: Path,
     undisturbed: Content,
 ) -> None:
-    process = start(slow, "backfill", trail, "--json", env=SMALL)
-    wait_for(events_indexed(settings, 150), process)
+    process = start(halted, "backfill", trail, "--json", env=SMALL)
+    wait_for(barrier.met.is_set, process)
     process.send_signal(number)
+    until(lambda: b"stopping" in process.written(1), "an answer")
+    barrier.go.set()
     code, out, err = ended(process)
     assert code == 130, err
     report = printed(out)
@@ -234,13 +233,14 @@ def test_two_workers_share_a_folder(settings: Settings, trail: Path, undisturbed
 
 
 def test_a_worker_takes_over_from_one_that_was_killed(
-    settings: Settings, slow: Settings, trail: Path, undisturbed: Content
+    settings: Settings, halted: Settings, barrier: Barrier, trail: Path, undisturbed: Content
 ) -> None:
-    first = start(slow, "backfill", trail, "--json", env=SMALL)
-    wait_for(events_indexed(settings, 100), first)
+    first = start(halted, "backfill", trail, "--json", env=SMALL)
+    wait_for(barrier.met.is_set, first)
     second = start(settings, "backfill", trail, "--json", env=SMALL)
     first.send_signal(signal.SIGKILL)
     ended(first)
+    barrier.go.set()
     code, out, err = ended(second)
     assert code in (0, 1), err
     assert identity_holds(printed(out))
@@ -249,12 +249,12 @@ def test_a_worker_takes_over_from_one_that_was_killed(
 
 
 def test_a_worker_that_waits_for_another_can_be_stopped(
-    settings: Settings, slow: Settings, trail: Path
+    settings: Settings, halted: Settings, barrier: Barrier, trail: Path
 ) -> None:
     patient = SMALL | {"TRAILHOUND_INGEST__CLAIM_SECONDS": "3600"}
-    holder = start(slow, "backfill", trail, "--json", env=patient)
+    holder = start(halted, "backfill", trail, "--json", env=patient)
     try:
-        wait_for(events_indexed(settings, 50), holder)
+        wait_for(barrier.met.is_set, holder)
         holder.send_signal(signal.SIGSTOP)
         waiting = start(settings, "backfill", trail, "--json", env=patient)
         wait_for(only_claims_are_left(settings), waiting)
@@ -272,15 +272,15 @@ def test_an_engine_that_goes_and_comes_back_is_waited_for(
 ) -> None:
     settings = own_settings(own_engine.url, "killed", tmp_path / "home")
     prepared(settings)
-    # A slow road to the engine, so that the run is not over before the engine is.
-    with Proxy(own_engine.url, lambda request: Delay(0.1) if request.of_events else None) as road:
+    barrier = Barrier(12)
+    with Proxy(own_engine.url, barrier) as road:
         far = own_settings(road.url, "killed", tmp_path / "home")
         process = start(far, "backfill", trail, "--json", env=SMALL)
-        wait_for(events_indexed(settings, 250), process)
-        # Killed: after SIGTERM it would answer for longer than the run takes.
+        wait_for(barrier.met.is_set, process)
         pid = own_engine._read_run()["pid"]
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+        barrier.go.set()
         assert process.poll() is None, ended(process)
         own_engine.start()
         code, out, err = ended(process)
@@ -305,14 +305,14 @@ def test_a_stopped_worker_that_goes_on_leaves_the_entry_of_who_took_over(
             name,
         )
     soon = SMALL | {"TRAILHOUND_INGEST__CLAIM_SECONDS": "3"}
-    with Proxy(
-        settings.hosts[0], lambda request: Delay(0.05) if request.of_events else None
-    ) as road:
-        slow = own_settings(road.url, settings.namespace, settings.home)
-        stopped = start(slow, "backfill", tmp_path / "trail", "--json", env=soon)
+    barrier = Barrier(4)
+    with Proxy(settings.hosts[0], barrier) as road:
+        far = own_settings(road.url, settings.namespace, settings.home)
+        stopped = start(far, "backfill", tmp_path / "trail", "--json", env=soon)
         try:
-            wait_for(events_indexed(settings, 250), stopped)
+            wait_for(barrier.met.is_set, stopped)
             stopped.send_signal(signal.SIGSTOP)
+            barrier.go.set()
             second = run(settings, "backfill", tmp_path / "trail", "--json", env=soon)
             assert second.returncode == 0, second.stderr.decode()
             before = ledger(connect(settings), settings)
