@@ -6,6 +6,7 @@ A node is killed while a daemon and a backfill write.
 from __future__ import annotations
 
 import json
+import signal
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -17,12 +18,12 @@ import pytest
 
 from tests.helpers.detection_rules import DELETED, write_rules
 from tests.helpers.installation import Hook, Installation, readiness, stamp
-from tests.helpers.processes import identity_holds, printed, start
-from tests.helpers.queues import until
+from tests.helpers.ports import free_address
+from tests.helpers.processes import LONGEST, identity_holds, printed, start
+from tests.helpers.queues import PATIENCE, until
 from tests.helpers.receiver import Receiver
 from tests.helpers.three_nodes import ThreeNodes, three_nodes
 from tests.helpers.trails import documents, ledger, own_settings, record, write_trail
-from tests.integration.test_run_command import free_address
 from trailhound.cluster.client import connect
 
 FILES, EVENTS = 200, 200
@@ -36,12 +37,11 @@ def nodes() -> Iterator[ThreeNodes]:
 
 
 def cluster_health(url: str) -> dict[str, Any]:
-    with urllib.request.urlopen(f"{url}/_cluster/health", timeout=60) as reply:
+    with urllib.request.urlopen(f"{url}/_cluster/health", timeout=PATIENCE) as reply:
         found: dict[str, Any] = json.loads(reply.read())
         return found
 
 
-@pytest.mark.timeout(900)  # three engines start, and one is killed under load
 def test_a_node_is_killed_and_nothing_is_lost_or_there_twice(
     nodes: ThreeNodes, tmp_path: Path
 ) -> None:
@@ -111,12 +111,15 @@ def test_a_node_is_killed_and_nothing_is_lost_or_there_twice(
             backfill = start(settings, "backfill", export, "--json", "--config", it.file)
             try:
                 until(lambda: done() > 8, "a part of the backfill")
-                # A day whose one copy is on the node that dies would be lost with it.
+                # It goes on once every replica is there, however long that takes: a day whose one
+                # copy is on the node that dies would be lost with it.
+                backfill.send_signal(signal.SIGSTOP)
                 until(lambda: cluster_health(nodes.urls[1])["status"] == "green", "every replica")
                 assert backfill.poll() is None, "killed in the middle"
+                backfill.send_signal(signal.SIGCONT)
                 nodes.kill(0)
                 arrive("meanwhile")
-                stdout, stderr = backfill.communicate(timeout=200)
+                stdout, stderr = backfill.communicate(timeout=LONGEST)
             finally:
                 backfill.kill()
                 backfill.wait()
