@@ -121,9 +121,7 @@ class RuleSet:
     def __init__(self, pack: Pack) -> None:
         self._pack = pack
         plain = [rule for rule in pack.alerting if rule.is_plain]
-        self._matchers = tuple(
-            (rule, SigmaMatcher.from_rule(rule.events)) for rule in plain if rule.events
-        )
+        self._matchers = tuple((rule, pack.compiled[rule.id].matcher) for rule in plain)
         self.rules: tuple[Rule, ...] = tuple(plain)
         self.needs_history: tuple[Rule, ...] = tuple(
             rule for rule in pack.alerting if not rule.is_plain
@@ -142,4 +140,4 @@ class RuleSet:
 
     def matching(self, event: Mapping[str, Any]) -> Iterator[Rule]:
         """The rules that match an event. Rules on added fields need one that was enriched."""
-        return (rule for rule, matcher in self._matchers if matcher.matches(event))
+        return (rule for rule, matcher in self._matchers if matcher and matcher.matches(event))

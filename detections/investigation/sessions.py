@@ -354,10 +354,23 @@ def _ended(source: Source, hops: tuple[Hop, ...], how: str, reason: str) -> Trac
     if at(identity, *context, "sessionIssuer", "type") == "IAMUser":
         user = at(identity, *context, "sessionIssuer", "userName")
         return Trace(node("user", user, account), True, "session issuer", hops)
-    if at(identity, *context, "ec2RoleDelivery") or session_name.startswith("i-"):
-        return Trace(node("ec2", session_name), True, "instance", hops)
+    if workload := _workload(identity, session_name):
+        return Trace(workload, True, "instance" if workload.kind == "ec2" else "workload", hops)
     hint = f"; its session name says {session_name}" if session_name else ""
     return Trace(actor, False, how or "session name", hops, f"{reason}{hint}")
+
+
+def _workload(identity: Mapping[str, Any], session_name: str) -> Node | None:
+    """The instance or function that AWS gave a session's credentials to, if it says so: in
+    `ec2RoleDelivery`, or in `inScopeOf`. The name of a session alone can be anybody's choice."""
+    if at(identity, "sessionContext", "ec2RoleDelivery"):
+        return node("ec2", session_name)
+    issued_to = at(identity, "inScopeOf", "credentialsIssuedTo")
+    if not issued_to:
+        return None
+    if "instance/" in issued_to:
+        return node("ec2", issued_to.rpartition("/")[2])
+    return node("resource", issued_to)
 
 
 def _moment(text: str) -> datetime | None:

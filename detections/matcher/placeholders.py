@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
+from typing import Final
 
 from sigma.types import (
     Placeholder,
@@ -16,6 +17,31 @@ from sigma.types import (
 
 from trailhound.errors import RuleError
 
+SHIPPED: Final[Mapping[str, Sequence[str]]] = {
+    "acting_for_callers": (
+        "amplify.amazonaws.com",
+        "apigateway.amazonaws.com",
+        "appsync.amazonaws.com",
+        "cloudcontrolapi.amazonaws.com",
+        "cloudformation.amazonaws.com",
+        "*.cloudformation.amazonaws.com",  # stack sets
+        "codepipeline.amazonaws.com",
+        "elasticbeanstalk.amazonaws.com",
+        "launchwizard.amazonaws.com",
+        "opsworks.amazonaws.com",
+        "proton.amazonaws.com",
+        "scheduler.amazonaws.com",
+        "serverlessrepo.amazonaws.com",
+        "servicecatalog.amazonaws.com",
+        "ssm.amazonaws.com",
+        "ssm-quicksetup.amazonaws.com",
+        "states.amazonaws.com",
+    ),
+}
+"""Lists that rules can use without a setting; a setting of the name replaces them.
+
+`acting_for_callers`: services that make calls of their user's choice, with the rights of that user
+or of a role that it passes. What they do (`userIdentity.invokedBy`) is that user's act."""
 MOST_VALUES = 100_000
 """Most values that one value may expand to; more is a mistake, or the product of two long lists."""
 
@@ -47,12 +73,13 @@ def _strings(
     total = 1
     for part in value.s:
         if isinstance(part, Placeholder):
-            if part.name not in placeholders:
+            given = placeholders if part.name in placeholders else SHIPPED
+            if part.name not in given:
                 raise RuleError(
                     f"placeholder %{part.name}% has no values",
                     hint="give it a list of values, or remove the `expand` modifier",
                 )
-            choices.append([SigmaString(str(given)).s for given in placeholders[part.name]])
+            choices.append([SigmaString(str(each)).s for each in given[part.name]])
         else:
             choices.append([[part]])
         total *= len(choices[-1])

@@ -13,6 +13,7 @@ from detections.correlations.correlation import Correlation
 from detections.packs.describe import explained, listed, shown
 from detections.packs.loading import load, load_paths
 from detections.packs.pack import Pack
+from trailhound.api import RuleSet
 from trailhound.errors import UsageError
 from trailhound.settings import DetectionSettings
 
@@ -299,6 +300,21 @@ def test_placeholders_come_from_the_settings(tmp_path: Path) -> None:
     document = text(detection="{s: {eventName|expand: '%calls%'}, condition: s}")
     made = pack(tmp_path, document, placeholders={"calls": ["StopLogging"]})
     assert "StopLogging" in str(made.compiled[IDS[1]].query)
+
+
+def test_services_that_act_for_callers_need_no_setting(tmp_path: Path) -> None:
+    document = text(
+        detection="{s: {userIdentity.invokedBy|expand: '%acting_for_callers%'}, condition: s}"
+    )
+    own = {"acting_for_callers": ["mine.amazonaws.com"]}
+    for made, found in (
+        (pack(tmp_path, document), True),
+        (pack(tmp_path, document, placeholders=own), False),
+    ):
+        assert not made.faults
+        for service in ("member.org.stacksets.cloudformation", "scheduler", "ssm", "states"):
+            event = {"userIdentity": {"invokedBy": f"{service}.amazonaws.com"}}
+            assert [*RuleSet(made).matching(event)] == ([made.rule(IDS[1])] if found else [])
 
 
 def test_a_rule_is_named_by_the_beginning_of_its_id_or_title(tmp_path: Path) -> None:
