@@ -21,7 +21,7 @@ SEVERITIES: Mapping[Level, int] = MappingProxyType(
 )
 """The default score (1 to 10) of a level: in the report, high is ≥ 8 and medium 5 to 7."""
 
-Kind = Literal["sigma", "correlation", "new_terms", "anomaly", "impossible_travel"]
+RuleKind = Literal["sigma", "correlation", "new_terms", "anomaly", "impossible_travel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Rule:
 
     id: str
     title: str
-    kind: Kind
+    kind: RuleKind
     level: Level
     definition: Any
     place: FilePosition

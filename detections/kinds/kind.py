@@ -10,7 +10,7 @@ from typing import Any
 from detections.compiled import Compiled
 from detections.events.index import EventIndex
 from detections.finding import Finding
-from detections.rule import Kind
+from detections.rule import RuleKind
 from detections.span import Span
 
 Parser = Callable[[Mapping[str, Any]], Any]
@@ -32,7 +32,7 @@ class OwnKind:
     windows.
     """
 
-    name: Kind
+    name: RuleKind
     parse: Parser
     options: tuple[str, ...]
     findings: Findings

@@ -11,18 +11,18 @@ from types import MappingProxyType
 
 from detections.kinds import baselines, new_terms, travel
 from detections.kinds.kind import OwnKind, Parser
-from detections.rule import Kind, Rule
+from detections.rule import Rule, RuleKind
 
-OWN_KINDS: Mapping[Kind, OwnKind] = MappingProxyType(
+OWN_KINDS: Mapping[RuleKind, OwnKind] = MappingProxyType(
     {each.name: each for each in (new_terms.KIND, baselines.KIND, travel.KIND)}
 )
 
-KINDS: Mapping[Kind, Parser] = MappingProxyType(
+KINDS: Mapping[RuleKind, Parser] = MappingProxyType(
     {name: each.parse for name, each in OWN_KINDS.items()}
 )
 """The kind's name, which is its key under `trailhound:`, → the parser of its options."""
 
-OPTIONS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
+OPTIONS: Mapping[RuleKind, tuple[str, ...]] = MappingProxyType(
     {
         "sigma": (),
         "correlation": ("timespan", "threshold"),
@@ -31,7 +31,7 @@ OPTIONS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
 )
 """Kind → the options that settings may override; all options of our own kinds."""
 
-SINGLES: frozenset[Kind] = frozenset(
+SINGLES: frozenset[RuleKind] = frozenset(
     {"sigma", *(name for name, each in OWN_KINDS.items() if each.single)}
 )
 """Kinds whose findings are one event each."""

@@ -11,7 +11,7 @@ from detections.packs.actions import Parsed, ParsedRule
 from detections.packs.documents import SETTINGS, Document, RuleFault, Subject
 from detections.packs.fault_lines import at_their_lines
 from detections.packs.reading import rule_id
-from detections.rule import FilePosition, Kind
+from detections.rule import FilePosition, RuleKind
 
 
 class LoadFaults:
@@ -59,7 +59,7 @@ class LoadFaults:
         self.add(RuleFault(SETTINGS, reason, hint, stops=False, what=what, setting=setting))
 
     def note_renamed(
-        self, sigma: ParsedRule, kind: Kind, keys: Iterable[str], prefix: str = ""
+        self, sigma: ParsedRule, kind: RuleKind, keys: Iterable[str], prefix: str = ""
     ) -> None:
         """A note for each option in `keys` that is still read under its old name."""
         renamed = renamed_options(kind)

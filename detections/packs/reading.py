@@ -13,7 +13,7 @@ from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
 from detections.packs.kinds import KINDS
-from detections.rule import LEVELS, SEVERITIES, Attack, FilePosition, Kind, Level, Rule
+from detections.rule import LEVELS, SEVERITIES, Attack, FilePosition, Level, Rule, RuleKind
 from trailhound.errors import RuleError
 
 DEFAULT_LEVEL: Level = "medium"
@@ -64,7 +64,7 @@ def read(sigma: SigmaRule | SigmaCorrelationRule, place: FilePosition) -> Rule:
     """The `Rule` of a parsed rule that has no errors. Raises `RuleError`."""
     extension, own = _extension(sigma)
     level = _level(sigma)
-    kind: Kind = "correlation" if isinstance(sigma, SigmaCorrelationRule) else "sigma"
+    kind: RuleKind = "correlation" if isinstance(sigma, SigmaCorrelationRule) else "sigma"
     definition: Any = sigma
     events = sigma if isinstance(sigma, SigmaRule) else None
     if own is not None:
@@ -121,7 +121,7 @@ def own_options(sigma: SigmaRule | SigmaCorrelationRule) -> Mapping[str, Any]:
 
 def _extension(
     sigma: SigmaRule | SigmaCorrelationRule,
-) -> tuple[Extension, tuple[Kind, Mapping[str, Any]] | None]:
+) -> tuple[Extension, tuple[RuleKind, Mapping[str, Any]] | None]:
     """The content of `trailhound:`: the keys of any rule, and the kind with its options."""
     content = sigma.custom_attributes.get("trailhound", {})
     if not isinstance(content, Mapping):

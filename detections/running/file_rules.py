@@ -35,12 +35,12 @@ from detections.events.principal import HAS_NAME_ALONE, PrincipalView, read_fiel
 from detections.finding import Finding, Group
 from detections.packs.pack import Pack
 from detections.packs.reading import rule_id
-from detections.rule import Kind, Rule
+from detections.rule import Rule, RuleKind
 from detections.running.rule_matching import RuleMatching
 from detections.span import Span, milliseconds
 from trailhound.errors import RuleError
 
-NOT_RUN: Final[Mapping[Kind, str]] = {
+NOT_RUN: Final[Mapping[RuleKind, str]] = {
     "new_terms": "it compares with what was seen in the days before",
     "anomaly": "it compares with a population or with past weeks",
     "impossible_travel": "it compares with sign-ins before",
