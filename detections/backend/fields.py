@@ -15,9 +15,9 @@ from trailhound.cluster.mappings import ADDED, EVENT, RAW
 from trailhound.errors import RuleError
 from trailhound.settings.cluster import UNSEARCHED
 
-Kind = Literal["keyword", "flat", "number", "date", "ip"]
+FieldType = Literal["keyword", "flat", "number", "date", "ip"]
 
-_KINDS: dict[str, Kind] = {
+_KINDS: dict[str, FieldType] = {
     "keyword": "keyword",
     "flat_object": "flat",
     "byte": "number",
@@ -39,7 +39,7 @@ class Field:
     """
 
     path: str
-    kind: Kind
+    kind: FieldType
     root: str = ""
     below: str = ""
 
@@ -59,7 +59,7 @@ ALIASES: Mapping[str, str] = {
 }
 """ECS names → the raw fields that they are aliases of."""
 
-LEAVES: Mapping[str, Kind] = {
+LEAVES: Mapping[str, FieldType] = {
     path: _KINDS[mapped["type"]] for path, mapped in _ALL.items() if mapped.get("type") in _KINDS
 }
 """Every mapped field that can be searched by value → its kind. Aliases are not among them."""
@@ -74,7 +74,7 @@ def named(path: str) -> str:
     return ALIASES.get(path, path)
 
 
-def _leaf(path: str, kind: Kind) -> Field:
+def _leaf(path: str, kind: FieldType) -> Field:
     return Field(path, kind, root=path if kind == "flat" else "")
 
 
