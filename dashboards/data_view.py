@@ -13,7 +13,7 @@ from typing import Any
 from dashboards.palette import DARK_RED, LIGHT_ORANGE
 from dashboards.saved_object import SavedObject, compact
 from trailhound.cluster import mappings
-from trailhound.cluster.templates import MAPPINGS, Kind, Names
+from trailhound.cluster.templates import MAPPINGS, IndexKind, Names
 
 _TYPES = {
     "keyword": "string",
@@ -53,7 +53,7 @@ objects themselves are left out, so that Discover shows every leaf of them by it
 class DataView:
     """A view of one kind of index. Its id is its title, so that any link can name it."""
 
-    kind: Kind
+    kind: IndexKind
     time_field: str
     formats: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     scripted: Mapping[str, str] = field(default_factory=dict)

@@ -42,7 +42,7 @@ from trailhound.settings.cluster import IndexedField
 
 OTHERS = 1000
 """More shards than the tests beside this one make or remove meanwhile on the same engine."""
-KINDS: tuple[templates.Kind, ...] = ("events", "ledger", "deadletter", "alerts")
+KINDS: tuple[templates.IndexKind, ...] = ("events", "ledger", "deadletter", "alerts")
 
 pytestmark = pytest.mark.fresh_namespace
 """They are about the making of what prepared ones have."""
@@ -389,7 +389,7 @@ def test_a_foreign_template_under_our_name_is_left_alone(settings: Settings) -> 
 
 @pytest.mark.parametrize("kind", ["ledger", "deadletter", "events"])
 def test_a_foreign_index_of_our_name_is_refused(
-    kind: templates.Kind, settings: Settings, trail: Path
+    kind: templates.IndexKind, settings: Settings, trail: Path
 ) -> None:
     client = connect(settings)
     names = Names(settings.prefix)

@@ -20,7 +20,7 @@ from trailhound.cluster.differences import described
 from trailhound.cluster.refusals import from_response, is_index_block
 from trailhound.cluster.templates import (
     MAPPINGS,
-    Kind,
+    IndexKind,
     Names,
     check,
     check_singles,
@@ -64,7 +64,7 @@ def init(client: OpenSearch, settings: Settings) -> list[Change]:
     return changes + [each for each in indices if each.name not in named] + upgraded
 
 
-def _init_template(client: OpenSearch, settings: Settings, kind: Kind) -> Change:
+def _init_template(client: OpenSearch, settings: Settings, kind: IndexKind) -> Change:
     name = Names(settings.prefix).template(kind)
     wanted = template(kind, settings, dialect_of(client))
     there = template_there(client, name)
@@ -114,7 +114,7 @@ def _put_template(
 
 
 def _init_index(
-    client: OpenSearch, settings: Settings, kind: Kind, there: Collection[str]
+    client: OpenSearch, settings: Settings, kind: IndexKind, there: Collection[str]
 ) -> Change:
     name = Names(settings.prefix).single(kind)
     if name in there:

@@ -34,9 +34,9 @@ PRIORITY = 500
 _EVERY = {"expand_wildcards": "all", "ignore_unavailable": "true", "allow_no_indices": "true"}
 """Parameters by which closed and hidden indices are asked of, too."""
 
-Kind = Literal["events", "ledger", "deadletter", "alerts"]
+IndexKind = Literal["events", "ledger", "deadletter", "alerts"]
 
-MAPPINGS: dict[Kind, mappings.Mapping] = {
+MAPPINGS: dict[IndexKind, mappings.Mapping] = {
     "events": mappings.EVENT,
     "ledger": mappings.LEDGER,
     "deadletter": mappings.DEADLETTER,
@@ -108,27 +108,27 @@ class Names:
     def alerts(self) -> str:
         return f"{self.prefix}trailhound-alerts"
 
-    def template(self, kind: Kind) -> str:
+    def template(self, kind: IndexKind) -> str:
         return f"{self.prefix}trailhound-{kind}"
 
-    def single(self, kind: Kind) -> str:
+    def single(self, kind: IndexKind) -> str:
         """The index of a kind that is not divided by day."""
         return {"ledger": self.ledger, "deadletter": self.deadletter, "alerts": self.alerts}[kind]
 
 
-def mapping(kind: Kind, settings: Settings, dialect: Dialect = OPENSEARCH) -> mappings.Mapping:
+def mapping(kind: IndexKind, settings: Settings, dialect: Dialect = OPENSEARCH) -> mappings.Mapping:
     """The mapping, with Trailhound's mark."""
     chosen = mappings.event(settings.index.indexed) if kind == "events" else MAPPINGS[kind]
     fields = dialect.mapping(chosen)
     return {"_meta": {"trailhound": {"kind": kind, "fingerprint": _digest(fields)}}, **fields}
 
 
-def _fingerprint(kind: Kind, settings: Settings, dialect: Dialect) -> str:
+def _fingerprint(kind: IndexKind, settings: Settings, dialect: Dialect) -> str:
     """A hash of the mapping of this kind."""
     return str(owner(mapping(kind, settings, dialect))["fingerprint"])
 
 
-def template(kind: Kind, settings: Settings, dialect: Dialect = OPENSEARCH) -> dict[str, Any]:
+def template(kind: IndexKind, settings: Settings, dialect: Dialect = OPENSEARCH) -> dict[str, Any]:
     """The body of the index template of this kind."""
     names = Names(settings.prefix)
     copies = settings.index.replicas
@@ -240,10 +240,10 @@ def singles(client: OpenSearch, settings: Settings) -> dict[str, Any]:
     return found
 
 
-def check_singles(client: OpenSearch, settings: Settings) -> set[Kind]:
+def check_singles(client: OpenSearch, settings: Settings) -> set[IndexKind]:
     """The kinds whose single index exists with the current mapping. Raises
     `ForeignTemplateError`."""
-    current: set[Kind] = set()
+    current: set[IndexKind] = set()
     dialect = dialect_of(client)
     for index, body in singles(client, settings).items():
         mark = owner(body["mappings"])
