@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["index-pattern", "visualization", "search", "dashboard"]
+SavedObjectType = Literal["index-pattern", "visualization", "search", "dashboard"]
 
-MIGRATION_VERSION: dict[Kind, str] = {
+MIGRATION_VERSION: dict[SavedObjectType, str] = {
     "index-pattern": "7.6.0",
     "visualization": "7.10.0",
     "search": "7.9.3",
@@ -24,7 +24,7 @@ class Reference:
     """A reference from an object to another, by a `name` that the object's attributes use."""
 
     name: str
-    kind: Kind
+    kind: SavedObjectType
     id: str
 
 
@@ -32,7 +32,7 @@ class Reference:
 class SavedObject:
     """One object; two of the same kind and id are the same object."""
 
-    kind: Kind
+    kind: SavedObjectType
     id: str
     attributes: dict[str, Any]
     references: tuple[Reference, ...] = field(default=())
