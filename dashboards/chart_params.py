@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from dashboards.aggregation import Measure
 
-Kind = Literal["bars", "rows", "line", "area", "ring", "table", "numbers"]
+ChartType = Literal["bars", "rows", "line", "area", "ring", "table", "numbers"]
 
-VIS_TYPE: dict[Kind, str] = {
+VIS_TYPE: dict[ChartType, str] = {
     "bars": "histogram",
     "rows": "horizontal_bar",
     "line": "line",
@@ -21,9 +21,9 @@ VIS_TYPE: dict[Kind, str] = {
     "table": "table",
     "numbers": "metric",
 }
-"""Kind of a `Chart` → Dashboards' name of the visualization type."""
+"""Type of a `Chart` → Dashboards' name of the visualization type."""
 
-SCHEMAS: dict[Kind, tuple[str, str]] = {
+SCHEMAS: dict[ChartType, tuple[str, str]] = {
     "bars": ("segment", "group"),
     "rows": ("segment", "group"),
     "line": ("segment", "group"),
@@ -35,7 +35,9 @@ SCHEMAS: dict[Kind, tuple[str, str]] = {
 """The roles that Dashboards gives to `by` and to `split`."""
 
 
-def params(kind: Kind, measures: Sequence[Measure], *, split: bool, rows: int) -> dict[str, Any]:
+def params(
+    kind: ChartType, measures: Sequence[Measure], *, split: bool, rows: int
+) -> dict[str, Any]:
     """The params of a panel. `rows` is how many a table shows on a page."""
     if kind == "table":
         return _table(rows)
@@ -87,7 +89,7 @@ _NUMBERS: dict[str, Any] = {
 }
 
 
-def _axes(kind: Kind, measures: Sequence[Measure], *, split: bool) -> dict[str, Any]:
+def _axes(kind: ChartType, measures: Sequence[Measure], *, split: bool) -> dict[str, Any]:
     """Bars, rows, lines and areas: one value axis, every measure a series on it."""
     lying = kind == "rows"
     shape = "histogram" if kind in ("bars", "rows") else kind

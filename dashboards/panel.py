@@ -44,7 +44,7 @@ class Chart:
     id: str
     title: str
     question: str
-    kind: chart_params.Kind
+    kind: chart_params.ChartType
     view: DataView = EVENTS
     query: str = ""
     measure: tuple[Measure, ...] = field(default_factory=lambda: (count(),))
