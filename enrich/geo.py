@@ -15,8 +15,8 @@ from trailhound.errors import GeoDatabaseError
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["city", "country", "asn"]
-_KINDS: tuple[tuple[str, Kind], ...] = (
+DatabaseType = Literal["city", "country", "asn"]
+_KINDS: tuple[tuple[str, DatabaseType], ...] = (
     ("asn", "asn"),
     ("isp", "asn"),
     ("country", "country"),
@@ -103,7 +103,7 @@ def packaged_city_database() -> Path | None:
     return None
 
 
-def _kind(path: Path, type_name: str) -> Kind:
+def _kind(path: Path, type_name: str) -> DatabaseType:
     lowered = type_name.lower()
     for word, kind in _KINDS:
         if word in lowered:
