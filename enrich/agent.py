@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from enrich.address import AWS_DOMAINS
 
-Kind = Literal["console", "cli", "sdk", "iac", "service", "offensive", "browser", "other"]
+AgentKind = Literal["console", "cli", "sdk", "iac", "service", "offensive", "browser", "other"]
 
 LONGEST = 2048
 """Characters of a user agent that are parsed."""
@@ -20,14 +20,14 @@ class Agent(NamedTuple):
 
     name: str
     version: str
-    kind: Kind
+    kind: AgentKind
 
 
 _DOMAINS = "|".join(map(re.escape, AWS_DOMAINS))
 _VERSION = r"[/ #]v?(?P<version>[0-9]+(?:\.[0-9A-Za-z+-]+)*)"
 
 
-def _rule(pattern: str, name: str, kind: Kind) -> tuple[str, str, Kind]:
+def _rule(pattern: str, name: str, kind: AgentKind) -> tuple[str, str, AgentKind]:
     return f"(?:{pattern})(?:{_VERSION})?", name, kind
 
 
@@ -37,7 +37,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE)
 
 
-RULES: tuple[tuple[str, str, Kind], ...] = (
+RULES: tuple[tuple[str, str, AgentKind], ...] = (
     # Attack tools first: they use SDKs, which the patterns below would match.
     _rule(r"\bpacu\b", "Pacu", "offensive"),
     _rule(r"stratus-red-team", "Stratus Red Team", "offensive"),
