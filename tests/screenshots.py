@@ -23,7 +23,7 @@ from tests.helpers.engines import remove_namespace, session_engine
 from tests.helpers.trails import backfill, own_settings, prepared
 from trailhound.app.detection import History, rules_in_force
 from trailhound.report.collect.compose import compose
-from trailhound.report.collect.query import Window
+from trailhound.report.collect.query import ReportWindow
 from trailhound.report.render.page import as_html
 from trailhound.report.value import Report
 from trailhound.sample import SampleSpec, write_sample
@@ -60,7 +60,7 @@ def sample_pages() -> tuple[Report, str]:
                 print(f"detected from {piece.span.since:%Y-%m-%d} on", flush=True)
             history.join()
             made = compose(
-                client, settings, Window(), rules=pack.rules, frameworks=("cis",), now=MADE
+                client, settings, ReportWindow(), rules=pack.rules, frameworks=("cis",), now=MADE
             )
             page = Path(folder) / "paths.html"
             (stolen,) = [each for each in sample.attacks if each.name == "stolen-key"]

@@ -27,7 +27,7 @@ from tests.integration.test_daemon import running
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.report.collect.compose import compose
-from trailhound.report.collect.query import Window
+from trailhound.report.collect.query import ReportWindow
 from trailhound.sample import SampleSpec, write_sample
 from trailhound.settings import Settings
 from trailhound.state.leases import Lease
@@ -58,7 +58,7 @@ def test_the_same_trail_gives_the_same_alerts_and_report(settings: Settings, sam
     alerts = AlertStore(client, settings).find(AlertQuery())
     kinds = {each["rule"]["kind"] for each in alerts}
     assert {"sigma", "correlation"} < kinds, "baselines too"
-    report = compose(client, settings, Window())
+    report = compose(client, settings, ReportWindow())
     found = {
         "alerts": {each["id"]: (each["count"], each["level"], each["entity"]) for each in alerts},
         "totals": asdict(report.totals),

@@ -18,7 +18,7 @@ from tests.helpers.trails import documents, ledger, own_settings, prepared
 from trailhound.cli.main import app
 from trailhound.cluster.templates import Names
 from trailhound.report.collect.compose import compose
-from trailhound.report.collect.query import Window
+from trailhound.report.collect.query import ReportWindow
 from trailhound.settings import Settings
 from trailhound.state.objects import short_id
 
@@ -146,7 +146,7 @@ def test_what_is_found_is_kept_and_said_once(
     event = run("event", of_gone)[1]
     assert event["integrity"]["verdict"] == "missing"
     assert event["added"]["trail"]["integrity"] == "unverified"
-    trail = compose(client, settings, Window()).integrity
+    trail = compose(client, settings, ReportWindow()).integrity
     # The seventh is pending; what was read of the others was genuine.
     assert (trail.verified, trail.unverified, trail.missing) == (6, 1, 1)
     listed = run("ledger", "list", "--verdict", "tampered")[1]["objects"]
@@ -184,7 +184,7 @@ def test_events_of_a_file_that_is_not_genuine_are_marked_where_their_day_takes_i
         client.indices.put_settings(index=day, body={"index.blocks.write": None})
     code, found = run("verify", source, "--record", *UNTIL)
     assert (found["recorded"]["marked"], found["recorded"]["unmarked"]) == (1, {})
-    trail = compose(client, settings, Window()).integrity
+    trail = compose(client, settings, ReportWindow()).integrity
     assert (trail.tampered, trail.verified, trail.unverified) == (2, 4, 1)
     after = documents(client, settings)
     marked = [name for name, each in after.items() if each["trail"]["integrity"] == "tampered"]

@@ -26,7 +26,7 @@ from trailhound.cluster.client import connect
 from trailhound.errors import NoEventsIndexError, ReportError, RequestFailedError, UsageError
 from trailhound.report.collect import query
 from trailhound.report.collect.compose import compose
-from trailhound.report.collect.query import Window
+from trailhound.report.collect.query import ReportWindow
 from trailhound.report.render.page import as_html
 from trailhound.report.value import Ranking, Report
 from trailhound.sample import SampleSpec, write_sample
@@ -102,7 +102,7 @@ def trail(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tra
 @pytest.fixture(scope="module")
 def report(trail: Trail) -> Report:
     frameworks = ("cis", "pci", "soc2", "nist")
-    return compose(trail.client, trail.settings, Window(), frameworks=frameworks, now=NOW)
+    return compose(trail.client, trail.settings, ReportWindow(), frameworks=frameworks, now=NOW)
 
 
 def field(source: dict[str, Any], path: str) -> Any:
@@ -176,7 +176,7 @@ def test_more_values_than_a_request_holds_are_counted_as_well(
     trail: Trail, report: Report, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(query, "PAGE", 7)
-    small = compose(trail.client, trail.settings, Window(), now=NOW)
+    small = compose(trail.client, trail.settings, ReportWindow(), now=NOW)
     for name in (*RANKINGS, "errors"):
         assert getattr(small, name) == getattr(report, name)
     assert small.totals == report.totals
@@ -185,7 +185,7 @@ def test_more_values_than_a_request_holds_are_counted_as_well(
 def test_a_window_and_accounts_narrow_everything(trail: Trail) -> None:
     since, until = datetime(2025, 3, 4, tzinfo=UTC), datetime(2025, 3, 5, tzinfo=UTC)
     (account, _), *_ = counted(trail.events, "recipientAccountId").most_common()
-    window = Window(since, until, (account,))
+    window = ReportWindow(since, until, (account,))
     found = compose(trail.client, trail.settings, window, now=NOW)
     inside = {
         name: each
@@ -199,11 +199,11 @@ def test_a_window_and_accounts_narrow_everything(trail: Trail) -> None:
     assert (found.scope.since, found.scope.until) == (since, until)
     assert found.timeline.slots[0].start == since
     with pytest.raises(UsageError):
-        Window(until, since)
+        ReportWindow(until, since)
 
 
 def test_a_time_without_events_is_a_report_that_says_so(trail: Trail) -> None:
-    window = Window(datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 2, tzinfo=UTC))
+    window = ReportWindow(datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 2, tzinfo=UTC))
     found = compose(trail.client, trail.settings, window, frameworks=["cis"], now=NOW)
     assert found.totals.events == 0
     assert "Dead letters" in {gap.title for gap in found.gaps}  # of all times: still said
@@ -230,7 +230,7 @@ def test_when_rules_last_ran_is_reported(trail: Trail) -> None:
         )
         trail.client.index(index=index, id=f"mark-{name}", body=mark.as_dict() | {"state": "mark"})
     try:
-        found = compose(trail.client, trail.settings, Window(), now=NOW)
+        found = compose(trail.client, trail.settings, ReportWindow(), now=NOW)
     finally:
         for name in ("a", "b"):
             trail.client.delete(index=index, id=f"mark-{name}", params={"refresh": "true"})
@@ -287,7 +287,7 @@ def test_records_left_out_are_counted_by_object_alone(trail: Trail, report: Repo
     for name, body in entries.items():
         trail.client.index(index=index, id=name, body=body, params={"refresh": "true"})
     try:
-        found = compose(trail.client, trail.settings, Window(), now=NOW)
+        found = compose(trail.client, trail.settings, ReportWindow(), now=NOW)
     finally:
         for name in ("test-object", "test-daemon"):
             trail.client.delete(index=index, id=name, params={"refresh": "true"})
@@ -299,7 +299,7 @@ def test_records_left_out_are_counted_by_object_alone(trail: Trail, report: Repo
 def test_accounts_that_are_nowhere_are_named_with_those_there_are(
     trail: Trail,
 ) -> None:
-    window = Window(accounts=("999999999999",))
+    window = ReportWindow(accounts=("999999999999",))
     found = compose(trail.client, trail.settings, window, now=NOW)
     (gap,) = [gap for gap in found.gaps if gap.title == "Accounts that are not in the index"]
     assert "999999999999" in gap.detail
@@ -315,7 +315,9 @@ def test_secrets_that_are_read_are_no_data_events(
     secret = record(eventSource="secretsmanager.amazonaws.com", eventName="GetSecretValue")
     write_trail(tmp_path / "trail", [secret])
     backfill(settings, tmp_path / "trail")
-    titles = {gap.title: gap.detail for gap in compose(client, settings, Window(), now=NOW).gaps}
+    titles = {
+        gap.title: gap.detail for gap in compose(client, settings, ReportWindow(), now=NOW).gaps
+    }
     assert "and there is 1: GetSecretValue (1)" in titles[NO_DATA]
     # An old record that does not say what it is.
     read = record(eventSource="s3.amazonaws.com", eventName="GetObject", eventVersion="1.05")
@@ -323,7 +325,7 @@ def test_secrets_that_are_read_are_no_data_events(
         read.pop(name, None)
     write_trail(tmp_path / "more", [read])
     backfill(settings, tmp_path / "more")
-    found = compose(client, settings, Window(), frameworks=["cis"], now=NOW)
+    found = compose(client, settings, ReportWindow(), frameworks=["cis"], now=NOW)
     assert NO_DATA not in {gap.title for gap in found.gaps}
 
 
@@ -335,13 +337,13 @@ def test_codes_of_calls_that_succeeded_are_no_errors(
     codes = ["200", 200, "", "Success", None, 403, "403", "AccessDenied"]
     write_trail(tmp_path / "trail", [record(errorCode=code) for code in codes])
     backfill(settings, tmp_path / "trail")
-    found = compose(client, settings, Window(), now=NOW)
+    found = compose(client, settings, ReportWindow(), now=NOW)
     assert {row.value: row.events for row in found.errors.rows} == {"403": 2, "AccessDenied": 1}
     assert found.totals.failed == 3
 
 
 def test_hostile_text_of_events_stays_text(trail: Trail) -> None:
-    window = Window(datetime(2025, 3, 12, tzinfo=UTC), datetime(2025, 3, 13, tzinfo=UTC))
+    window = ReportWindow(datetime(2025, 3, 12, tzinfo=UTC), datetime(2025, 3, 13, tzinfo=UTC))
     found = compose(trail.client, trail.settings, window, now=NOW)
     assert any(event.agent == event.call == event.principal == TEXT for event in found.riskiest)
     assert TEXT in {row.value for row in found.errors.rows}
@@ -415,7 +417,7 @@ def test_findings_are_the_most_severe_of_each_band(trail: Trail, alerts: list[st
         RULE,
         Rule("u", "unused", "sigma", "low", None, FilePosition(Path("u.yml")), alerts=False),
     ]
-    found = compose(trail.client, trail.settings, Window(), rules=rules, now=NOW)
+    found = compose(trail.client, trail.settings, ReportWindow(), rules=rules, now=NOW)
     assert (found.findings.total, found.findings.open) == (8, 7)
     high, medium, low = found.findings.bands
     assert [band.total for band in (high, medium, low)] == [6, 1, 1]
@@ -460,7 +462,7 @@ def test_every_alert_is_in_the_report(
 ) -> None:
     """Beyond one page of a search as well; open ones first, and none that another took in."""
     monkeypatch.setattr("detections.alerts.paging.PAGE", 3)
-    found = compose(trail.client, trail.settings, Window(), rules=[RULE], now=NOW)
+    found = compose(trail.client, trail.settings, ReportWindow(), rules=[RULE], now=NOW)
     listed = [(each.severity, each.state, each.count) for each in found.findings.all]
     assert listed == [
         (10, "open", 8),
@@ -496,7 +498,7 @@ def test_an_account_is_that_of_the_event_or_of_its_folder(
         entity = {"account": [account], "principal": [account]}
         raise_alert(trail_of, replace(RULE, id=account), [event], entity=entity)
     for account, alerts in ((own, [own]), (folder, [own]), (other, [other]), ("4" * 12, [])):
-        found = compose(client, settings, Window(accounts=(account,)), now=NOW)
+        found = compose(client, settings, ReportWindow(accounts=(account,)), now=NOW)
         assert [row.rule for row in found.findings.all] == alerts, account
         assert found.totals.events == len(alerts), account
         assert sum(slot.high for slot in found.timeline.slots) == len(alerts), account
@@ -506,7 +508,7 @@ def test_an_alert_belongs_to_the_times_that_its_events_overlap(
     trail: Trail, alerts: list[str]
 ) -> None:
     last = datetime.fromisoformat(trail.events[alerts[-1]]["@timestamp"])
-    window = Window(last, last + timedelta(days=1))
+    window = ReportWindow(last, last + timedelta(days=1))
     found = compose(trail.client, trail.settings, window, now=NOW)
     assert found.findings.total == 1
     # It began before: it stands in the first stretch.
@@ -525,7 +527,7 @@ def test_integrity_is_what_the_events_say(trail: Trail) -> None:
             params={"refresh": "true"},
         )
     try:
-        found = compose(trail.client, trail.settings, Window(), now=NOW).integrity
+        found = compose(trail.client, trail.settings, ReportWindow(), now=NOW).integrity
         assert (found.verified, found.tampered) == (1, 1)
         assert found.unverified == len(trail.events) - 2
         assert "changed after delivery" in found.sentence
@@ -547,7 +549,7 @@ def test_without_an_index_there_is_an_error_that_says_what_to_do(
         own_namespace(engine, tmp_path) as settings,
         pytest.raises(NoEventsIndexError, match="there are no events"),
     ):
-        compose(connect(settings), settings, Window())
+        compose(connect(settings), settings, ReportWindow())
 
 
 def test_a_shard_that_does_not_answer_makes_no_report(
@@ -564,7 +566,7 @@ def test_a_shard_that_does_not_answer_makes_no_report(
     )
     client.index(index=day, body={"awsRegion": "x"}, params={"refresh": "true"})
     with pytest.raises(RequestFailedError, match="Text fields are not optimised"):
-        compose(client, settings, Window())
+        compose(client, settings, ReportWindow())
 
 
 def test_a_closed_day_is_a_gap(each_engine: str, namespace: str, tmp_path: Path) -> None:
@@ -574,16 +576,16 @@ def test_a_closed_day_is_a_gap(each_engine: str, namespace: str, tmp_path: Path)
     write_trail(tmp_path / "trail", days)
     backfill(settings, tmp_path / "trail")
     client.indices.close(index=templates.Names(settings.prefix).day("2025.03.01"))
-    found = compose(client, settings, Window(), frameworks=["cis", "nist"], now=NOW)
+    found = compose(client, settings, ReportWindow(), frameworks=["cis", "nist"], now=NOW)
     assert found.totals.events == 1
     titles = {gap.title: gap.detail for gap in found.gaps}
     assert titles["Closed days"].startswith("1 daily index of this time is closed and was not")
     assert "Days without events" not in titles  # nobody knows what a closed day holds
-    later = compose(client, settings, Window(datetime(2025, 3, 2, tzinfo=UTC)), now=NOW)
+    later = compose(client, settings, ReportWindow(datetime(2025, 3, 2, tzinfo=UTC)), now=NOW)
     assert "Closed days" not in {gap.title for gap in later.gaps}
     client.indices.close(index=templates.Names(settings.prefix).day("2025.03.02"))
     with pytest.raises(ReportError, match="closed"):
-        compose(client, settings, Window(), now=NOW)
+        compose(client, settings, ReportWindow(), now=NOW)
 
 
 def test_a_closed_mounted_copy_is_a_gap_of_its_day_alone(
@@ -596,8 +598,10 @@ def test_a_closed_mounted_copy_is_a_gap_of_its_day_alone(
     copy = f"{templates.Names(settings.prefix).day('2025.03.02')}_remote"
     client.indices.create(index=copy)
     client.indices.close(index=copy)
-    titles = {gap.title: gap.detail for gap in compose(client, settings, Window(), now=NOW).gaps}
+    titles = {
+        gap.title: gap.detail for gap in compose(client, settings, ReportWindow(), now=NOW).gaps
+    }
     assert copy in titles["Closed days"]
     assert "2025-03-02" not in titles.get("Days without events", "")
-    later = compose(client, settings, Window(datetime(2025, 3, 3, tzinfo=UTC)), now=NOW)
+    later = compose(client, settings, ReportWindow(datetime(2025, 3, 3, tzinfo=UTC)), now=NOW)
     assert "Closed days" not in {gap.title for gap in later.gaps}

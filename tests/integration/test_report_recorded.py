@@ -12,7 +12,7 @@ from tests.helpers.trails import backfill, own_settings, prepared
 from trailhound.app.detection import History, rules_in_force
 from trailhound.cluster.templates import Names
 from trailhound.report.collect.compose import compose
-from trailhound.report.collect.query import Window
+from trailhound.report.collect.query import ReportWindow
 from trailhound.report.event import HIGH
 from trailhound.report.render.page import as_html
 
@@ -36,7 +36,7 @@ def test_the_alerts_of_every_technique_are_named(
     pack = rules_in_force(settings)
     for _ in History(client, settings, pack, Span(BEGINNING, END)).run():
         pass
-    found = compose(client, settings, Window(), rules=pack.rules)
+    found = compose(client, settings, ReportWindow(), rules=pack.rules)
     page = unescape(as_html(found).replace("<wbr>", ""))
 
     hits = client.search(index=Names(settings.prefix).alerts, body=_EVIDENCE)["hits"]["hits"]

@@ -33,7 +33,7 @@ with late_imports():
     from trailhound.cluster.refusals import cluster_errors
     from trailhound.report import files
     from trailhound.report.collect.compose import compose
-    from trailhound.report.collect.query import Window
+    from trailhound.report.collect.query import ReportWindow
     from trailhound.sample import SampleSpec, write_sample
     from trailhound.sample.write import LABELS, beside
     from trailhound.settings import Settings
@@ -127,7 +127,7 @@ def detect_all(client: OpenSearch, settings: Settings, pack: Pack) -> None:
 def write_report(client: OpenSearch, settings: Settings, pack: Pack, page: Path) -> None:
     """Write the report on all events of the index."""
     files.check([page], settings)
-    files.write(compose(client, settings, Window(), rules=pack.rules), [page], settings)
+    files.write(compose(client, settings, ReportWindow(), rules=pack.rules), [page], settings)
 
 
 def _say_where(settings: Settings, trail: Path, page: Path) -> None:

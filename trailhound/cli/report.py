@@ -29,7 +29,7 @@ with late_imports():
     from trailhound.report import files
     from trailhound.report.collect.compose import compose
     from trailhound.report.collect.gaps import MISSING_ACCOUNTS
-    from trailhound.report.collect.query import Window
+    from trailhound.report.collect.query import ReportWindow
     from trailhound.report.compliance import framework
     from trailhound.report.mail import send_report
     from trailhound.settings import Settings
@@ -89,7 +89,7 @@ def report(
     dates.check_order(since, until)
     settings = settings_from(config, url, namespace)
     paths = output or ([] if mail else [Path("report.html")])
-    window = Window(
+    window = ReportWindow(
         dates.start_of(since) if since else None,
         dates.end_of(until) if until else None,
         tuple(account or ()),

@@ -17,7 +17,7 @@ from detections.rule import Rule
 from detections.running.scheduler import Job, Turn
 from trailhound.errors import MailError, SettingsError
 from trailhound.report.collect.compose import compose
-from trailhound.report.collect.query import Window
+from trailhound.report.collect.query import ReportWindow
 from trailhound.report.render.page import as_html
 from trailhound.report.render.visible import visible
 from trailhound.report.render.words import count, when
@@ -219,10 +219,10 @@ def last_due(mail: MailSettings, now: datetime) -> datetime:
     return due
 
 
-def window_of(mail: MailSettings, due: datetime) -> Window:
+def window_of(mail: MailSettings, due: datetime) -> ReportWindow:
     """The complete UTC days before: one day, or seven for a weekly mail."""
     until = due.replace(hour=0)
-    return Window(until - timedelta(days=7 if mail.every == "weekly" else 1), until)
+    return ReportWindow(until - timedelta(days=7 if mail.every == "weekly" else 1), until)
 
 
 def mail_job(

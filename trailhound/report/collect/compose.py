@@ -23,7 +23,7 @@ from trailhound.report.collect.events import FIELDS, event_line
 from trailhound.report.collect.gaps import Seen, gaps, unchecked
 from trailhound.report.collect.graph import attack_graph
 from trailhound.report.collect.integrity import integrity
-from trailhound.report.collect.query import Index, Window
+from trailhound.report.collect.query import Index, ReportWindow
 from trailhound.report.collect.stats import HIGH_RISK
 from trailhound.report.collect.summary import summary_facts, summary_sentences
 from trailhound.report.compliance import compliance
@@ -63,7 +63,7 @@ _STAGES = (
 def compose(
     client: OpenSearch,
     settings: Settings,
-    window: Window,
+    window: ReportWindow,
     *,
     rules: Sequence[Rule] = (),
     frameworks: Sequence[str] = (),
@@ -196,7 +196,7 @@ def _stages(progress: Progress, frameworks: Sequence[str]) -> Callable[[], None]
     return begin
 
 
-def _scope(settings: Settings, window: Window, totals: Totals) -> Scope:
+def _scope(settings: Settings, window: ReportWindow, totals: Totals) -> Scope:
     """What the report covers: a limit that the window lacks is that of the events."""
     until = window.until or (totals.last + timedelta(milliseconds=1) if totals.last else None)
     return Scope(window.since or totals.first, until, window.accounts, settings.namespace)
@@ -231,7 +231,7 @@ def _graph(
 
 def _accounts(client: OpenSearch, settings: Settings) -> frozenset[str]:
     """The accounts of all events, not only of those that the report covers."""
-    every = Index(client, settings, Window())
+    every = Index(client, settings, ReportWindow())
     names = ("recipientAccountId", "trail.account")
     return frozenset(each.value for name in names for each in every.tally(name, {}, None).first)
 

@@ -29,7 +29,7 @@ PAGE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class ReportWindow:
     """What a report covers. `since` is included, `until` is not; None means no limit. Without
     accounts it covers all."""
 
@@ -91,7 +91,7 @@ class Tally:
 class Index:
     """The events and alerts of a namespace, in a window. Methods raise `ClusterError`s."""
 
-    def __init__(self, client: OpenSearch, settings: Settings, window: Window) -> None:
+    def __init__(self, client: OpenSearch, settings: Settings, window: ReportWindow) -> None:
         self.names = Names(settings.prefix)
         self.window = window
         self._client = client
