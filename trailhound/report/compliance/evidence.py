@@ -26,35 +26,35 @@ from trailhound.report.compliance.clauses import (
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class EvidenceQuery:
     """A query, and what it finds: `what` follows a number, as in "12 calls by root"."""
 
     what: str
     query: Query
 
 
-EVIDENCE: Mapping[str, Evidence] = {
-    "events": Evidence("events recorded", {"match_all": {}}),
-    "principals": Evidence("events that name the caller", {"exists": {"field": "user.name"}}),
-    "root": Evidence("calls by root", ROOT),
-    "root_login": Evidence("console sign-ins by root", both(ROOT, LOGIN)),
-    "root_key": Evidence(
+EVIDENCE: Mapping[str, EvidenceQuery] = {
+    "events": EvidenceQuery("events recorded", {"match_all": {}}),
+    "principals": EvidenceQuery("events that name the caller", {"exists": {"field": "user.name"}}),
+    "root": EvidenceQuery("calls by root", ROOT),
+    "root_login": EvidenceQuery("console sign-ins by root", both(ROOT, LOGIN)),
+    "root_key": EvidenceQuery(
         "access keys that root created for itself", both(ROOT, call("CreateAccessKey"), SUCCEEDED)
     ),
-    "login": Evidence("console sign-ins", both(LOGIN, SUCCEEDED)),
-    "login_no_mfa": Evidence(
+    "login": EvidenceQuery("console sign-ins", both(LOGIN, SUCCEEDED)),
+    "login_no_mfa": EvidenceQuery(
         "console sign-ins without MFA",
         both(LOGIN, SUCCEEDED, term("additionalEventData.MFAUsed", "No")),
     ),
-    "login_failed": Evidence("console sign-ins that failed", both(LOGIN, FAILED)),
-    "denied": Evidence(
+    "login_failed": EvidenceQuery("console sign-ins that failed", both(LOGIN, FAILED)),
+    "denied": EvidenceQuery(
         "calls denied for missing permissions",
         either(
             {"prefix": {"errorCode": {"value": "AccessDenied", "case_insensitive": True}}},
             {"wildcard": {"errorCode": {"value": "*Unauthorized*", "case_insensitive": True}}},
         ),
     ),
-    "iam_policy": Evidence(
+    "iam_policy": EvidenceQuery(
         "changes of IAM policies",
         call(
             "DeleteGroupPolicy",
@@ -75,17 +75,17 @@ EVIDENCE: Mapping[str, Evidence] = {
             "DetachGroupPolicy",
         ),
     ),
-    "admin_policy": Evidence(
+    "admin_policy": EvidenceQuery(
         "grants of AdministratorAccess",
         both(
             call("AttachRolePolicy", "AttachUserPolicy", "AttachGroupPolicy"),
             {"terms": {"requestParameters.policyArn": ADMINISTRATOR_ACCESS}},
         ),
     ),
-    "user_policy": Evidence(
+    "user_policy": EvidenceQuery(
         "policies attached to users directly", call("AttachUserPolicy", "PutUserPolicy")
     ),
-    "accounts_changed": Evidence(
+    "accounts_changed": EvidenceQuery(
         "users, roles and groups created, changed or deleted",
         both(
             source("iam"),
@@ -104,7 +104,7 @@ EVIDENCE: Mapping[str, Evidence] = {
             ),
         ),
     ),
-    "credentials": Evidence(
+    "credentials": EvidenceQuery(
         "access keys, passwords and MFA devices created, changed or deleted",
         call(
             "CreateAccessKey",
@@ -123,18 +123,18 @@ EVIDENCE: Mapping[str, Evidence] = {
             "CreateServiceSpecificCredential",
         ),
     ),
-    "mfa_removed": Evidence(
+    "mfa_removed": EvidenceQuery(
         "MFA devices removed", call("DeactivateMFADevice", "DeleteVirtualMFADevice")
     ),
-    "password_policy": Evidence(
+    "password_policy": EvidenceQuery(
         "changes of the password policy",
         call("UpdateAccountPasswordPolicy", "DeleteAccountPasswordPolicy"),
     ),
-    "roles_assumed": Evidence(
+    "roles_assumed": EvidenceQuery(
         "role sessions started",
         call("AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"),
     ),
-    "trail_change": Evidence(
+    "trail_change": EvidenceQuery(
         "changes of trails",
         both(
             source("cloudtrail"),
@@ -148,13 +148,15 @@ EVIDENCE: Mapping[str, Evidence] = {
             ),
         ),
     ),
-    "trail_stop": Evidence(
+    "trail_stop": EvidenceQuery(
         "attempts to stop or delete a trail",
         both(source("cloudtrail"), call("StopLogging", "DeleteTrail")),
     ),
-    "verified": Evidence("events from files proved genuine", term("trail.integrity", "verified")),
-    "tampered": Evidence("events from changed files", term("trail.integrity", "tampered")),
-    "config_change": Evidence(
+    "verified": EvidenceQuery(
+        "events from files proved genuine", term("trail.integrity", "verified")
+    ),
+    "tampered": EvidenceQuery("events from changed files", term("trail.integrity", "tampered")),
+    "config_change": EvidenceQuery(
         "changes of AWS Config",
         both(
             source("config"),
@@ -168,7 +170,7 @@ EVIDENCE: Mapping[str, Evidence] = {
             ),
         ),
     ),
-    "watch_off": Evidence(
+    "watch_off": EvidenceQuery(
         "GuardDuty, Security Hub, Macie or Inspector turned off, suppressed or changed",
         both(
             source("guardduty", "securityhub", "macie2", "inspector2"),
@@ -188,11 +190,11 @@ EVIDENCE: Mapping[str, Evidence] = {
             ),
         ),
     ),
-    "kms_loss": Evidence(
+    "kms_loss": EvidenceQuery(
         "KMS keys disabled or scheduled for deletion",
         both(source("kms"), call("DisableKey", "ScheduleKeyDeletion")),
     ),
-    "kms_change": Evidence(
+    "kms_change": EvidenceQuery(
         "changes of KMS keys and their policies",
         both(
             source("kms"),
@@ -208,8 +210,10 @@ EVIDENCE: Mapping[str, Evidence] = {
             ),
         ),
     ),
-    "rotation_off": Evidence("KMS keys whose rotation was disabled", call("DisableKeyRotation")),
-    "bucket_policy": Evidence(
+    "rotation_off": EvidenceQuery(
+        "KMS keys whose rotation was disabled", call("DisableKeyRotation")
+    ),
+    "bucket_policy": EvidenceQuery(
         "changes of S3 buckets' policies and access",
         both(
             source("s3"),
@@ -226,7 +230,7 @@ EVIDENCE: Mapping[str, Evidence] = {
             ),
         ),
     ),
-    "public_block": Evidence(
+    "public_block": EvidenceQuery(
         "changes of the block on public access",
         call(
             "PutBucketPublicAccessBlock",
@@ -235,10 +239,10 @@ EVIDENCE: Mapping[str, Evidence] = {
             "DeleteAccountPublicAccessBlock",
         ),
     ),
-    "ebs_default": Evidence(
+    "ebs_default": EvidenceQuery(
         "encryption of new disks turned off", call("DisableEbsEncryptionByDefault")
     ),
-    "backups_gone": Evidence(
+    "backups_gone": EvidenceQuery(
         "backups and snapshots deleted",
         call(
             "DeleteBackupPlan",
@@ -251,12 +255,12 @@ EVIDENCE: Mapping[str, Evidence] = {
             "DeleteClusterSnapshot",
         ),
     ),
-    "flow_logs_off": Evidence("VPC flow logs deleted", call("DeleteFlowLogs")),
-    "log_groups_gone": Evidence(
+    "flow_logs_off": EvidenceQuery("VPC flow logs deleted", call("DeleteFlowLogs")),
+    "log_groups_gone": EvidenceQuery(
         "log groups deleted, or their retention changed",
         both(source("logs"), call("DeleteLogGroup", "DeleteLogStream", "PutRetentionPolicy")),
     ),
-    "security_group": Evidence(
+    "security_group": EvidenceQuery(
         "changes of security groups",
         call(
             "AuthorizeSecurityGroupIngress",
@@ -268,11 +272,11 @@ EVIDENCE: Mapping[str, Evidence] = {
             "ModifySecurityGroupRules",
         ),
     ),
-    "open_to_world": Evidence(
+    "open_to_world": EvidenceQuery(
         "security groups opened to every address",
         both(call("AuthorizeSecurityGroupIngress"), FROM_ANYWHERE),
     ),
-    "network_acl": Evidence(
+    "network_acl": EvidenceQuery(
         "changes of network ACLs",
         call(
             "CreateNetworkAcl",
@@ -283,7 +287,7 @@ EVIDENCE: Mapping[str, Evidence] = {
             "ReplaceNetworkAclAssociation",
         ),
     ),
-    "acl_open": Evidence(
+    "acl_open": EvidenceQuery(
         "network ACL entries that allow every address",
         both(
             call("CreateNetworkAclEntry", "ReplaceNetworkAclEntry"),
@@ -295,7 +299,7 @@ EVIDENCE: Mapping[str, Evidence] = {
             ),
         ),
     ),
-    "gateway": Evidence(
+    "gateway": EvidenceQuery(
         "changes of network gateways",
         call(
             "CreateCustomerGateway",
@@ -306,7 +310,7 @@ EVIDENCE: Mapping[str, Evidence] = {
             "DetachInternetGateway",
         ),
     ),
-    "route_table": Evidence(
+    "route_table": EvidenceQuery(
         "changes of route tables",
         call(
             "CreateRoute",
@@ -318,7 +322,7 @@ EVIDENCE: Mapping[str, Evidence] = {
             "DisassociateRouteTable",
         ),
     ),
-    "vpc": Evidence(
+    "vpc": EvidenceQuery(
         "changes of VPCs and their peerings",
         call(
             "CreateVpc",
@@ -330,10 +334,10 @@ EVIDENCE: Mapping[str, Evidence] = {
             "RejectVpcPeeringConnection",
         ),
     ),
-    "organization": Evidence(
+    "organization": EvidenceQuery(
         "changes of the organization", both(source("organizations"), {"bool": {"must_not": READS}})
     ),
-    "old_imds": Evidence(
+    "old_imds": EvidenceQuery(
         "instances allowed version 1 of the metadata service",
         both(
             call("ModifyInstanceMetadataOptions"),
@@ -343,13 +347,13 @@ EVIDENCE: Mapping[str, Evidence] = {
             ),
         ),
     ),
-    "data_read": Evidence("reads of single objects (data events)", both(DATA, READS)),
-    "data_write": Evidence("writes of single objects (data events)", both(DATA, WRITES)),
-    "secrets_read": Evidence(
+    "data_read": EvidenceQuery("reads of single objects (data events)", both(DATA, READS)),
+    "data_write": EvidenceQuery("writes of single objects (data events)", both(DATA, WRITES)),
+    "secrets_read": EvidenceQuery(
         "secrets read", call("GetSecretValue", "BatchGetSecretValue", "GetParametersByPath")
     ),
-    "writes": Evidence("calls that change something", WRITES),
-    "objects_made": Evidence(
+    "writes": EvidenceQuery("calls that change something", WRITES),
+    "objects_made": EvidenceQuery(
         "resources created or deleted",
         both(
             WRITES,
@@ -360,14 +364,14 @@ EVIDENCE: Mapping[str, Evidence] = {
             ),
         ),
     ),
-    "outside": Evidence(
+    "outside": EvidenceQuery(
         "calls from addresses outside AWS", term("risk_reasons", "external_address")
     ),
-    "high_risk": Evidence("events with a risk score of 8 or more", HIGH_RISK),
-    "threats": Evidence(
+    "high_risk": EvidenceQuery("events with a risk score of 8 or more", HIGH_RISK),
+    "threats": EvidenceQuery(
         "events that match a threat list", {"exists": {"field": "threat.indicator.type"}}
     ),
-    "remote_shell": Evidence(
+    "remote_shell": EvidenceQuery(
         "sessions and commands on instances through Systems Manager",
         both(source("ssm"), call("StartSession", "SendCommand")),
     ),
