@@ -63,7 +63,7 @@ FAILED: Final = {"failure": True, "success": False}
 """`event.outcome` → whether the call failed."""
 
 
-class Evidence(NamedTuple):
+class EvidenceEvent(NamedTuple):
     """One event of an alert. If it could not be read, or was recorded by the last release, its call
     is "" and its result None."""
 
@@ -86,7 +86,7 @@ class Burst:
     last: datetime
     count: int
     known: frozenset[bytes]
-    evidence: tuple[Evidence, ...] = ()
+    evidence: tuple[EvidenceEvent, ...] = ()
     entities: Entities = field(default_factory=dict)
     detail: str = ""
     exact: bool = True
@@ -146,15 +146,15 @@ def burst_of(finding: Finding, facts: Mapping[str, Fact]) -> Burst:
     )
 
 
-def _evidence(event: str, fact: Fact | None, otherwise: datetime) -> Evidence:
+def _evidence(event: str, fact: Fact | None, otherwise: datetime) -> EvidenceEvent:
     if fact is None:
-        return Evidence(otherwise, event)
-    return Evidence(fact.time, event, fact.call, fact.failed)
+        return EvidenceEvent(otherwise, event)
+    return EvidenceEvent(fact.time, event, fact.call, fact.failed)
 
 
-def _earliest(*several: Iterable[Evidence]) -> tuple[Evidence, ...]:
+def _earliest(*several: Iterable[EvidenceEvent]) -> tuple[EvidenceEvent, ...]:
     """The earliest events of all, each once: as the first one that read it has it."""
-    found: dict[str, Evidence] = {}
+    found: dict[str, EvidenceEvent] = {}
     for evidence in several:
         for each in evidence:
             before = found.get(each.id)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from detections.alerts.burst import FAILED, Burst, Evidence, pack, unpack
+from detections.alerts.burst import FAILED, Burst, EvidenceEvent, pack, unpack
 from detections.alerts.discover import discover_url
 from detections.alerts.facts import CALLS, LONGEST_VALUE
 from detections.alerts.merging import StoredAlert
@@ -248,7 +248,7 @@ def known(document: Mapping[str, Any], *, full: int | None) -> StoredAlert:
         document["count"],
         unpack(document["counted"]["events"]),
         tuple(
-            Evidence(datetime.fromisoformat(time), event, call, FAILED.get(outcome))
+            EvidenceEvent(datetime.fromisoformat(time), event, call, FAILED.get(outcome))
             for time, event, call, outcome in zip(
                 evidence["time"],
                 evidence["event_id"],
