@@ -38,7 +38,7 @@ def lowered(value: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class WildcardSegment:
     """The text between two `*`: `length` characters, literal, or a pattern where it has `?`."""
 
     length: int
@@ -46,7 +46,7 @@ class Piece:
     pattern: re.Pattern[str] | None
 
     @classmethod
-    def of(cls, parts: Sequence[str | SpecialChars]) -> Piece:
+    def of(cls, parts: Sequence[str | SpecialChars]) -> WildcardSegment:
         """From literals and `?`, in order."""
         length = sum(len(part) if isinstance(part, str) else 1 for part in parts)
         if all(isinstance(part, str) for part in parts):
@@ -68,7 +68,7 @@ class Piece:
         return found.start() if found else -1
 
 
-def pieces(value: SigmaString, *, fold: bool) -> list[Piece]:
+def pieces(value: SigmaString, *, fold: bool) -> list[WildcardSegment]:
     """`value` cut at its `*`: one piece has none, `a*b` has two, `*a*` has three, two empty."""
     cut: list[list[str | SpecialChars]] = [[]]
     for part in value.s:
@@ -79,13 +79,13 @@ def pieces(value: SigmaString, *, fold: bool) -> list[Piece]:
         else:
             assert isinstance(part, SpecialChars)  # noqa: S101  placeholders are replaced before
             cut[-1].append(part)
-    return [Piece.of(parts) for parts in cut]
+    return [WildcardSegment.of(parts) for parts in cut]
 
 
 def one_of(values: Iterable[SigmaString]) -> ValueTest:
     """Whether a scalar, as text, is any of `values`. Patterns of one kind are tested together."""
-    folded: list[list[Piece]] = []
-    cased: list[list[Piece]] = []
+    folded: list[list[WildcardSegment]] = []
+    cased: list[list[WildcardSegment]] = []
     for value in values:
         exact_case = isinstance(value, SigmaCasedString)
         (cased if exact_case else folded).append(pieces(value, fold=not exact_case))
@@ -108,7 +108,7 @@ def _as_is(test: TextTest) -> ValueTest:
     return lambda value: test(value if value.__class__ is str else text(value))
 
 
-def _any_text(patterns: Sequence[Sequence[Piece]]) -> TextTest:
+def _any_text(patterns: Sequence[Sequence[WildcardSegment]]) -> TextTest:
     """One test for many patterns: a set, one `startswith`, one `endswith`, then the rest."""
     exact: set[str] = set()
     prefixes: list[str] = []
@@ -152,7 +152,7 @@ def _ends(suffixes: tuple[str, ...]) -> TextTest:
     return lambda value: value.endswith(suffixes)
 
 
-def _in_order(pattern: Sequence[Piece]) -> TextTest:
+def _in_order(pattern: Sequence[WildcardSegment]) -> TextTest:
     """The first piece at the start, the last at the end, the others between, leftmost first."""
     first, *between = pattern
     if not between:
