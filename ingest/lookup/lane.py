@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from ingest.lookup.errors import code_of, lookup_error
-from ingest.lookup.windows import Choice, Window
+from ingest.lookup.windows import Choice, LookupWindow
 from ingest.sources.aws_codes import FAILURES, THROTTLED
 from trailhound.backoff import Backoff
 from trailhound.errors import ObjectUnreadableError, SourceError, SourceUnreachableError
@@ -87,7 +87,7 @@ class Lane:
         except SourceError as error:
             self.error = error
 
-    def events(self, window: Window, now: datetime) -> Iterator[dict[str, Any]]:
+    def events(self, window: LookupWindow, now: datetime) -> Iterator[dict[str, Any]]:
         """The window's events as CloudTrail lists them, the newest first, each once.
 
         Where a page token has expired, the window continues from its last event. Raises errors that

@@ -33,7 +33,7 @@ _NAME = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class LookupWindow:
     """Six hours of one account and region. `start` is UTC, a multiple of six hours."""
 
     account: str
@@ -59,7 +59,7 @@ class Window:
         """The window with this name; None for a name that is not a window's.
 
         >>> uri = "lookup://111122223333/CloudTrail/eu-west-1/2025/03/01/0600.writes.json"
-        >>> Window.of(uri).uri == uri
+        >>> LookupWindow.of(uri).uri == uri
         True
         """
         found = _NAME.fullmatch(uri)

@@ -21,7 +21,7 @@ import msgspec
 from ingest.lookup.errors import NOT_ENABLED, code_of, lookup_error
 from ingest.lookup.estimate import Estimate
 from ingest.lookup.lane import PAGE, REQUESTS_A_SECOND, Lane
-from ingest.lookup.windows import HISTORY, Choice, Window, first_day, starts
+from ingest.lookup.windows import HISTORY, Choice, LookupWindow, first_day, starts
 from ingest.objects import UNSEEN, Selection, TrailObject
 from ingest.sources.aws_codes import FAILURES
 from ingest.sources.layout import is_region
@@ -126,7 +126,7 @@ class LookupSource:
         for lane in self._lanes.values():
             if lane.error is not None and item.uri == _refused(lane):
                 raise lane.error
-        window = Window.of(item.uri)
+        window = LookupWindow.of(item.uri)
         if window is None:
             raise ObjectUnreadableError(f"{item.uri}: no window of the event history")
         lane = self._lanes[window.account, window.region]
@@ -147,11 +147,11 @@ class LookupSource:
     def _starts(self, selection: Selection) -> Iterator[datetime]:
         return starts(selection, self._now, self._oldest)
 
-    def _windows(self, selection: Selection, lanes: list[Lane]) -> Iterator[Window]:
+    def _windows(self, selection: Selection, lanes: list[Lane]) -> Iterator[LookupWindow]:
         for choice in _CHOICES:
             for start in self._starts(selection):
                 for lane in lanes:
-                    yield Window(lane.account, lane.region, start, choice)
+                    yield LookupWindow(lane.account, lane.region, start, choice)
 
     def _note_limits(self, selection: Selection) -> None:
         first = first_day(self._now)
