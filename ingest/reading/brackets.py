@@ -7,7 +7,7 @@ end of the content.
 from __future__ import annotations
 
 from ingest.reading.values import balance
-from ingest.reading.window import Window
+from ingest.reading.window import SlidingWindow
 
 _MOST_OPEN = 1_000_000
 """Brackets remembered as open."""
@@ -23,7 +23,7 @@ class LostSync(Exception):
 class Brackets:
     """Of the content of a window. `gave_up`: too much of it was followed without result."""
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: SlidingWindow) -> None:
         self.gave_up = False
         self._window = window
         self._open: set[int] = set()

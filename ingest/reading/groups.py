@@ -8,7 +8,7 @@ import msgspec
 
 from ingest.reading.shapes import Probe
 from ingest.reading.values import REFUSED
-from ingest.reading.window import Window
+from ingest.reading.window import SlidingWindow
 
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 _PROBES = msgspec.json.Decoder(list[Probe])
@@ -38,7 +38,7 @@ class Groups:
     Where a group can't be taken, none is tried again before its end: single steps lead there.
     """
 
-    def __init__(self, window: Window, size: int) -> None:
+    def __init__(self, window: SlidingWindow, size: int) -> None:
         self._window = window
         self._size = size
         self._singly_until = 0

@@ -14,7 +14,7 @@ from ingest.reading.chunk_builder import ChunkBuilder
 from ingest.reading.content import UTF8_BOM, Content, lead, refuse_other_formats
 from ingest.reading.recognise import kind_of, may_be_trail
 from ingest.reading.scan import Scan
-from ingest.reading.window import Window
+from ingest.reading.window import SlidingWindow
 from trailhound.errors import CorruptFileError, NotATrailFileError
 from trailhound.plural import plural
 
@@ -109,12 +109,12 @@ class TrailReader:
         yield from scan.chunks()
         self._raise_what_is_wrong(scan)
 
-    def _window(self) -> Window:
+    def _window(self) -> SlidingWindow:
         whole = self._content.whole()
         if whole is not None:
-            return Window(whole)
+            return SlidingWindow(whole)
         pieces = self._content.pieces()
-        return Window(lead(pieces), pieces, step=self._limits.window)
+        return SlidingWindow(lead(pieces), pieces, step=self._limits.window)
 
     def _is_damaged(self) -> bool:
         return self._content.damage is not None

@@ -9,7 +9,7 @@ import msgspec
 from ingest.reading.chunk import FAULT_RAW, ReadLimits
 from ingest.reading.shapes import Probe, probe
 from ingest.reading.values import Broken, Cut, end_of_value
-from ingest.reading.window import Window
+from ingest.reading.window import SlidingWindow
 
 _CANDIDATE = re.compile(rb'\{[ \t\r\n]*+"')
 _CUT_CANDIDATE = re.compile(rb"\{[ \t\r\n]{0,1000}+\Z")
@@ -24,7 +24,7 @@ _FREE_WORK = 64 * 1024 * 1024
 class Resync:
     """From the window's cursor on; `passed` is the text skipped (its first MiB), of `size`."""
 
-    def __init__(self, window: Window, limits: ReadLimits) -> None:
+    def __init__(self, window: SlidingWindow, limits: ReadLimits) -> None:
         self._window = window
         self._limits = limits
         self._work = 0

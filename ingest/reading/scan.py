@@ -39,7 +39,7 @@ from ingest.reading.values import (
     key_at,
     skip_space,
 )
-from ingest.reading.window import Window
+from ingest.reading.window import SlidingWindow
 
 _OPEN, _CLOSE, _LIST, _LIST_END, _COMMA = b"{}[],"
 _END = -1
@@ -71,7 +71,7 @@ class Scan:
 
     def __init__(
         self,
-        window: Window,
+        window: SlidingWindow,
         builder: ChunkBuilder,
         limits: ReadLimits,
         already_damaged: Callable[[], bool] = lambda: False,
@@ -290,7 +290,7 @@ class Scan:
         for raw, found in zip(group.raws, group.probes(), strict=True):
             text = bytes(raw)
             if form == "array" and found and found.is_container and not found.is_certainly_a_record:
-                yield from Scan(Window(text), self._builder, self._limits).chunks()
+                yield from Scan(SlidingWindow(text), self._builder, self._limits).chunks()
             else:
                 self._items.take(form, text, found)
             yield from self._builder.ready()

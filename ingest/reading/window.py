@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ingest.reading.values import SPACE
 
 
-class Window:
+class SlidingWindow:
     """`buffer` from `at` on is content not yet read; `ended` when there is no more.
 
     `step` is how many bytes are read on at the least.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ingest.reading.groups import Groups
-from ingest.reading.window import Window
+from ingest.reading.window import SlidingWindow
 
 MARK = b',{"eventVersion":'
 
@@ -26,7 +26,7 @@ class Counted(bytes):
 def test_what_was_searched_in_vain_is_not_searched_again() -> None:
     """Else a small file of half a million values takes as many searches of a whole window."""
     text = Counted(b"{}," * 20_000 + b"{}]}")
-    window = Window(text)
+    window = SlidingWindow(text)
     groups = Groups(window, 10_000)
     for _ in range(20_000):
         assert groups.of_list(MARK) is None
@@ -43,7 +43,7 @@ def test_a_mark_across_the_end_of_what_was_searched_is_found(step: int, cut: int
     text = before + b"," + record + b"," + record + b"]}"
     first = len(before) + cut
     pieces = [text[at : at + step] for at in range(first, len(text), step)]
-    window = Window(text[:first], iter(pieces), step=1)
+    window = SlidingWindow(text[:first], iter(pieces), step=1)
     groups = Groups(window, size)
     found = None
     for _ in range(6):
