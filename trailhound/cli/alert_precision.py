@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trailhound.cli import dates
 from trailhound.cli.alert_selection import AtLevel, OfRule, Since, Until
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
@@ -22,15 +22,17 @@ LISTING = Listing[Precision](
     "rules",
     (
         Column("title", lambda each: each.title, "rule", whole=True),
-        Column("true_positive", lambda each: each.as_["true-positive"], "true", Kind.NUMBER),
-        Column("false_positive", lambda each: each.as_["false-positive"], "false", Kind.NUMBER),
-        Column("benign", lambda each: each.as_["benign"], "benign", Kind.NUMBER),
-        Column("duplicate", lambda each: each.as_["duplicate"], "dupl.", Kind.NUMBER, 2),
-        Column("without_disposition", lambda each: each.unsaid, "not said", Kind.NUMBER, 1),
-        Column("not_closed", lambda each: each.not_closed, "not closed", Kind.NUMBER, 1),
-        Column("judged", lambda each: each.judged, "of", Kind.NUMBER),
-        Column("precision", lambda each: each.rounded, "precision", Kind.NUMBER),
-        Column("id", lambda each: each.id, "id", Kind.ID, 3),
+        Column("true_positive", lambda each: each.as_["true-positive"], "true", ColumnType.NUMBER),
+        Column(
+            "false_positive", lambda each: each.as_["false-positive"], "false", ColumnType.NUMBER
+        ),
+        Column("benign", lambda each: each.as_["benign"], "benign", ColumnType.NUMBER),
+        Column("duplicate", lambda each: each.as_["duplicate"], "dupl.", ColumnType.NUMBER, 2),
+        Column("without_disposition", lambda each: each.unsaid, "not said", ColumnType.NUMBER, 1),
+        Column("not_closed", lambda each: each.not_closed, "not closed", ColumnType.NUMBER, 1),
+        Column("judged", lambda each: each.judged, "of", ColumnType.NUMBER),
+        Column("precision", lambda each: each.rounded, "precision", ColumnType.NUMBER),
+        Column("id", lambda each: each.id, "id", ColumnType.ID, 3),
     ),
     lambda each: each.as_dict(),
     empty="no alert was closed",

@@ -28,7 +28,7 @@ from trailhound.cli.alert_selection import (
     alert_query,
 )
 from trailhound.cli.alert_triage import HELP, SELECT, decide, state_of
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.decision_commands import add_decision_commands
 from trailhound.cli.incidents import LISTING as INCIDENTS
 from trailhound.cli.incidents import note_folded, with_file
@@ -79,8 +79,8 @@ class Sort(StrEnum):
 LISTING = Listing[dict[str, Any]](
     "alerts",
     (
-        Column("level", lambda each: each["level"], "level", Kind.LEVEL),
-        Column("last_seen", lambda each: each["last_seen"], "when", Kind.TIME),
+        Column("level", lambda each: each["level"], "level", ColumnType.LEVEL),
+        Column("last_seen", lambda each: each["last_seen"], "when", ColumnType.TIME),
         Column("state", lambda each: each["state"], "state", priority=1),
         Column(
             "rule",
@@ -95,8 +95,8 @@ LISTING = Listing[dict[str, Any]](
         Column("calls", lambda each: _named_calls(each), "calls", priority=3),
         Column("assignee", lambda each: each.get("assignee", ""), "owner", priority=5),
         Column("disposition", lambda each: each.get("disposition", ""), "closed as", priority=6),
-        Column("count", lambda each: each["count"], "count", Kind.NUMBER),
-        Column("id", lambda each: each["id"], "id", Kind.ID),
+        Column("count", lambda each: each["count"], "count", ColumnType.NUMBER),
+        Column("id", lambda each: each["id"], "id", ColumnType.ID),
         Column("file", lambda each: _files(each), piped=True),
     ),
     dict,

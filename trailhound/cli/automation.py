@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from trailhound.cli import dates
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.consent import agree
 from trailhound.cli.decisions import By, who
 from trailhound.cli.late_imports import late_imports
@@ -49,13 +49,13 @@ LISTING = Listing[dict[str, Any]](
         Column("role", lambda each: each["role"], "role", tail=True),
         Column("network", lambda each: _network(each), "network", whole=True),
         Column("rule", lambda each: each["rule"], "rule", priority=2),
-        Column("since", lambda each: each["since"], "since", Kind.TIME, priority=3),
-        Column("until", lambda each: each["until"], "until", Kind.TIME),
-        Column("days", lambda each: each["days"], "days", Kind.NUMBER, priority=4),
+        Column("since", lambda each: each["since"], "since", ColumnType.TIME, priority=3),
+        Column("until", lambda each: each["until"], "until", ColumnType.TIME),
+        Column("days", lambda each: each["days"], "days", ColumnType.NUMBER, priority=4),
         Column("origin", lambda each: each["origin"], "origin", priority=1),
         Column("account", lambda each: each["account"], "account", priority=6),
         Column("note", lambda each: each["note"], "note", priority=7),
-        Column("id", lambda each: each["id"], "id", Kind.ID),
+        Column("id", lambda each: each["id"], "id", ColumnType.ID),
     ),
     dict,
     empty="no call is known automation",

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from trailhound.cli.aws_changes import LISTING, done, show_changes, to_do, told_change
 from trailhound.cli.aws_options import Name, Region, account_of
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Listing, Output, form_of, is_table, note
@@ -28,7 +28,7 @@ with late_imports():
 FINDINGS = Listing[AlarmFinding](
     "findings",
     (
-        Column("verdict", lambda each: each.verdict, "verdict", Kind.ENTIRE),
+        Column("verdict", lambda each: each.verdict, "verdict", ColumnType.ENTIRE),
         Column("name", lambda each: each.name, "of", whole=True),
         Column("detail", lambda each: each.detail, "detail", whole=True),
     ),

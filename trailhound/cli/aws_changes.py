@@ -7,7 +7,7 @@ from typing import Final
 
 from rich.text import Text
 
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, note
 from trailhound.cli.screen import err, is_quiet, out, plural, safe, sentence
@@ -25,7 +25,7 @@ _MARKS: Final = {
 LISTING = Listing[Change](
     "parts",
     (
-        Column("action", lambda each: each.action, "action", Kind.ENTIRE),
+        Column("action", lambda each: each.action, "action", ColumnType.ENTIRE),
         Column("part", lambda each: each.part.name, "part", whole=True),
         Column("difference", lambda each: each.lines, "difference", priority=1),
     ),

@@ -14,7 +14,7 @@ import typer
 from rich.text import Text
 
 from trailhound.cli.aws_options import account_of
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Listing, Output, form_of, is_table, note
@@ -65,11 +65,15 @@ def listing(posture: Posture) -> Listing[Finding]:
     return Listing[Finding](
         "findings",
         (
-            Column("verdict", lambda each: each.verdict, "verdict", Kind.ENTIRE),
-            Column("severity", lambda each: posture.check(each).severity, "severity", Kind.LEVEL),
-            Column("cis", lambda each: ", ".join(posture.check(each).cis), "CIS", Kind.ENTIRE),
-            Column("check", lambda each: each.check, "check", Kind.ENTIRE),
-            Column("account", lambda each: each.account, "account", Kind.ENTIRE),
+            Column("verdict", lambda each: each.verdict, "verdict", ColumnType.ENTIRE),
+            Column(
+                "severity", lambda each: posture.check(each).severity, "severity", ColumnType.LEVEL
+            ),
+            Column(
+                "cis", lambda each: ", ".join(posture.check(each).cis), "CIS", ColumnType.ENTIRE
+            ),
+            Column("check", lambda each: each.check, "check", ColumnType.ENTIRE),
+            Column("account", lambda each: each.account, "account", ColumnType.ENTIRE),
             Column("region", lambda each: each.region, "region", priority=2),
             Column("resource", lambda each: each.resource, "resource", whole=True),
             Column("evidence", lambda each: each.evidence, "evidence", whole=True),

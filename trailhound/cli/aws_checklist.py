@@ -10,7 +10,7 @@ from rich.text import Text
 
 from trailhound.cli.aws_check import examined
 from trailhound.cli.aws_options import account_of
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Listing, Output, form_of, is_table, note
@@ -40,9 +40,9 @@ _MARKS: Final = {
 LISTING: Final = Listing["ChecklistLine"](
     "items",
     (
-        Column("phase", lambda each: each.item.phase, "phase", Kind.NUMBER),
-        Column("id", lambda each: each.item.id, "item", Kind.ENTIRE),
-        Column("state", lambda each: each.answer.state, "state", Kind.ENTIRE),
+        Column("phase", lambda each: each.item.phase, "phase", ColumnType.NUMBER),
+        Column("id", lambda each: each.item.id, "item", ColumnType.ENTIRE),
+        Column("state", lambda each: each.answer.state, "state", ColumnType.ENTIRE),
         Column("title", lambda each: each.item.title, "title", whole=True),
         Column("evidence", lambda each: each.answer.evidence, "evidence", whole=True),
         Column("todo", lambda each: each.answer.todo, "to do", whole=True),

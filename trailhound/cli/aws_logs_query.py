@@ -12,7 +12,7 @@ import typer
 from trailhound.aws.insights_query import AT_ONCE, POINTER, PRICE, SECONDS, Query, parsed
 from trailhound.cli import dates
 from trailhound.cli.aws_options import account_of
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.consent import agree
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
@@ -79,7 +79,7 @@ def listing(fields: Iterable[str]) -> Listing[FoundRow]:
     return Listing[FoundRow](
         "rows",
         (
-            Column("region", lambda each: each.region, "region", Kind.ENTIRE, priority=1),
+            Column("region", lambda each: each.region, "region", ColumnType.ENTIRE, priority=1),
             Column("log_group", lambda each: each.group, "log group", priority=1),
             *(_column(name) for name in fields),
         ),

@@ -6,7 +6,7 @@ from typing import Final
 
 from rich.text import Text
 
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.consent import agree
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, is_table, note
@@ -26,7 +26,7 @@ _MARKS: Final = {
 REMOVALS = Listing[Removal](
     "removals",
     (
-        Column("action", lambda each: each.verdict, "action", Kind.ENTIRE),
+        Column("action", lambda each: each.verdict, "action", ColumnType.ENTIRE),
         Column("what", lambda each: each.what, "what", whole=True),
         Column("why", lambda each: each.why, "why", whole=True),
     ),

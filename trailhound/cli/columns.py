@@ -13,7 +13,7 @@ from trailhound.cli.screen import safe
 Row = TypeVar("Row")
 
 
-class Kind(StrEnum):
+class ColumnType(StrEnum):
     """What a column holds, which decides how it is written."""
 
     TEXT = "text"
@@ -42,7 +42,7 @@ class Column(Generic[Row]):
     value: Callable[[Row], Any]
     heading: str = ""
     """Its heading on a terminal."""
-    kind: Kind = Kind.TEXT
+    kind: ColumnType = ColumnType.TEXT
     priority: int = 0
     """0: always shown. A terminal without room for all leaves out the highest numbers first."""
     whole: bool = False
@@ -61,7 +61,7 @@ class Column(Generic[Row]):
 def plain(column: Column[Row], row: Row) -> str:
     """A value for programs: complete, on one line, independent of locale and current time."""
     value = column.value(row)
-    if column.kind in (Kind.TIME, Kind.INSTANT):
+    if column.kind in (ColumnType.TIME, ColumnType.INSTANT):
         value = instant(value)
     elif isinstance(value, (list, tuple)):
         value = ", ".join(map(str, value))

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.common_flags import flags_of
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Listing, Output, form_of, note
@@ -58,7 +58,7 @@ def _redacted(value: Any, *, bare: bool) -> Any:
 LISTING = Listing[Effective](
     "settings",
     (
-        Column("name", lambda each: each.name, "setting", Kind.ENTIRE),
+        Column("name", lambda each: each.name, "setting", ColumnType.ENTIRE),
         Column("value", _value, "value", whole=True, yields=16),
         Column("from", lambda each: each.origin, "from", whole=True),
     ),

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of
@@ -136,11 +136,11 @@ def build(
 LISTING = Listing[Imported](
     "objects",
     (
-        Column("outcome", lambda each: each.outcome, "did", Kind.ENTIRE),
-        Column("type", lambda each: each.kind, "kind", Kind.ENTIRE),
+        Column("outcome", lambda each: each.outcome, "did", ColumnType.ENTIRE),
+        Column("type", lambda each: each.kind, "kind", ColumnType.ENTIRE),
         Column("title", lambda each: each.title, "title", whole=True),
         Column("detail", lambda each: each.detail, "why", whole=True),
-        Column("id", lambda each: each.id, "id", Kind.ID, priority=1),
+        Column("id", lambda each: each.id, "id", ColumnType.ID, priority=1),
     ),
     lambda each: {
         "type": each.kind,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from trailhound.cli import dates
-from trailhound.cli.columns import Column, Kind, instant
+from trailhound.cli.columns import Column, ColumnType, instant
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.ledger import All, Limit, Object
@@ -36,13 +36,13 @@ _GROUPED: Final = 10_000
 LISTING = Listing[dict[str, Any]](
     "deadletters",
     (
-        Column("at", lambda each: each["at"], "when", Kind.TIME),
+        Column("at", lambda each: each["at"], "when", ColumnType.TIME),
         Column("code", lambda each: each["code"], "code", whole=True),
         Column("reason", lambda each: each["reason"], "why", whole=True),
         Column("object", lambda each: each["object"], "object", tail=True),
-        Column("position", lambda each: each["position"], "record", Kind.NUMBER, priority=1),
+        Column("position", lambda each: each["position"], "record", ColumnType.NUMBER, priority=1),
         Column("day", lambda each: each.get("day", ""), "day", priority=2),
-        Column("id", lambda each: each["id"], "id", Kind.ID),
+        Column("id", lambda each: each["id"], "id", ColumnType.ID),
     ),
     dict,
     empty="no dead letters",
@@ -60,12 +60,12 @@ class Reason:
 REASONS = Listing[Reason](
     "reasons",
     (
-        Column("count", lambda each: each.count, "count", Kind.NUMBER),
-        Column("at", lambda each: each.latest["at"], "latest", Kind.TIME),
+        Column("count", lambda each: each.count, "count", ColumnType.NUMBER),
+        Column("at", lambda each: each.latest["at"], "latest", ColumnType.TIME),
         Column("code", lambda each: each.latest["code"], "code"),
         Column("reason", lambda each: each.latest["reason"], "why"),
         Column("object", lambda each: each.latest["object"], "object", tail=True),
-        Column("id", lambda each: each.latest["id"], "id", Kind.ID),
+        Column("id", lambda each: each.latest["id"], "id", ColumnType.ID),
     ),
     asdict,
 )

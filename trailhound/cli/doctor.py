@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of
@@ -31,8 +31,8 @@ _MARKS: dict[CheckVerdict, Text] = {
 LISTING = Listing[Check](
     "findings",
     (
-        Column("verdict", lambda each: each.verdict, "verdict", Kind.ENTIRE),
-        Column("what", lambda each: each.what, "what", Kind.ENTIRE),
+        Column("verdict", lambda each: each.verdict, "verdict", ColumnType.ENTIRE),
+        Column("what", lambda each: each.what, "what", ColumnType.ENTIRE),
         Column("fact", lambda each: with_flags(each.fact), "fact", whole=True),
         Column("advice", lambda each: with_flags(each.advice), "try", whole=True),
     ),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Listing
 
@@ -66,7 +66,7 @@ class EventTable:
         path = named(field)
         number = LEAVES.get(path) == "number"
         read = _number(path) if number else _values(path)
-        kind = Kind.NUMBER if number else Kind.TEXT
+        kind = ColumnType.NUMBER if number else ColumnType.TEXT
         return Column(field, partial(self._noted, field, read), kind=kind)
 
     def _noted(self, field: str, read: Callable[[Event], Any], event: Event) -> Any:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from trailhound.cli import completion, dates
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, shown_of
@@ -83,8 +83,8 @@ def _resources(event: Event) -> list[str]:
 LISTING = Listing[Event](
     "events",
     (
-        Column("time", lambda each: _text(each, "@timestamp"), "time (UTC)", Kind.INSTANT),
-        Column("risk", lambda each: each.get("risk_score"), "risk", Kind.NUMBER),
+        Column("time", lambda each: _text(each, "@timestamp"), "time (UTC)", ColumnType.INSTANT),
+        Column("risk", lambda each: each.get("risk_score"), "risk", ColumnType.NUMBER),
         Column("call", lambda each: _text(each, "eventName"), "call", whole=True, shown=_called),
         Column("principal", lambda each: _text(each, "user.name"), "who"),
         Column("address", lambda each: _text(each, "sourceIPAddress"), "from", priority=1),
@@ -95,7 +95,7 @@ LISTING = Listing[Event](
         Column("outcome", lambda each: _text(each, "event.outcome"), "outcome", priority=7),
         Column("error", lambda each: _text(each, "errorCode"), "error", priority=8),
         Column("category", lambda each: _text(each, "event_category"), "category", priority=5),
-        Column("id", lambda each: each["_id"], "id", Kind.ID),
+        Column("id", lambda each: each["_id"], "id", ColumnType.ID),
     ),
     dict,
     empty="no event matches",

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from trailhound.cli import dates
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, note, note_left_off
 from trailhound.cli.nothing import nothing_in
@@ -49,14 +49,14 @@ def _calls(row: Row) -> list[str]:
 LISTING = Listing[Row](
     "edges",
     (
-        Column("risk", lambda each: each["risk_score"], "risk", Kind.NUMBER),
+        Column("risk", lambda each: each["risk_score"], "risk", ColumnType.NUMBER),
         Column("from", lambda each: each["from"], "from", whole=True),
         Column("to", lambda each: each["to"], "to", whole=True),
         Column("calls", lambda each: list(each["calls"]), "calls", priority=1, shown=_calls),
-        Column("count", lambda each: each["count"], "events", Kind.NUMBER),
-        Column("failed", lambda each: each["failed"], "failed", Kind.NUMBER, priority=2),
-        Column("first", lambda each: each["first"], "first (UTC)", Kind.INSTANT, priority=4),
-        Column("last", lambda each: each["last"], "last (UTC)", Kind.INSTANT, priority=3),
+        Column("count", lambda each: each["count"], "events", ColumnType.NUMBER),
+        Column("failed", lambda each: each["failed"], "failed", ColumnType.NUMBER, priority=2),
+        Column("first", lambda each: each["first"], "first (UTC)", ColumnType.INSTANT, priority=4),
+        Column("last", lambda each: each["last"], "last (UTC)", ColumnType.INSTANT, priority=3),
         Column("addresses", lambda each: each["addresses"], "from address", priority=5),
         Column("user_agents", lambda each: each["user_agents"], "with", priority=6),
         Column("events", lambda each: each["events"], "event ids", priority=7),

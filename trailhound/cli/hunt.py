@@ -12,7 +12,7 @@ import typer
 
 from trailhound.aws.insights_query import PRICE
 from trailhound.cli import dates
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.hunt_logs import Hunted, hunt_log_groups
 from trailhound.cli.late_imports import late_imports
@@ -72,15 +72,17 @@ def _what(lead: Lead) -> str:
 LISTING = Listing[Lead](
     "leads",
     (
-        Column("score", lambda each: each.score, "score", Kind.NUMBER),
+        Column("score", lambda each: each.score, "score", ColumnType.NUMBER),
         Column("pattern", lambda each: each.pattern, "what", whole=True, shown=_what, yields=24),
         Column("identifier", lambda each: each.identifier, "who or where"),
         Column("description", lambda each: each.description, "because", whole=True, priority=3),
         Column("calls", lambda each: list(each.calls), "calls", priority=4),
-        Column("count", lambda each: each.count, "events", Kind.NUMBER),
-        Column("first_seen", lambda each: each.first, "first", Kind.INSTANT, priority=2),
-        Column("last_seen", lambda each: each.last, "last (UTC)", Kind.INSTANT, priority=1),
-        Column("event", lambda each: next(iter(each.events), ""), "event", Kind.ID, priority=5),
+        Column("count", lambda each: each.count, "events", ColumnType.NUMBER),
+        Column("first_seen", lambda each: each.first, "first", ColumnType.INSTANT, priority=2),
+        Column("last_seen", lambda each: each.last, "last (UTC)", ColumnType.INSTANT, priority=1),
+        Column(
+            "event", lambda each: next(iter(each.events), ""), "event", ColumnType.ID, priority=5
+        ),
     ),
     lambda each: each.as_json(),
     empty="nothing was found",

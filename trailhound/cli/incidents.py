@@ -20,7 +20,7 @@ from trailhound.cli.alert_selection import (
     Until,
     alert_query,
 )
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.decision_commands import add_decision_commands
 from trailhound.cli.incident_triage import HELP, closure, decide, select
 from trailhound.cli.late_imports import late_imports
@@ -65,8 +65,8 @@ class Sort(StrEnum):
 LISTING = Listing[dict[str, Any]](
     "incidents",
     (
-        Column("level", lambda each: each["level"], "level", Kind.LEVEL),
-        Column("last_seen", lambda each: each["last_seen"], "when", Kind.TIME),
+        Column("level", lambda each: each["level"], "level", ColumnType.LEVEL),
+        Column("last_seen", lambda each: each["last_seen"], "when", ColumnType.TIME),
         Column("state", lambda each: each["state"], "state", priority=1),
         Column(
             "title",
@@ -78,10 +78,10 @@ LISTING = Listing[dict[str, Any]](
         Column("principal", lambda each: each["principals"], "who"),
         Column("address", lambda each: each["addresses"], "from", priority=2),
         Column("account", lambda each: each["accounts"], "account", priority=4),
-        Column("first_seen", lambda each: each["first_seen"], "since", Kind.TIME, priority=3),
-        Column("alerts", lambda each: each["alerts"], "alerts", Kind.NUMBER),
-        Column("open", lambda each: each["open"], "open", Kind.NUMBER, priority=5),
-        Column("id", lambda each: each["id"], "id", Kind.ID),
+        Column("first_seen", lambda each: each["first_seen"], "since", ColumnType.TIME, priority=3),
+        Column("alerts", lambda each: each["alerts"], "alerts", ColumnType.NUMBER),
+        Column("open", lambda each: each["open"], "open", ColumnType.NUMBER, priority=5),
+        Column("id", lambda each: each["id"], "id", ColumnType.ID),
         Column("file", lambda each: each["files"], piped=True),
     ),
     dict,

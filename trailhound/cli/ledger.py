@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from trailhound.cli import dates
-from trailhound.cli.columns import Column, Kind, instant
+from trailhound.cli.columns import Column, ColumnType, instant
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Listing, Output, form_of, shown_of
 from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
@@ -71,21 +71,31 @@ LISTING = Listing[dict[str, Any]](
     "objects",
     (
         Column("state", lambda each: each["state"], "state"),
-        Column("finished", lambda each: each["finished_at"], "when", Kind.TIME),
+        Column("finished", lambda each: each["finished_at"], "when", ColumnType.TIME),
         Column("object", lambda each: each["uri"], "object", tail=True),
         Column("reason", lambda each: _why(each), "why", whole=True),
         Column("verdict", lambda each: _verdict(each), "verdict", priority=1),
-        Column("read", lambda each: each["read"], "read", Kind.NUMBER, priority=2),
-        Column("indexed", lambda each: each["indexed"], "indexed", Kind.NUMBER, priority=3),
+        Column("read", lambda each: each["read"], "read", ColumnType.NUMBER, priority=2),
+        Column("indexed", lambda each: each["indexed"], "indexed", ColumnType.NUMBER, priority=3),
         Column(
-            "duplicates", lambda each: each["duplicates"], "duplicates", Kind.NUMBER, priority=5
+            "duplicates",
+            lambda each: each["duplicates"],
+            "duplicates",
+            ColumnType.NUMBER,
+            priority=5,
         ),
         Column(
-            "dead_lettered", lambda each: each["dead_lettered"], "dead", Kind.NUMBER, priority=1
+            "dead_lettered",
+            lambda each: each["dead_lettered"],
+            "dead",
+            ColumnType.NUMBER,
+            priority=1,
         ),
-        Column("filtered", lambda each: each["filtered"], "filtered", Kind.NUMBER, priority=6),
-        Column("size", lambda each: each["size"], "size", Kind.NUMBER, priority=4),
-        Column("id", lambda each: each["id"], "id", Kind.ID),
+        Column(
+            "filtered", lambda each: each["filtered"], "filtered", ColumnType.NUMBER, priority=6
+        ),
+        Column("size", lambda each: each["size"], "size", ColumnType.NUMBER, priority=4),
+        Column("id", lambda each: each["id"], "id", ColumnType.ID),
     ),
     dict,
     empty="no such object",

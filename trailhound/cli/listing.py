@@ -26,7 +26,7 @@ from typing import Annotated, Any, Generic
 
 import typer
 
-from trailhound.cli.columns import Column, Kind, Row, plain
+from trailhound.cli.columns import Column, ColumnType, Row, plain
 from trailhound.cli.screen import (
     emit,
     is_quiet,
@@ -241,7 +241,7 @@ def shown_of(total: int, limit: int | None, noun: str, form: Form) -> None:
 
 
 def _csv_cell(column: Column[Row], row: Row) -> object:
-    if column.kind is Kind.NUMBER:
+    if column.kind is ColumnType.NUMBER:
         number = column.value(row)
         return "" if number is None else number
     text = _INNER_FORMULA.sub(r"\1'", plain(column, row))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import Any
 
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, note_left_off
 from trailhound.cli.screen import warn
@@ -77,13 +77,15 @@ MOVEMENTS = Listing[Row](
     "movements",
     (
         Column("type", lambda each: each["type"], "by", shown=lambda each: _KINDS[each["type"]]),
-        Column("score", lambda each: each.get("risk_score"), "score", Kind.NUMBER),
+        Column("score", lambda each: each.get("risk_score"), "score", ColumnType.NUMBER),
         Column("origin", lambda each: each.get("source_ip") or each["origin"], "who or where"),
         Column("roles", _roles, "roles", whole=True, shown=_shown_roles),
-        Column("count", lambda each: each["count"], "count", Kind.NUMBER),
-        Column("refused", lambda each: each.get("refused"), "refused", Kind.NUMBER, priority=3),
-        Column("first", _call("time", 0), "first", Kind.INSTANT, priority=1),
-        Column("last", _call("time", -1), "last", Kind.INSTANT, priority=2),
+        Column("count", lambda each: each["count"], "count", ColumnType.NUMBER),
+        Column(
+            "refused", lambda each: each.get("refused"), "refused", ColumnType.NUMBER, priority=3
+        ),
+        Column("first", _call("time", 0), "first", ColumnType.INSTANT, priority=1),
+        Column("last", _call("time", -1), "last", ColumnType.INSTANT, priority=2),
     ),
     dict,
     empty="no address assumed roles more than twice, and no role assumed another",

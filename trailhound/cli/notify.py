@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of
@@ -26,7 +26,7 @@ LISTING = Listing[ChannelTest](
     "channels",
     (
         Column("channel", lambda each: each.channel, "channel"),
-        Column("kind", lambda each: each.kind, "kind", Kind.ENTIRE),
+        Column("kind", lambda each: each.kind, "kind", ColumnType.ENTIRE),
         Column("delivered", lambda each: "yes" if each.error is None else "no", "delivered"),
         Column("error", lambda each: each.error and each.error.message, "error", whole=True),
     ),

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from trailhound.cli import dates
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, note, note_left_off
 from trailhound.cli.movements import show_movements
@@ -55,12 +55,12 @@ def _step(name: str, place: int | None = None) -> Callable[[Row], Any]:
 PATHS = Listing[Row](
     "paths",
     (
-        Column("score", lambda each: each["risk_score"], "score", Kind.NUMBER),
+        Column("score", lambda each: each["risk_score"], "score", ColumnType.NUMBER),
         Column("path", lambda each: " → ".join(each["path"]), "path", whole=True),
         Column("other_addresses", lambda each: each["other_addresses"], "leaves for", whole=True),
         Column("calls", lambda each: [step["call"] for step in each["steps"]], "by", priority=1),
-        Column("first", _step("time", 0), "from (UTC)", Kind.INSTANT, priority=3),
-        Column("last", _step("time", -1), "to (UTC)", Kind.INSTANT, priority=2),
+        Column("first", _step("time", 0), "from (UTC)", ColumnType.INSTANT, priority=3),
+        Column("last", _step("time", -1), "to (UTC)", ColumnType.INSTANT, priority=2),
         Column("address", _step("address"), "address", priority=4),
         Column("events", _step("event"), "events", priority=5),
     ),

@@ -12,8 +12,7 @@ from rich.text import Text
 
 from trailhound.cli.backfill_plan import kinds
 from trailhound.cli.backfill_report import explain
-from trailhound.cli.columns import Column
-from trailhound.cli.columns import Kind as Holds
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.common_flags import command_flags
 from trailhound.cli.deadletters import warn_of_days
 from trailhound.cli.exit_codes import ExitCode
@@ -101,8 +100,8 @@ def listing(commands: Commands) -> Listing[Finding]:
             Column("kind", lambda each: each.kind.value),
             Column("object", lambda each: each.object, tail=True),
             Column("detail", lambda each: each.detail, whole=True),
-            Column("events", lambda each: each.events, kind=Holds.NUMBER),
-            Column("dead_letters", lambda each: each.dead_letters, kind=Holds.NUMBER),
+            Column("events", lambda each: each.events, kind=ColumnType.NUMBER),
+            Column("dead_letters", lambda each: each.dead_letters, kind=ColumnType.NUMBER),
             Column("repair", lambda each: " && ".join(commands.of(each)), whole=True),
         ),
         record,

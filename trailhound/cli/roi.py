@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from trailhound.aws.returns import LIST_PRICE, Assumptions
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
@@ -70,10 +70,10 @@ def _plain(amount: Decimal | None) -> float | int | None:
 LISTING = Listing[_Row](
     "items",
     (
-        Column("side", lambda each: each.side, "side", Kind.ENTIRE),
-        Column("item", lambda each: each.item, "item", Kind.ENTIRE),
+        Column("side", lambda each: each.side, "side", ColumnType.ENTIRE),
+        Column("item", lambda each: each.item, "item", ColumnType.ENTIRE),
         Column("calculation", lambda each: each.calculation, "calculation", whole=True),
-        Column("amount", lambda each: _plain(each.amount), "amount", Kind.NUMBER),
+        Column("amount", lambda each: _plain(each.amount), "amount", ColumnType.NUMBER),
         Column(
             "measured_calculation",
             lambda each: each.measured_calculation,
@@ -85,7 +85,7 @@ LISTING = Listing[_Row](
             "measured_amount",
             lambda each: _plain(each.measured_amount),
             "with measured events",
-            Kind.NUMBER,
+            ColumnType.NUMBER,
             priority=1,
         ),
         Column("basis", lambda each: each.basis, "basis", priority=1),

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, note
@@ -116,12 +116,14 @@ def try_rules(
 BACKTEST = Listing[RuleBacktest](
     "rules",
     (
-        Column("hits", lambda each: each.outcome.hits, "hits", Kind.NUMBER),
-        Column("seconds", lambda each: round(each.outcome.seconds, 2), "seconds", Kind.NUMBER, 2),
-        Column("level", lambda each: each.outcome.rule.level, "level", Kind.LEVEL),
+        Column("hits", lambda each: each.outcome.hits, "hits", ColumnType.NUMBER),
+        Column(
+            "seconds", lambda each: round(each.outcome.seconds, 2), "seconds", ColumnType.NUMBER, 2
+        ),
+        Column("level", lambda each: each.outcome.rule.level, "level", ColumnType.LEVEL),
         Column("title", lambda each: each.outcome.rule.title, "rule", whole=True),
         Column("result", lambda each: _result(each), "result"),
-        Column("id", lambda each: each.outcome.rule.id, "id", Kind.ID, 1),
+        Column("id", lambda each: each.outcome.rule.id, "id", ColumnType.ID, 1),
     ),
     lambda each: {
         "id": each.outcome.rule.id,
@@ -217,7 +219,7 @@ FIELDS = Listing[UsedField](
     "fields",
     (
         Column("field", lambda each: each.path, "field", whole=True),
-        Column("state", lambda each: each.state, "", Kind.ENTIRE),
+        Column("state", lambda each: each.state, "", ColumnType.ENTIRE),
         Column("rules", lambda each: each.rules, "rules that use it"),
     ),
     lambda each: {"field": each.path, "state": each.state, "rules": list(each.rules)},

@@ -11,7 +11,7 @@ import typer
 
 from detections.rule import Level
 from trailhound.cli import completion, rule_exception, rule_runs
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, note
@@ -53,14 +53,14 @@ app.command("except")(rule_exception.write_exception)
 LISTING = Listing[dict[str, Any]](
     "rules",
     (
-        Column("level", lambda each: each["level"], "level", Kind.LEVEL),
+        Column("level", lambda each: each["level"], "level", ColumnType.LEVEL),
         Column("kind", lambda each: each["kind"], "kind", priority=2),
         Column("title", lambda each: each["title"], "title", whole=True),
         Column("state", lambda each: each["state"], "state", priority=1),
         Column("tactics", lambda each: each["tactics"], "tactics", priority=3),
         Column("techniques", lambda each: each["techniques"], "techniques", priority=4),
         Column("place", lambda each: each["place"], "file", priority=5),
-        Column("id", lambda each: each["id"], "id", Kind.ID),
+        Column("id", lambda each: each["id"], "id", ColumnType.ID),
     ),
     dict,
     empty="no rules",

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from trailhound.cli import dates
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, note
 from trailhound.cli.options import Json
@@ -31,9 +31,9 @@ _TRAINING = "Training"
 GRADES = Listing[Graded](
     "questions",
     (
-        Column("question", lambda each: each.question, "question", Kind.ENTIRE),
-        Column("points", lambda each: each.points, "points", Kind.NUMBER),
-        Column("of", lambda each: each.of, "of", Kind.NUMBER),
+        Column("question", lambda each: each.question, "question", ColumnType.ENTIRE),
+        Column("points", lambda each: each.points, "points", ColumnType.NUMBER),
+        Column("of", lambda each: each.of, "of", ColumnType.NUMBER),
         Column("right", lambda each: each.right, "right", shown=lambda each: _few(each.right)),
         Column("wrong", lambda each: each.wrong, "wrong", shown=lambda each: _few(each.wrong)),
         Column(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Listing, Output, form_of
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
@@ -17,8 +17,8 @@ with late_imports():
 LISTING = Listing[Change](
     "changes",
     (
-        Column("action", lambda each: each.action, "did", Kind.ENTIRE),
-        Column("name", lambda each: each.name, "name", Kind.ENTIRE),
+        Column("action", lambda each: each.action, "did", ColumnType.ENTIRE),
+        Column("name", lambda each: each.name, "name", ColumnType.ENTIRE),
         Column("detail", lambda each: each.detail, "what", whole=True),
     ),
     lambda each: {"name": each.name, "action": each.action, "detail": each.detail},

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trailhound.cli import dates
-from trailhound.cli.columns import Column, Kind, Row, instant
+from trailhound.cli.columns import Column, ColumnType, Row, instant
 from trailhound.cli.screen import safe
 
 LEVEL_COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow"}
@@ -69,7 +69,7 @@ def layout(columns: Sequence[Column[Row]], rows: Sequence[Row], width: int) -> l
             over -= given
     for place, each in enumerate(chosen) if rows else ():
         entire = _measured(each.column, rows, whole=True)
-        if each.column.kind is Kind.ID and entire.width - each.width <= -over:
+        if each.column.kind is ColumnType.ID and entire.width - each.width <= -over:
             chosen[place] = entire
             over += entire.width - each.width
     return chosen
@@ -84,13 +84,19 @@ def _measured(column: Column[Row], rows: Sequence[Row], *, whole: bool = False) 
 
 def _usual(column: Column[Any]) -> int:
     """Cells to allow for where no row is known yet."""
-    usual = {Kind.NUMBER: 6, Kind.TIME: 9, Kind.INSTANT: 19, Kind.LEVEL: 13, Kind.ID: _SHORTEST_ID}
+    usual = {
+        ColumnType.NUMBER: 6,
+        ColumnType.TIME: 9,
+        ColumnType.INSTANT: 19,
+        ColumnType.LEVEL: 13,
+        ColumnType.ID: _SHORTEST_ID,
+    }
     return usual.get(column.kind, _EASY[column.whole])
 
 
 def _writer(column: Column[Row], rows: Sequence[Row], *, whole: bool) -> Callable[[Row], str]:
     """How a terminal shows a column's values."""
-    if column.kind is Kind.ID and not whole:
+    if column.kind is ColumnType.ID and not whole:
         length = _telling([str(column.value(row)) for row in rows])
         return lambda row: safe(column.value(row)).plain[:length]
     return lambda row: safe(_for_people(column, row)).plain
@@ -100,11 +106,11 @@ def _for_people(column: Column[Row], row: Row) -> str:
     value = (column.shown or column.value)(row)
     if value is None:
         return ""
-    if column.kind is Kind.TIME:
+    if column.kind is ColumnType.TIME:
         return dates.ago(value) if value else ""
-    if column.kind is Kind.INSTANT:
+    if column.kind is ColumnType.INSTANT:
         return instant(value)[:19].replace("T", " ")
-    if column.kind is Kind.NUMBER:
+    if column.kind is ColumnType.NUMBER:
         return f"{value:,}"
     if isinstance(value, (list, tuple)):
         more = f" +{len(value) - 1}" if len(value) > 1 else ""
@@ -131,7 +137,7 @@ def _telling(ids: Sequence[str]) -> int:
 
 def _floor(shown: Shown[Any], floors: tuple[int, int]) -> int:
     """To how few cells a column can be brought."""
-    if shown.column.kind is not Kind.TEXT:
+    if shown.column.kind is not ColumnType.TEXT:
         return shown.width
     floor = min(floors[shown.column.whole], shown.column.yields or shown.width)
     return max(min(shown.width, floor), cell_len(shown.column.heading))
@@ -143,7 +149,7 @@ def drawn_table(columns: Sequence[Shown[Row]], rows: Iterable[Row], *, header: b
     for each in columns:
         made.add_column(
             each.column.heading,
-            justify="right" if each.column.kind is Kind.NUMBER else "left",
+            justify="right" if each.column.kind is ColumnType.NUMBER else "left",
             width=each.width,
             overflow="fold",
         )
@@ -155,7 +161,9 @@ def drawn_table(columns: Sequence[Shown[Row]], rows: Iterable[Row], *, header: b
 def _cell(shown: Shown[Row], row: Row) -> Text:
     lines = _MOST_LINES if shown.column.whole else 1
     text = _cut(shown.text(row), shown.width * lines, tail=shown.column.tail)
-    style = LEVEL_COLOURS.get(text.split(" ")[0], "") if shown.column.kind is Kind.LEVEL else ""
+    style = (
+        LEVEL_COLOURS.get(text.split(" ")[0], "") if shown.column.kind is ColumnType.LEVEL else ""
+    )
     return Text(text, style=style)
 
 

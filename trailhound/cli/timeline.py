@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from trailhound.cli import dates
-from trailhound.cli.columns import Column, Kind, instant
+from trailhound.cli.columns import Column, ColumnType, instant
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, is_table, note, shown_of
@@ -116,10 +116,10 @@ def legend(rows: Iterable[Row]) -> str:
 LISTING = Listing[Row](
     "lines",
     (
-        Column("line", lambda each: each["line"], "line", Kind.NUMBER),
-        Column("time", lambda each: each["time"], "time (UTC)", Kind.INSTANT),
-        Column("until", lambda each: each["until"], "until", Kind.INSTANT, priority=6),
-        Column("count", lambda each: each["count"], "count", Kind.NUMBER, priority=9),
+        Column("line", lambda each: each["line"], "line", ColumnType.NUMBER),
+        Column("time", lambda each: each["time"], "time (UTC)", ColumnType.INSTANT),
+        Column("until", lambda each: each["until"], "until", ColumnType.INSTANT, priority=6),
+        Column("count", lambda each: each["count"], "count", ColumnType.NUMBER, priority=9),
         Column("call", lambda each: each["call"], "call", whole=True, shown=_called, yields=24),
         Column("principal", lambda each: each["principal"], "who", shown=_who, yields=16),
         Column("as", lambda each: each["as"], "as", priority=3),
@@ -129,9 +129,9 @@ LISTING = Listing[Row](
         Column("error", lambda each: each["error"], "error", priority=11),
         Column("relation", lambda each: each["relation"], "relation", priority=4),
         Column("account", lambda each: each["account"], "account", priority=5),
-        Column("level", lambda each: each["level"], "level", Kind.LEVEL, priority=7),
-        Column("id", lambda each: each["id"], "id", Kind.ID, priority=2),
-        Column("risk", lambda each: each.get("risk"), "risk", Kind.NUMBER, priority=1),
+        Column("level", lambda each: each["level"], "level", ColumnType.LEVEL, priority=7),
+        Column("id", lambda each: each["id"], "id", ColumnType.ID, priority=2),
+        Column("risk", lambda each: each.get("risk"), "risk", ColumnType.NUMBER, priority=1),
     ),
     dict,
     empty="no event matches",

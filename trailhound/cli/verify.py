@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from trailhound.cli import dates
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, is_table, note
@@ -47,18 +47,18 @@ _PLACES = Listing[tuple[Place, Verdict]](
     [
         Column("account", lambda row: row[0].account, "account"),
         Column("region", lambda row: row[0].region, "region"),
-        Column("digests_valid", lambda row: row[1].digests.valid, "digests", Kind.NUMBER),
+        Column("digests_valid", lambda row: row[1].digests.valid, "digests", ColumnType.NUMBER),
         Column(
             "digests_wrong",
             lambda row: _wrong(row[1].digests),
             "wrong",
             shown=lambda row: "none at all" if _none(row[1]) else f"{_wrong(row[1].digests):,}",
         ),
-        Column("files_valid", lambda row: row[1].files.valid, "files", Kind.NUMBER),
-        Column("files_wrong", lambda row: _wrong(row[1].files), "wrong", Kind.NUMBER),
-        Column("pending", lambda row: row[1].pending, "pending", Kind.NUMBER, 3),
-        Column("from", lambda row: row[1].first, "from", Kind.INSTANT, 1),
-        Column("to", lambda row: row[1].last, "to", Kind.INSTANT, 1),
+        Column("files_valid", lambda row: row[1].files.valid, "files", ColumnType.NUMBER),
+        Column("files_wrong", lambda row: _wrong(row[1].files), "wrong", ColumnType.NUMBER),
+        Column("pending", lambda row: row[1].pending, "pending", ColumnType.NUMBER, 3),
+        Column("from", lambda row: row[1].first, "from", ColumnType.INSTANT, 1),
+        Column("to", lambda row: row[1].last, "to", ColumnType.INSTANT, 1),
         Column("base", lambda row: row[0].base, "below", priority=4),
     ],
     lambda row: {"account": row[0].account, "region": row[0].region, **row[1].as_dict()},

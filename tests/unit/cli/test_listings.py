@@ -50,7 +50,7 @@ from trailhound.cli import (
     setup,
     timeline,
 )
-from trailhound.cli.columns import Column, Kind
+from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.listing import Form, Listing, form_of
 from trailhound.cli.main import app, main
 from trailhound.cli.table_layout import drawn_table, layout
@@ -253,7 +253,7 @@ def test_no_text_in_csv_is_a_formula() -> None:
     texts = [HOSTILE, "+1", "-1", "@SUM(A1)", "＝1+1", "  =1", "\t=1", 'a,"b"\n=c', "plain", ""]
     listing = Listing[str](
         "texts",
-        (Column("text", lambda each: each), Column("size", len, kind=Kind.NUMBER)),
+        (Column("text", lambda each: each), Column("size", len, kind=ColumnType.NUMBER)),
         lambda each: {"text": each},
     )
     written = "".join(listing.csv_lines(texts))
@@ -271,7 +271,7 @@ def test_no_part_of_a_text_in_csv_is_a_formula_where_semicolons_separate() -> No
     texts = ["a;=1+1;b", "a; \t@SUM(A1)", 'a;"=1', "a;＝1", ";;-1", "Mozilla/5.0 (X11; Linux)"]
     listing = Listing[str](
         "texts",
-        (Column("number", len, kind=Kind.NUMBER), Column("text", str)),
+        (Column("number", len, kind=ColumnType.NUMBER), Column("text", str)),
         lambda each: {"text": each},
     )
     for line in listing.csv_lines(texts):
