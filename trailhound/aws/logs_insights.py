@@ -49,7 +49,7 @@ _WHY: Final = {
 
 
 @dataclass(frozen=True)
-class Piece:
+class GroupQuery:
     """One query: a log group, and a time of it."""
 
     region: str
@@ -62,11 +62,11 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Answer:
+class GroupQueryResult:
     """`state`: Complete, or why it is not. Any state may have `rows`. `matched` is a number of
     rows, `scanned` of bytes."""
 
-    piece: Piece
+    piece: GroupQuery
     state: str
     rows: tuple[Row, ...] = ()
     matched: float = 0.0
@@ -78,7 +78,7 @@ class Answer:
 class Fault:
     """A time of a log group without a complete answer; `rows` is the number of rows that it has."""
 
-    piece: Piece
+    piece: GroupQuery
     state: str
     reason: str
     rows: int
@@ -148,13 +148,15 @@ class LogsInsights:
     def stop(self) -> None:
         self._stopping.set()
 
-    def run(self, pieces: Iterable[Piece]) -> Result:
+    def run(self, pieces: Iterable[GroupQuery]) -> Result:
         """The combined answers. Raises `UsageError` if AWS rejects the query as malformed."""
         result = Result()
         found: dict[tuple[str, str], list[Row]] = {}
         seen: dict[tuple[str, str], set[str]] = {}
         with ThreadPoolExecutor(self._at_once, "logs-query") as pool:
-            running: set[Future[Answer]] = {pool.submit(self._answer, each) for each in pieces}
+            running: set[Future[GroupQueryResult]] = {
+                pool.submit(self._answer, each) for each in pieces
+            }
             try:
                 while running:
                     done, running = wait(running, _LOOK, FIRST_COMPLETED)
@@ -177,7 +179,7 @@ class LogsInsights:
         self._put_together(found, result)
         return result
 
-    def _take(self, answer: Answer, result: Result) -> list[Piece]:
+    def _take(self, answer: GroupQueryResult, result: Result) -> list[GroupQuery]:
         """Records what an answer lacks. Returns the parts for which the query is run again."""
         result.queries += answer.state not in ("NotStarted", "Busy")
         result.scanned += answer.scanned
@@ -192,13 +194,13 @@ class LogsInsights:
             return []
         if self._query.can_split and divisible(piece.span, answer.rows):
             return [
-                Piece(piece.region, piece.group, each)
+                GroupQuery(piece.region, piece.group, each)
                 for each in parts(piece.span, int(answer.matched))
             ]
         result.cut.append(Fault(piece, "Cut", self._why_cut(answer), rows))
         return []
 
-    def _why_cut(self, answer: Answer) -> str:
+    def _why_cut(self, answer: GroupQueryResult) -> str:
         if not self._query.can_split:
             return (
                 "more rows than AWS gives for one query, and its commands can't be applied to "
@@ -221,13 +223,13 @@ class LogsInsights:
 
     # One query.
 
-    def _answer(self, piece: Piece) -> Answer:
+    def _answer(self, piece: GroupQuery) -> GroupQueryResult:
         client = self._clients[piece.region]
         ends = time.monotonic() + self._seconds
         try:
             name = self._start(client, piece, ends)
             if not name:
-                return Answer(piece, "NotStarted" if self._stopping.is_set() else "Busy")
+                return GroupQueryResult(piece, "NotStarted" if self._stopping.is_set() else "Busy")
             return self._followed(client, piece, name)
         except FAILURES as error:
             if isinstance(error, ClientError) and code_of(error) == "MalformedQueryException":
@@ -237,9 +239,9 @@ class LogsInsights:
                     hint='write it as in the console: "fields @timestamp, @message | limit 20"',
                 ) from None
             why = refused(error, piece.group)
-            return Answer(piece, "Refused", reason=f"{why.message}; {why.hint}")
+            return GroupQueryResult(piece, "Refused", reason=f"{why.message}; {why.hint}")
 
-    def _start(self, client: Any, piece: Piece, ends: float) -> str:
+    def _start(self, client: Any, piece: GroupQuery, ends: float) -> str:
         """The query's id; empty where AWS was too busy until the end, or all is stopped."""
         since, until = piece.span.asked
         asked: dict[str, Any] = {
@@ -264,7 +266,7 @@ class LogsInsights:
             self._stopping.wait(min(_BUSY.seconds(failures), left))
         return ""
 
-    def _followed(self, client: Any, piece: Piece, name: str) -> Answer:
+    def _followed(self, client: Any, piece: GroupQuery, name: str) -> GroupQueryResult:
         """The complete answer; after the time limit, or a stop, the rows so far."""
         ends, asked, state = time.monotonic() + self._seconds, 0, "Scheduled"
         reply: dict[str, Any] = {}
@@ -291,13 +293,13 @@ class LogsInsights:
             client.stop_query(queryId=name)
 
 
-def _answered(piece: Piece, state: str, reply: Mapping[str, Any]) -> Answer:
+def _answered(piece: GroupQuery, state: str, reply: Mapping[str, Any]) -> GroupQueryResult:
     rows = tuple(
         {each["field"]: each.get("value", "") for each in row if "field" in each}
         for row in reply.get("results") or ()
     )
     counted = reply.get("statistics") or {}
-    return Answer(
+    return GroupQueryResult(
         piece,
         state,
         rows,

@@ -25,7 +25,7 @@ from trailhound.errors import UsageError
 
 with late_imports():
     from trailhound.aws.log_groups import LogGroup, described, dollars
-    from trailhound.aws.logs_insights import Fault, FoundRow, LogsInsights, Piece, Result
+    from trailhound.aws.logs_insights import Fault, FoundRow, GroupQuery, LogsInsights, Result
     from trailhound.aws.query_spans import Span
 
 _CENT: Final = 0.01
@@ -238,7 +238,7 @@ def run(
     with show_stages("logs-query", unit="queries") as stage:
         job = LogsInsights(clients, query, at_once=at_once, seconds=seconds, progress=stage)
         with stopping(job):
-            return job.run(Piece(each.region, each.name, whole) for each in groups)
+            return job.run(GroupQuery(each.region, each.name, whole) for each in groups)
 
 
 def stopping(job: LogsInsights) -> AbstractContextManager[None]:

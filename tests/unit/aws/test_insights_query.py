@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from trailhound.aws import query_spans
 from trailhound.aws.insights_query import commands_of, limited, ordered, parsed
-from trailhound.aws.logs_insights import LogsInsights, Piece
+from trailhound.aws.logs_insights import GroupQuery, LogsInsights
 from trailhound.aws.query_spans import Span
 from trailhound.errors import UsageError
 
@@ -62,7 +62,7 @@ def test_no_row_is_lost_or_twice_and_seconds_with_too_many_are_named(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(query_spans, "ROWS", cap)
         job = LogsInsights({"r": Client(moments, cap, whole=whole)}, parsed("fields x"), at_once=1)
-        result = job.run([Piece("r", "g", ASKED)])
+        result = job.run([GroupQuery("r", "g", ASKED)])
     found = [int(each.fields["@ptr"]) for each in result.rows]
     assert len(found) == len(set(found))
     assert not result.failed
