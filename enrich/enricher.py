@@ -15,6 +15,7 @@ import orjson
 from enrich.address import origin
 from enrich.agent import LONGEST, agent
 from enrich.category import category
+from enrich.conditions import Own
 from enrich.eventtime import EventTime, event_time
 from enrich.geo import GeoDatabase
 from enrich.grants import granted, may_grant
@@ -46,6 +47,7 @@ class Enricher:
     """Adds fields to records. Pure but for its caches; one for each worker process.
 
     `city` and `asn` may each be any `GeoDatabase`; if both have a field, the first one is used.
+    `own` is what `grants.unknown` leaves out.
     """
 
     def __init__(
@@ -55,9 +57,11 @@ class Enricher:
         city: GeoDatabase | None = None,
         asn: GeoDatabase | None = None,
         threats: ThreatLists | None = None,
+        own: Own | None = None,
     ) -> None:
         self.city, self.asn, self.threats = city, asn, threats
         self._risk_table = risk
+        self._own = own or Own()
         self._databases = tuple(database for database in (asn, city) if database)
         self._threats = threats if threats is not None and threats.lists else None
         self._risks = tuple(self._risk(bits) for bits in range(16))
@@ -157,7 +161,8 @@ class Enricher:
         touched = Touched(plan(source, name), self._room, ids=has_ids(source)).of
         if not may_grant(name):
             return touched
-        return lambda view: touched(view) + granted(view)
+        own = self._own
+        return lambda view: touched(view) + granted(view, own)
 
     def _who(self, view: RecordView) -> tuple[bytes, int]:
         """Nearly all callers are named by one field; the rules for the others are slower."""

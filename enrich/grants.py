@@ -9,46 +9,46 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_network
 from typing import Any, Final
 from urllib.parse import unquote
 
+from enrich.conditions import Own, decisive, is_about_callers, limits, names_accounts
+from enrich.conditions import items as _items
+from enrich.conditions import text as _text
 from enrich.resources import MOST_VALUES
 from enrich.view import RecordView, dumps, loads, part
 
 _WRITES: Final = re.compile(r"(?:Add|Associate|Create|Modify|Put|Register|Set|Update)")
 """How calls begin whose requests are looked through: no other call is known to take a policy that
 lasts."""
-_HINT: Final = re.compile(rb'Statement(?:\\*"|%22)|"Destination"|\\u00[2-7]')
+_HINT: Final = re.compile(
+    rb'Statement(?:\\*"|%22)|"Destination"|"AccessControlList"|"x-amz-grant-|\\u00[2-7]'
+)
 """Also an escaped letter: a policy's text may have its names so."""
+_PERMISSION: Final = re.compile(r"AddPermission|AddLayerVersionPermission|PutPermission")
+"""How calls begin whose requests are statements themselves: of queues, topics, functions, layers
+and event buses."""
+_MEMBERS: Final = {
+    "organizationid": "aws:PrincipalOrgID",
+    "principalorgid": "aws:PrincipalOrgID",
+    "sourceaccount": "aws:SourceAccount",
+    "sourcearn": "aws:SourceArn",
+}
+"""The conditions of such a statement, by the names of their members in lower case."""
+_ACL_HEADER: Final = "x-amz-grant-"
+_GRANTEE: Final = re.compile(r'(?:id|emailaddress)\s*=\s*"?([^",\s]+)', re.IGNORECASE)
+LOG_DELIVERY: Final = "c4c1ede66af53448b93c283ce9448c4ba468c9432aa01d700d3878632f77d2d0"
+"""The canonical id of AWS that writes CloudFront's logs ("Standard logging", CloudFront Guide)."""
+_POLICY: Final = frozenset({"AccessControlList", "Rule", "Statement"})
+"""Members of what `_Grants` reads."""
 _DEPTH: Final = 12
 _KINDS: Final = ("AWS", "CanonicalUser")
 """The kinds of principals that are accounts and their members."""
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
-_ACCOUNT_OF: Final = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]*:[a-z0-9-]*:([0-9]{12}):")
-_UNIQUE: Final = re.compile(r"AIDA[A-Z0-9]{12,124}|[0-9a-f]{64}")
-"""Ids of users, and canonical ids of accounts: neither names an account."""
-_LIMITING: Final = frozenset(
-    {
-        "aws:principalaccount", "aws:principalarn", "aws:principalorgid", "aws:principalorgpaths",
-        "aws:sourceaccount", "aws:sourcearn", "aws:sourceip", "aws:sourceorgid",
-        "aws:sourceorgpaths", "aws:sourceowner", "aws:sourcevpc", "aws:sourcevpce", "aws:userid",
-        "aws:vpcsourceip", "kms:calleraccount", "s3:dataaccesspointaccount",
-        "s3:dataaccesspointarn",
-    }
-)  # fmt: skip
-"""Condition keys that keep a statement for everybody from being public: "The meaning of 'public'",
-Amazon S3 User Guide, and those that other services have for the same."""
-_ADDRESSES: Final = frozenset({"aws:sourceip", "aws:vpcsourceip"})
-_PATHS: Final = frozenset({"aws:principalorgpaths", "aws:sourceorgpaths"})
-_OPERATORS: Final = frozenset(
-    {"arnequals", "arnlike", "ipaddress", "stringequals", "stringequalsignorecase", "stringlike"}
-)
-"""Operators that require a value. With `IfExists`, or for all values, a request that has none
-passes."""
-_NAMING_ACCOUNTS: Final = frozenset(
-    {"aws:principalaccount", "aws:principalarn", "aws:sourceaccount", "kms:calleraccount"}
-)
+_ACCOUNT_OF: Final = re.compile(r"arn:aws[a-z-]*:[^:]*:[^:]*:([0-9]{12}):")
+_UNIQUE: Final = re.compile(r"A(?:ID|RO)A[A-Z0-9]{12,124}|[0-9a-f]{64}")
+"""Ids of users and roles, and canonical ids of accounts and CloudFront's origin access identities:
+none names an account."""
 _WILD: Final = re.compile(r"[*?]")
 _OF_IAM: Final = re.compile(r"(?:arn:\*|arn:[^:]*:(?:iam|\*)?:[^:]*:[^:]*:?).*[*?]")
 """A pattern of resources that can be users and roles, and not a single one."""
@@ -59,6 +59,7 @@ _POWERS: Final = (
 """Actions by which whoever has them gives itself all others."""
 _ASSUME: Final = "sts:assumerole"
 """The same, if it is allowed of any role."""
+_NOTHING: Final = Own()
 _MOST_READ: Final = 131_072
 """Bytes of a request that is read: CloudTrail cuts requests off at 100 KB."""
 
@@ -72,34 +73,43 @@ def may_grant(name: str) -> bool:
     return _WRITES.match(name) is not None
 
 
-def granted(view: RecordView) -> bytes:
+def granted(view: RecordView, own: Own = _NOTHING) -> bytes:
     """The member `"grants":{…},` of a record; empty where its request grants nothing of the kind.
 
     `principals`: accounts, users and roles outside of the record's own account that a statement
     allows something, as they are written; also those that a condition names where a statement
-    allows everybody. `accounts`: the ids of their accounts, and of those that a bucket is
-    replicated to. `public`: a statement allows everybody, without a condition on who it is or from
-    where. `broad`: it allows a wildcard of actions that includes changing the permissions of
-    principals, or assuming any role. Of accounts and principals at most `MOST_VALUES` are named.
-    Without an own account none is known to be another one.
+    allows everybody, and other accounts in a bucket's access list. `accounts`: the ids of their
+    accounts, and of those that a bucket is replicated to. `public`: a statement allows everybody,
+    without a condition on who it is or from where. `unknown`: organisations, networks, VPCs and
+    ids of users, roles and accounts that something is allowed to and that nothing says the owner
+    of; `own` is what is known to be one's own. `broad`: a statement allows a wildcard of actions
+    that includes changing the permissions of principals, or assuming any role. Of each list at most
+    `MOST_VALUES` are named. Without an own account none is known to be another one.
     """
     request = view.requestParameters
-    if len(request) > _MOST_READ or not _HINT.search(request):
+    states = _PERMISSION.match(view.eventName or "") is not None
+    if len(request) > _MOST_READ or not (states or _HINT.search(request)):
         return b""
     caller = view.userIdentity
-    own = view.recipientAccountId or (caller.accountId if caller is not None else None) or ""
-    found = _Grants(own)
-    for policy in _policies(part(request), 0):
+    account = view.recipientAccountId or (caller.accountId if caller is not None else None) or ""
+    found = _Grants(account, own)
+    content = part(request)
+    for policy in _policies(content, 0):
         found.read(policy)
+    if isinstance(content, Mapping):
+        found.read_headers(content)
+        if states:
+            found.state(_as_statement(content))
     fields = found.fields()
     return b'"grants":%b,' % dumps(fields) if fields else b""
 
 
 class _Grants:
-    def __init__(self, own: str) -> None:
-        self._own = own
+    def __init__(self, account: str, own: Own) -> None:
+        self._own, self._of_ours = account, own
         self._accounts: dict[str, None] = {}
         self._principals: dict[str, None] = {}
+        self._unknown: dict[str, None] = {}
         self._public = self._broad = False
 
     def fields(self) -> dict[str, Any]:
@@ -108,49 +118,116 @@ class _Grants:
             "broad": self._broad,
             "principals": list(self._principals)[:MOST_VALUES],
             "public": self._public,
+            "unknown": list(self._unknown)[:MOST_VALUES],
         }
         return {name: value for name, value in found.items() if value}
 
     def read(self, policy: Mapping[str, Any]) -> None:
-        """Add what a policy, or the rules of a bucket's replication, give."""
+        """Add what a policy, the rules of a bucket's replication, or an access list give."""
         for rule in _items(policy.get("Rule")):
             destination = rule.get("Destination") if isinstance(rule, Mapping) else None
             if isinstance(destination, Mapping):
                 self._account(_text(destination.get("Account")))
         for each in _items(policy.get("Statement")):
             if isinstance(each, Mapping) and each.get("Effect") == "Allow":
-                self._statement(each)
+                self.state(each)
+        access = policy.get("AccessControlList")
+        if isinstance(access, Mapping):
+            owner = policy.get("Owner")
+            self._access(access, _text(owner.get("ID")) if isinstance(owner, Mapping) else "")
 
-    def _statement(self, statement: Mapping[str, Any]) -> None:
+    def read_headers(self, request: Mapping[str, Any]) -> None:
+        """Add whom an access list of S3 names that is given by headers."""
+        for name, value in request.items():
+            if name.lower().startswith(_ACL_HEADER):
+                for grantee in _GRANTEE.findall(_text(value)):
+                    self._unidentified(grantee)
+
+    def _access(self, access: Mapping[str, Any], owner: str) -> None:
+        for grant in _items(access.get("Grant")):
+            grantee = grant.get("Grantee") if isinstance(grant, Mapping) else None
+            if not isinstance(grantee, Mapping):
+                continue
+            named = _text(grantee.get("ID")) or _text(grantee.get("EmailAddress"))
+            if not named or named in (owner, LOG_DELIVERY) or self._of_ours.has(named):
+                continue
+            (self._principals if owner else self._unknown)[named] = None
+
+    def state(self, statement: Mapping[str, Any]) -> None:
+        """Add what a statement allows."""
         self._broad = self._broad or _is_broad(statement)
         principal = statement.get("Principal")
         named: list[str] = [principal] if isinstance(principal, str) else []
         if isinstance(principal, Mapping):
             named = [text for kind in _KINDS for text in map(_text, _items(principal.get(kind)))]
-        limits = list(_limits(statement.get("Condition")))
+        conditions = list(limits(statement.get("Condition")))
+        if any(is_about_callers(key) and self._is_ours(key, given) for key, given in conditions):
+            return
         if "*" in named or "NotPrincipal" in statement:
-            self._public = self._public or not limits
-            for key, values in limits:
-                if key in _NAMING_ACCOUNTS:
-                    for value in values:
-                        self._principal(value)
+            self._public = self._public or not conditions
+            if not any(self._is_ours(key, values) for key, values in conditions):
+                for key, values in conditions:
+                    self._limited_to(key, values)
         for text in named:
             self._principal(text)
+
+    def _is_ours(self, key: str, values: list[str]) -> bool:
+        """Whether all values of a condition's key are one's own."""
+        return all(
+            (bool(self._own) and names_accounts(key) and _account_in(each) == self._own)
+            or self._of_ours.has(decisive(key, each))
+            for each in values
+        )
+
+    def _limited_to(self, key: str, values: list[str]) -> None:
+        """Note whom alone a statement for everybody lets in."""
+        for value in values:
+            part = decisive(key, value)
+            if names_accounts(key):
+                self._principal(value)
+            elif _ACCOUNT.fullmatch(part):
+                self._principal(part)
+            else:
+                self._unidentified(part)
 
     def _principal(self, text: str) -> None:
         """Note a principal, if it is another account or a member of one."""
         account = self._account(text)
-        outside = account != self._own if account else _UNIQUE.fullmatch(text) is not None
-        if outside and self._own:
+        if account and self._own and account != self._own:
             self._principals[text] = None
+        elif _UNIQUE.fullmatch(text):
+            self._unidentified(text)
+
+    def _unidentified(self, text: str) -> None:
+        if text and text != LOG_DELIVERY and not self._of_ours.has(text):
+            self._unknown[text] = None
 
     def _account(self, text: str) -> str:
         """The account that a text names, empty if none; noted if it is another than the own."""
-        match = _ACCOUNT_OF.match(text)
-        account = match[1] if match else text if _ACCOUNT.fullmatch(text) else ""
+        account = _account_in(text)
         if account and self._own and account != self._own:
             self._accounts[account] = None
         return account
+
+
+def _account_in(text: str) -> str:
+    match = _ACCOUNT_OF.match(text)
+    return match[1] if match else text if _ACCOUNT.fullmatch(text) else ""
+
+
+def _as_statement(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The statement that a call which adds a permission makes."""
+    given = {name.lower(): value for name, value in request.items()}
+    names = ("awsaccountids", "awsaccountid", "principal")
+    condition: dict[str, dict[str, Any]] = {}
+    for member, key in _MEMBERS.items():
+        if given.get(member):
+            condition.setdefault("StringLike", {})[key] = given[member]
+    tested = given.get("condition")
+    if isinstance(tested, Mapping):  # of an event bus
+        condition[_text(tested.get("type"))] = {_text(tested.get("key")): tested.get("value")}
+    principal = [each for name in names for each in _items(given.get(name))]
+    return {"Principal": {"AWS": principal}, "Condition": condition}
 
 
 def _policies(value: Any, depth: int) -> Iterator[Mapping[str, Any]]:
@@ -158,7 +235,7 @@ def _policies(value: Any, depth: int) -> Iterator[Mapping[str, Any]]:
     if depth > _DEPTH:
         return
     if isinstance(value, Mapping):
-        if "Statement" in value or "Rule" in value:
+        if not _POLICY.isdisjoint(value):
             yield value
         for each in value.values():
             yield from _policies(each, depth + 1)
@@ -180,64 +257,6 @@ def _decoded(text: str) -> Any:
         return loads(text.encode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):
         return None
-
-
-def _limits(condition: Any) -> Iterator[tuple[str, list[str]]]:
-    """The keys, in lower case, by which a condition limits who is let in, with their values."""
-    if not isinstance(condition, Mapping):
-        return
-    for operator, tests in condition.items():
-        name = operator.lower().removeprefix("foranyvalue:")
-        if name not in _OPERATORS or not isinstance(tests, Mapping):
-            continue
-        for key, given in tests.items():
-            values = [_text(each) for each in _items(given)]
-            if values and key.lower() in _LIMITING and _narrow(key.lower(), values):
-                yield key.lower(), values
-
-
-def _narrow(key: str, values: list[str]) -> bool:
-    """Whether the values of a condition's key leave nearly everybody out, as AWS sees it: "The
-    meaning of 'public'" requires fixed values."""
-    if key in _ADDRESSES:
-        return _are_few_addresses(values)
-    return all(_is_fixed(key, value) for value in values)
-
-
-def _is_fixed(key: str, value: str) -> bool:
-    """Whether a value names an account, an organisation or the like, and no wildcard of them.
-
-    >>> [_is_fixed("aws:principalarn", f"arn:aws:iam::{each}:role/*") for each in ("*", "1" * 12)]
-    [False, True]
-    >>> _is_fixed("aws:sourcearn", "arn:aws:s3:::mine"), _is_fixed("aws:userid", "AROAEXAMPLE:*")
-    (True, True)
-    """
-    decisive = value
-    if value.startswith("arn:"):
-        account = (value.split(":", 5) + [""] * 5)[4]
-        decisive = account or value
-    elif key == "aws:userid":
-        decisive = value.partition(":")[0]
-    elif key in _PATHS:
-        decisive = value.partition("/")[0]
-    return bool(decisive) and not _WILD.search(decisive)
-
-
-def _are_few_addresses(values: list[str]) -> bool:
-    """Whether the networks are at most as many addresses as a /8 of IPv4, a /32 of IPv6: AWS takes
-    wider ones for public.
-
-    >>> _are_few_addresses(["192.0.2.0/24"]), _are_few_addresses(["0.0.0.0/1"])
-    (True, False)
-    """
-    shares = 0.0
-    for value in values:
-        try:
-            network = ip_network(value, strict=False)
-        except ValueError:
-            return False
-        shares += 2.0 ** ((8 if network.version == 4 else 32) - network.prefixlen)
-    return shares <= 1.0
 
 
 def _is_broad(statement: Mapping[str, Any]) -> bool:
@@ -288,13 +307,3 @@ def _matches(pattern: str, text: str) -> bool:
         else:
             return False
     return not pattern[at:].strip("*")
-
-
-def _items(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""

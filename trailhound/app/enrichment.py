@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from enrich.conditions import Own
 from enrich.enricher import Enricher
 from enrich.geo import GeoDatabase, packaged_city_database
 from enrich.risk import RiskTable
@@ -98,7 +99,9 @@ def load_enricher(settings: Settings, previous: Enricher | None = None) -> Loade
         previous=previous.threats if previous else None,
     )
     problems += _list_problems(lists, settings)
-    enricher = Enricher(risk=risk_table(wanted.risk), city=city, asn=asn, threats=lists)
+    enricher = Enricher(
+        risk=risk_table(wanted.risk), city=city, asn=asn, threats=lists, own=Own(wanted.own)
+    )
     return LoadedEnricher(enricher, tuple(problems))
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from enrich.conditions import Own
 from enrich.risk import DEFAULT_RISK
 from trailhound.settings.section import Section
 
@@ -38,4 +39,13 @@ class EnrichSettings(Section):
     asn_database: Path | None = None
     geolocation: bool = True
     threat_lists: list[ThreatListSettings] = []
+    own: list[str] = []
+    """Ids of organisations, VPCs, VPC endpoints, users and roles, canonical ids of accounts, and
+    networks that are one's own: `grants.unknown` leaves them out."""
     risk: RiskSettings = Field(default_factory=RiskSettings.model_construct)
+
+    @field_validator("own")
+    @classmethod
+    def _known_forms(cls, given: list[str]) -> list[str]:
+        Own(given)
+        return given

@@ -8,7 +8,9 @@ from urllib.parse import quote
 
 import pytest
 
+from enrich.conditions import Own
 from enrich.enricher import Enricher
+from enrich.grants import LOG_DELIVERY
 
 OWN, OTHER = "111122223333", "444455556666"
 ROOT = f"arn:aws:iam::{OTHER}:root"
@@ -19,19 +21,23 @@ ONLY_TLS = {
     "Action": "s3:*",
     "Condition": {"Bool": {"aws:SecureTransport": "false"}},
 }
+CANONICAL = "0a" * 32
 OUTSIDE = {"accounts": [OTHER], "principals": [ROOT]}
 ENRICHER = Enricher()
+OURS = Enricher(own=Own(["o-a1b2c3d4e5", "192.0.2.0/24", "vpce-0a1b2c3d", "0b" * 32]))
 
 
 def allowing(principal: Any, **more: Any) -> dict[str, Any]:
     return {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"} | more
 
 
-def grants(request: dict[str, Any], name: str = "PutBucketPolicy", **more: Any) -> Any:
+def grants(
+    request: dict[str, Any], name: str = "PutBucketPolicy", by: Enricher = ENRICHER, **more: Any
+) -> Any:
     """The member of an event with this request."""
     event = {"eventTime": "2025-03-01T12:00:00Z", "eventSource": "x.amazonaws.com"}
     event |= {"eventName": name, "recipientAccountId": OWN} | more
-    return ENRICHER.document_fields(event | {"requestParameters": request}).get("grants", {})
+    return by.document_fields(event | {"requestParameters": request}).get("grants", {})
 
 
 def of(*statements: Any) -> Any:
@@ -62,6 +68,7 @@ def of(*statements: Any) -> Any:
         ({"IpAddress": {"aws:SourceIp": ["2000::/8"]}}, True),
         ({"IpAddress": {"aws:SourceIp": ["192.0.2.0/24"]}}, False),
         ({"IpAddress": {"aws:SourceIp": ["192.0.2.0/24", "0.0.0.0/1"]}}, True),
+        ({"IpAddress": {"aws:VpcSourceIp": "10.0.0.5/32"}}, True),
         ({"DateGreaterThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}, True),
         ({"Bool": {"aws:SecureTransport": "true"}}, True),
         ({"StringEquals": {"sts:ExternalId": "42"}}, True),
@@ -80,8 +87,8 @@ def test_everybody(condition: Any, public: bool) -> None:
         (allowing({"AWS": [ROOT, f"arn:aws:iam::{OWN}:root"]}), OUTSIDE),
         (allowing({"AWS": ROOT}, Sid=f"of{OWN}"), OUTSIDE),
         (allowing({"AWS": OTHER}), {"accounts": [OTHER], "principals": [OTHER]}),
-        (allowing({"AWS": "AIDACKCEVSQ6C2EXAMPLE"}), {"principals": ["AIDACKCEVSQ6C2EXAMPLE"]}),
-        (allowing({"CanonicalUser": "0a" * 32}), {"principals": ["0a" * 32]}),
+        (allowing({"AWS": "AIDACKCEVSQ6C2EXAMPLE"}), {"unknown": ["AIDACKCEVSQ6C2EXAMPLE"]}),
+        (allowing({"CanonicalUser": CANONICAL}), {"unknown": [CANONICAL]}),
         (allowing({"AWS": "*"}), {"public": True}),
         ({"Effect": "Allow", "NotPrincipal": {"AWS": ROOT}, "Action": "s3:Get*"}, {"public": True}),
         (
@@ -169,3 +176,86 @@ def test_without_an_own_account_none_is_another_one() -> None:
     caller = {"type": "IAMUser", "accountId": OTHER}
     own = grants(request, recipientAccountId=None, userIdentity=caller)
     assert own == {"public": True}
+
+
+@pytest.mark.parametrize(
+    ("condition", "unknown"),
+    [
+        ({"StringEquals": {"aws:PrincipalOrgID": "o-zzzzzzzzzz"}}, ["o-zzzzzzzzzz"]),
+        ({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}, None),
+        ({"StringLike": {"aws:PrincipalOrgPaths": "o-zzzzzzzzzz/r-1/*"}}, ["o-zzzzzzzzzz"]),
+        ({"StringLike": {"aws:PrincipalOrgPaths": "o-a1b2c3d4e5/r-1/*"}}, None),
+        ({"IpAddress": {"aws:SourceIp": ["192.0.2.7", "203.0.113.7"]}}, ["203.0.113.7"]),
+        ({"IpAddress": {"aws:SourceIp": ["192.0.2.0/25", "10.0.0.0/16"]}}, None),
+        ({"StringEquals": {"aws:SourceVpce": "vpce-0a1b2c3e"}}, ["vpce-0a1b2c3e"]),
+        ({"StringEquals": {"aws:SourceVpce": "vpce-0a1b2c3d"}}, None),
+        ({"StringLike": {"aws:userid": "AROACKCEVSQ6C2EXAMPLE:*"}}, ["AROACKCEVSQ6C2EXAMPLE"]),
+        (
+            {
+                "StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"},
+                "IpAddress": {"aws:SourceIp": "203.0.113.7"},
+            },
+            None,
+        ),
+    ],
+)
+def test_whom_nothing_says_the_owner_of(condition: Any, unknown: list[str] | None) -> None:
+    request = {"policy": json.dumps({"Statement": ANYBODY | {"Condition": condition}})}
+    found = grants(request, "SetQueueAttributes", OURS)
+    assert found.pop("unknown", None) == unknown
+    assert found == {}
+
+
+def test_accounts_of_ones_own_organization_are_none_of_others() -> None:
+    condition = {"Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}}
+    request = {"bucketPolicy": {"Statement": allowing({"AWS": [ROOT, "*"]}, **condition)}}
+    assert grants(request, by=OURS) == {}
+    assert grants(request) == OUTSIDE | {"unknown": ["o-a1b2c3d4e5"]}
+
+
+@pytest.mark.parametrize("ours", ["111122223333", "o-", "10.0.0.0/99", ""])
+def test_what_is_ones_own_has_a_known_form(ours: str) -> None:
+    with pytest.raises(ValueError, match="no network"):
+        Own([ours])
+
+
+@pytest.mark.parametrize(
+    ("name", "request_parameters", "found"),
+    [
+        ("AddPermission", {"label": "x", "aWSAccountIds": [OTHER, OWN]}, OTHER),
+        ("AddPermission", {"topicArn": "arn:…", "AWSAccountId": [OTHER]}, OTHER),
+        ("AddPermission20150331v2", {"principal": "s3.amazonaws.com", "sourceArn": "a"}, None),
+        ("AddPermission20150331v2", {"principal": ROOT}, ROOT),
+        ("AddPermission20150331v2", {"principal": "*", "sourceAccount": OTHER}, OTHER),
+        ("AddPermission20150331v2", {"principal": "*", "sourceAccount": OWN}, None),
+        ("AddLayerVersionPermission20181031", {"principal": "*"}, "*"),
+        ("AddLayerVersionPermission20181031", {"principal": OTHER}, OTHER),
+        ("AddLayerVersionPermission20181031", {"principal": OWN}, None),
+        ("PutPermission", {"principal": OTHER, "action": "events:PutEvents"}, OTHER),
+        ("RemovePermission", {"principal": "*"}, None),
+    ],
+)
+def test_calls_that_are_statements(
+    name: str, request_parameters: dict[str, Any], found: str | None
+) -> None:
+    outside = {} if found is None else {"accounts": [OTHER], "principals": [found]}
+    assert grants(request_parameters, name) == ({"public": True} if found == "*" else outside)
+
+
+def test_an_organization_limits_such_a_call() -> None:
+    condition = {"type": "StringEquals", "key": "aws:PrincipalOrgID", "value": "o-zzzzzzzzzz"}
+    for more in ({"organizationId": "o-zzzzzzzzzz"}, {"condition": condition}):
+        found = grants({"principal": "*"} | more, "PutPermission")
+        assert found == {"unknown": ["o-zzzzzzzzzz"]}
+
+
+def test_access_lists_name_other_accounts() -> None:
+    mine, logs = {"ID": "0c" * 32}, {"ID": LOG_DELIVERY}
+    grant = [{"Grantee": each, "Permission": "READ"} for each in (mine, {"ID": CANONICAL}, logs)]
+    acl = {"AccessControlList": {"Grant": grant}}
+    owned = {"AccessControlPolicy": acl | {"Owner": mine}}
+    assert grants(owned, "PutBucketAcl") == {"principals": [CANONICAL]}
+    anonymous = {"AccessControlPolicy": acl}
+    assert grants(anonymous, "PutBucketAcl") == {"unknown": ["0c" * 32, CANONICAL]}
+    header = {"x-amz-grant-read": f'id="{CANONICAL}", id={"0b" * 32}, emailAddress="a@b.c"'}
+    assert grants(header, "PutBucketAcl", OURS) == {"unknown": [CANONICAL, "a@b.c"]}
