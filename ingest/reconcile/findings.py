@@ -15,7 +15,7 @@ from ingest.objects import TrailObject
 from trailhound.temporary_tables import TemporaryTables
 
 
-class Kind(StrEnum):
+class ReconcileFindingKind(StrEnum):
     """What is wrong with an object."""
 
     MISSING = "missing"
@@ -48,11 +48,11 @@ class Repair(StrEnum):
 RETRIES: Final = frozenset({Repair.RETRY, Repair.RETRY_REOPENED, Repair.RETRY_NEW_DAYS})
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class ReconcileFinding(msgspec.Struct, frozen=True, kw_only=True):
     """One object. `events` is the number of its events that are in no index; `dead_letters` of them
     wait in the dead letters. `size` is in bytes as stored."""
 
-    kind: Kind
+    kind: ReconcileFindingKind
     object: str
     detail: str = ""
     events: int = 0
@@ -64,11 +64,16 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def finding_of(
-    item: TrailObject, kind: Kind, detail: str, *repairs: Repair, events: int = 0, dead: int = 0
-) -> Finding:
+    item: TrailObject,
+    kind: ReconcileFindingKind,
+    detail: str,
+    *repairs: Repair,
+    events: int = 0,
+    dead: int = 0,
+) -> ReconcileFinding:
     """A finding about an object of a source. Where `detail` begins with the object's name, the name
     is removed: the finding has it."""
-    return Finding(
+    return ReconcileFinding(
         kind=kind,
         object=item.uri,
         detail=detail.removeprefix(f"{item.uri}: "),
@@ -98,8 +103,8 @@ class Summary:
     """Compared objects whose etag differs from the one that was read, and whose content is the
     same."""
     ignored_kinds: Counter[str] = field(default_factory=Counter)
-    found: Counter[Kind] = field(default_factory=Counter)
-    without_repair: Counter[Kind] = field(default_factory=Counter)
+    found: Counter[ReconcileFindingKind] = field(default_factory=Counter)
+    without_repair: Counter[ReconcileFindingKind] = field(default_factory=Counter)
     """Those of `found` that no command repairs: their reason has to be fixed first."""
     events: int = 0
     """Events of partial and lost objects that are in no index."""
@@ -121,7 +126,11 @@ class Summary:
     @property
     def skipped_objects(self) -> int:
         """Objects that the ledger has and the source has not."""
-        return self.gone + self.found[Kind.EXTRA] + self.found[Kind.LOST]
+        return (
+            self.gone
+            + self.found[ReconcileFindingKind.EXTRA]
+            + self.found[ReconcileFindingKind.LOST]
+        )
 
     @property
     def ignored_objects(self) -> int:
@@ -138,7 +147,7 @@ class Summary:
         return {
             "objects": self.objects,
             "whole": self.whole,
-            **{kind.value: self.found[kind] for kind in Kind},
+            **{kind.value: self.found[kind] for kind in ReconcileFindingKind},
             "in_progress": self.in_progress,
             "past_retention": self.past_retention,
             "ignored_objects": self.ignored_objects,
@@ -155,7 +164,7 @@ class Summary:
         }
 
 
-class Findings:
+class ReconcileFindings:
     """All findings, in a temporary file, in the order of kinds and names."""
 
     def __init__(self) -> None:
@@ -164,19 +173,19 @@ class Findings:
             " PRIMARY KEY (place, object)) WITHOUT ROWID"
         )
 
-    def add(self, finding: Finding) -> None:
-        place = list(Kind).index(finding.kind)
+    def add(self, finding: ReconcileFinding) -> None:
+        place = list(ReconcileFindingKind).index(finding.kind)
         name = finding.object.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
         self._tables.write(
             "INSERT OR REPLACE INTO found VALUES (?, ?, ?)",
             (place, name, msgspec.msgpack.encode(finding)),
         )
 
-    def __iter__(self) -> Iterator[Finding]:
+    def __iter__(self) -> Iterator[ReconcileFinding]:
         for (text,) in self._tables.rows("SELECT finding FROM found ORDER BY place, object"):
-            yield msgspec.msgpack.decode(text, type=Finding)
+            yield msgspec.msgpack.decode(text, type=ReconcileFinding)
 
-    def needing(self, *repairs: Repair) -> Iterator[Finding]:
+    def needing(self, *repairs: Repair) -> Iterator[ReconcileFinding]:
         """The findings that one of these repairs is for."""
         return (each for each in self if not set(repairs).isdisjoint(each.repairs))
 

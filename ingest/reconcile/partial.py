@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
 from ingest.objects import TrailObject
 from ingest.reconcile.contents import Content
-from ingest.reconcile.findings import Finding, Kind, Repair, finding_of
+from ingest.reconcile.findings import ReconcileFinding, ReconcileFindingKind, Repair, finding_of
 from trailhound.cluster.waiting import BLOCKED_CODES
 
 
@@ -18,7 +18,7 @@ def retry_for(code: str) -> Repair:
     return Repair.RETRY_NEW_DAYS if code == TOO_MANY_NEW_DAYS else Repair.RETRY
 
 
-def partial(item: TrailObject, content: Content, letters: Mapping[int, str]) -> Finding:
+def partial(item: TrailObject, content: Content, letters: Mapping[int, str]) -> ReconcileFinding:
     """The finding for an object with absent events; `letters` are the codes of its dead letters by
     the position of their record."""
     waiting = {letters[position] for position in content.absent if position in letters}
@@ -37,7 +37,12 @@ def partial(item: TrailObject, content: Content, letters: Mapping[int, str]) -> 
     if content.fault:
         parts.append(content.fault)
     return finding_of(
-        item, Kind.PARTIAL, "; ".join(parts), *repairs, events=len(content.absent), dead=dead
+        item,
+        ReconcileFindingKind.PARTIAL,
+        "; ".join(parts),
+        *repairs,
+        events=len(content.absent),
+        dead=dead,
     )
 
 

@@ -27,7 +27,14 @@ from ingest.ledger.ledger import Ledger
 from ingest.objects import Selection, Source, TrailObject
 from ingest.reconcile.contents import Content, Contents
 from ingest.reconcile.extra import Extras, Known, there
-from ingest.reconcile.findings import Finding, Findings, Kind, Repair, Summary, finding_of
+from ingest.reconcile.findings import (
+    ReconcileFinding,
+    ReconcileFindingKind,
+    ReconcileFindings,
+    Repair,
+    Summary,
+    finding_of,
+)
 from ingest.reconcile.partial import partial
 from ingest.reconcile.stored import StoredEvents
 from ingest.sources.layout import NameClass, classify, place_of, wanted
@@ -106,7 +113,7 @@ class Reconciliation:
         self._contents = Contents(settings, selection, self._stored)
         self._tables = TemporaryTables(_TABLES)
         self._candidates = 0
-        self.findings = Findings()
+        self.findings = ReconcileFindings()
         self.summary = Summary()
 
     def close(self) -> None:
@@ -186,7 +193,7 @@ class Reconciliation:
         if self._is_past(item):
             self.summary.past_retention += 1
         elif classify(item.path)[0] is NameClass.TRAIL:
-            self._found(item, Kind.MISSING, detail, Repair.READ)
+            self._found(item, ReconcileFindingKind.MISSING, detail, Repair.READ)
         else:
             self._choose(_Candidate(item, "unread", detail))
 
@@ -203,7 +210,7 @@ class Reconciliation:
                 f"its etag (of a file: size and time) is not that of what was {when}, of which the "
                 "ledger has no hash"
             )
-            self._found(item, Kind.CHANGED, detail, Repair.READ)
+            self._found(item, ReconcileFindingKind.CHANGED, detail, Repair.READ)
 
     def _count(self, done: list[tuple[TrailObject, ObjectState]]) -> None:
         """Of objects that were read, note as candidates those that fewer events name than their
@@ -257,15 +264,15 @@ class Reconciliation:
             return
         if candidate.why == "changed" and not content.fault:
             if content.sha256 != candidate.sha256:
-                self._found(item, Kind.CHANGED, candidate.detail, Repair.READ)
+                self._found(item, ReconcileFindingKind.CHANGED, candidate.detail, Repair.READ)
                 return
             self.summary.same_content += 1
         if content.absent and (candidate.why != "unread" or candidate.dead or content.fault):
             self._partial(candidate, content)
         elif content.fault:
-            self._found(item, Kind.UNREADABLE, content.fault)
+            self._found(item, ReconcileFindingKind.UNREADABLE, content.fault)
         elif candidate.why == "unread":
-            self._found(item, Kind.MISSING, candidate.detail, Repair.READ)
+            self._found(item, ReconcileFindingKind.MISSING, candidate.detail, Repair.READ)
         else:
             self.summary.whole += 1
             self.summary.unusable += candidate.dead
@@ -275,11 +282,16 @@ class Reconciliation:
         self._add(partial(candidate.item, content, letters))
 
     def _found(
-        self, item: TrailObject, kind: Kind, detail: str, *repairs: Repair, events: int = 0
+        self,
+        item: TrailObject,
+        kind: ReconcileFindingKind,
+        detail: str,
+        *repairs: Repair,
+        events: int = 0,
     ) -> None:
         self._add(finding_of(item, kind, detail, *repairs, events=events))
 
-    def _add(self, finding: Finding) -> None:
+    def _add(self, finding: ReconcileFinding) -> None:
         self.summary.found[finding.kind] += 1
         if not finding.repairs:
             self.summary.without_repair[finding.kind] += 1
@@ -311,17 +323,21 @@ class Reconciliation:
         what = "in the ledger, and no longer in the source; "
         back = "; put it back into the source, and run again"
         if past:
-            self._found(item, Kind.EXTRA, what + "past retention", Repair.NOTE_GONE)
+            self._found(item, ReconcileFindingKind.EXTRA, what + "past retention", Repair.NOTE_GONE)
         elif not each.was_read:
             what += f"it was never read to its end ({each.state})"
-            self._found(item, Kind.LOST, what + back, events=lost)
+            self._found(item, ReconcileFindingKind.LOST, what + back, events=lost)
         elif lost and (day := extras.closed_day(each)):
             what += f"{there(each, found)}, and {day} is closed: open it, and run again"
-            self._found(item, Kind.UNREADABLE, what)
+            self._found(item, ReconcileFindingKind.UNREADABLE, what)
         elif lost:
-            self._found(item, Kind.LOST, what + there(each, found) + back, events=lost)
+            self._found(
+                item, ReconcileFindingKind.LOST, what + there(each, found) + back, events=lost
+            )
         else:
-            self._found(item, Kind.EXTRA, what + there(each, found), Repair.NOTE_GONE)
+            self._found(
+                item, ReconcileFindingKind.EXTRA, what + there(each, found), Repair.NOTE_GONE
+            )
 
     def _is_there(self, uri: str) -> bool:
         """Whether an object exists although no listing takes it for a trail file: it was read

@@ -19,7 +19,14 @@ from ingest.backfill.prefetch import Prefetcher
 from ingest.deadletters.retry import Retried, Retry
 from ingest.objects import Selection, Source, TrailObject
 from ingest.reconcile.contents import Contents
-from ingest.reconcile.findings import RETRIES, Finding, Findings, Kind, Repair, finding_of
+from ingest.reconcile.findings import (
+    RETRIES,
+    ReconcileFinding,
+    ReconcileFindingKind,
+    ReconcileFindings,
+    Repair,
+    finding_of,
+)
 from ingest.reconcile.partial import partial, retry_for
 from ingest.reconcile.stored import StoredEvents
 from ingest.run_report import RunReport
@@ -39,7 +46,7 @@ class Chosen:
 
     ignored: Mapping[str, int] = MappingProxyType({})
 
-    def __init__(self, source: Source, findings: Iterator[Finding]) -> None:
+    def __init__(self, source: Source, findings: Iterator[ReconcileFinding]) -> None:
         self._source = source
         self._findings = findings
 
@@ -62,7 +69,7 @@ class Repaired:
 
     backfills: RunReport = field(default_factory=RunReport)
     retried: Retried | None = None
-    left: Findings = field(default_factory=Findings)
+    left: ReconcileFindings = field(default_factory=ReconcileFindings)
     """Objects that still lack events in the index, or that cannot be compared, although they were
     read or their dead letters were tried again."""
     left_objects: int = 0
@@ -108,7 +115,7 @@ class Repairs:
         settings: Settings,
         enricher: Enricher,
         source: Source,
-        findings: Findings,
+        findings: ReconcileFindings,
         retry_policy: RetryPolicy | None = None,
     ) -> None:
         self._client = client
@@ -204,11 +211,11 @@ class Repairs:
                     waiting = stored.dead_letters(item.uri) if dead else {}
                     self._leave(partial(item, content, waiting))
                 elif content.fault and item.uri not in named:
-                    self._leave(finding_of(item, Kind.UNREADABLE, content.fault))
+                    self._leave(finding_of(item, ReconcileFindingKind.UNREADABLE, content.fault))
                 elif not content.fault:
                     self.report.unusable += dead
 
-    def _with_letters(self, letters: dict[str, int]) -> Iterator[Finding]:
+    def _with_letters(self, letters: dict[str, int]) -> Iterator[ReconcileFinding]:
         """Findings whose dead letters were tried again, and those whose object has dead letters
         now, with their number in `letters`."""
         objects = StateStore(self._client, self._settings, ObjectState)
@@ -222,7 +229,7 @@ class Repairs:
                     letters[each.object] = dead
                     yield each
 
-    def _leave(self, finding: Finding) -> None:
+    def _leave(self, finding: ReconcileFinding) -> None:
         self.report.left.add(finding)
         self.report.left_objects += 1
         self.report.still_absent += finding.events

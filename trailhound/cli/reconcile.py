@@ -25,7 +25,7 @@ from trailhound.cli.stages import Stage, show_stages
 from trailhound.cli.stopping import stopped_by_signals
 
 with late_imports():
-    from ingest.reconcile.findings import Finding, Kind, Repair, Summary
+    from ingest.reconcile.findings import ReconcileFinding, ReconcileFindingKind, Repair, Summary
     from ingest.reconcile.reconciliation import Reconciliation
     from ingest.reconcile.repair import Repaired, Repairs
     from ingest.sources import open_source
@@ -52,11 +52,11 @@ class Commands:
         self.restore = f"trailhound backfill --restore {shlex.quote(source)}{flags}"
         self.all_of_it = f"trailhound reconcile {shlex.quote(source)} --repair{flags}"
 
-    def of(self, finding: Finding) -> list[str]:
+    def of(self, finding: ReconcileFinding) -> list[str]:
         """One line for each repair of a finding."""
         return [self._line(finding, repair) for repair in finding.repairs]
 
-    def _line(self, finding: Finding, repair: Repair) -> str:
+    def _line(self, finding: ReconcileFinding, repair: Repair) -> str:
         command = f"trailhound {_name_of(repair)}"
         if repair not in (Repair.READ, Repair.READ_AGAIN, Repair.NOTE_GONE):
             return command + self._flags
@@ -81,10 +81,10 @@ def _is_pattern(name: str) -> bool:
     return re.search(r"[*?]" if name.startswith("s3://") else r"\\x", name) is not None
 
 
-def listing(commands: Commands) -> Listing[Finding]:
+def listing(commands: Commands) -> Listing[ReconcileFinding]:
     """The findings; the last column is the command that repairs each."""
 
-    def record(each: Finding) -> dict[str, Any]:
+    def record(each: ReconcileFinding) -> dict[str, Any]:
         return {
             "kind": each.kind.value,
             "object": each.object,
@@ -200,9 +200,9 @@ def _show(job: Reconciliation, form: Form, commands: Commands, *, advise: bool) 
 def _advice(found: Summary, repair: str) -> list[str]:
     """What to do about the findings: what has to be done by hand, and the command for the rest."""
     first = {
-        Kind.UNREADABLE: "replace them or make them readable first (where a day is closed, open "
-        "it)",
-        Kind.LOST: "put them back into the source first",
+        ReconcileFindingKind.UNREADABLE: "replace them or make them readable first (where a "
+        "day is closed, open it)",
+        ReconcileFindingKind.LOST: "put them back into the source first",
     }
     lines = [
         f"no command repairs {plural(number, f'{kind.value} object')}: "
@@ -214,7 +214,7 @@ def _advice(found: Summary, repair: str) -> list[str]:
     return lines
 
 
-def _show_finding(each: Finding, commands: Commands) -> None:
+def _show_finding(each: ReconcileFinding, commands: Commands) -> None:
     """Print a finding on a terminal, folded at its width. The name of the object is printed once,
     in the repair command if there is one, and never broken, so that it can be copied."""
     lines = commands.of(each)
@@ -235,7 +235,11 @@ def _show_finding(each: Finding, commands: Commands) -> None:
 def _sentences(found: Summary, letters: str) -> list[str]:
     """Print the numbers of findings, for people."""
     first = f"{plural(found.objects, 'object')} listed, {found.whole:,} whole"
-    first += "".join(f", {found.found[kind]:,} {kind.value}" for kind in Kind if found.found[kind])
+    first += "".join(
+        f", {found.found[kind]:,} {kind.value}"
+        for kind in ReconcileFindingKind
+        if found.found[kind]
+    )
     first += f"; the content of {found.read:,} was compared with the index"
     lines = [first]
     if found.events:

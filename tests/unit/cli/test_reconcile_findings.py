@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 
-from ingest.reconcile.findings import Finding, Kind, Repair
+from ingest.reconcile.findings import ReconcileFinding, ReconcileFindingKind, Repair
 from trailhound.cli import reconcile, screen
 
 NAME = "s3://a-bucket/AWSLogs/" + "a-long-folder/" * 8 + "it's a file.json.gz"
@@ -15,17 +15,20 @@ NAME = "s3://a-bucket/AWSLogs/" + "a-long-folder/" * 8 + "it's a file.json.gz"
 
 @pytest.mark.parametrize(
     ("kind", "repairs"),
-    [(Kind.PARTIAL, (Repair.READ_AGAIN, Repair.RETRY)), (Kind.LOST, ())],
+    [
+        (ReconcileFindingKind.PARTIAL, (Repair.READ_AGAIN, Repair.RETRY)),
+        (ReconcileFindingKind.LOST, ()),
+    ],
 )
 def test_a_finding_names_its_object_once_and_is_folded(
-    monkeypatch: pytest.MonkeyPatch, kind: Kind, repairs: tuple[Repair, ...]
+    monkeypatch: pytest.MonkeyPatch, kind: ReconcileFindingKind, repairs: tuple[Repair, ...]
 ) -> None:
     file = io.StringIO()
     terminal = screen.Screen(file=file, highlight=False, soft_wrap=True, width=80)
     monkeypatch.setattr(screen, "out", terminal)
     monkeypatch.setattr(reconcile, "out", terminal)
     detail = "some of its events are in no index, " * 6
-    finding = Finding(kind=kind, object=NAME, detail=detail, repairs=repairs)
+    finding = ReconcileFinding(kind=kind, object=NAME, detail=detail, repairs=repairs)
     reconcile._show_finding(finding, reconcile.Commands("s3://a-bucket/", " --namespace own"))
     shown = file.getvalue()
     assert shown.count("a-long-folder/" * 8) == 1
