@@ -23,7 +23,7 @@ from ingest.sources.layout import Place, place_of
 from trailhound.cluster.queries import Query, both, either
 from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.templates import Names
-from trailhound.cluster.waiting import BLOCKED_CODES
+from trailhound.cluster.waiting import BLOCKED_CODES, WAITING
 from trailhound.plural import plural
 from trailhound.settings import Settings
 from trailhound.state.objects import ObjectState
@@ -95,7 +95,8 @@ _COUNTED = ("indexed", "duplicates", "dead_lettered")
 def earlier_refusals(client: OpenSearch, settings: Settings) -> Refusals:
     """Those of the objects that were finished last, up to one of which an event was indexed.
 
-    Objects whose dead letters were indexed or deleted since are left out. Raises `ClusterError`.
+    Objects whose dead letters were indexed, dismissed or deleted since are left out. Raises
+    `ClusterError`.
     """
     names = Names(settings.prefix)
     ledger, letters = IndexReader(client, names.ledger), IndexReader(client, names.deadletter)
@@ -133,7 +134,10 @@ def _counted(letters: IndexReader, refused: Mapping[str, datetime]) -> Refusals:
     objects = {"terms": {"field": "object", "size": len(refused)}, "aggs": by_code}
     letters.refresh()
     found = letters.search(
-        {"query": {"terms": {"object": list(refused)}}, "aggs": {"objects": objects}}
+        {
+            "query": both({"terms": {"object": list(refused)}}, WAITING),
+            "aggs": {"objects": objects},
+        }
     )
     known = Refusals()
     for each in found.get("aggregations", {}).get("objects", {}).get("buckets", ()):
@@ -152,7 +156,9 @@ def _reasons(letters: IndexReader, known: Refusals) -> dict[str, str]:
     replies = letters.searches(
         [
             {
-                "query": both({"terms": {"object": list(known.objects)}}, {"term": {"code": code}}),
+                "query": both(
+                    {"terms": {"object": list(known.objects)}}, {"term": {"code": code}}, WAITING
+                ),
                 "sort": [{"at": "desc"}],
                 "size": 1,
                 "_source": ["reason"],

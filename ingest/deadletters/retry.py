@@ -2,6 +2,8 @@
 
 Each letter is processed like any record. One that is indexed now, or is a duplicate, is removed
 from the dead letters, and the counts of its object in the ledger are corrected; the others stay.
+Letters that were dismissed are tried only where that is asked for, and those that fail then stay
+dismissed.
 """
 
 from __future__ import annotations
@@ -34,11 +36,13 @@ from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.reader import BY_SEQUENCE, IndexReader
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
+from trailhound.cluster.versions import existing
+from trailhound.cluster.waiting import WAITING, dismissed
 from trailhound.errors import SpoolError
 from trailhound.settings import Settings
 from trailhound.state.late_events import LateEvents
 from trailhound.state.objects import ObjectState, object_id
-from trailhound.state.store import StateStore, delete
+from trailhound.state.store import StateStore, bulk, delete
 
 _PAGE = 200
 _ALL_MADE = 2**31
@@ -64,6 +68,8 @@ class Retried:
     object."""
     late: LateEvents | None = None
     """Events that are too old for the scheduled rules; None where there are none."""
+    dismissed: int = 0
+    """Letters that were not tried, since they were dismissed."""
 
     def as_dict(self) -> dict[str, Any]:
         return self.counts.as_dict() | {
@@ -73,6 +79,7 @@ class Retried:
             "not_reopened": self.days.refused,
             "not_restored": self.days.not_restored,
             "late_events": self.late.as_dict() if self.late is not None else None,
+            "dismissed": self.dismissed,
         }
 
 
@@ -86,9 +93,11 @@ class Retry:
         enricher: Enricher,
         *,
         new_days: bool = False,
+        dismissed: bool = False,
     ) -> None:
         """With `new_days`, daily indices are created without a limit for each object. Without it,
-        the limit applies as when the object is read, and letters beyond it stay."""
+        the limit applies as when the object is read, and letters beyond it stay. With `dismissed`,
+        letters that were dismissed are tried too."""
         self._client = client
         self._names = Names(settings.prefix)
         self._objects = StateStore(client, settings, ObjectState)
@@ -108,6 +117,11 @@ class Retry:
         self._late = LateEventsTotal()
         self._new_days: Counter[str] = Counter()
         """Days that letters of an object have made, by its name."""
+        self._with_dismissed = dismissed
+        self._dismissed_spooled: dict[str, dict[str, Any]] = {}
+        """Letters of the spool that were dismissed, by id: their lines are there again."""
+        self._done_spooled: set[str] = set()
+        """Those of them whose events are in the index now."""
 
     def run(self, *, reopen: bool = False) -> Retried:
         """Try every letter once. With `reopen`, days that are read-only or closed are opened for
@@ -119,6 +133,7 @@ class Retry:
         spooled, torn = self._spooled()
         in_both: set[str] = set()
         days = _OpenDay(self._client, self._names) if reopen else None
+        left_out = 0 if self._with_dismissed else dismissed(self._client, self._names)
         try:
             for group in self._pages():
                 in_both |= spooled.keys() & {letter["id"] for letter in group}
@@ -126,6 +141,9 @@ class Retry:
                     if days:
                         days.switch(_day_of(letters[0]))
                     total.add(self._try_group(letters, stored=True))
+            if left_out:  # the index may have some of the spool's as dismissed
+                alone = spooled.keys() - in_both
+                in_both |= existing(self._client, self._names.deadletter, alone)
             only_spooled = [
                 letter for identifier, letter in spooled.items() if identifier not in in_both
             ]
@@ -137,16 +155,21 @@ class Retry:
             if days:
                 days.switch("")
             late = self._late.store(self._client, self._settings)
+        self._keep_dismissed()
         self._close_spool(torn)
         total.check("the retry")
         report = days.report if days else Reopened()
         left = sorted(self._limit.refused) if self._limit is not None else []
-        return Retried(total, report, dict(self._job.deadletters.codes), left, late)
+        codes = dict(self._job.deadletters.codes)
+        if not self._with_dismissed:
+            left_out += len(self._dismissed_spooled)
+        return Retried(total, report, codes, left, late, left_out)
 
     def _pages(self) -> Iterator[list[dict[str, Any]]]:
         """All current letters, page by page and day by day, at one point in time."""
         reader = IndexReader(self._client, self._names.deadletter, order=_SORT, hits_page=_PAGE)
-        letters = reader.documents({"match_all": {}}, refresh=True)
+        wanted = {"match_all": {}} if self._with_dismissed else WAITING
+        letters = reader.documents(wanted, refresh=True)
         while page := list(islice(letters, _PAGE)):
             yield [hit["_source"] | {"id": hit["_id"]} for hit in page]
 
@@ -159,7 +182,8 @@ class Retry:
         """The letters of the spool file by id, each once, and lines that a crash cut off.
 
         Those that an earlier retry was stopped at are among them: they are nowhere else. What is
-        spooled meanwhile, by us or another process, begins a new file.
+        spooled meanwhile, by us or another process, begins a new file, to which the lines of
+        dismissed letters are moved.
         """
         self._job.deadletters.spool.rotate(self._taken)
         letters: dict[str, dict[str, Any]] = {}
@@ -172,7 +196,27 @@ class Retry:
                 letters[letter["id"]] = letter
             except (orjson.JSONDecodeError, KeyError, TypeError):
                 torn.append(line)
+        for identifier in [name for name, letter in letters.items() if letter.get("dismissed")]:
+            letter = letters[identifier]
+            self._job.deadletters.spool.append(identifier, orjson.dumps(letter))
+            self._dismissed_spooled[identifier] = letter
+            if not self._with_dismissed:
+                del letters[identifier]
         return letters, torn
+
+    def _keep_dismissed(self) -> None:
+        """Of the dismissed letters of the spool, remove those whose events are in the index now;
+        and those that the dead-letter index takes now, as dismissed there."""
+        if not (self._with_dismissed and self._dismissed_spooled):
+            return
+        moved = existing(self._client, self._names.deadletter, self._dismissed_spooled)
+        lines: list[dict[str, Any]] = []
+        for name in sorted(moved):
+            why = self._dismissed_spooled[name]["dismissed"]
+            lines += [{"update": {"_id": name}}, {"doc": {"dismissed": why}}]
+        bulk(self._client, self._names.deadletter, lines, allowed={404})
+        gone = moved | self._done_spooled
+        self._job.deadletters.spool.rewrite(lambda letter: None if letter["id"] in gone else letter)
 
     def _close_spool(self, torn: list[bytes]) -> None:
         """Remove the spool file, whose letters were all tried: those that failed are stored, or in
@@ -207,7 +251,9 @@ class Retry:
             self._late.add(run)
             tried.append((letter, run.counts))
             total.add(run.counts)
-        self._remove([pair for pair in tried if not pair[1].dead_lettered], stored=stored)
+        done = [pair for pair in tried if not pair[1].dead_lettered]
+        self._remove(done, stored=stored)
+        self._done_spooled |= self._dismissed_spooled.keys() & {each["id"] for each, _ in done}
         return total
 
     def _remove(self, indexed: list[tuple[dict[str, Any], Counts]], *, stored: bool) -> None:

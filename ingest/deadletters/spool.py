@@ -10,11 +10,14 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import orjson
 
 from trailhound.errors import SpoolError
 from trailhound.private_files import make_private_folder, open_private
@@ -24,6 +27,38 @@ SPOOL_FILE = "deadletters.jsonl"
 
 class _Line(msgspec.Struct):
     id: str = ""
+    dismissed: msgspec.Raw = msgspec.Raw(b"null")
+
+
+@dataclass(slots=True)
+class SpoolCount:
+    """The lines of a spool file: those that wait to be retried, and those that were dismissed."""
+
+    waiting: int = 0
+    dismissed: int = 0
+
+
+def count_spooled(folder: Path) -> SpoolCount:
+    """Count the lines of the spool file of a folder; none without a file. A line that a crash cut
+    off waits. Raises `OSError`."""
+    found = SpoolCount()
+    try:
+        with (folder / SPOOL_FILE).open("rb") as lines:
+            for line in lines:
+                if _is_dismissed(line):
+                    found.dismissed += 1
+                else:
+                    found.waiting += 1
+    except FileNotFoundError:
+        pass
+    return found
+
+
+def _is_dismissed(line: bytes) -> bool:
+    try:
+        return bytes(msgspec.json.decode(line, type=_Line).dismissed) != b"null"
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
 
 
 class Spool:
@@ -77,6 +112,52 @@ class Spool:
             raise self._error(error) from error
         return True
 
+    def letters(self) -> Iterator[dict[str, Any]]:
+        """The letters of the file, without the lines that a crash cut off.
+
+        Raises `SpoolError` if the file cannot be read.
+        """
+        try:
+            with self.file.open("rb") as lines:
+                for line in lines:
+                    letter = _letter(line)
+                    if letter is not None:
+                        yield letter
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise SpoolError(
+                f"the spool {self.file} cannot be read: {error.strerror}",
+                hint="check its permissions",
+            ) from error
+
+    def rewrite(self, change: Callable[[dict[str, Any]], dict[str, Any] | None]) -> int:
+        """Replace each letter by what `change` returns of it: None removes it, and the same object
+        leaves its line as it is. Lines that a crash cut off stay. Returns how many were changed.
+
+        Raises `SpoolError` if the file cannot be written; it is then unchanged.
+        """
+        part = self.file.with_suffix(".rewriting")
+        changed = 0
+        try:
+            if not self.file.exists():
+                return 0
+            with self._lock, self._exclusive():
+                descriptor = open_private(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+                with self.file.open("rb") as lines, os.fdopen(descriptor, "wb") as written:
+                    for line in lines:
+                        after = _changed(line, change)
+                        changed += after is not line
+                        written.write(after)
+                    written.flush()
+                    os.fsync(written.fileno())
+                part.replace(self.file)
+        except FileNotFoundError:  # a retry has taken it meanwhile
+            return 0
+        except OSError as error:
+            raise self._error(error) from error
+        return changed
+
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
         """The folder's lock, which other processes use too."""
@@ -128,3 +209,20 @@ class Spool:
             hint="free disk space or fix its permissions, or set ingest.spool to another folder; "
             "until then these records stay at their source",
         )
+
+
+def _letter(line: bytes) -> dict[str, Any] | None:
+    try:
+        letter = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return letter if isinstance(letter, dict) and "id" in letter else None
+
+
+def _changed(line: bytes, change: Callable[[dict[str, Any]], dict[str, Any] | None]) -> bytes:
+    """The line after a change; the same object where it stays."""
+    letter = _letter(line)
+    after = None if letter is None else change(letter)
+    if after is letter:
+        return line
+    return b"" if after is None else orjson.dumps(after) + b"\n"

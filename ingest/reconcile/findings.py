@@ -117,6 +117,8 @@ class Summary:
     """Those of `gone` that have fewer events in the index than were indexed of them."""
     gone_events: int = 0
     """Events of `gone_lost` that are in no index."""
+    dismissed: int = 0
+    """Events that are in no index and whose dead letters were dismissed: these are no findings."""
     unusable: int = 0
     """Dead letters of whole objects: no event with a day can be made of these records."""
     seconds: float = 0.0
@@ -159,6 +161,7 @@ class Summary:
             "gone_events": self.gone_events,
             "events": self.events,
             "dead_letters": self.dead_letters,
+            "dismissed": self.dismissed,
             "unusable": self.unusable,
             "seconds": round(self.seconds, 3),
         }

@@ -36,7 +36,7 @@ from ingest.reconcile.findings import (
     finding_of,
 )
 from ingest.reconcile.partial import partial
-from ingest.reconcile.stored import StoredEvents
+from ingest.reconcile.stored import Letters, StoredEvents
 from ingest.sources.layout import NameClass, classify, place_of, wanted
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
@@ -267,19 +267,22 @@ class Reconciliation:
                 self._found(item, ReconcileFindingKind.CHANGED, candidate.detail, Repair.READ)
                 return
             self.summary.same_content += 1
-        if content.absent and (candidate.why != "unread" or candidate.dead or content.fault):
-            self._partial(candidate, content)
+        letters, dead = Letters(), candidate.dead
+        if content.absent and dead:
+            letters = self._stored.dead_letters(item.uri)
+            dismissed = content.absent & letters.dismissed
+            self.summary.dismissed += len(dismissed)
+            dead -= len(dismissed)
+            content.absent -= dismissed
+        if content.absent and (candidate.why != "unread" or dead or content.fault):
+            self._add(partial(item, content, letters.codes))
         elif content.fault:
             self._found(item, ReconcileFindingKind.UNREADABLE, content.fault)
         elif candidate.why == "unread":
             self._found(item, ReconcileFindingKind.MISSING, candidate.detail, Repair.READ)
         else:
             self.summary.whole += 1
-            self.summary.unusable += candidate.dead
-
-    def _partial(self, candidate: _Candidate, content: Content) -> None:
-        letters = self._stored.dead_letters(candidate.item.uri) if candidate.dead else {}
-        self._add(partial(candidate.item, content, letters))
+            self.summary.unusable += dead
 
     def _found(
         self,

@@ -28,7 +28,7 @@ from ingest.reconcile.findings import (
     finding_of,
 )
 from ingest.reconcile.partial import partial, retry_for
-from ingest.reconcile.stored import StoredEvents
+from ingest.reconcile.stored import Letters, StoredEvents
 from ingest.run_report import RunReport
 from ingest.telemetry.late_events import LateEventsTotal
 from trailhound.cluster.retry_policy import RetryPolicy
@@ -207,9 +207,11 @@ class Repairs:
             for item, stream in fetched:
                 content = contents.of(item, stream)
                 dead = letters.pop(item.uri)
+                waiting = stored.dead_letters(item.uri) if content.absent and dead else Letters()
+                dead -= len(content.absent & waiting.dismissed)
+                content.absent -= waiting.dismissed
                 if content.absent:
-                    waiting = stored.dead_letters(item.uri) if dead else {}
-                    self._leave(partial(item, content, waiting))
+                    self._leave(partial(item, content, waiting.codes))
                 elif content.fault and item.uri not in named:
                     self._leave(finding_of(item, ReconcileFindingKind.UNREADABLE, content.fault))
                 elif not content.fault:

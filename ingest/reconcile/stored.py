@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 from opensearchpy import OpenSearch
 
@@ -22,6 +23,15 @@ _IDS: Final = 1_000
 
 class DayUnreadableError(RequestFailedError):
     """A day's index exists and cannot be read, for example because it is closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """The dead letters of an object by the position of their record: the codes of those that wait,
+    and those that were dismissed."""
+
+    codes: dict[int, str] = field(default_factory=dict)
+    dismissed: set[int] = field(default_factory=set)
 
 
 class StoredEvents:
@@ -98,9 +108,15 @@ class StoredEvents:
         reply = self._reader.search({"query": query, "size": 10_000, "_source": False})
         return {str(hit["_id"]) for hit in reply["hits"]["hits"]}
 
-    def dead_letters(self, uri: str) -> dict[int, str]:
-        """The codes of an object's dead letters by the position of their record."""
-        letters: Any = self._letters.documents(
-            {"term": {"object": uri}}, {"_source": ["position", "code"]}, refresh=True
-        )
-        return {int(each["_source"]["position"]): str(each["_source"]["code"]) for each in letters}
+    def dead_letters(self, uri: str) -> Letters:
+        """The dead letters of an object."""
+        found = Letters()
+        wanted = {"_source": ["position", "code", "dismissed"]}
+        for hit in self._letters.documents({"term": {"object": uri}}, wanted, refresh=True):
+            letter = hit["_source"]
+            if letter.get("dismissed"):
+                found.dismissed.add(int(letter["position"]))
+            else:
+                found.codes[int(letter["position"])] = str(letter["code"])
+        found.dismissed.difference_update(found.codes)
+        return found

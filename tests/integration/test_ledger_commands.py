@@ -15,6 +15,7 @@ from tests.helpers.commands import command
 from tests.helpers.schemas import require_listing
 from tests.helpers.terminal import on_a_terminal
 from tests.helpers.trails import backfill, ledger, own_settings, prepared, record, write_trail
+from trailhound.app.cluster_checks import dead_letters
 from trailhound.cluster.client import connect
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
@@ -98,6 +99,49 @@ def test_dead_letters_are_listed_and_shown_with_their_record(settings: Settings)
     whole = json.loads(command(settings, "deadletters", "show", letter["id"], "--json").stdout)
     assert json.loads(whole["raw"])["userAgent"] == HOSTILE
     assert isinstance(command(settings, "deadletters", "show", "0000").exception, UsageError)
+
+
+def test_dismissed_letters_warn_no_longer_and_stay_named(
+    settings: Settings, tmp_path: Path
+) -> None:
+    client = connect(settings)
+    refused = command(settings, "deadletters", "dismiss", "--all")
+    assert isinstance(refused.exception, UsageError)  # nobody can be asked
+    assert "dismiss 2 dead letters of 1 object" in refused.exception.message
+    assert isinstance(command(settings, "deadletters", "dismiss").exception, UsageError)
+    none = command(settings, "deadletters", "dismiss", "--reason", "no such", "--yes")
+    assert none.exit_code == 1
+    arguments = ["--object", "PARTIAL", "--by", "ada", "--note", HOSTILE, "--yes", "--json"]
+    done = json.loads(command(settings, "deadletters", "dismiss", *arguments).stdout)
+    require_listing(done, "deadletters dismiss")
+    assert (done["dismissed"], done["gone"], done["by"]) == (2, 0, "ada")
+    assert command(settings, "deadletters", "dismiss", *arguments).exit_code == 0
+
+    assert listed(settings, "deadletters", "list").items() >= {
+        "total": 0, "codes": {}, "dismissed": 2,
+    }.items()  # fmt: skip
+    rows = listed(settings, "deadletters", "list", "--dismissed")["deadletters"]
+    assert [each["dismissed"]["note"] for each in rows] == [HOSTILE] * 2
+    shown = on_a_terminal(settings, "deadletters", "list", "--dismissed")
+    assert "ada" in shown
+    assert "\x1b" not in command(settings, "deadletters", "show", rows[0]["id"]).stdout
+    status = json.loads(command(settings, "status", "--json").stdout)
+    assert (status["dead_letters"], status["dismissed_dead_letters"]) == ([], 2)
+    check = dead_letters(client, settings)
+    assert (check.verdict, check.fact) == ("ok", "none that wait; 2 dismissed")
+    left = command(settings, "retry-deadletters")
+    assert (left.exit_code, "2 dismissed: not tried" in left.stdout) == (0, True)
+
+    # The same letters are no new ones; another one with the same reason is.
+    command(settings, "backfill", str(tmp_path / "trail"), "--force")
+    assert dead_letters(client, settings).verdict == "ok"
+    backfill(settings, write_trail(tmp_path / "more", [record(eventTime="never")]))
+    (new,) = listed(settings, "deadletters", "list")["deadletters"]
+    assert dead_letters(client, settings).fact.startswith("1 in the index, ")
+    assert command(settings, "deadletters", "dismiss", new["id"][:12]).exit_code == 0
+    undone = command(settings, "deadletters", "dismiss", "--all", "--undo", "--yes")
+    assert "3 dead letters wait again" in undone.stdout
+    assert dead_letters(client, settings).fact.startswith("3 in the index, ")
 
 
 def test_a_terminal_shows_equal_reasons_once(settings: Settings, tmp_path: Path) -> None:

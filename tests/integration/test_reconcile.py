@@ -214,6 +214,10 @@ def test_dead_letters_are_retried_and_what_remains_is_said(
     (found,) = reconciled(code=1)["findings"]
     assert (found["kind"], found["events"], found["dead_letters"]) == ("partial", 2, 2)
     assert found["repair"] == ["trailhound retry-deadletters --reopen"]
+    assert command(settings, "deadletters", "dismiss", "--all", "--yes").exit_code == 0
+    dropped = reconciled("--repair", code=0)
+    assert (dropped["findings"], dropped["dismissed"], dropped["unusable"]) == ([], 2, 2)
+    assert command(settings, "deadletters", "dismiss", "--all", "--undo", "--yes").exit_code == 0
     done = reconciled("--repair", code=0)["repaired"]
     assert (done["retried"]["indexed"], done["still_absent"]) == (2, 0)
     assert done["retried"]["dead_lettered"] == 2  # of these two no event can be made

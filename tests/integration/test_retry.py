@@ -11,7 +11,9 @@ import msgspec
 import pytest
 
 from ingest.counts import Counts
+from ingest.deadletters.dismissal import Dismissal, Dismissals
 from ingest.deadletters.retry import Retry
+from ingest.deadletters.selection import LetterSelection
 from ingest.deadletters.spool import SPOOL_FILE
 from ingest.deadletters.store import DeadLetter
 from ingest.object_progress import ObjectProgress
@@ -190,3 +192,33 @@ def test_a_letter_in_two_places_is_tried_once(settings: Settings) -> None:
     assert [each["raw"] for each in dead_letters(client, settings)] == [json.dumps(never)]
     assert documents(client, settings).keys() == {event["eventID"]}
     assert not list(settings.spool.glob("deadletters.*"))
+
+
+def test_dismissed_letters_are_tried_only_if_asked_for(settings: Settings) -> None:
+    """In the index and in the spool; what fails stays dismissed, and nothing is lost."""
+    client = connect(settings)
+    never, later = [record(eventTime="never") for _ in range(2)], [record() for _ in range(2)]
+    for number, each in enumerate((never[0], later[0])):
+        store(settings, json.dumps(each).encode(), "gone", number)
+    file = spool(
+        settings, SPOOL_FILE, *(json.dumps(each).encode() for each in (never[1], later[1]))
+    )
+    job = Dismissals(client, settings)
+    dismissal = Dismissal("ada", datetime.now(UTC), "a test")
+    assert job.set(job.select(LetterSelection(dismissed=False)), dismissal) == 4
+    store(settings, json.dumps(record(eventTime="never")).encode(), "new")
+    lines = file.read_bytes()
+    enricher = enricher_from(settings, lambda _: None)
+    tried = Retry(client, settings, enricher).run()
+    assert (tried.counts, tried.dismissed) == (Counts(read=1, dead_lettered=1), 4)
+    assert [json.loads(each) for each in file.read_bytes().splitlines()] == [
+        json.loads(each) for each in lines.splitlines()
+    ]
+    asked = Retry(client, settings, enricher, dismissed=True).run()
+    assert (asked.counts, asked.dismissed) == (Counts(read=5, indexed=2, dead_lettered=3), 0)
+    assert documents(client, settings).keys() == {each["eventID"] for each in later}
+    # The index takes the letter that it had rejected.
+    left = {each["raw"]: each.get("dismissed") for each in dead_letters(client, settings)}
+    assert left.pop(json.dumps(never[0])) == left.pop(json.dumps(never[1])) == dismissal.as_dict()
+    assert list(left.values()) == [None]
+    assert file.read_bytes() == b""

@@ -117,6 +117,8 @@ def test_a_day_that_letters_wait_for_stays_writable(settings: Settings, tmp_path
     late = read_tiers(client, settings_with(settings), TODAY)
     assert late is not None
     assert late.late == (names.day(WARM),)
+    assert command(settings, "deadletters", "dismiss", "--all", "--yes").exit_code == 0
+    assert enforce(client, settings_with(settings), TODAY).waiting == {}
 
 
 def test_status_and_doctor_show_the_tiers(settings: Settings, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import AuthorizationException
 
 from ingest.bulk.days import shard_room
-from ingest.deadletters.spool import SPOOL_FILE
+from ingest.deadletters.spool import SPOOL_FILE, count_spooled
 from ingest.documents.day_limit import KEPT_DAYS
 from trailhound.app.check import LITTLE_DISK, Check
 from trailhound.app.ledger_search import LedgerSearch
@@ -23,6 +23,7 @@ from trailhound.cluster.past_retention import read_past_retention
 from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.tiers import read_tiers
+from trailhound.cluster.waiting import WAITING, dismissed
 from trailhound.plural import plural
 from trailhound.settings import Settings
 
@@ -130,24 +131,29 @@ def retention(client: OpenSearch, settings: Settings) -> list[Check]:
 
 
 def dead_letters(client: OpenSearch, settings: Settings) -> Check:
-    """How many dead letters there are, in the index and in the spool of this machine."""
-    index = templates.Names(settings.prefix).deadletter
-    number = IndexReader(client, index).count({"match_all": {}})
-    spool = settings.spool / SPOOL_FILE
+    """How many dead letters there are, in the index and in the spool of this machine; those that
+    were dismissed are counted by themselves."""
+    names = templates.Names(settings.prefix)
+    number = IndexReader(client, names.deadletter).count(WAITING)
     try:
-        spooled = sum(1 for _ in spool.open("rb")) if spool.exists() else 0
+        spooled = count_spooled(settings.spool)
     except OSError as error:
         return Check(
-            "dead letters", "failed", f"{spool} cannot be read: {error.strerror}", "check it"
+            "dead letters",
+            "failed",
+            f"{settings.spool / SPOOL_FILE} cannot be read: {error.strerror}",
+            "check it",
         )
-    fact = f"{number:,} in the index, {spooled:,} in {spool.parent}"
-    if not number + spooled:
-        return Check("dead letters", "ok", "none")
+    left = dismissed(client, names) + spooled.dismissed
+    beside = f"; {left:,} dismissed" if left else ""
+    if not number + spooled.waiting:
+        return Check("dead letters", "ok", f"none{' that wait' if left else ''}{beside}")
     return Check(
         "dead letters",
         "warning",
-        fact,
-        "see why: `trailhound deadletters list`; then run `trailhound retry-deadletters`",
+        f"{number:,} in the index, {spooled.waiting:,} in {settings.spool}{beside}",
+        "see why: `trailhound deadletters list`; then run `trailhound retry-deadletters`, or "
+        "`trailhound deadletters dismiss`",
     )
 
 

@@ -12,12 +12,14 @@ from typing import Any, Literal
 import msgspec
 from opensearchpy import OpenSearch
 
-from ingest.deadletters.spool import SPOOL_FILE
+from ingest.deadletters.selection import LetterSelection
+from ingest.deadletters.spool import SPOOL_FILE, SpoolCount, count_spooled
 from ingest.deadletters.store import raw_of
 from trailhound.cluster.queries import Query, any_of, either
 from trailhound.cluster.reader import IndexReader, document_of
 from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
+from trailhound.cluster.waiting import DISMISSED, WAITING
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
 from trailhound.state.document import StateDocumentError
@@ -166,31 +168,22 @@ class DeadLetterSearch:
     def __init__(self, client: OpenSearch, settings: Settings) -> None:
         self._client = client
         self._index = Names(settings.prefix).deadletter
-        self._spool = settings.spool / SPOOL_FILE
+        self._spool = settings.spool
         order: list[dict[str, Any]] = [{"at": "desc"}, {"_seq_no": "desc"}]
         self._reader = IndexReader(client, self._index, order=order)
 
-    def find(
-        self,
-        codes: Sequence[str] = (),
-        name: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        limit: int | None = None,
-    ) -> Page:
-        """Dead letters by code, by a text in the name of their object, and by the time they were
-        written. Rows lack the record."""
-        clauses = self._clauses(codes, name, since, until)
-        query: Query = {"bool": {"filter": clauses}}
+    def find(self, selection: LetterSelection, limit: int | None = None) -> Page:
+        """Those that are selected. Rows lack the record."""
+        query = selection.query()
         hits = self._reader.documents(query, {"_source": {"excludes": ["raw"]}}, limit=limit)
         rows = ({"id": hit["_id"], **hit["_source"]} for hit in hits)
         return Page(self._reader.count(query), rows)
 
     def codes(self) -> dict[str, int]:
-        """How many there are with each code, the most frequent first."""
+        """How many wait with each code, the most frequent first."""
         make_searchable(self._client, self._index)
         reply = self._reader.search(
-            {"aggs": {"codes": {"terms": {"field": "code", "size": 1_000}}}}
+            {"query": WAITING, "aggs": {"codes": {"terms": {"field": "code", "size": 1_000}}}}
         )
         found: Mapping[str, Any] = reply.get("aggregations", {})
         return {
@@ -198,17 +191,19 @@ class DeadLetterSearch:
             for each in found.get("codes", {}).get("buckets", ())
         }
 
-    def spooled(self) -> int:
-        """The number of dead letters in the spool file of this machine. Raises `UsageError` if it
-        can't be read."""
+    def dismissed(self) -> int:
+        """How many were dismissed, in the index."""
+        return self._reader.count(DISMISSED)
+
+    def spooled(self) -> SpoolCount:
+        """The dead letters in the spool file of this machine. Raises `UsageError` if it can't be
+        read."""
         try:
-            with self._spool.open("rb") as lines:
-                return sum(1 for _ in lines)
-        except FileNotFoundError:
-            return 0
+            return count_spooled(self._spool)
         except OSError as error:
             raise UsageError(
-                f"{self._spool} can't be read: {error.strerror}", hint="check its permissions"
+                f"{self._spool / SPOOL_FILE} can't be read: {error.strerror}",
+                hint="check its permissions",
             ) from None
 
     def named(self, given: str) -> Row:
@@ -239,20 +234,6 @@ class DeadLetterSearch:
     def _get(self, identifier: str) -> Row | None:
         found = document_of(self._client, self._index, identifier)
         return {"id": found["_id"], **found["_source"]} if found is not None else None
-
-    def _clauses(
-        self,
-        codes: Sequence[str],
-        name: str | None,
-        since: datetime | None,
-        until: datetime | None,
-    ) -> list[Query]:
-        clauses: list[Query] = _between("at", since, until)
-        if codes:
-            clauses.append(either([any_of(code, ("code",)) for code in codes]))
-        if name is not None:
-            clauses.append(any_of(name if "*" in name else f"*{name}*", ("object",)))
-        return clauses
 
 
 def readable(letter: Row) -> str:

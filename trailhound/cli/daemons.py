@@ -115,11 +115,15 @@ def show_past_retention(past: dict[str, Any] | None) -> None:
     say(f"{'past':<9}{found.describe()}", 9)
 
 
-def show_dead_letters(letters: list[dict[str, Any]]) -> None:
-    """One line for all waiting dead letters, one for those of read-only or closed days."""
+def show_dead_letters(letters: list[dict[str, Any]], dismissed: int = 0) -> None:
+    """One line for all waiting dead letters with the number of dismissed ones, one for those of
+    read-only or closed days."""
     if not letters:
+        if dismissed:
+            say(f"{'letters':<9}{dismissed:,} dismissed, none waits", 9)
         return
-    say(f"{'letters':<9}{_waits(letters, 'dead letter')}, see why: {DEAD_LETTERS}", 9)
+    beside = f"; {dismissed:,} dismissed" if dismissed else ""
+    say(f"{'letters':<9}{_waits(letters, 'dead letter')}, see why: {DEAD_LETTERS}{beside}", 9)
     blocked = [each for each in letters if each["code"] in BLOCKED_CODES]
     if blocked:
         say(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Annotated, Any, Final
 
 import typer
 
-from trailhound.cli import dates
+from trailhound.cli import dates, dismissals
 from trailhound.cli.columns import Column, ColumnType, instant
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
@@ -20,6 +20,7 @@ from trailhound.cli.screen import emit, out, plural, safe, say, say_field, warn
 
 with late_imports():
     from ingest.deadletters.retry import Retried, Retry
+    from ingest.deadletters.selection import LetterSelection
     from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
     from trailhound.app.enrichment import enricher_from
     from trailhound.app.ledger_search import DeadLetterSearch, readable
@@ -33,6 +34,10 @@ app = typer.Typer(no_args_is_help=True, help="Dead letters: records that could n
 _GROUPED: Final = 10_000
 """The number of latest dead letters that are grouped by reason."""
 
+OF_LETTER = Column[dict[str, Any]](
+    "dismissed", lambda each: dismissal_of(each), "dismissed", whole=True, priority=3
+)
+
 LISTING = Listing[dict[str, Any]](
     "deadletters",
     (
@@ -43,15 +48,26 @@ LISTING = Listing[dict[str, Any]](
         Column("position", lambda each: each["position"], "record", ColumnType.NUMBER, priority=1),
         Column("day", lambda each: each.get("day", ""), "day", priority=2),
         Column("id", lambda each: each["id"], "id", ColumnType.ID),
+        OF_LETTER,
     ),
     dict,
     empty="no dead letters",
 )
 
 
+def dismissal_of(letter: dict[str, Any]) -> str:
+    """When a letter was dismissed, by whom and why; empty where it was not."""
+    found = letter.get("dismissed")
+    if not found:
+        return ""
+    why = f": {found['note']}" if found["note"] else ""
+    return f"{found['at'][:10]}, {found['by']}{why}"
+
+
 @dataclass
 class Reason:
-    """Dead letters with the same code and reason; `latest` is the first of them."""
+    """Dead letters with the same code and reason, and the same dismissal; `latest` is the first of
+    them."""
 
     latest: dict[str, Any]
     count: int = 1
@@ -72,15 +88,23 @@ REASONS = Listing[Reason](
 """The listing for a terminal, by reason: hundreds of records may have the same one."""
 
 
+OF_REASON = Column[Reason](
+    "dismissed", lambda each: dismissal_of(each.latest), "dismissed", whole=True
+)
+
+
+def _with_dismissal(listing: Listing[Any], column: Column[Any]) -> Listing[Any]:
+    """A listing for a terminal that has this column at any width, before the object."""
+    others = [each for each in listing.columns if each.name != column.name]
+    place = next(i for i, each in enumerate(others) if each.name == "object")
+    shown = replace(column, priority=0)
+    return replace(listing, columns=(*others[:place], shown, *others[place:]))
+
+
 @app.command("list")
 def list_letters(
     context: typer.Context,
-    code: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--code", metavar="CODE", help="Only dead letters of this code; may be repeated."
-        ),
-    ] = None,
+    code: dismissals.Codes = None,
     object_: Object = None,
     since: Since = None,
     until: Until = None,
@@ -92,6 +116,10 @@ def list_letters(
             "--each", help="On a terminal: a row for each dead letter, not for each reason."
         ),
     ] = False,
+    dismissed: Annotated[
+        bool,
+        typer.Option("--dismissed", help="Those that were dismissed: by whom, when and why."),
+    ] = False,
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
@@ -99,6 +127,8 @@ def list_letters(
     json: Json = False,
 ) -> None:
     """List records that could not be indexed, the latest first, and the number of each code.
+
+    Those that were dismissed are shown by `--dismissed` alone.
 
     Example: `trailhound deadletters list --since 7d`
     """
@@ -108,34 +138,45 @@ def list_letters(
     most = None if every else limit
     with cluster_errors(settings.hosts[0]):
         search = DeadLetterSearch(connect(settings), settings)
-        codes, spooled = search.codes(), search.spooled()
+        codes, spooled, dropped = search.codes(), search.spooled(), search.dismissed()
         end = dates.end_of(until) if until else None
         source = context.get_parameter_source("limit")
         grouped = is_table(form) and not each
         grouped = grouped and (source is None or source.name != "COMMANDLINE")
-        page = search.find(code or (), object_, since, end, _GROUPED if grouped else most)
+        selection = LetterSelection(
+            codes=code or (), object=object_ or "", since=since, until=end, dismissed=dismissed
+        )
+        page = search.find(selection, _GROUPED if grouped else most)
         beside = {
             "total": page.total,
             "more": most is not None and page.total > most,
             "codes": codes,
-            "spooled": spooled,
+            "dismissed": dropped,
+            "spooled": spooled.waiting,
+            "spooled_dismissed": spooled.dismissed,
         }
         rows = list(page.rows) if grouped else page.rows
         reasons = reasons_of(rows) if grouped else []
+        by_reason, by_letter = REASONS, LISTING
+        if dismissed and is_table(form):
+            by_letter = _with_dismissal(LISTING, OF_LETTER)
+            by_reason = _with_dismissal(REASONS, OF_REASON)
         if any(reason.count > 1 for reason in reasons):
-            REASONS.show(reasons)
+            by_reason.show(reasons)
             of = f" of the latest {_GROUPED:,}" if page.total > _GROUPED else ""
             note(
                 f"{plural(page.total, 'dead letter')}, {plural(len(reasons), 'reason')}{of}: "
                 "--each for a row of each"
             )
         else:
-            LISTING.show(islice(rows, most), form, beside=beside)
+            by_letter.show(islice(rows, most), form, beside=beside)
             shown_of(page.total, most, "dead letter", form)
-    if codes:
+    if codes and not dismissed:
         note("of all: " + ", ".join(f"{name} {number:,}" for name, number in codes.items()), form)
-    if spooled:
-        note(f"{spooled:,} more in {settings.spool}, which the index rejected", form)
+    if dropped and not dismissed:
+        note(f"{dropped:,} dismissed: --dismissed shows them", form)
+    if number := spooled.dismissed if dismissed else spooled.waiting:
+        note(f"{number:,} more in {settings.spool}, which the index rejected", form)
 
 
 @app.command()
@@ -164,6 +205,8 @@ def show(
     for name in ("id", "code", "reason", "object", "position", "etag", "at", "day", "encoding"):
         if found.get(name) not in ("", None):
             say_field(name, instant(found[name]) if name == "at" else found[name], indent=11)
+    if found.get("dismissed"):
+        say_field("dismissed", dismissal_of(found), indent=11)
     out.heading("record")
     for line in readable(found).splitlines():
         out.print(safe(line))
@@ -171,14 +214,17 @@ def show(
 
 def reasons_of(rows: Iterable[dict[str, Any]]) -> list[Reason]:
     """Dead letters by code and reason, the most frequent first; of equal ones the latest first."""
-    found: dict[tuple[str, str], Reason] = {}
+    found: dict[tuple[str, str, str], Reason] = {}
     for row in rows:
-        key = (row["code"], row["reason"])
+        key = row["code"], row["reason"], dismissal_of(row)
         if key in found:
             found[key].count += 1
         else:
             found[key] = Reason(row)
     return sorted(found.values(), key=lambda each: -each.count)
+
+
+app.command()(dismissals.dismiss)
 
 
 Reopen = Annotated[
@@ -188,6 +234,11 @@ Reopen = Annotated[
         help="Make read-only or closed days writable for the events that wait for them, and "
         "restore each day's state afterwards.",
     ),
+]
+
+TooDismissed = Annotated[
+    bool,
+    typer.Option("--dismissed", help="Try those too that were dismissed; what fails stays so."),
 ]
 
 NewDays = Annotated[
@@ -207,6 +258,7 @@ def retry_deadletters(
     json: Json = False,
     reopen: Reopen = False,
     new_days: NewDays = False,
+    dismissed: TooDismissed = False,
 ) -> None:
     """Index again what could not be indexed, from the dead-letter index and the spool folder.
 
@@ -217,7 +269,8 @@ def retry_deadletters(
     """
     settings = settings_from(config, url, namespace)
     with cluster_errors(settings.hosts[0]):
-        retry = Retry(connect(settings), settings, enricher_from(settings, warn), new_days=new_days)
+        enricher = enricher_from(settings, warn)
+        retry = Retry(connect(settings), settings, enricher, new_days=new_days, dismissed=dismissed)
         tried = retry.run(reopen=reopen)
     counts = tried.counts
     if json:
@@ -228,6 +281,8 @@ def retry_deadletters(
             f"{counts.duplicates:,} were already in the index, {counts.dead_lettered:,} "
             f"remain{'s' if counts.dead_lettered == 1 else ''}"
         )
+        if tried.dismissed:
+            say(f"{tried.dismissed:,} dismissed: not tried without --dismissed")
         if tried.days.indices:
             say(f"opened and restored: {', '.join(tried.days.indices)}")
         waiting = sum(tried.codes.get(code, 0) for code in BLOCKED_CODES)

@@ -262,6 +262,11 @@ def _sentences(found: Summary, letters: str) -> list[str]:
             f"{plural(found.same_content, 'object')} of another etag (of files: size and time), "
             "and of the content that was read"
         )
+    if found.dismissed:
+        lines.append(
+            f"{plural(found.dismissed, 'event')} in no index whose dead letters were dismissed: "
+            f"see `{letters} --dismissed`"
+        )
     if found.unusable:
         lines.append(
             f"{plural(found.unusable, 'record')} of whole objects in the dead letters, of which no "

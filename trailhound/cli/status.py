@@ -45,7 +45,7 @@ with late_imports():
     from trailhound.cluster.past_retention import read_past_retention
     from trailhound.cluster.templates import Names
     from trailhound.cluster.tiers import read_tiers, unwritable_days
-    from trailhound.cluster.waiting import waiting
+    from trailhound.cluster.waiting import dismissed, waiting
     from trailhound.engine.local_engine import engine_status
     from trailhound.errors import ClusterUnreachableError, TrailhoundError
     from trailhound.settings import Settings
@@ -195,6 +195,7 @@ def _cluster(client: OpenSearch, settings: Settings) -> dict[str, Any]:
         "events": totals.get("docs", {}).get("count", 0),
         "bytes": totals.get("store", {}).get("size_in_bytes", 0),
         "dead_letters": [each.as_dict() for each in letters],
+        "dismissed_dead_letters": dismissed(client, names),
         "failed_objects": failed,
         "daemons": [each.as_dict() for each in daemons],
         "jobs": [each.as_dict() for each in scheduled],
@@ -230,12 +231,13 @@ def _show(report: dict[str, Any], detections: _Detections) -> None:
     past = report.pop("past_retention", None)
     unwritable = report.pop("unwritable_days", 0)
     failed = report.pop("failed_objects", 0)
+    dropped = report.pop("dismissed_dead_letters", 0)
     _show_values(report)
     show_tiers(tiers)
     show_past_retention(past)
     if unwritable and tiers is None:
         say(f"days     {unwritable:,} read-only or closed")
-    show_dead_letters(letters)
+    show_dead_letters(letters, dropped)
     show_failed_objects(failed)
     show_daemons(daemons, local)
     show_reasons(detections.readiness.reasons)

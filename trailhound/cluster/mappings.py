@@ -273,6 +273,8 @@ DEADLETTER: Mapping = {
         "at": dict(DATE),
         # The record as it was read; the engine does not parse it.
         "raw": {"type": "keyword", "index": False, "doc_values": False},
+        # Beside it, `by` and `note`, which nothing searches: who dismissed it, and why.
+        "dismissed": tree({"at": dict(DATE)}),
     },
 }
 """One document for each record that could not be indexed."""

@@ -1,4 +1,7 @@
-"""Counts dead letters: by code, and by the day that they wait for."""
+"""Counts dead letters: by code, and by the day that they wait for.
+
+Those that somebody has dismissed stay stored and no longer wait: they are counted by themselves.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,17 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from trailhound.batching import batched
+from trailhound.cluster.queries import Query, both
 from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.templates import Names
 
 BLOCKED_CODES = ("day_read_only", "day_closed", "day_unreadable")
 """Codes of dead letters whose day rejects writes: `retry-deadletters --reopen` opens it."""
+
+DISMISSED: Query = {"exists": {"field": "dismissed.at"}}
+"""Dead letters that were dismissed."""
+WAITING: Query = {"bool": {"must_not": [DISMISSED]}}
+"""All others."""
 
 _DAYS_AT_ONCE = 500
 
@@ -32,7 +41,7 @@ class Waiting:
 
 
 def waiting(client: OpenSearch, names: Names) -> list[Waiting]:
-    """The dead letters in the index by code, most first. Raises `ClusterError`."""
+    """The waiting dead letters in the index by code, most first. Raises `ClusterError`."""
     by_code = {"code": {"terms": {"field": "code", "missing_bucket": True}}}
     oldest = {"oldest": {"min": {"field": "at"}}}
     reader = IndexReader(client, names.deadletter)
@@ -42,9 +51,14 @@ def waiting(client: OpenSearch, names: Names) -> list[Waiting]:
             bucket["doc_count"],
             datetime.fromtimestamp((bucket["oldest"]["value"] or 0) / 1000, UTC),
         )
-        for bucket in reader.buckets({"match_all": {}}, [by_code], oldest)
+        for bucket in reader.buckets(WAITING, [by_code], oldest)
     ]
     return sorted(found, key=lambda each: -each.number)
+
+
+def dismissed(client: OpenSearch, names: Names) -> int:
+    """How many dead letters in the index were dismissed. Raises `ClusterError`."""
+    return IndexReader(client, names.deadletter).count(DISMISSED)
 
 
 def days_with_letters(client: OpenSearch, names: Names, days: Iterable[str]) -> dict[str, int]:
@@ -55,6 +69,6 @@ def days_with_letters(client: OpenSearch, names: Names, days: Iterable[str]) -> 
     by_day = {"day": {"terms": {"field": "day"}}}
     reader = IndexReader(client, names.deadletter)
     for group in batched(sorted(set(days)), _DAYS_AT_ONCE):
-        for bucket in reader.buckets({"terms": {"day": group}}, [by_day]):
+        for bucket in reader.buckets(both({"terms": {"day": group}}, WAITING), [by_day]):
             number[bucket["key"]["day"]] = bucket["doc_count"]
     return number

@@ -36,6 +36,10 @@ def test_a_row_is_a_name_and_a_value(capsys: pytest.CaptureFixture[str]) -> None
     assert "1 letter waits, since 2 d" in shown
     show_dead_letters([])
     assert not capsys.readouterr().out
+    show_dead_letters([], 12)
+    assert capsys.readouterr().out.split() == ["letters", "12", "dismissed,", "none", "waits"]
+    show_dead_letters(letters, 12)
+    assert "deadletters list`; 12 dismissed" in " ".join(capsys.readouterr().out.split())
     show_failed_objects(2)
     show_reasons([Reason("job", "x", "the job x fails"), Reason("job", "y", "the job y fails")])
     show_daemons([])

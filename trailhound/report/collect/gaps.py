@@ -11,6 +11,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.learning_alerts import LearningAlerts
 from detections.automation.known_summary import KnownSummary
 from detections.automation.left_out import LeftOut
+from trailhound.cluster.waiting import DISMISSED, WAITING
 from trailhound.posture import Posture
 from trailhound.report.collect.absent_days import ClosedDays, closed_days, empty_days
 from trailhound.report.collect.attack import BEFORE_THE_TRAIL
@@ -254,13 +255,20 @@ def _end(seen: Seen) -> datetime:
 
 def _ingest(index: Index) -> Iterator[Gap]:
     """Gaps from the ledger and the dead letters. They cover all time, not only the window."""
-    letters = index.search(index.names.deadletter, {})["hits"]["total"]["value"]
-    if letters:
+    waits, dismissed = (
+        index.search(index.names.deadletter, {"query": each})["hits"]["total"]["value"]
+        for each in (WAITING, DISMISSED)
+    )
+    if waits or dismissed:
+        said = [f"{count(waits, 'record')} of all times could not be indexed so far"] * bool(waits)
+        said += [f"{count(dismissed, 'dead letter')} dismissed"] * bool(dismissed)
         yield Gap(
             "Dead letters",
-            f"{count(letters, 'record')} of all times could not be indexed so far.",
-            "see `trailhound-deadletter`, and run `trailhound retry-deadletters`",
-            important=True,
+            f"{', and '.join(said)}.",
+            "see `trailhound-deadletter`, and run `trailhound retry-deadletters`"
+            if waits
+            else "nothing, if this is intended; see `trailhound deadletters list --dismissed`",
+            important=bool(waits),
         )
     entries = index.search(
         index.names.ledger,

@@ -7,10 +7,11 @@ import multiprocessing
 import resource
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ingest.deadletters.spool import SPOOL_FILE, Spool
+from ingest.deadletters.spool import SPOOL_FILE, Spool, SpoolCount, count_spooled
 from tests.helpers.processes import LONGEST
 from trailhound.errors import SpoolError
 
@@ -80,3 +81,32 @@ def test_a_write_that_has_no_room_leaves_no_torn_line(tmp_path: Path) -> None:
     assert process.exitcode == 0
     assert stored(tmp_path) == ["a", "c"]
     assert Spool(tmp_path).append("b", line("b", 5_000))
+
+
+def test_a_rewritten_file_keeps_every_line_that_is_not_changed(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    assert count_spooled(tmp_path) == SpoolCount()
+    assert spool.rewrite(lambda _: None) == 0
+    for identifier in "abc":
+        spool.append(identifier, line(identifier))
+    with (tmp_path / SPOOL_FILE).open("ab") as torn:
+        torn.write(b'{"id": "d", "ra')
+    before = (tmp_path / SPOOL_FILE).read_bytes().splitlines(keepends=True)
+    marks = {"a": {"by": "ada"}}
+
+    def change(letter: dict[str, Any]) -> dict[str, Any] | None:
+        if letter["id"] == "c":
+            return None
+        return letter | {"dismissed": marks["a"]} if letter["id"] in marks else letter
+
+    assert spool.rewrite(change) == 2
+    first, *others = (tmp_path / SPOOL_FILE).read_bytes().splitlines(keepends=True)
+    assert json.loads(first) == json.loads(before[0]) | {"dismissed": marks["a"]}
+    assert others == [before[1], before[3]]
+    assert [each["id"] for each in spool.letters()] == ["a", "b"]
+    assert count_spooled(tmp_path) == SpoolCount(waiting=2, dismissed=1)
+    assert stat.S_IMODE((tmp_path / SPOOL_FILE).stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == [SPOOL_FILE]
+    # The same object and another one know of it.
+    assert spool.append("c", line("c"))
+    assert not Spool(tmp_path).append("b", line("b"))
