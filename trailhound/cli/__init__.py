@@ -18,6 +18,7 @@ Options:
     object_selection    trail objects by day, account and region
     alert_selection     alerts, and the query that they make
     named_alerts        alerts to change: by their ids, or all that a selection finds
+    dismissals          `deadletters dismiss`
     decisions           decisions about alerts, incidents and known automation
     decision_commands   `ack`, `close`, `reopen`, `assign` and `note` of alerts and incidents
 
