@@ -27,7 +27,7 @@ from opensearchpy import OpenSearch
 
 from bench.environment import BenchEnvironment, fresh_namespace
 from bench.following import Cloud, cloud, daemon
-from trailhound.app.detection import rules_in_force
+from trailhound.app.detection.detection import rules_in_force
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings, load
 from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints

@@ -21,7 +21,7 @@ from tests.helpers.browsers import chromium, drawn
 from tests.helpers.commands import command
 from tests.helpers.engines import remove_namespace, session_engine
 from tests.helpers.trails import backfill, own_settings, prepared
-from trailhound.app.detection import History, rules_in_force
+from trailhound.app.detection.detection import History, rules_in_force
 from trailhound.report.collect.compose import compose
 from trailhound.report.collect.query import ReportWindow
 from trailhound.report.render.page import as_html

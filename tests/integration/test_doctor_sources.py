@@ -17,7 +17,7 @@ from tests.helpers.aws_api import AwsApi
 from tests.helpers.commands import command
 from tests.helpers.queues import Queue
 from tests.helpers.trails import own_settings, record, trail_bytes
-from trailhound.app.source_checks import source_checks
+from trailhound.app.doctor.source_checks import source_checks
 from trailhound.errors import SourceUnreachableError
 
 KEY = (

@@ -24,7 +24,7 @@ from ingest.telemetry.metrics import Metrics
 from tests.helpers import session
 from tests.helpers.ports import own_port
 from tests.helpers.queues import until
-from trailhound.app.local_daemon import identity
+from trailhound.app.health.local_daemon import identity
 from trailhound.engine import artifacts, machine
 from trailhound.engine.local_engine import LocalEngine
 from trailhound.errors import DiskFullError, EngineStartError, PortInUseError

@@ -16,7 +16,7 @@ from tests.helpers.commands import command
 from tests.helpers.detection_rules import write_rules
 from tests.helpers.schemas import require_listing
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
-from trailhound.app.event_search import EventFilter, EventSearch
+from trailhound.app.search.events import EventFilter, EventSearch
 from trailhound.cluster.client import connect
 from trailhound.errors import UsageError
 from trailhound.settings import Settings

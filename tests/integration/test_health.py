@@ -19,7 +19,7 @@ from tests.helpers.ports import free_address
 from tests.helpers.processes import printed, run, start
 from tests.helpers.queues import until
 from tests.helpers.trails import own_settings, prepared, record, write_trail
-from trailhound.app.detection import rules_in_force
+from trailhound.app.detection.detection import rules_in_force
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 from trailhound.state.channels import Channels

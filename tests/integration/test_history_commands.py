@@ -16,7 +16,7 @@ from detections.span import Span
 from tests.faults.proxy import DROP, Proxy, Request
 from tests.helpers.read_blocks import while_unreadable
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
-from trailhound.app.detection import History, rules_in_force
+from trailhound.app.detection.detection import History, rules_in_force
 from trailhound.cli.exit_codes import exit_code
 from trailhound.cli.main import app
 from trailhound.cli.options import history_span_of

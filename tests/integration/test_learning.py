@@ -18,7 +18,7 @@ from detections.running.scheduler import Turn
 from tests.helpers.commands import command
 from tests.helpers.receiver import Receiver
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
-from trailhound.app.scheduled_detections import ScheduledDetections
+from trailhound.app.detection.scheduled_detections import ScheduledDetections
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 from trailhound.state.jobs import DETECTIONS, Jobs, JobState

@@ -15,7 +15,7 @@ from detections.running.scheduler import Job, Scheduler, Turn
 from tests.faults.proxy import DROP, Fault, Proxy, Request
 from tests.helpers.queues import until
 from tests.helpers.trails import own_settings, prepared
-from trailhound.app.scheduled_jobs import ScheduledJobs
+from trailhound.app.daemon.scheduled_jobs import ScheduledJobs
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.cluster.retention import enforce

@@ -15,7 +15,7 @@ from tests.helpers.commands import command
 from tests.helpers.schemas import require_listing
 from tests.helpers.terminal import on_a_terminal
 from tests.helpers.trails import backfill, ledger, own_settings, prepared, record, write_trail
-from trailhound.app.cluster_checks import dead_letters
+from trailhound.app.doctor.cluster_checks import dead_letters
 from trailhound.cluster.client import connect
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names

@@ -11,7 +11,7 @@ import yaml
 from tests.helpers.detection_rules import write_rules
 from tests.helpers.processes import printed, run
 from tests.helpers.trails import own_settings, prepared
-from trailhound.app.detection import rules_in_force
+from trailhound.app.detection.detection import rules_in_force
 from trailhound.settings import Settings
 from trailhound.state.channels import Channels
 from trailhound.state.daemons import Daemons, DaemonState

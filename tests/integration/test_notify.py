@@ -30,7 +30,7 @@ from tests.helpers.findings import emptied, event_id, put_events, rule, single
 from tests.helpers.processes import run
 from tests.helpers.receiver import Received, Receiver
 from tests.helpers.trails import own_settings, prepared
-from trailhound.app.health import read_shared, readiness
+from trailhound.app.health.reasons import read_shared, readiness
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
 from trailhound.errors import UsageError

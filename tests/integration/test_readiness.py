@@ -15,7 +15,7 @@ from tests.helpers.processes import printed, run, start
 from tests.helpers.queues import until
 from tests.helpers.trails import own_settings, prepared
 from tests.integration.test_health import readiness
-from trailhound.app.local_daemon import identity
+from trailhound.app.health.local_daemon import identity
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 

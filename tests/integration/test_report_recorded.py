@@ -9,7 +9,7 @@ from pathlib import Path
 from detections.history import END
 from detections.span import BEGINNING, Span
 from tests.helpers.trails import backfill, own_settings, prepared
-from trailhound.app.detection import History, rules_in_force
+from trailhound.app.detection.detection import History, rules_in_force
 from trailhound.cluster.templates import Names
 from trailhound.report.collect.compose import compose
 from trailhound.report.collect.query import ReportWindow

@@ -8,8 +8,8 @@ import pytest
 
 from detections.packs.loading import load
 from tests.helpers.trails import own_settings
+from trailhound.app.detection.rule_tests import run_samples
 from trailhound.app.enrichment import enricher_from
-from trailhound.app.rule_tests import run_samples
 from trailhound.cluster.client import connect
 
 

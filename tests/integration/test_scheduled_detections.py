@@ -24,8 +24,8 @@ from detections.running.scheduler import Turn
 from detections.span import Span
 from tests.helpers.detection_rules import BURST, DELETED, write_rules
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
-from trailhound.app.detection import History, detector, rules_in_force
-from trailhound.app.scheduled_detections import ScheduledDetections
+from trailhound.app.detection.detection import History, detector, rules_in_force
+from trailhound.app.detection.scheduled_detections import ScheduledDetections
 from trailhound.cli.daemons import show_rules
 from trailhound.cli.options import history_span_of
 from trailhound.cluster import templates

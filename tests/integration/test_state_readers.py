@@ -20,8 +20,8 @@ from tests.helpers import last_release as old
 from tests.helpers.detection_rules import BURST, write_rules
 from tests.helpers.processes import run
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
-from trailhound.app.detection import rules_in_force
-from trailhound.app.health import read_shared, reasons
+from trailhound.app.detection.detection import rules_in_force
+from trailhound.app.health.reasons import read_shared, reasons
 from trailhound.cluster.templates import Names
 from trailhound.settings import RetentionSettings, Settings
 from trailhound.state.alert_groups import AlertGroups

@@ -11,7 +11,7 @@ import pytest
 
 from detections.alerts.text import one_line
 from trailhound.acting_characters import ACTING, escaped, marked
-from trailhound.app.logs import Console
+from trailhound.app.daemon.logs import Console
 from trailhound.cli.screen import safe, write_bytes
 from trailhound.report.render.visible import visible
 

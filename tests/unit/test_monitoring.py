@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ingest.daemon.status import DaemonStatus
 from ingest.feeds.feed import FeedStatus
 from ingest.telemetry.metrics import Metrics
-from trailhound.app.readiness import ADVICE
+from trailhound.app.health.readiness import ADVICE
 
 DOCS = Path(__file__).parents[2] / "docs"
 APP = DOCS.parent / "trailhound" / "app"
@@ -103,7 +103,7 @@ def test_the_page_names_every_code_of_readyz() -> None:
     named = {code for row in rows for code in re.findall(r"`(\w+)`", row.split("|")[1])}
     used = {
         code
-        for module in ("health", "readiness", "service")
+        for module in ("health/reasons", "health/readiness", "daemon/service")
         for code in re.findall(r'Reason\(\s*"(\w+)"', (APP / f"{module}.py").read_text("utf-8"))
     }
     assert named | {"daemon"} == set(ADVICE)

@@ -12,7 +12,7 @@ import pytest
 from detections.packs.describe import counted
 from detections.packs.loading import load
 from detections.packs.pack import Pack
-from trailhound.app.checklist_answers import (
+from trailhound.app.checklist.answers import (
     ChecklistFacts,
     ClusterFacts,
     mails_reports,
@@ -20,7 +20,7 @@ from trailhound.app.checklist_answers import (
     reacts,
     rules_of_kinds,
 )
-from trailhound.app.readiness import Readiness
+from trailhound.app.health.readiness import Readiness
 from trailhound.plural import plural
 from trailhound.settings import DetectionSettings, Settings
 

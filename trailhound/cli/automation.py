@@ -23,7 +23,7 @@ with late_imports():
     from pydantic import ValidationError
 
     from detections.automation.known_summary import known_summary
-    from trailhound.app.known_automation import KnownCalls
+    from trailhound.app.detection.known_automation import KnownCalls
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
     from trailhound.settings import Settings

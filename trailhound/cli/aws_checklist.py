@@ -19,15 +19,15 @@ from trailhound.cli.screen import out, plural, safe, say_fix, say_folded, warn
 from trailhound.errors import TrailhoundError
 
 with late_imports():
-    from trailhound.app.checklist import PHASES
-    from trailhound.app.checklist import checklist as answered
-    from trailhound.app.checklist_facts import read_facts
+    from trailhound.app.checklist.checklist import PHASES
+    from trailhound.app.checklist.checklist import checklist as answered
+    from trailhound.app.checklist.facts import read_facts
     from trailhound.aws.posture.examine import Request
     from trailhound.cluster.client import connect
     from trailhound.posture import Posture, read_posture
 
 if TYPE_CHECKING:
-    from trailhound.app.checklist import ChecklistLine
+    from trailhound.app.checklist.checklist import ChecklistLine
 
 _INDENT: Final = 9
 _MARKS: Final = {

@@ -35,8 +35,8 @@ with late_imports():
     from ingest.lookup.estimate import Estimated, sum_of
     from ingest.run_report import RunReport
     from ingest.sources import open_source
+    from trailhound.app.backfill.unfinished import BackfillNote
     from trailhound.app.settings_check import check_filter, doubtful_filters
-    from trailhound.app.unfinished_backfills import BackfillNote
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
     from trailhound.settings import Settings

@@ -18,7 +18,7 @@ with late_imports():
     from ingest.objects import Selection, Source
     from ingest.run_report import RunReport
     from ingest.sources import is_stream, open_source
-    from trailhound.app.unfinished_backfills import BackfillNote
+    from trailhound.app.backfill.unfinished import BackfillNote
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
     from trailhound.cluster.templates import Names
@@ -43,7 +43,7 @@ def show_undetected(
 
     The backfill has ended at this point, so a cluster that does not answer is only a warning.
     """
-    from trailhound.app.undetected import undetected
+    from trailhound.app.backfill.undetected import undetected
 
     client = connect(settings)
     try:

@@ -15,7 +15,7 @@ with late_imports():
     from ingest.integrity.expected import ExpectedHashes
     from ingest.run_report import RunReport
     from ingest.sources import open_source
-    from trailhound.app.backfill import backfill_of, worker_pool_of
+    from trailhound.app.backfill.backfill import backfill_of, worker_pool_of
     from trailhound.cluster import templates
     from trailhound.cluster.client import connect
     from trailhound.settings import Settings

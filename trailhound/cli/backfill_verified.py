@@ -19,7 +19,7 @@ with late_imports():
 
 
 if TYPE_CHECKING:
-    from trailhound.app.verified_backfill import CheckedChains
+    from trailhound.app.integrity.verified_backfill import CheckedChains
 
 _SHOWN: Final = 10
 
@@ -45,7 +45,7 @@ def check_first(
     """Verify the digests of the selected files, and print the result unless `quiet`. Raises as
     `check_chains` does."""
     # Imported here, so that a backfill without `--verify` starts faster.
-    from trailhound.app.verified_backfill import check_chains
+    from trailhound.app.integrity.verified_backfill import check_chains
 
     with show_stages("verify") as stage:
         listed = 0
@@ -77,7 +77,7 @@ def settle(
 ) -> dict[str, Any]:
     """Raise alerts about files that differed from their digests when they were read. Returns the
     verification as `--json` prints it."""
-    from trailhound.app.verified_backfill import alert_of_read
+    from trailhound.app.integrity.verified_backfill import alert_of_read
 
     recorded = chains.recorded
     recorded.alerts |= alert_of_read(connect(settings), settings, started)

@@ -15,8 +15,8 @@ with late_imports():
     from detections.alerts.learning_alerts import LearningAlerts
     from detections.notify.channel_status import ChannelStatus
     from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
-    from trailhound.app.left_by_backfills import LeftByBackfills
-    from trailhound.app.readiness import Reason
+    from trailhound.app.backfill.left_over import LeftByBackfills
+    from trailhound.app.health.readiness import Reason
     from trailhound.cluster.past_retention import PastRetention
     from trailhound.cluster.tiers import Tiers, TierState
     from trailhound.cluster.waiting import BLOCKED_CODES

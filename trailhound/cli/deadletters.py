@@ -23,7 +23,7 @@ with late_imports():
     from ingest.deadletters.selection import LetterSelection
     from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
     from trailhound.app.enrichment import enricher_from
-    from trailhound.app.ledger_search import DeadLetterSearch, readable
+    from trailhound.app.search.ledger import DeadLetterSearch, readable
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
     from trailhound.cluster.waiting import BLOCKED_CODES

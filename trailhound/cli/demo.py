@@ -26,8 +26,8 @@ with late_imports():
 
     from detections.packs.pack import Pack
     from ingest.backfill.request import BackfillRequest
-    from trailhound.app.detection import History, rules_in_force
-    from trailhound.app.index_summary import Summary, summarize
+    from trailhound.app.detection.detection import History, rules_in_force
+    from trailhound.app.search.index_summary import Summary, summarize
     from trailhound.cluster import templates
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors

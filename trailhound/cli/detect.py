@@ -29,8 +29,8 @@ from trailhound.errors import UsageError
 
 with late_imports():
     from detections.rule import LEVELS
-    from trailhound.app.detection import History, rules_in_force
-    from trailhound.app.undetected import note_searched
+    from trailhound.app.backfill.undetected import note_searched
+    from trailhound.app.detection.detection import History, rules_in_force
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
 

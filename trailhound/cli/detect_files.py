@@ -20,8 +20,8 @@ with late_imports():
     from detections.span import Span
     from ingest.objects import Selection, Source
     from ingest.sources import open_source
+    from trailhound.app.detection.file_detection import FileDetection, RuleResult
     from trailhound.app.enrichment import enricher_from
-    from trailhound.app.file_detection import FileDetection, RuleResult
     from trailhound.settings import Settings
 
 

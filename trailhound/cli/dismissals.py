@@ -24,7 +24,7 @@ from trailhound.errors import UsageError
 with late_imports():
     from ingest.deadletters.dismissal import Dismissal, Dismissals, SelectedLetters
     from ingest.deadletters.selection import LetterSelection
-    from trailhound.app.ledger_search import DeadLetterSearch
+    from trailhound.app.search.ledger import DeadLetterSearch
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
 

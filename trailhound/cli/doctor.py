@@ -16,8 +16,8 @@ from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import safe, sentence
 
 with late_imports():
-    from trailhound.app.check import Check, CheckVerdict
-    from trailhound.app.diagnosis import diagnose
+    from trailhound.app.doctor.check import Check, CheckVerdict
+    from trailhound.app.doctor.diagnosis import diagnose
     from trailhound.cluster.client import connect
 
 

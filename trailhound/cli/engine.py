@@ -13,7 +13,7 @@ from trailhound.cli.screen import err, is_quiet, say, size, warn
 from trailhound.cli.stages import LINE_EVERY, Stage, lines_of
 
 with late_imports():
-    from trailhound.app.local_daemon import ask_daemon
+    from trailhound.app.health.local_daemon import ask_daemon
     from trailhound.engine.artifacts import Progress as Fetching
     from trailhound.engine.local_engine import local_engine
     from trailhound.settings import Settings

@@ -16,7 +16,7 @@ with late_imports():
     from msgspec import DecodeError
     from msgspec.json import format as formatted
 
-    from trailhound.app.stored_event import stored_event
+    from trailhound.app.search.stored_event import stored_event
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
 

@@ -37,7 +37,7 @@ with late_imports():
     from detections.events.query_fields import unknown_fields
     from detections.incidents.incident_events import events_of_incident
     from detections.investigation.absent import absent_addresses, check_values, unknown_values
-    from trailhound.app.event_search import Event, EventFilter, EventSearch
+    from trailhound.app.search.events import Event, EventFilter, EventSearch
     from trailhound.cluster.client import connect
     from trailhound.cluster.queries import Query, both, either
     from trailhound.cluster.refusals import cluster_errors

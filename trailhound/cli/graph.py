@@ -32,7 +32,7 @@ with late_imports():
     from detections.events.index import EventIndex
     from detections.investigation.graph import build
     from detections.investigation.named_nodes import resolve
-    from trailhound.app.activity import activity_of, activity_page_of, check_page, left_out
+    from trailhound.app.search.activity import activity_of, activity_page_of, check_page, left_out
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
     from trailhound.report.render.activity import write_activity

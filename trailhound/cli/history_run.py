@@ -24,7 +24,7 @@ with late_imports():
     from detections.packs.pack import Pack
     from detections.running.recording import RuleRun
     from detections.span import Span
-    from trailhound.app.detection import DetectionTotals, History, rules_in_force, tallied
+    from trailhound.app.detection.detection import DetectionTotals, History, rules_in_force, tallied
     from trailhound.settings import Settings
 
 

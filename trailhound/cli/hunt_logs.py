@@ -16,9 +16,9 @@ from trailhound.cli.stages import show_stages
 with late_imports():
     from detections.investigation.lead import Lead
     from detections.span import Span
+    from trailhound.app.detection.file_hunt import FileHunt
+    from trailhound.app.detection.log_records import LogRecords, described
     from trailhound.app.enrichment import enricher_from
-    from trailhound.app.file_hunt import FileHunt
-    from trailhound.app.log_records import LogRecords, described
     from trailhound.aws.insights_query import AT_ONCE, SECONDS, parsed
     from trailhound.aws.log_groups import dollars
     from trailhound.aws.logs_insights import Result

@@ -18,7 +18,7 @@ from trailhound.errors import UsageError
 
 with late_imports():
     from ingest.objects import HISTORY
-    from trailhound.app.ledger_search import LedgerSearch
+    from trailhound.app.search.ledger import LedgerSearch
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
     from trailhound.state.objects import BAD, ObjectState

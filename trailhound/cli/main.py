@@ -17,7 +17,7 @@ import typer
 from typer.exceptions import TyperException
 
 from trailhound import __version__
-from trailhound.app.logs import set_up_verbose
+from trailhound.app.daemon.logs import set_up_verbose
 from trailhound.cli import completion
 from trailhound.cli.commands import Commands
 from trailhound.cli.exit_codes import ExitCode, exit_code

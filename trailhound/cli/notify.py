@@ -15,7 +15,7 @@ from trailhound.cli.screen import fail, say, warn
 
 with late_imports():
     from detections.notify.trial import ChannelTest
-    from trailhound.app import notifying
+    from trailhound.app.detection import notifying
     from trailhound.errors import TrailhoundError
 
 

@@ -36,8 +36,8 @@ with late_imports():
     from detections.events.index import EventIndex
     from detections.investigation.graph import GROUPS
     from detections.investigation.lateral import lateral
-    from trailhound.app.activity import Activity, check_page
-    from trailhound.app.path_search import FoundPaths, PathPage, PathSearch
+    from trailhound.app.search.activity import Activity, check_page
+    from trailhound.app.search.paths import FoundPaths, PathPage, PathSearch
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
 

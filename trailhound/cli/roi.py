@@ -19,8 +19,8 @@ from trailhound.cli.stages import show_stages
 from trailhound.errors import UsageError
 
 with late_imports():
-    from trailhound.app.ledger_search import LedgerSearch
-    from trailhound.app.measured_volume import MeasuredVolume, measured
+    from trailhound.app.search.ledger import LedgerSearch
+    from trailhound.app.search.measured_volume import MeasuredVolume, measured
     from trailhound.aws.returns import EVENTS, Returns, grouped, returns_of, yearly
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors

@@ -15,7 +15,13 @@ from trailhound.cli.screen import emit, err, out, plural, safe, sentence, write
 with late_imports():
     from detections.alerts.store import AlertStore
     from detections.packs.reading import rule_id
-    from trailhound.app.rule_exception import DAYS, Proposal, exceptions_folder, propose, save
+    from trailhound.app.detection.rule_exception import (
+        DAYS,
+        Proposal,
+        exceptions_folder,
+        propose,
+        save,
+    )
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
 

@@ -36,9 +36,9 @@ with late_imports():
     from detections.packs.pack import Pack
     from detections.samples import samples_file
     from detections.usage import usage
+    from trailhound.app.detection.known_automation import AutomationHistory
+    from trailhound.app.detection.rule_tests import RuleTests, run_samples
     from trailhound.app.enrichment import enricher_from
-    from trailhound.app.known_automation import AutomationHistory
-    from trailhound.app.rule_tests import RuleTests, run_samples
     from trailhound.cluster.client import ANSWER_SECONDS, connect
     from trailhound.cluster.dialect import dialect_of
     from trailhound.cluster.refusals import cluster_errors

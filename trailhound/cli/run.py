@@ -20,9 +20,9 @@ from trailhound.errors import UsageError
 
 with late_imports():
     from enrich.enricher import Enricher
-    from trailhound.app import logs
+    from trailhound.app.daemon import logs
+    from trailhound.app.daemon.service import Service
     from trailhound.app.enrichment import LoadedEnricher, load_enricher
-    from trailhound.app.service import Service
     from trailhound.app.settings_check import check, doubts, missing_folders
     from trailhound.settings import Settings
 

@@ -36,11 +36,11 @@ with late_imports():
     from detections.automation.known_summary import KnownSummary, known_summary
     from detections.kinds.anomaly import TRAINED_WITHIN
     from detections.notify.channel_status import ChannelStatus, channel_statuses
-    from trailhound.app.health import read_shared, readiness
-    from trailhound.app.ledger_search import LedgerSearch
-    from trailhound.app.left_by_backfills import LeftByBackfills, left_by_backfills
-    from trailhound.app.local_daemon import ask_daemon
-    from trailhound.app.readiness import Readiness
+    from trailhound.app.backfill.left_over import LeftByBackfills, left_by_backfills
+    from trailhound.app.health.local_daemon import ask_daemon
+    from trailhound.app.health.readiness import Readiness
+    from trailhound.app.health.reasons import read_shared, readiness
+    from trailhound.app.search.ledger import LedgerSearch
     from trailhound.cluster.client import cluster_errors, connect, redact_url
     from trailhound.cluster.past_retention import read_past_retention
     from trailhound.cluster.templates import Names

@@ -31,8 +31,8 @@ with late_imports():
     from ingest.integrity.verification import VerificationScope
     from ingest.objects import Selection
     from ingest.sources import open_source
-    from trailhound.app.integrity import RecordedVerdicts
-    from trailhound.app.integrity import verify as verify_source
+    from trailhound.app.integrity.verify import RecordedVerdicts
+    from trailhound.app.integrity.verify import verify as verify_source
     from trailhound.cluster import templates
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors

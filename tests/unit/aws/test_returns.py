@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.helpers.schemas import require_listing
-from trailhound.app.measured_volume import measured
+from trailhound.app.search.measured_volume import measured
 from trailhound.aws.returns import Assumptions, grouped, returns_of, yearly
 from trailhound.cli.main import app
 from trailhound.errors import UsageError

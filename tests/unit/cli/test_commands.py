@@ -33,7 +33,7 @@ LIGHT = {
     *("typing_inspection", "colorama"),
 }
 """What typer and rich bring: all that the help of a command may import of others."""
-OURS = {"trailhound.app.logs", "trailhound.aws.returns", "trailhound.errors"} | {
+OURS = {"trailhound.app.daemon.logs", "trailhound.aws.returns", "trailhound.errors"} | {
     *("trailhound.acting_characters", "trailhound.aws.insights_query", "trailhound.plural"),
     *("detections.alerts.disposition", "detections.investigation.comparison", "detections.rule"),
 }
@@ -133,7 +133,7 @@ def test_garbage_is_looked_for_once_everything_is_imported_and_not_in_modules() 
 
 
 def test_what_a_backfill_says_of_rules_at_its_end_needs_none_of_them() -> None:
-    found = imported("import trailhound.app.undetected")
+    found = imported("import trailhound.app.backfill.undetected")
     assert "opensearchpy" in found
     assert not {"sigma", "pyparsing", "re2", "detections.running.detector"} & found
 

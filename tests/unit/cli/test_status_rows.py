@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
-from trailhound.app.readiness import Reason
+from trailhound.app.health.readiness import Reason
 from trailhound.cli.daemons import (
     show_daemons,
     show_dead_letters,

@@ -16,7 +16,7 @@ from detections.packs.kinds import KINDS, OPTIONS
 from detections.packs.loading import load, load_paths
 from detections.packs.near import nearest
 from detections.packs.pack import Pack
-from trailhound.app.local_checks import rules_check
+from trailhound.app.doctor.local_checks import rules_check
 from trailhound.cli.exit_codes import exit_code
 from trailhound.cli.main import app
 from trailhound.errors import RuleError, UsageError

@@ -1,0 +1,1 @@
+"""Backfills made from settings, and what they left: unfinished, or seen by no rule."""

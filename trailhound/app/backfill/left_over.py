@@ -1,0 +1,82 @@
+"""What backfills left that did not end, as `status` and `doctor` name it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from opensearchpy import OpenSearch
+
+from trailhound.app.backfill.undetected import Undetected, undetected
+from trailhound.app.backfill.unfinished import UnfinishedBackfills
+from trailhound.plural import plural
+from trailhound.settings import Settings
+from trailhound.state.backfills import BackfillState
+
+_NAMED: Final = 3
+"""Backfills that are named in a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftByBackfills:
+    """What backfills left that did not end, the first to begin first: `undetected` is None where
+    rules cover all that they may have indexed."""
+
+    backfills: Sequence[BackfillState]
+    undetected: Undetected | None
+
+    def fact(self) -> str:
+        """Which backfills they are, and how many events no rule has looked at."""
+        named = ", ".join(
+            f"{each.began:%F %T} UTC" + (f" on {each.host}" if each.host else "")
+            for each in self.backfills[:_NAMED]
+        )
+        more = len(self.backfills) - _NAMED
+        were = plural(len(self.backfills), "was", "were")
+        said = f"{were} interrupted or killed (began {named}"
+        said += f", and {more:,} more)" if more > 0 else ")"
+        if self.undetected is None:
+            return f"{said}; no event is left that rules have not looked at"
+        return f"{said}; rules have not looked at {plural(self.undetected.events, 'event')}"
+
+    def advice(self) -> str:
+        """What to run."""
+        again = "to resume, run the same backfill again"
+        if self.undetected is None:
+            return again
+        since, until = self.undetected.days
+        return f"{again}; for the events, run `trailhound detect --since {since} --until {until}`"
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `status --json` prints it."""
+        left = self.undetected
+        return {
+            "backfills": [
+                {
+                    "began": _written(each.began),
+                    "last_seen": _written(each.heartbeat) if each.heartbeat else None,
+                    "host": each.host,
+                    "pid": each.pid,
+                }
+                for each in self.backfills
+            ],
+            **(left.as_dict() if left else {"events": 0, "since": None, "until": None}),
+        }
+
+
+def _written(when: datetime) -> str:
+    return when.isoformat(timespec="milliseconds")
+
+
+def left_by_backfills(client: OpenSearch, settings: Settings) -> LeftByBackfills | None:
+    """None where all backfills have ended, or still run.
+
+    Raises `ClusterError` and opensearch-py's exceptions.
+    """
+    unfinished = UnfinishedBackfills(client, settings)
+    found = unfinished.all()
+    if not found:
+        return None
+    return LeftByBackfills(found, undetected(client, settings, unfinished.spans(found)))

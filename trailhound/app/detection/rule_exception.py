@@ -1,0 +1,374 @@
+"""Makes an exception from a false positive: proposes it from the alert's events, tries it on the
+alerts of the last 30 days and on all rules, and saves it where the settings look for exceptions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from opensearchpy import OpenSearch
+from sigma.filters import SigmaFilter
+from sigma.rule import SigmaRule
+
+from detections.alerts.document import stamp
+from detections.alerts.paging import every
+from detections.correlations.correlation import Correlation
+from detections.kinds.anomaly import Anomaly
+from detections.matcher import SigmaMatcher
+from detections.packs.actions import Actions
+from detections.packs.documents import RuleFault, documents
+from detections.packs.loading import load
+from detections.packs.narrowing import (
+    NAMES,
+    NETWORK_ROOTS,
+    Condition,
+    choose,
+    exception_content,
+    written,
+)
+from detections.packs.pack import Pack
+from detections.packs.reading import rule_id
+from detections.rule import Rule
+from trailhound.app.detection.events_of_alerts import in_parts, read_events
+from trailhound.cluster.templates import Names
+from trailhound.errors import RuleError, UnusablePathError, UsageError
+from trailhound.settings import DetectionSettings, Settings
+
+DAYS: Final = 30
+_MONOTONE: Final = frozenset({"gt", "gte"})
+"""Comparisons of a threshold that fewer events never meet where more do not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What an exception would have changed about the alerts of a rule in a time, whatever their
+    state.
+
+    `hidden`: alerts all of whose events are left out; `fewer`: alerts some of whose events are left
+    out, so that too few may remain; `unknown`: alerts whose events are no longer in the index.
+    """
+
+    since: datetime
+    until: datetime
+    itself: bool
+    """Whether the alert that the exception is made from is hidden."""
+    alerts: int
+    hidden: int
+    fewer: int
+    unknown: int
+    hidden_ids: tuple[str, ...] = ()
+    """The alerts that would be hidden, the latest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An exception made from an alert. `narrows` are the rules whose events it leaves out: the rule
+    of the alert, or those that a correlation counts. `compared` other rules stay unchanged."""
+
+    alert: Mapping[str, Any]
+    rule: Rule
+    narrows: tuple[SigmaRule, ...]
+    conditions: tuple[Condition, ...]
+    content: Mapping[str, Any]
+    effect: Effect
+    compared: int
+
+    @property
+    def text(self) -> str:
+        """The file's content."""
+        return written(self.content)
+
+    @property
+    def file_name(self) -> str:
+        """From the rule's title and the exception's id, so that the same exception has the same
+        name."""
+        words = re.findall(r"[a-z0-9]+", self.rule.title.lower())
+        return f"{'-'.join(words)[:60].strip('-')}-{self.content['id'][:8]}.yml"
+
+
+def propose(
+    client: OpenSearch,
+    settings: Settings,
+    alert: Mapping[str, Any],
+    *,
+    by: Sequence[str] = (),
+    author: str,
+) -> Proposal:
+    """The exception by which an alert would not have been raised.
+
+    `by`: fields, or names of `narrowing.NAMES`, that distinguish the events of the alert. Raises
+    `UsageError` if no exception narrows the alert's rule alone, and `ClusterError`.
+    """
+    now = datetime.now(UTC)
+    pack = load(settings.detections)
+    rule = _rule(pack, alert)
+    narrows = _narrowed(pack, rule)
+    events = _events(client, settings, alert)
+    if not events:
+        raise UsageError(
+            f"none of the events of the alert {alert['id']} is in the index any more",
+            hint="take a later alert of the rule",
+        )
+    since, until = _time(alert, now)
+    alerts = _alerts_of_rule(client, settings, alert, since, until)
+    counted = None
+    if _counts_calls(rule) and not by:
+        roots = [f"{each}*" for each in (*NETWORK_ROOTS, "trail")]
+        parts = in_parts(alerts.values())
+        counted = (
+            event for part in parts for _, event in read_events(client, settings, part, roots)
+        )
+    conditions = choose(events, by, counted)
+    who = ", ".join(alert["entity"].get("principal", ())[:2]) or alert["id"]
+    content = exception_content(
+        narrows,
+        conditions,
+        title=f"{rule.title}: {who}",
+        description=f"From the alert {alert['id']}: {alert['summary']}",
+        author=author,
+        today=now.date(),
+    )
+    after, matcher = _tried(content, settings.detections)
+    compared = _compared(pack, after, rule, narrows, events)
+    effect = _effect(client, settings, alert, alerts, matcher, conditions, (since, until))
+    return Proposal(
+        alert=alert,
+        rule=rule,
+        narrows=narrows,
+        conditions=conditions,
+        content=content,
+        effect=effect,
+        compared=compared,
+    )
+
+
+def save(proposal: Proposal, folder: Path) -> Path:
+    """Write the exception. Raises `UsageError` if it exists already, `UnusablePathError` if it
+    can't be written."""
+    file = folder / proposal.file_name
+    try:
+        with file.open("x", encoding="utf-8") as opened:
+            opened.write(proposal.text)
+    except FileExistsError:
+        raise UsageError(
+            f"this exception is there already: {file}", hint="edit that file, or use --by"
+        ) from None
+    except OSError as error:
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
+        raise UnusablePathError(
+            f"the exception can't be written to {file}: {error.strerror}",
+            hint="check the folder's permissions, or use --dry-run and save what it prints",
+        ) from None
+    return file
+
+
+def exceptions_folder(settings: DetectionSettings) -> Path:
+    """The first folder of `detections.exceptions`, else of `detections.rules`. Raises
+    `UsageError` where none is set."""
+    for path in (*settings.exceptions, *settings.rules):
+        if path.expanduser().is_dir():
+            return path.expanduser()
+    raise UsageError(
+        "no folder for exceptions is set",
+        hint="make one, and name it in the settings: detections: {exceptions: [/etc/trailhound/"
+        "exceptions]}; --dry-run prints the exception",
+    )
+
+
+def _rule(pack: Pack, alert: Mapping[str, Any]) -> Rule:
+    for rule in (*pack.rules, *pack.disabled):
+        if rule.id == alert["rule"]["id"]:
+            return rule
+    raise UsageError(
+        f"the rule {alert['rule']['name']!r} of this alert is not among the active ones",
+        hint="see `trailhound rules list`; a rule that is gone raises nothing more",
+    )
+
+
+def _narrowed(pack: Pack, rule: Rule) -> tuple[SigmaRule, ...]:
+    """The rules whose events an exception leaves out. Raises `UsageError` where another rule
+    would be narrowed with them, or fewer events would raise more alerts."""
+    leaves = _leaves(rule)
+    if rule.is_correlation and not _is_monotone(Correlation.of(rule.definition)):
+        raise UsageError(
+            f"{rule.title!r} is raised by events that are missing or few: an exception, which "
+            "leaves events out, could raise it more often",
+            hint="narrow the rule itself, or switch it off: docs/rules.md",
+        )
+    ids = {rule_id(each) for each in leaves}
+    others = [
+        each
+        for each in (*pack.rules, *pack.disabled)
+        if each.alerts and each.id != rule.id and ids & {rule_id(leaf) for leaf in _leaves(each)}
+    ]
+    if others:
+        shared = ", ".join(repr(each.title) for each in leaves)
+        raise UsageError(
+            f"the events of {shared} also raise {', '.join(repr(each.title) for each in others)}: "
+            f"an exception would narrow more than {rule.title!r}",
+            hint="write the exception by hand if that is meant, else give the rule a base rule of "
+            "its own: docs/rules.md",
+        )
+    return leaves
+
+
+def _leaves(rule: Rule) -> tuple[SigmaRule, ...]:
+    if rule.is_correlation:
+        return tuple(Correlation.of(rule.definition).leaves())
+    return (rule.events,) if rule.events is not None else ()
+
+
+def _is_monotone(correlation: Correlation) -> bool:
+    """Whether fewer events never meet the condition where more events do not."""
+    expression = correlation.expression
+    if correlation.threshold.op not in _MONOTONE or "NOT" in repr(expression):
+        return False
+    inner = (each.rule for each in correlation.parts if isinstance(each.rule, Correlation))
+    return all(map(_is_monotone, inner))
+
+
+def _tried(content: Mapping[str, Any], settings: DetectionSettings) -> tuple[Pack, SigmaMatcher]:
+    """The pack with an exception, read from a file as it will be, and what decides whether an
+    event passes it. Raises `RuleError`."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "exception.yml")
+        file.write_text(written(content), encoding="utf-8")
+        given = [*settings.exceptions, file]
+        pack = load(settings.model_copy(update={"exceptions": given}))
+        for fault in pack.faults:
+            if fault.place.path == file and fault.what != "note":
+                raise RuleError(f"the exception is not valid: {fault.reason}", hint=fault.hint)
+        (document,) = documents(file)
+    assert not isinstance(document, RuleFault), "it was loaded"  # noqa: S101
+    parsed = Actions().parse(document)
+    assert isinstance(parsed, SigmaFilter), "it was loaded as one"  # noqa: S101
+    return pack, SigmaMatcher.from_detections(parsed.filter, settings.placeholders)
+
+
+def _compared(
+    before: Pack,
+    after: Pack,
+    rule: Rule,
+    narrows: Sequence[SigmaRule],
+    events: Sequence[Mapping[str, Any]],
+) -> int:
+    """The number of other rules, all unchanged. Raises `UsageError` if another rule is changed, or
+    the rule itself is not.
+
+    A condition that no query can express exactly (text beyond ASCII) changes no query; there the
+    matchers decide about the alert's events.
+    """
+    meant = {rule_id(each) for each in narrows}
+    changed = {
+        key
+        for key, compiled in after.compiled.items()
+        if key not in before.compiled or compiled.plain != before.compiled[key].plain
+    }
+    if not meant <= changed | {key for key in meant if _leaves_out(before, after, key, events)}:
+        raise UsageError(
+            f"the exception would leave {rule.title!r} as it is",
+            hint="what it names is left out already: see `trailhound rules list`",
+        )
+    if changed - meant:
+        titles = ", ".join(sorted(after.rule(key).title for key in changed - meant))
+        raise UsageError(f"the exception would narrow other rules too: {titles}")
+    return sum(each.alerts and each.id != rule.id for each in after.rules)
+
+
+def _leaves_out(before: Pack, after: Pack, key: str, events: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a rule finds fewer of some events than before."""
+    old, new = before.compiled[key].matcher, after.compiled[key].matcher
+    if old is None or new is None:
+        return False
+    return any(old.matches(each) and not new.matches(each) for each in events)
+
+
+def _counts_calls(rule: Rule) -> bool:
+    """Whether a rule counts the calls of principals, whatever they are."""
+    return isinstance(rule.definition, Anomaly) and not {*NAMES["principal"]}.isdisjoint(
+        rule.definition.group_by
+    )
+
+
+def _time(alert: Mapping[str, Any], now: datetime) -> tuple[datetime, datetime]:
+    """The time on whose alerts an exception is tried."""
+    until = min(now, datetime.fromisoformat(alert["last_seen"]) + timedelta(days=1))
+    if now - until < timedelta(days=DAYS):
+        until = now
+    return until - timedelta(days=DAYS), until
+
+
+def _alerts_of_rule(
+    client: OpenSearch,
+    settings: Settings,
+    alert: Mapping[str, Any],
+    since: datetime,
+    until: datetime,
+) -> dict[str, dict[str, Any]]:
+    """The events of the alerts of a rule in a time, by the alerts' ids."""
+    asked = [
+        {"term": {"rule.id": alert["rule"]["id"]}},
+        {"range": {"last_seen": {"gte": stamp(since), "lte": stamp(until)}}},
+    ]
+    found = every(
+        client,
+        Names(settings.prefix).alerts,
+        asked,
+        but=[{"exists": {"field": "merged_into"}}],
+        fields=("evidence.event_id", "first_seen", "last_seen"),
+    )
+    return dict(found)
+
+
+def _effect(
+    client: OpenSearch,
+    settings: Settings,
+    alert: Mapping[str, Any],
+    alerts: Mapping[str, Mapping[str, Any]],
+    passes: SigmaMatcher,
+    conditions: Sequence[Condition],
+    time: tuple[datetime, datetime],
+) -> Effect:
+    fields = sorted({f"{each.field.split('.')[0]}*" for each in conditions} | {"trail"})
+    left_out: dict[str, bool] = {}
+    for part in in_parts(alerts.values()):
+        for name, event in read_events(client, settings, part, fields):
+            left_out.setdefault(name, not passes.matches(event))
+    fewer = unknown = 0
+    hidden: list[str] = []
+    for name, each in sorted(alerts.items(), key=lambda it: str(it[1]["last_seen"]), reverse=True):
+        known = [left_out[event] for event in each["evidence"]["event_id"] if event in left_out]
+        if known and all(known):
+            hidden.append(name)
+        fewer += any(known) and not all(known)
+        unknown += not known
+    itself = alert["id"] in hidden
+    return Effect(
+        since=time[0],
+        until=time[1],
+        itself=itself,
+        alerts=len(alerts),
+        hidden=len(hidden),
+        fewer=fewer,
+        unknown=unknown,
+        hidden_ids=tuple(hidden),
+    )
+
+
+def _events(
+    client: OpenSearch, settings: Settings, alert: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The first thousand events that an alert names, whole, each once."""
+    found: dict[str, dict[str, Any]] = {}
+    for part in islice(in_parts([alert]), 1):
+        for name, event in read_events(client, settings, part):
+            found.setdefault(name, event)  # the same `_id` may be in several days: forged
+    return list(found.values())

@@ -1,0 +1,194 @@
+"""The scheduled detections as the daemon's job: run rules, write alerts, notify channels."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+from opensearchpy import OpenSearch
+
+from detections.alerts.recounting import Recount
+from detections.events.index import EventIndex
+from detections.incidents.updater import IncidentUpdater
+from detections.notify.notifier import Notifier
+from detections.packs.describe import line
+from detections.packs.rule_paths import UnreadPath, unread_paths
+from detections.rule import Rule
+from detections.running.due_rules import DueRules, Ran
+from detections.running.history_needed import history_needed
+from detections.running.scheduler import Job, Turn
+from detections.tactics import unknown_tactics
+from ingest.sources.session import aws_session
+from trailhound.app.detection.detection import detector, rules_in_force
+from trailhound.cluster.templates import Names
+from trailhound.errors import TrailhoundError
+from trailhound.settings import Settings
+from trailhound.state.jobs import DETECTIONS
+
+LOG = logging.getLogger("trailhound.detections")
+EVERY = 5.0
+"""Seconds between two checks of which rules are due."""
+JOINING = 20.0
+"""Seconds for joining alerts in one run; the rest waits for the next. After an upgrade all alerts
+of the last release are due."""
+HISTORY_EVERY = 600.0
+"""Seconds for which it is not looked again how much history there is."""
+LONGEST = 60.0
+"""Seconds after which a run ends although more is due; the next run continues."""
+
+
+class ScheduledDetections:
+    """Rules and channels of the settings, reloaded after `take`."""
+
+    def __init__(self, client: OpenSearch, settings: Settings, ran: Ran = lambda _: None) -> None:
+        self._client = client
+        self._ran = ran
+        self._lock = threading.Lock()
+        self._settings = settings
+        self._recount = Recount(client, settings)
+        self._stale = True
+        self._made_of: tuple[DueRules, IncidentUpdater, Notifier] | None = None
+        self._rules: tuple[Rule, ...] = ()
+        self._note = ""
+        self._noted_at: float | None = None
+        self.intervals: dict[str, timedelta] = {}
+        """By rule id, how often each active rule runs."""
+        self.refused = ""
+        """Why earlier rules stay active instead of those of the settings; else empty."""
+        self.faults = ""
+        """What keeps rules of the settings from running: the first fault, and how many there are;
+        else empty."""
+        self.unread: tuple[UnreadPath, ...] = ()
+        """The paths of the settings that cannot be read, and that the rules in force lack."""
+        self.lost: tuple[UnreadPath, ...] = ()
+        """The paths that cannot be read any more: the rules in force are those of before."""
+        self.broken_channels: dict[str, str] = {}
+        """Channels that cannot even be opened, and why."""
+
+    def job(self) -> Job:
+        """The job, for the scheduler that one of the daemons runs."""
+        return Job(DETECTIONS, EVERY, self.turn)
+
+    def take(self, settings: Settings) -> None:
+        """Use these settings, and the current rule files, from the next run on.
+
+        If a path of theirs cannot be read, that is logged, and the previous rules stay active until
+        it can. At the start, when there are none, the other rules run.
+        """
+        with self._lock:
+            self._settings, self._stale = settings, True
+
+    def turn(self, turn: Turn) -> str:
+        """Run the due rules, join alerts into incidents, and deliver alerts that are not delivered.
+        A failure of one of the three does not keep the others from running.
+
+        While rules catch up on days, alerts are sent and new settings are used in between, and the
+        daemon's other jobs run after `LONGEST` seconds. Returns which rules lack history, in words.
+        Raises errors of the tree and opensearch-py's.
+        """
+        more, ends = True, time.monotonic() + LONGEST
+        while more and time.monotonic() < ends:
+            due_rules, updater, notifier = self._made()
+            ran = True  # also if it fails: some rules may have run
+            try:
+                ran = more = due_rules.run_once(turn)
+            finally:
+                try:
+                    if turn.holds_lease():
+                        _join(updater, turn, self._recount if ran else None)
+                finally:
+                    if turn.holds_lease():
+                        sent = notifier.deliver(
+                            datetime.now(UTC), turn.holds_lease, due_rules.caught_up
+                        )
+                        self.broken_channels = dict(sent.broken)
+        return self._history_note()
+
+    def _history_note(self) -> str:
+        """Which rules have too little history, looked up now and then."""
+        now = time.monotonic()
+        if self._noted_at is None or now >= self._noted_at + HISTORY_EVERY:
+            index = EventIndex(self._client, Names(self._settings.prefix).days)
+            note = history_needed(index, self._rules, datetime.now(UTC))
+            if note != self._note:
+                LOG.info("%s", note or "there is enough history for all rules")
+            self._note, self._noted_at = note, now
+        return self._note
+
+    def _made(self) -> tuple[DueRules, IncidentUpdater, Notifier]:
+        with self._lock:
+            self._look_at_paths()
+            if self._made_of is None or (self._stale and not self.lost):
+                try:
+                    self._made_of = self._make()
+                    self.refused = ""
+                except TrailhoundError as error:
+                    if self._made_of is None:
+                        raise
+                    self.refused = error.message
+                    LOG.error("the previous rules stay active: %s", error)
+                self._stale = False
+            return self._made_of
+
+    def _look_at_paths(self) -> None:
+        """Find which paths of the settings cannot be read. The rules of one that is there again
+        are loaded."""
+        found = unread_paths(self._settings.detections)
+        if self._made_of is None:
+            self.unread = tuple(found)
+            return
+        lacking = {each.key for each in self.unread}
+        lost = tuple(each for each in found if each.key not in lacking)
+        for each in lost:
+            if each not in self.lost:
+                LOG.error("the previous rules stay active: %s", each.message)
+        still = {each.key for each in found}
+        if not still.issuperset(each.key for each in (*self.unread, *self.lost)):
+            self._stale = True
+        self.lost = lost
+        if self._stale and not lost:
+            self.unread = tuple(found)
+
+    def _make(self) -> tuple[DueRules, IncidentUpdater, Notifier]:
+        settings = self._settings
+        pack = rules_in_force(settings)
+        for fault in pack.faults:
+            note = logging.INFO if fault.what == "note" else logging.WARNING
+            LOG.log(logging.ERROR if fault.stops else note, "%s", line(fault))
+        for channel in settings.notify.channels:
+            for error in unknown_tactics(channel.tactics, pack.rules):
+                LOG.warning("channel %s: %s (%s)", channel.name, error.message, error.hint)
+        self.intervals = {rule.id: rule.interval for rule in pack.alerting}
+        self._rules, self._noted_at = pack.alerting, None
+        made = detector(self._client, settings, pack)
+        said_apart = {each.path for each in self.unread}
+        stopping = [
+            line(fault)
+            for fault in pack.problems
+            if fault.stops and fault.place.path not in said_apart
+        ]
+        more = f" (and {len(stopping) - 1} more)" if len(stopping) > 1 else ""
+        self.faults = f"{stopping[0]}{more}" if stopping else ""
+        fields = {"rules": len(pack.alerting), "faults": len(pack.problems)}
+        LOG.info("rules in force", extra={"fields": fields})
+        return (
+            DueRules(self._client, settings, made, pack.alerting, self._ran),
+            IncidentUpdater(self._client, settings),
+            Notifier(self._client, settings, aws_session),
+        )
+
+
+def _join(updater: IncidentUpdater, turn: Turn, recount: Recount | None) -> None:
+    """Join alerts; then, with `recount`, count anew what came before others."""
+    ends = time.monotonic() + JOINING
+
+    def may_continue() -> bool:
+        return turn.holds_lease() and time.monotonic() < ends
+
+    try:
+        updater.run(may_continue)
+    finally:
+        if recount is not None:
+            recount.run(may_continue)

@@ -1,0 +1,1 @@
+"""The checks of `trailhound doctor`: settings, machine, sources, cluster, templates, rules."""

@@ -1,0 +1,1 @@
+"""Trail files verified by CloudTrail's digests: on demand, on schedule, before a backfill."""

@@ -1,0 +1,1 @@
+"""What people look up: events, alerts' paths, the ledger, dead letters, and counts of an index."""
