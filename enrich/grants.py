@@ -8,7 +8,7 @@ lets in. So policies are read here, wherever a request holds one, as an object o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -18,7 +18,9 @@ from enrich.conditions import text as _text
 from enrich.resources import MOST_VALUES
 from enrich.view import RecordView, dumps, loads, part
 
-_WRITES: Final = re.compile(r"(?:Add|Associate|Create|Modify|Put|Register|Set|Update)")
+_WRITES: Final = re.compile(
+    r"(?:Add|Associate|Create|Grant|Modify|Put|Register|Set|StartCopyJob|Update)"
+)
 """How calls begin whose requests are looked through: no other call is known to take a policy that
 lasts."""
 _HINT: Final = re.compile(
@@ -35,6 +37,15 @@ _MEMBERS: Final = {
     "sourcearn": "aws:SourceArn",
 }
 """The conditions of such a statement, by the names of their members in lower case."""
+_NAMING: Final = {
+    "CreateGrant": "granteePrincipal",
+    "GrantPermissions": "dataLakePrincipalIdentifier",
+    "PutReplicationConfiguration": "registryId",
+    "PutSubscriptionFilter": "destinationArn",
+    "StartCopyJob": "destinationBackupVaultArn",
+}
+"""Calls that give something to somebody whom a member names, wherever it is in the request: of
+keys, data lakes, registries, logs and backups."""
 _ACL_HEADER: Final = "x-amz-grant-"
 _GRANTEE: Final = re.compile(r'(?:id|emailaddress)\s*=\s*"?([^",\s]+)', re.IGNORECASE)
 LOG_DELIVERY: Final = "c4c1ede66af53448b93c283ce9448c4ba468c9432aa01d700d3878632f77d2d0"
@@ -46,6 +57,7 @@ _KINDS: Final = ("AWS", "CanonicalUser")
 """The kinds of principals that are accounts and their members."""
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _ACCOUNT_OF: Final = re.compile(r"arn:aws[a-z-]*:[^:]*:[^:]*:([0-9]{12}):")
+_OF_CALLER: Final = re.compile(r"arn:aws[a-z-]*:(?:iam|sts):")
 _UNIQUE: Final = re.compile(r"A(?:ID|RO)A[A-Z0-9]{12,124}|[0-9a-f]{64}")
 """Ids of users and roles, and canonical ids of accounts and CloudFront's origin access identities:
 none names an account."""
@@ -79,7 +91,8 @@ def granted(view: RecordView, own: Own = _NOTHING) -> bytes:
     `principals`: accounts, users and roles outside of the record's own account that a statement
     allows something, as they are written; also those that a condition names where a statement
     allows everybody, and other accounts in a bucket's access list. `accounts`: the ids of their
-    accounts, and of those that a bucket is replicated to. `public`: a statement allows everybody,
+    accounts, and of those that a bucket, images, logs or backups are sent to.
+    `public`: a statement allows everybody,
     without a condition on who it is or from where. `unknown`: organisations, networks, VPCs and
     ids of users, roles and accounts that something is allowed to and that nothing says the owner
     of; `own` is what is known to be one's own. `broad`: a statement allows a wildcard of actions
@@ -87,8 +100,9 @@ def granted(view: RecordView, own: Own = _NOTHING) -> bytes:
     `MOST_VALUES` are named. Without an own account none is known to be another one.
     """
     request = view.requestParameters
-    states = _PERMISSION.match(view.eventName or "") is not None
-    if len(request) > _MOST_READ or not (states or _HINT.search(request)):
+    name = view.eventName or ""
+    states, naming = _PERMISSION.match(name) is not None, _NAMING.get(name)
+    if len(request) > _MOST_READ or not (states or naming or _HINT.search(request)):
         return b""
     caller = view.userIdentity
     account = view.recipientAccountId or (caller.accountId if caller is not None else None) or ""
@@ -96,6 +110,8 @@ def granted(view: RecordView, own: Own = _NOTHING) -> bytes:
     content = part(request)
     for policy in _policies(content, 0):
         found.read(policy)
+    if naming:
+        found.give(_values(content, naming, 0))
     if isinstance(content, Mapping):
         found.read_headers(content)
         if states:
@@ -142,6 +158,14 @@ class _Grants:
             if name.lower().startswith(_ACL_HEADER):
                 for grantee in _GRANTEE.findall(_text(value)):
                     self._unidentified(grantee)
+
+    def give(self, named: Iterable[str]) -> None:
+        """Add accounts and principals, and the accounts of resources."""
+        for each in named:
+            if _ACCOUNT.fullmatch(each) or _OF_CALLER.match(each):
+                self._principal(each)
+            else:
+                self._account(each)
 
     def _access(self, access: Mapping[str, Any], owner: str) -> None:
         for grant in _items(access.get("Grant")):
@@ -228,6 +252,19 @@ def _as_statement(request: Mapping[str, Any]) -> dict[str, Any]:
         condition[_text(tested.get("type"))] = {_text(tested.get("key")): tested.get("value")}
     principal = [each for name in names for each in _items(given.get(name))]
     return {"Principal": {"AWS": principal}, "Condition": condition}
+
+
+def _values(value: Any, name: str, depth: int) -> Iterator[str]:
+    """The texts under a member of this name, wherever it is."""
+    if depth > _DEPTH:
+        return
+    if isinstance(value, Mapping):
+        yield from map(_text, _items(value.get(name)))
+        for each in value.values():
+            yield from _values(each, name, depth + 1)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _values(each, name, depth + 1)
 
 
 def _policies(value: Any, depth: int) -> Iterator[Mapping[str, Any]]:

@@ -232,14 +232,32 @@ def test_what_is_ones_own_has_a_known_form(ours: str) -> None:
         ("AddLayerVersionPermission20181031", {"principal": OTHER}, OTHER),
         ("AddLayerVersionPermission20181031", {"principal": OWN}, None),
         ("PutPermission", {"principal": OTHER, "action": "events:PutEvents"}, OTHER),
+        ("CreateGrant", {"granteePrincipal": f"arn:aws:iam::{OTHER}:role/{OWN}"}, "role"),
+        ("CreateGrant", {"granteePrincipal": f"arn:aws:iam::{OWN}:role/{OTHER}"}, None),
+        ("GrantPermissions", {"principal": {"dataLakePrincipalIdentifier": OTHER}}, OTHER),
         ("RemovePermission", {"principal": "*"}, None),
     ],
 )
 def test_calls_that_are_statements(
     name: str, request_parameters: dict[str, Any], found: str | None
 ) -> None:
+    found = f"arn:aws:iam::{OTHER}:role/{OWN}" if found == "role" else found
     outside = {} if found is None else {"accounts": [OTHER], "principals": [found]}
     assert grants(request_parameters, name) == ({"public": True} if found == "*" else outside)
+
+
+@pytest.mark.parametrize(
+    ("name", "request_parameters"),
+    [
+        ("StartCopyJob", {"destinationBackupVaultArn": f"arn:aws:backup:x:{OTHER}:vault:{OWN}"}),
+        ("PutSubscriptionFilter", {"destinationArn": f"arn:aws:logs:x:{OTHER}:destination:{OWN}"}),
+        ("PutReplicationConfiguration", {"rules": [{"destinations": [{"registryId": OTHER}]}]}),
+    ],
+)
+def test_what_is_sent_to_another_account(name: str, request_parameters: dict[str, Any]) -> None:
+    assert grants(request_parameters, name)["accounts"] == [OTHER]
+    ours = json.loads(json.dumps(request_parameters).replace(OTHER, OWN))
+    assert grants(ours, name) == {}
 
 
 def test_an_organization_limits_such_a_call() -> None:
