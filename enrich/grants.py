@@ -190,7 +190,8 @@ class _Grants:
         if "*" in named or "NotPrincipal" in statement:
             self._public = self._public or not conditions
             if not any(self._is_ours(key, values) for key, values in conditions):
-                for key, values in conditions:
+                who = [each for each in conditions if is_about_callers(each[0])]
+                for key, values in who or conditions:
                     self._limited_to(key, values)
         for text in named:
             self._principal(text)

@@ -192,6 +192,13 @@ def test_without_an_own_account_none_is_another_one() -> None:
         ({"StringLike": {"aws:userid": "AROACKCEVSQ6C2EXAMPLE:*"}}, ["AROACKCEVSQ6C2EXAMPLE"]),
         (
             {
+                "StringEquals": {"aws:PrincipalOrgID": "o-zzzzzzzzzz"},
+                "IpAddress": {"aws:SourceIp": "203.0.113.7"},
+            },
+            ["o-zzzzzzzzzz"],
+        ),
+        (
+            {
                 "StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"},
                 "IpAddress": {"aws:SourceIp": "203.0.113.7"},
             },
