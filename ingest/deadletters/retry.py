@@ -9,7 +9,7 @@ dismissed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import groupby, islice
@@ -94,10 +94,12 @@ class Retry:
         *,
         new_days: bool = False,
         dismissed: bool = False,
+        recorded: Callable[[], None] = lambda: None,
     ) -> None:
         """With `new_days`, daily indices are created without a limit for each object. Without it,
         the limit applies as when the object is read, and letters beyond it stay. With `dismissed`,
-        letters that were dismissed are tried too."""
+        letters that were dismissed are tried too. `recorded` is called once the late events of a
+        run are recorded."""
         self._client = client
         self._names = Names(settings.prefix)
         self._objects = StateStore(client, settings, ObjectState)
@@ -117,6 +119,7 @@ class Retry:
         self._late = LateEventsTotal()
         self._new_days: Counter[str] = Counter()
         """Days that letters of an object have made, by its name."""
+        self._recorded = recorded
         self._with_dismissed = dismissed
         self._dismissed_spooled: dict[str, dict[str, Any]] = {}
         """Letters of the spool that were dismissed, by id: their lines are there again."""
@@ -155,6 +158,8 @@ class Retry:
             if days:
                 days.switch("")
             late = self._late.store(self._client, self._settings)
+            if late is not None:
+                self._recorded()
         self._keep_dismissed()
         self._close_spool(torn)
         total.check("the retry")

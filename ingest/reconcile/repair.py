@@ -117,13 +117,16 @@ class Repairs:
         source: Source,
         findings: ReconcileFindings,
         retry_policy: RetryPolicy | None = None,
+        recorded: Callable[[], None] = lambda: None,
     ) -> None:
+        """`recorded` is called whenever the late events of what was indexed are recorded."""
         self._client = client
         self._settings = settings
         self._enricher = enricher
         self._source = source
         self._findings = findings
         self._retry_policy = retry_policy
+        self._recorded = recorded
         self._running: Backfill | None = None
         self._stopping = False
         self._on_progress: Callable[[str, int], None] = lambda _what, _events: None
@@ -149,6 +152,8 @@ class Repairs:
             self._read(Repair.READ_AGAIN, force=True)
         finally:
             report.late = self._late.store(self._client, self._settings)
+            if report.late is not None:
+                self._recorded()
         wanted = {each for finding in self._findings for each in finding.repairs} & RETRIES
         # More days than one object may make are made where a finding said so, before.
         made = {retry_for(code) for code in report.backfills.dead_letter_codes}
@@ -159,6 +164,7 @@ class Repairs:
                 self._settings,
                 self._enricher,
                 new_days=Repair.RETRY_NEW_DAYS in wanted,
+                recorded=self._recorded,
             )
             report.retried = retry.run(reopen=Repair.RETRY_REOPENED in wanted)
             report.late = joined(report.late, report.retried.late)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
+from ingest.deadletters.store import DeadLetter
 from ingest.ledger.worker import Worker
+from ingest.object_progress import ObjectProgress
+from ingest.objects import TrailObject
 from tests.faults.proxy import Fault, Hold, Proxy, Request
 from tests.helpers import last_release as old
 from tests.helpers.commands import command
@@ -26,7 +29,7 @@ from tests.helpers.trails import documents, own_settings, prepared, record, writ
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
-from trailhound.state.backfills import BackfillState
+from trailhound.state.backfills import RETRY, BackfillState
 from trailhound.state.daemons import Daemons, DaemonState
 from trailhound.state.jobs import Jobs, JobState
 from trailhound.state.store import StateStore
@@ -78,8 +81,9 @@ def stopped_at(
     settings: Settings,
     trail: Path,
     how: signal.Signals = signal.SIGKILL,
+    arguments: Sequence[str] = ("backfill",),
 ) -> tuple[int, str]:
-    """A backfill that gets a signal at a request, whose answer never comes."""
+    """A backfill, or another command, that gets a signal at a request, whose answer never comes."""
     waits, go = threading.Event(), threading.Event()
 
     def hold(request: Request) -> Fault | None:
@@ -92,7 +96,7 @@ def stopped_at(
         own = own_settings(proxy.url, settings.namespace, settings.home)
         env = {f"TRAILHOUND_INGEST__{name.upper()}": str(value) for name, value in SMALL.items()}
         env["TRAILHOUND_CLUSTER__TIMEOUT"] = "300"
-        process = start(own, "backfill", trail, env=env)
+        process = start(own, *arguments, *([] if arguments == (RETRY,) else [trail]), env=env)
         try:
             until(lambda: waits.is_set() or process.poll() is not None, "the request")
             process.send_signal(how)
@@ -241,6 +245,43 @@ def test_a_backfill_that_detects_searches_what_one_before_left(
     assert list(notes(settings).all()) == []
 
 
+@pytest.mark.parametrize("arguments", [(RETRY,), ("reconcile", "--repair")])
+def test_a_retry_or_a_repair_that_is_killed_is_named_and_its_events_are_late(
+    arguments: tuple[str, ...], settings: Settings, trail: Path
+) -> None:
+    client, of_trail = connect(settings), [] if arguments == (RETRY,) else [str(trail)]
+    if arguments == (RETRY,):
+        for day in (1, 2):
+            owner = ObjectProgress(TrailObject("gone", "etag", 1), lambda _: None)
+            raw = json.dumps(record(eventTime=f"2025-03-0{day}T10:00:00Z")).encode()
+            letter = DeadLetter(owner, day, raw, "refused", "it was refused")
+            document = letter.document(datetime.now(UTC))
+            client.index(index=Names(settings.prefix).deadletter, id=letter.id, body=document)
+    stopped_at(_counts_late, settings, trail, arguments=arguments)
+    left = status(settings)["unfinished_backfills"]
+    assert [each["command"] for each in left.pop("backfills")] == [" ".join(arguments)]
+    assert left == {"events": 2, "since": "2025-03-01", "until": "2025-03-02"}
+    shown = " ".join(command(settings, "status").stdout.split())
+    assert "commands 1 was interrupted or killed (began " in shown
+    assert f" by {' '.join(arguments)}); rules have not looked at 2 events: to resume" in shown
+
+    def again() -> Any:
+        done = command(settings, *arguments, *of_trail, "--json")
+        assert done.exit_code == 0, done.output
+        found = json.loads(done.stdout)
+        return (found if arguments == (RETRY,) else found["repaired"] or {}).get("late_events")
+
+    assert again() == left
+    assert (again(), list(notes(settings).all())) == (None, [])
+    found = status(settings)
+    assert (found["unfinished_backfills"], found["late_events"]) == (None, left)
+
+
+def _counts_late(request: Request) -> bool:
+    """All events are indexed, and it records those that are too late for the rules."""
+    return "late-events-" in request.path or b"late-events-" in request.body
+
+
 def left_by(settings: Settings, *notes_of: BackfillState) -> None:
     notes(settings).write(notes_of)
 
@@ -250,7 +291,7 @@ def test_a_backfill_that_runs_is_not_named_by_another(settings: Settings, trail:
     and those of another machine mean nothing here."""
     now, here = datetime.now(UTC), Worker.this()
     long_ago = now - timedelta(seconds=settings.ingest.claim_seconds)
-    this = {"host": here.host, "boot": here.boot}
+    this: dict[str, Any] = {"host": here.host, "boot": here.boot}
     left_by(
         settings,
         BackfillState(id="runs", began=now, heartbeat=now, pid=here.pid, **this),

@@ -246,7 +246,8 @@ def show_late_events(late: LateEvents | None) -> None:
 def show_backfills(left: LeftByBackfills | None) -> None:
     """The backfills that did not end, the events that they left, and what to run."""
     if left is not None:
-        say(f"backfill {left.fact()}: {left.advice()}", 9)
+        name = "backfill" if left.only_backfills else "commands"
+        say(f"{name:<9}{left.fact()}: {left.advice()}", 9)
 
 
 def show_channels(channels: Sequence[ChannelStatus]) -> None:

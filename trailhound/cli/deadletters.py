@@ -22,11 +22,14 @@ with late_imports():
     from ingest.deadletters.retry import Retried, Retry
     from ingest.deadletters.selection import LetterSelection
     from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
+    from trailhound.app.backfill.noted import NotedRun
     from trailhound.app.enrichment import enricher_from
     from trailhound.app.search.ledger import DeadLetterSearch, readable
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
     from trailhound.cluster.waiting import BLOCKED_CODES
+    from trailhound.state.backfills import RETRY
+    from trailhound.state.late_events import joined
 
 
 app = typer.Typer(no_args_is_help=True, help="Dead letters: records that could not be indexed.")
@@ -269,9 +272,19 @@ def retry_deadletters(
     """
     settings = settings_from(config, url, namespace)
     with cluster_errors(settings.hosts[0]):
-        enricher = enricher_from(settings, warn)
-        retry = Retry(connect(settings), settings, enricher, new_days=new_days, dismissed=dismissed)
-        tried = retry.run(reopen=reopen)
+        client, enricher = connect(settings), enricher_from(settings, warn)
+        with NotedRun(client, settings, RETRY) as noted:
+            retry = Retry(
+                client,
+                settings,
+                enricher,
+                new_days=new_days,
+                dismissed=dismissed,
+                recorded=noted.recorded,
+            )
+            noted.begin()
+            tried = retry.run(reopen=reopen)
+            tried.late = joined(tried.late, noted.end())
     counts = tried.counts
     if json:
         emit(tried.as_dict())

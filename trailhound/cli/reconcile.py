@@ -25,14 +25,21 @@ from trailhound.cli.stages import Stage, show_stages
 from trailhound.cli.stopping import stopped_by_signals
 
 with late_imports():
+    from opensearchpy import OpenSearch
+
+    from ingest.objects import Source
     from ingest.reconcile.findings import ReconcileFinding, ReconcileFindingKind, Repair, Summary
     from ingest.reconcile.reconciliation import Reconciliation
     from ingest.reconcile.repair import Repaired, Repairs
     from ingest.sources import open_source
+    from trailhound.app.backfill.noted import NotedRun
     from trailhound.app.enrichment import enricher_from
     from trailhound.app.settings_check import check_filter
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
+    from trailhound.settings import Settings
+    from trailhound.state.backfills import REPAIR
+    from trailhound.state.late_events import joined
 
 
 _SHOWN: Final = 50
@@ -157,10 +164,10 @@ def reconcile(
         repaired: Repaired | None = None
         if form is not Form.JSON:
             _show(job, form, commands, advise=not repair)
-        if repair and not job.summary.complete:
-            repairs = Repairs(client, settings, enricher_from(settings, warn), opened, job.findings)
-            with stopped_by_signals(repairs), show_stages("repair", unit="events") as stage:
-                repaired = repairs.run(on_progress=_events(stage))
+        if repair:
+            with NotedRun(client, settings, REPAIR) as noted:
+                if noted.earlier or not job.summary.complete:
+                    repaired = _repair(job, noted, client, settings, opened)
         if form is Form.JSON:
             made = _report(repaired, commands) if repaired is not None else None
             beside = job.summary.as_dict() | {"repaired": made, "problems": problems}
@@ -170,6 +177,20 @@ def reconcile(
         job.close()
     if problems or not (job.summary.complete if repaired is None else repaired.complete):
         raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def _repair(
+    job: Reconciliation, noted: NotedRun, client: OpenSearch, settings: Settings, source: Source
+) -> Repaired:
+    """Carry out the repairs, with progress and a graceful end."""
+    enricher = enricher_from(settings, warn)
+    repairs = Repairs(client, settings, enricher, source, job.findings, recorded=noted.recorded)
+    noted.begin()
+    with stopped_by_signals(repairs), show_stages("repair", unit="events") as stage:
+        repaired = repairs.run(on_progress=_events(stage))
+    if not repaired.backfills.interrupted:
+        repaired.late = joined(repaired.late, noted.end())
+    return repaired
 
 
 def _report(done: Repaired, commands: Commands) -> dict[str, Any]:

@@ -1,20 +1,26 @@
 """Backfills that have not ended or were interrupted: rules may not have looked at their events.
 
 A backfill names such events at its end. One that a signal, a kill or a lost cluster ended before
-cannot, or nobody reads it, so the next one names them too, and so does `status`.
+cannot, or nobody reads it, so the next one names them too, and so does `status`. The same holds for
+the other commands that index old events.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from trailhound.state.document import StateDocument
 
+BACKFILL: Final = "backfill"
+RETRY: Final = "retry-deadletters"
+REPAIR: Final = "reconcile --repair"
+
 
 class BackfillState(StateDocument, frozen=True, kw_only=True):
-    """One backfill. It `began` then, and has renewed its document at `heartbeat` (UTC; None where
-    that is not known). `host` and `boot` identify the machine of `pid`."""
+    """One backfill, or run of another `command` that indexes old events. It `began` then, and has
+    renewed its document at `heartbeat` (UTC; None where that is not known). `host` and `boot`
+    identify the machine of `pid`. What it indexed before `recorded` is counted as late already."""
 
     kind: ClassVar[str] = "backfill"
     id_prefix: ClassVar[str] = "backfill-"
@@ -25,6 +31,8 @@ class BackfillState(StateDocument, frozen=True, kw_only=True):
     host: str = ""
     boot: str = ""
     pid: int = 0
+    command: str = BACKFILL
+    recorded: datetime | None = None
 
     @property
     def key(self) -> str:

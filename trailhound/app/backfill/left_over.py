@@ -13,7 +13,7 @@ from trailhound.app.backfill.undetected import Undetected, undetected
 from trailhound.app.backfill.unfinished import UnfinishedBackfills
 from trailhound.plural import plural
 from trailhound.settings import Settings
-from trailhound.state.backfills import BackfillState
+from trailhound.state.backfills import BACKFILL, BackfillState
 
 _NAMED: Final = 3
 """Backfills that are named in a sentence."""
@@ -27,10 +27,17 @@ class LeftByBackfills:
     backfills: Sequence[BackfillState]
     undetected: Undetected | None
 
+    @property
+    def only_backfills(self) -> bool:
+        """Whether no other command is among them."""
+        return all(each.command == BACKFILL for each in self.backfills)
+
     def fact(self) -> str:
         """Which backfills they are, and how many events no rule has looked at."""
         named = ", ".join(
-            f"{each.began:%F %T} UTC" + (f" on {each.host}" if each.host else "")
+            f"{each.began:%F %T} UTC"
+            + (f" on {each.host}" if each.host else "")
+            + (f" by {each.command}" if each.command != BACKFILL else "")
             for each in self.backfills[:_NAMED]
         )
         more = len(self.backfills) - _NAMED
@@ -43,7 +50,7 @@ class LeftByBackfills:
 
     def advice(self) -> str:
         """What to run."""
-        again = "to resume, run the same backfill again"
+        again = f"to resume, run the same {'backfill' if self.only_backfills else 'command'} again"
         if self.undetected is None:
             return again
         since, until = self.undetected.days
@@ -59,6 +66,7 @@ class LeftByBackfills:
                     "last_seen": _written(each.heartbeat) if each.heartbeat else None,
                     "host": each.host,
                     "pid": each.pid,
+                    "command": each.command,
                 }
                 for each in self.backfills
             ],

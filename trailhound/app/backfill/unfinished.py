@@ -3,7 +3,8 @@ at.
 
 Every backfill writes a note into the ledger before its first event, renews it while it runs, and
 removes it once it has named its events. So a note that is no longer renewed is of a backfill that
-was interrupted or killed, or that lost its cluster.
+was interrupted or killed, or that lost its cluster. The other commands that index old events leave
+the same note: see `noted.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ingest.ledger.worker import Worker
 from trailhound.cluster.retry_policy import RetryPolicy, Stopped
 from trailhound.errors import ClusterError
 from trailhound.settings import Settings
-from trailhound.state.backfills import BackfillState
+from trailhound.state.backfills import BACKFILL, BackfillState
 from trailhound.state.store import StateStore
 
 
@@ -53,7 +54,7 @@ class UnfinishedBackfills:
         now = datetime.now(UTC)
         return [
             Span(
-                each.began,
+                each.recorded or each.began,
                 now if each.heartbeat is None else min(now, each.heartbeat + self._silent),
                 "event.ingested",
             )
@@ -71,8 +72,11 @@ class BackfillNote:
     It stays unless the backfill has said that it `end`ed. Methods raise `ClusterError`.
     """
 
-    def __init__(self, client: OpenSearch, settings: Settings) -> None:
+    def __init__(self, client: OpenSearch, settings: Settings, command: str = BACKFILL) -> None:
         self.unfinished = UnfinishedBackfills(client, settings)
+        self.began = datetime.now(UTC)
+        self._command = command
+        self._recorded: datetime | None = None
         names = StateStore(client, settings, BackfillState)
         patience = settings.ingest.give_up_after
         self._closed = threading.Event()
@@ -86,18 +90,27 @@ class BackfillNote:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Renew it no longer."""
         self._closed.set()
 
     def begin(self, began: datetime) -> None:
         """Write it before the first event, once the templates are known to be ours."""
-        self._renew(self._written, began)
-        threading.Thread(
-            target=self._keep_renewing, args=(began,), name="backfill", daemon=True
-        ).start()
+        self.began = began
+        self._renew(self._written)
+        threading.Thread(target=self._keep_renewing, name="backfill", daemon=True).start()
 
     def earlier(self) -> list[BackfillState]:
         """The other backfills that have not ended and no longer run."""
         return self.unfinished.all(but=self._worker.id)
+
+    def recorded(self, until: datetime) -> None:
+        """What was indexed `until` then is counted as late events elsewhere."""
+        with self._lock:
+            self._recorded = until
+            self._renew(self._written)
 
     def end(self, named: Collection[BackfillState]) -> None:
         """The backfill has ended, and named what it and these earlier ones have left."""
@@ -108,23 +121,25 @@ class BackfillNote:
                 [{"delete": {"_id": BackfillState.id_prefix + each}} for each in ended]
             )
 
-    def _renew(self, index: LedgerIndex, began: datetime) -> None:
+    def _renew(self, index: LedgerIndex) -> None:
         worker = self._worker
         state = BackfillState(
             id=worker.id,
-            began=began,
+            began=self.began,
             heartbeat=datetime.now(UTC),
             host=worker.host,
             boot=worker.boot,
             pid=worker.pid,
+            command=self._command,
+            recorded=self._recorded,
         )
         index.bulk([{"index": {"_id": state.identifier}}, state.document()])
 
-    def _keep_renewing(self, began: datetime) -> None:
+    def _keep_renewing(self) -> None:
         """While the cluster cannot be reached, the backfill writes no event either."""
         while not self._closed.wait(self._every):
             with self._lock:
                 if self._closed.is_set():
                     return
                 with suppress(ClusterError, Stopped):
-                    self._renew(self._renewed, began)
+                    self._renew(self._renewed)
