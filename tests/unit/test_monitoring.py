@@ -103,7 +103,7 @@ def test_the_page_names_every_code_of_readyz() -> None:
     named = {code for row in rows for code in re.findall(r"`(\w+)`", row.split("|")[1])}
     used = {
         code
-        for module in ("health/reasons", "health/readiness", "daemon/service")
+        for module in ("health/reasons", "health/readiness", "daemon/own_health")
         for code in re.findall(r'Reason\(\s*"(\w+)"', (APP / f"{module}.py").read_text("utf-8"))
     }
     assert named | {"daemon"} == set(ADVICE)

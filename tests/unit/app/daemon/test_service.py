@@ -49,7 +49,7 @@ def test_two_signals_at_once_leave_what_the_second_one_read(tmp_path: Path) -> N
             thread.join(PATIENCE)
     assert second.is_set()
     assert ("settings", "reload") in {
-        (each.code, each.subject) for each in service._readiness().reasons
+        (each.code, each.subject) for each in service.health.readiness().reasons
     }
 
 
@@ -109,4 +109,4 @@ def test_every_setting_is_reloaded_or_named(
     (said,) = [each.message for each in caplog.records if "needs a restart" in each.message]
     named = said.partition(": ")[2].split(", ")
     assert named == ["aws.region", "cluster.hosts", "run.stop_seconds"]
-    assert service._settings.integrity == after.integrity
+    assert service.running.settings.integrity == after.integrity

@@ -1,0 +1,148 @@
+"""Whether a running daemon is ready: its own reasons, and those that it watches in the cluster."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import OpenSearchException
+
+from ingest.telemetry.endpoint import Health
+from trailhound.app.daemon.running import Running
+from trailhound.app.detection.scheduled_detections import ScheduledDetections
+from trailhound.app.health.readiness import Readiness, Reason
+from trailhound.app.health.reasons import (
+    clock_reason,
+    daemon_reasons,
+    enrichment_reasons,
+    read_shared,
+    rule_intervals,
+    rule_path_reasons,
+    shared_reasons,
+)
+from trailhound.cluster import templates
+from trailhound.cluster.clock import seconds_apart
+from trailhound.cluster.refusals import cluster_errors
+from trailhound.errors import ClusterError, ClusterUnreachableError, ForeignTemplateError
+from trailhound.settings import Settings
+from trailhound.state.jobs import DETECTIONS
+from trailhound.threads import supervised_threads
+
+_SILENT_AFTER = 60.0
+"""Seconds without an answer after which the cluster counts as unreachable."""
+_SHARED_EVERY = 5.0
+_CLOCK_EVERY = 60.0
+_TEMPLATES_EVERY = 15.0
+
+
+class OwnHealth:
+    """What `/readyz`, the metrics and the status document say of this daemon."""
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+        self._answers = False
+        self._answered_at = time.monotonic()
+        self._shared = [Reason("state", "ledger", "starting: the state is not read yet")]
+        """What is wrong with what all daemons share, as last read."""
+        self._clock: Reason | None = None
+        self._template: Reason | None = None
+
+    def cluster_answered(self) -> None:
+        """The cluster has just answered."""
+        self._answers, self._answered_at = True, time.monotonic()
+
+    def cluster_failed(self) -> None:
+        """The last request to the cluster failed."""
+        self._answers = False
+
+    def watch(self, client: OpenSearch) -> None:
+        """Read the shared state of the daemons, the cluster's clock and templates, at intervals,
+        until the daemon stops."""
+        compare_at = look_at = 0.0
+        while True:
+            settings = self._running.settings
+            if time.monotonic() >= compare_at:
+                compare_at = time.monotonic() + _CLOCK_EVERY
+                with suppress(OpenSearchException):  # not every user may read it
+                    self._clock = clock_reason(seconds_apart(client), settings)
+            if time.monotonic() >= look_at:
+                look_at = time.monotonic() + _TEMPLATES_EVERY
+                with suppress(OpenSearchException, ClusterUnreachableError):
+                    self._template = _template_reason(client, settings)
+            try:
+                with cluster_errors(settings):
+                    shared = read_shared(client, settings)
+                self._shared = shared_reasons(shared, settings, self._intervals)
+            except ClusterError as error:
+                message = f"the state of jobs, rules and channels cannot be read: {error.message}"
+                self._shared = [Reason("state", "ledger", message)]
+            if self._running.stopping.wait(_SHARED_EVERY):
+                break
+
+    def reasons(self, *, answers: bool = False) -> list[Reason]:
+        """The reasons of this process. `answers`: the cluster has just answered."""
+        late = time.monotonic() - self._answered_at > _SILENT_AFTER
+        found = daemon_reasons(
+            self._running.status(),
+            supervised_threads(),
+            cluster_answers=answers or (self._answers and not late),
+        )
+        found += [each for each in (self._clock, self._template) if each is not None]
+        found += self._jobs()
+        if error := self._running.reload_error:
+            message = f"the previous settings stay active: {error}"
+            found.append(Reason("settings", "reload", message))
+        found += enrichment_reasons(self._running.loaded.problems)
+        if (detections := self._running.detections) is not None:
+            found += self._detections(detections)
+        return found
+
+    def readiness(self) -> Readiness:
+        """Whether this daemon is ready; each reason once."""
+        is_stopping = self._running.stopping.is_set()
+        stopping = [Reason("stopping", "daemon", "stopping")] if is_stopping else []
+        every = [*stopping, *self.reasons(), *self._shared]
+        once = {(each.code, each.subject): each for each in reversed(every)}
+        return Readiness(tuple(once.values())[::-1])
+
+    def answer(self) -> Health:
+        """The readiness as the endpoint answers with it."""
+        return Health(tuple(each.as_dict() for each in self.readiness().reasons))
+
+    def _jobs(self) -> Iterator[Reason]:
+        jobs = self._running.jobs
+        for name, error in jobs.failing() if jobs is not None else ():
+            if error:
+                yield Reason("job", name, f"the job {name} fails: {error}")
+
+    def _detections(self, detections: ScheduledDetections) -> Iterator[Reason]:
+        if detections.refused:
+            message = f"the previous rules stay active: {detections.refused}"
+            yield Reason("rules", "reload", message)
+        elif detections.faults:
+            message = f"not all rules of the settings are active: {detections.faults}"
+            yield Reason("rules", "faults", message)
+        if DETECTIONS in self._running.led():  # else another daemon does not look at the paths
+            yield from rule_path_reasons(detections.unread, detections.lost)
+        for name, why in detections.broken_channels.items():
+            yield Reason("channel", name, f"the channel {name} cannot be used: {why}")
+
+    def _intervals(self) -> dict[str, timedelta]:
+        """The intervals of the active rules; where another daemon runs them, those of the
+        settings."""
+        detections = self._running.detections
+        running = detections.intervals if detections is not None else {}
+        return running or rule_intervals(self._running.settings)
+
+
+def _template_reason(client: OpenSearch, settings: Settings) -> Reason | None:
+    """Why a new day would not be ours: the cluster makes one that was deleted under a daemon by
+    whatever template applies. Raises opensearch-py's exceptions and `ClusterUnreachableError`."""
+    try:
+        templates.check(client, settings)
+    except ForeignTemplateError as error:
+        return Reason("template", "index templates", error.message)
+    return None
