@@ -24,7 +24,7 @@ from ingest.integrity.digest import (
     parse,
     signed_text,
 )
-from ingest.integrity.findings import Finding, Kind, Verdict
+from ingest.integrity.findings import IntegrityFinding, IntegrityFindingKind, VerificationResult
 from ingest.integrity.keys import PublicKeys
 from ingest.integrity.store import Name, Signed, Store, unpacked
 from trailhound.errors import ObjectNotFoundError, SourceError, TrailFileError
@@ -34,7 +34,7 @@ SLACK: Final = timedelta(minutes=1)
 
 Listed = tuple[str, datetime]
 """A digest's key, and the end of its hour as its name has it."""
-CheckFiles = Callable[[str, Sequence[LogFile]], Iterable[Finding | None]]
+CheckFiles = Callable[[str, Sequence[LogFile]], Iterable[IntegrityFinding | None]]
 """Yields, for each file of a chain below a base, what is wrong with it, or None."""
 AskKeys = Callable[[Chain, Digest], None]
 """Fetch the keys that were in force in a digest's hours."""
@@ -77,14 +77,14 @@ class ChainWalk:
         self._files = files
         self._since = since
         self._limit = limit
-        self.verdict = Verdict()
+        self.verdict = VerificationResult()
         self.listed: set[int] = set()
         """Hashes of the keys here of the files that valid digests list."""
         self._met: set[str] = set()
         self._begins: datetime | None = None
         """Start of the digest that was just verified, where it names none before it."""
 
-    def walk(self, digests: Sequence[Listed]) -> Verdict:
+    def walk(self, digests: Sequence[Listed]) -> VerificationResult:
         """Verify from the newest to the oldest of these digests, which are given in ascending
         order."""
         left = list(digests)
@@ -122,17 +122,25 @@ class ChainWalk:
         except ObjectNotFoundError:
             tally.missing += 1
             what = "a digest that the one after it names"
-            self.verdict.findings.append(Finding(Kind.MISSING, address, what, what, "nothing"))
+            self.verdict.findings.append(
+                IntegrityFinding(IntegrityFindingKind.MISSING, address, what, what, "nothing")
+            )
             return None
         except SourceError as error:
             tally.unreadable += 1
-            self._find(Kind.UNREADABLE, address, error.message)
+            self._find(IntegrityFindingKind.UNREADABLE, address, error.message)
             return None
         except (TrailFileError, _Refused) as error:
             tally.invalid += 1
             wrong = error.message if isinstance(error, TrailFileError) else str(error)
             self.verdict.findings.append(
-                Finding(Kind.INVALID, address, wrong, "a digest that CloudTrail signed", wrong)
+                IntegrityFinding(
+                    IntegrityFindingKind.INVALID,
+                    address,
+                    wrong,
+                    "a digest that CloudTrail signed",
+                    wrong,
+                )
             )
             return None
         if signed:
@@ -141,7 +149,7 @@ class ChainWalk:
         else:  # nothing that it says of files is believed
             tally.unsigned += 1
             self._find(
-                Kind.UNSIGNED,
+                IntegrityFindingKind.UNSIGNED,
                 address,
                 "its signature was metadata in S3, which a folder has lost, and no later digest "
                 "has it",
@@ -250,14 +258,18 @@ class ChainWalk:
             if first is None or end <= first:
                 continue
             self.verdict.digests.unlisted += 1
-            self._find(Kind.UNLISTED, self._store.address(Name("", key)), "in no chain of digests")
+            self._find(
+                IntegrityFindingKind.UNLISTED,
+                self._store.address(Name("", key)),
+                "in no chain of digests",
+            )
 
     def _find_gap(self, address: str, end: datetime, start: datetime) -> None:
         self._find(
-            Kind.GAP,
+            IntegrityFindingKind.GAP,
             address,
             f"no digest from {end:{MINUTE}} to {start:{MINUTE}}: logging was off, or they are gone",
         )
 
-    def _find(self, kind: Kind, address: str, detail: str) -> None:
-        self.verdict.findings.append(Finding(kind, address, detail))
+    def _find(self, kind: IntegrityFindingKind, address: str, detail: str) -> None:
+        self.verdict.findings.append(IntegrityFinding(kind, address, detail))

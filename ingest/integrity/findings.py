@@ -10,7 +10,7 @@ from typing import Any, Final
 from trailhound.state.objects import ObjectVerdict
 
 
-class Kind(StrEnum):
+class IntegrityFindingKind(StrEnum):
     """What is wrong with an object, or what could not be found out about it."""
 
     INVALID = "invalid"
@@ -34,15 +34,15 @@ class Kind(StrEnum):
     @property
     def fails(self) -> bool:
         """Whether it makes a verification fail. The other kinds are no sign of tampering."""
-        return self not in (Kind.UNSIGNED, Kind.EARLIER)
+        return self not in (IntegrityFindingKind.UNSIGNED, IntegrityFindingKind.EARLIER)
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class IntegrityFinding:
     """One object, by its address, and what was expected and found. `expected` and `found` are set
     only for files and digests that differ from what CloudTrail delivered."""
 
-    kind: Kind
+    kind: IntegrityFindingKind
     object: str
     detail: str
     expected: str = ""
@@ -98,7 +98,7 @@ class Tally:
 
 
 @dataclass(slots=True)
-class Verdict:
+class VerificationResult:
     """The result for one account and region, or for all together. `first` and `last` are the first
     and the last hour of valid digests."""
 
@@ -110,7 +110,7 @@ class Verdict:
     """Files delivered after the newest digest: the next one lists them."""
     unverified: int = 0
     """Files of accounts and regions that have no digest at all."""
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[IntegrityFinding] = field(default_factory=list)
     first: datetime | None = None
     last: datetime | None = None
 
@@ -123,7 +123,7 @@ class Verdict:
         self.first = start if self.first is None else min(self.first, start)
         self.last = end if self.last is None else max(self.last, end)
 
-    def join(self, other: Verdict) -> None:
+    def join(self, other: VerificationResult) -> None:
         self.digests.add(other.digests)
         self.files.add(other.files)
         self.empty_hours += other.empty_hours

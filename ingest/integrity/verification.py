@@ -23,7 +23,14 @@ from ingest.integrity.digest import (
     file_of,
     root_of,
 )
-from ingest.integrity.findings import AFTER, FileVerdict, Finding, Kind, Verdict, described
+from ingest.integrity.findings import (
+    AFTER,
+    FileVerdict,
+    IntegrityFinding,
+    IntegrityFindingKind,
+    VerificationResult,
+    described,
+)
 from ingest.integrity.keys import KeysApi, PublicKeys
 from ingest.integrity.store import Name, Store, hashed
 from ingest.sources.layout import INGESTED, NameClass, classify, place_of
@@ -155,7 +162,7 @@ class Verification:
         self._uncovered: dict[Place, int] = defaultdict(int)
         """Files of Insights and network activity."""
 
-    def run(self) -> list[tuple[Place, Verdict]]:
+    def run(self) -> list[tuple[Place, VerificationResult]]:
         """The verdict on each account and region, in their order.
 
         Raises `SourceUnreachableError`: where nothing can be listed, or no key can be fetched.
@@ -202,10 +209,10 @@ class Verification:
             if first is None or end < first[1]:
                 self._after[chain] = key, end
 
-    def _place(self, place: Place) -> Verdict:
+    def _place(self, place: Place) -> VerificationResult:
         """Verify all chains of an account and region: several trails may have delivered there, one
         after the other or at once."""
-        whole = Verdict()
+        whole = VerificationResult()
         if self._expects is not None:
             self._here = set(self._files[place].hashes)
         listed: set[int] = set()
@@ -227,7 +234,12 @@ class Verification:
             whole.join(found)
             listed |= walk.listed
             if found.first is None or found.last is None:
-                self._find(whole, Kind.MISSING, digests[-1][0], "no digest of this chain is valid")
+                self._find(
+                    whole,
+                    IntegrityFindingKind.MISSING,
+                    digests[-1][0],
+                    "no digest of this chain is valid",
+                )
             elif not chain.backfill:
                 spans.append((found.first, found.last))
         self._require_newest(place, spans, whole)
@@ -235,14 +247,18 @@ class Verification:
         whole.unverified += self._uncovered[place]
         whole.files.unlisted += len(self._odd[place])
         for key in self._odd[place]:
-            self._find(whole, Kind.UNLISTED, key, "not named as CloudTrail names its files")
+            self._find(
+                whole, IntegrityFindingKind.UNLISTED, key, "not named as CloudTrail names its files"
+            )
         return whole
 
-    def _find(self, whole: Verdict, kind: Kind, key: str, detail: str) -> None:
-        whole.findings.append(Finding(kind, self._store.address(Name("", key)), detail))
+    def _find(
+        self, whole: VerificationResult, kind: IntegrityFindingKind, key: str, detail: str
+    ) -> None:
+        whole.findings.append(IntegrityFinding(kind, self._store.address(Name("", key)), detail))
 
     def _require_newest(
-        self, place: Place, spans: list[tuple[datetime, datetime]], whole: Verdict
+        self, place: Place, spans: list[tuple[datetime, datetime]], whole: VerificationResult
     ) -> None:
         """Report files without any digest, hours between the trails' digests, and a newest digest
         that is too old. `spans` are the hours of each chain's valid digests."""
@@ -253,13 +269,13 @@ class Verification:
             if number:
                 whole.digests.missing += 1
                 detail = f"no digest, but {plural(number, 'file')}: switch log file validation on"
-                self._find(whole, Kind.MISSING, folder, detail)
+                self._find(whole, IntegrityFindingKind.MISSING, folder, detail)
             return
         newest: datetime | None = None
         for first, last in sorted(spans):
             if newest is not None and first - newest > _HOUR:
                 detail = f"no trail has a digest from {newest:{MINUTE}} to {first:{MINUTE}}"
-                self._find(whole, Kind.GAP, folder, detail)
+                self._find(whole, IntegrityFindingKind.GAP, folder, detail)
             newest = last if newest is None else max(newest, last)
         # The newest digest of a folder is not known to be genuine.
         old = STALE if self._store.signed else STALE + _HOUR
@@ -268,9 +284,9 @@ class Verification:
                 f"the newest digest ends at {newest:{MINUTE}}: logging was stopped, or later "
                 "ones are gone"
             )
-            self._find(whole, Kind.STALE, folder, detail)
+            self._find(whole, IntegrityFindingKind.STALE, folder, detail)
 
-    def _unlisted(self, place: Place, listed: set[int], whole: Verdict) -> None:
+    def _unlisted(self, place: Place, listed: set[int], whole: VerificationResult) -> None:
         """Report files that no digest lists; if there are any, a second listing names them."""
         first, last = whole.first, whole.last
         if first is None or last is None:
@@ -289,13 +305,15 @@ class Verification:
         if earlier:
             folder = f"{place.base}{place.account}/CloudTrail/{place.region}/"
             detail = f"{plural(earlier, 'file')} from before the first digest ({first:{MINUTE}})"
-            self._find(whole, Kind.EARLIER, folder, detail)
+            self._find(whole, IntegrityFindingKind.EARLIER, folder, detail)
         if named:
             whole.files.unlisted += len(named)
             since = self._wanted.since
             for key in self._store.listed(None if since is None else since.date()):
                 if hash(key) in named:
-                    self._find(whole, Kind.UNLISTED, key, "no digest lists this file")
+                    self._find(
+                        whole, IntegrityFindingKind.UNLISTED, key, "no digest lists this file"
+                    )
                     self._judge(key, "unlisted")
 
     def _ask(self, chain: Chain, digest: Digest) -> None:
@@ -311,7 +329,7 @@ class Verification:
     def _judge(self, key: str, verdict: ObjectVerdict) -> None:
         self._record.judge(FileVerdict(self._store.address(Name("", key)), verdict))
 
-    def _checked(self, base: str, files: Sequence[LogFile]) -> Iterable[Finding | None]:
+    def _checked(self, base: str, files: Sequence[LogFile]) -> Iterable[IntegrityFinding | None]:
         names = [self._name(base, each) for each in files]
         addresses = [self._store.address(name) for name in names]
         if self._expects is not None:
@@ -327,12 +345,14 @@ class Verification:
             self._on_progress(1)
             yield self._found(address, file, found)
 
-    def _expected(self, name: Name, address: str, file: LogFile) -> Finding | None:
+    def _expected(self, name: Name, address: str, file: LogFile) -> IntegrityFinding | None:
         """Pass a file's hash on. Returns what is wrong with it as far as that is known without
         reading it."""
         assert self._expects is not None  # noqa: S101 - the caller asked
         if file.hashAlgorithm != SHA_256:
-            return Finding(Kind.UNREADABLE, address, f"its hash is {file.hashAlgorithm!r}")
+            return IntegrityFinding(
+                IntegrityFindingKind.UNREADABLE, address, f"its hash is {file.hashAlgorithm!r}"
+            )
         self._expects(address, file.hashValue)
         if hash(name.key) in self._here:
             return None
@@ -342,7 +362,7 @@ class Verification:
             gone = FileVerdict(address, "missing", file.hashValue, "nothing")
             return self._found(address, file, gone)
         except SourceError as error:
-            return Finding(Kind.UNREADABLE, address, error.message)
+            return IntegrityFinding(IntegrityFindingKind.UNREADABLE, address, error.message)
         return None
 
     def _name(self, base: str, file: LogFile) -> Name:
@@ -351,20 +371,24 @@ class Verification:
 
     def _found(
         self, address: str, file: LogFile, found: FileVerdict | SourceError | str
-    ) -> Finding | None:
+    ) -> IntegrityFinding | None:
         """What is wrong with a file that a digest lists; None if it is as it was delivered."""
         if isinstance(found, str):
-            return Finding(Kind.UNREADABLE, address, found)
+            return IntegrityFinding(IntegrityFindingKind.UNREADABLE, address, found)
         if isinstance(found, SourceError):
-            return Finding(Kind.UNREADABLE, address, found.message)
+            return IntegrityFinding(IntegrityFindingKind.UNREADABLE, address, found.message)
         self._record.judge(found)
         if found.verdict == "verified":
             return None
         if found.verdict == "missing":
             detail = "a file that a digest lists"
-            return Finding(Kind.MISSING, address, detail, found.expected, found.found)
+            return IntegrityFinding(
+                IntegrityFindingKind.MISSING, address, detail, found.expected, found.found
+            )
         detail = described(found.found, file.hashValue)
-        return Finding(Kind.INVALID, address, detail, found.expected, found.found)
+        return IntegrityFinding(
+            IntegrityFindingKind.INVALID, address, detail, found.expected, found.found
+        )
 
     def _check(
         self, name: Name, file: LogFile, entry: ObjectState | None

@@ -26,7 +26,7 @@ with late_imports():
     from ingest.backfill.matched import Matched
     from ingest.backfill.unmatched import unknown_places
     from ingest.integrity.digest import Place
-    from ingest.integrity.findings import Finding, Verdict
+    from ingest.integrity.findings import IntegrityFinding, VerificationResult
     from ingest.integrity.keys import PublicKeys
     from ingest.integrity.verification import VerificationScope
     from ingest.objects import Selection
@@ -42,7 +42,7 @@ with late_imports():
 _SHOWN: Final = 50
 """Findings shown on a terminal; every other form has all."""
 
-_PLACES = Listing[tuple[Place, Verdict]](
+_PLACES = Listing[tuple[Place, VerificationResult]](
     "places",
     [
         Column("account", lambda row: row[0].account, "account"),
@@ -63,7 +63,7 @@ _PLACES = Listing[tuple[Place, Verdict]](
     ],
     lambda row: {"account": row[0].account, "region": row[0].region, **row[1].as_dict()},
 )
-_FINDINGS = Listing[Finding](
+_FINDINGS = Listing[IntegrityFinding](
     "findings",
     [
         Column("kind", lambda row: row.kind.value),
@@ -192,8 +192,8 @@ def _errors(settings: Settings, *, record: bool) -> AbstractContextManager[None]
 
 
 def _show(
-    rows: list[tuple[Place, Verdict]],
-    whole: Verdict,
+    rows: list[tuple[Place, VerificationResult]],
+    whole: VerificationResult,
     form: Form,
     recorded: RecordedVerdicts | None,
     problems: list[str],
@@ -243,7 +243,7 @@ def _note_recorded(recorded: RecordedVerdicts, form: Form) -> None:
             note(f"not marked: {uri}: {each}", form)
 
 
-def _none(verdict: Verdict) -> bool:
+def _none(verdict: VerificationResult) -> bool:
     """Whether a place has files and not one digest: what is missing is no digest of a chain."""
     return bool(verdict.unverified) and not verdict.digests.valid and _wrong(verdict.digests) == 1
 

@@ -9,7 +9,7 @@ from typing import Final
 from opensearchpy import OpenSearch
 
 from detections.running.scheduler import Job, Turn
-from ingest.integrity.findings import Kind
+from ingest.integrity.findings import IntegrityFindingKind
 from ingest.integrity.verification import VerificationScope
 from trailhound.app.integrity.verify import RecordedVerdicts, keys_of, verify
 from trailhound.errors import TrailhoundError, UsageError
@@ -103,6 +103,8 @@ def _verify_one(client: OpenSearch, settings: Settings, source: str, turn: Turn)
     elif not whole.digests.valid:
         faults.append(f"{source}: nothing is verified: no valid digest, see the findings")
     if number := whole.files.unreadable + whole.digests.unreadable:
-        first = next(each for each in whole.findings if each.kind is Kind.UNREADABLE)
+        first = next(
+            each for each in whole.findings if each.kind is IntegrityFindingKind.UNREADABLE
+        )
         faults.append(f"{source}: {number:,} could not be read: {first.object}: {first.detail}")
     return faults

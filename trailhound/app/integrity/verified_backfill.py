@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch
 from detections.alerts import trail_files
 from detections.alerts.trail_files import WrongFile
 from ingest.integrity.expected import ExpectedHashes
-from ingest.integrity.findings import Verdict, described
+from ingest.integrity.findings import VerificationResult, described
 from ingest.integrity.verification import VerificationScope
 from ingest.objects import Selection
 from ingest.sources.layout import place_of
@@ -28,7 +28,7 @@ class CheckedChains:
     """Digests that were verified before a backfill; `expected` are the hashes that they list."""
 
     expected: ExpectedHashes
-    whole: Verdict
+    whole: VerificationResult
     recorded: RecordedVerdicts
 
     def as_dict(self) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def check_chains(
     """Verify the digests of what a backfill selects, and record what is wrong with them. Raises
     `UsageError` for a source without digests and files, and as `verify` does."""
     keys = keys_of(settings)
-    made = CheckedChains(ExpectedHashes(), Verdict(), RecordedVerdicts())
+    made = CheckedChains(ExpectedHashes(), VerificationResult(), RecordedVerdicts())
     last = selection.last_folder
     wanted = VerificationScope(
         None if selection.since is None else datetime.combine(selection.since, time(), UTC),

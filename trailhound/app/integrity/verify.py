@@ -19,7 +19,7 @@ from detections.alerts import trail_files
 from detections.alerts.trail_files import WrongFile
 from ingest.integrity.digest import Place
 from ingest.integrity.expected import ExpectedHashes
-from ingest.integrity.findings import Finding, Kind, Verdict
+from ingest.integrity.findings import IntegrityFinding, IntegrityFindingKind, VerificationResult
 from ingest.integrity.keys import KeysApi, PublicKeys
 from ingest.integrity.marking import EventMarker
 from ingest.integrity.recording import LedgerRecord
@@ -30,7 +30,11 @@ from trailhound.settings import Settings
 from trailhound.state.objects import ObjectState
 
 _LOCAL_THREADS: Final = 4
-_ALERTED: Final = (Kind.UNLISTED, Kind.GAP, Kind.STALE)
+_ALERTED: Final = (
+    IntegrityFindingKind.UNLISTED,
+    IntegrityFindingKind.GAP,
+    IntegrityFindingKind.STALE,
+)
 """Findings that no digest contradicts: their alerts are of a lower level."""
 
 
@@ -65,8 +69,8 @@ class Verified:
     """The result: `places` has the verdict on each account and region, `whole` all of them
     together. `recorded` is None where nothing was recorded."""
 
-    places: list[tuple[Place, Verdict]]
-    whole: Verdict
+    places: list[tuple[Place, VerificationResult]]
+    whole: VerificationResult
     recorded: RecordedVerdicts | None = None
 
 
@@ -108,7 +112,7 @@ def verify(
         record=record,
         expects=expected.add if expected is not None else None,
     ).run()
-    made = Verified(places, Verdict())
+    made = Verified(places, VerificationResult())
     for _, verdict in places:
         made.whole.join(verdict)
     if client is not None and record is not None and marker is not None:
@@ -130,14 +134,14 @@ def _marking(marker: EventMarker) -> Callable[[ObjectState], Sequence[str]]:
     return mark
 
 
-def _wrong(place: Place, verdict: Verdict, record: LedgerRecord) -> Iterator[WrongFile]:
+def _wrong(place: Place, verdict: VerificationResult, record: LedgerRecord) -> Iterator[WrongFile]:
     """The files to raise alerts about. Those that no digest lists are joined, one for each
     folder."""
     files = [each for each in verdict.findings if each.expected]
     read = record.known([each.object for each in files])
     for each in files:
         entry = read.get(each.object)
-        gone = each.kind is Kind.MISSING
+        gone = each.kind is IntegrityFindingKind.MISSING
         detail = "it is gone, and a digest names it" if gone else each.detail
         if entry is not None and entry.is_genuine:
             detail += "; its events were read before, from the file that the digest lists"
@@ -151,9 +155,13 @@ def _wrong(place: Place, verdict: Verdict, record: LedgerRecord) -> Iterator[Wro
             events=entry.indexed if entry is not None else 0,
         )
     for kind in _ALERTED:
-        folders: dict[str, list[Finding]] = {}
+        folders: dict[str, list[IntegrityFinding]] = {}
         for each in (each for each in verdict.findings if each.kind is kind):
-            folder = str(PurePosixPath(each.object).parent) if kind is Kind.UNLISTED else ""
+            folder = (
+                str(PurePosixPath(each.object).parent)
+                if kind is IntegrityFindingKind.UNLISTED
+                else ""
+            )
             folders.setdefault(folder.replace("s3:/", "s3://", 1) or each.detail, []).append(each)
         for folder, found in folders.items():
             alone = len(found) == 1
@@ -161,7 +169,7 @@ def _wrong(place: Place, verdict: Verdict, record: LedgerRecord) -> Iterator[Wro
                 object=found[0].object if alone else f"{folder}/",
                 detail=found[0].detail if alone else f"{len(found):,} files that no digest lists",
                 expected=_EXPECTED[kind],
-                found=folder if kind is Kind.UNLISTED else found[0].detail,
+                found=folder if kind is IntegrityFindingKind.UNLISTED else found[0].detail,
                 account=place.account,
                 region=place.region,
                 uncovered=True,
@@ -169,9 +177,9 @@ def _wrong(place: Place, verdict: Verdict, record: LedgerRecord) -> Iterator[Wro
 
 
 _EXPECTED: Final = {
-    Kind.UNLISTED: "every file is listed by the digest of its hour",
-    Kind.GAP: "a digest of every hour",
-    Kind.STALE: "a digest every hour",
+    IntegrityFindingKind.UNLISTED: "every file is listed by the digest of its hour",
+    IntegrityFindingKind.GAP: "a digest of every hour",
+    IntegrityFindingKind.STALE: "a digest every hour",
 }
 
 
