@@ -28,7 +28,7 @@ with late_imports():
     from trailhound.aws.account import Account
     from trailhound.aws.posture.examine import Request, examine
     from trailhound.aws.posture.facts import Requirements
-    from trailhound.aws.posture.looks import policy as policy_document
+    from trailhound.aws.posture.read_calls import policy as policy_document
     from trailhound.posture import SEVERITIES, Finding, Posture, Verdict
 
 _ACCOUNT: Final = re.compile(r"\d{12}")

@@ -34,7 +34,7 @@ from trailhound.aws.posture import monitored
 from trailhound.aws.posture.catalogue import CHECKS
 from trailhound.aws.posture.facts import Account, Key, MetricFilter, Refused, Requirements
 from trailhound.aws.posture.judges import JUDGES
-from trailhound.aws.posture.looks import LOOKS, policy
+from trailhound.aws.posture.read_calls import READ_CALLS, policy
 from trailhound.errors import UsageError
 from trailhound.posture import Finding, read_posture
 from trailhound.report.collect.gaps import unchecked
@@ -535,7 +535,7 @@ def test_the_policy_names_each_permission_once() -> None:
     assert "*" not in "".join(actions)
     every = policy(organisation=True, role="check")["Statement"]
     assert {action for each in every for action in each["Action"]} == {
-        *(each.permission for each in LOOKS.values()),
+        *(each.permission for each in READ_CALLS.values()),
         "sts:AssumeRole",
     }
 

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from trailhound.aws import account as aws_account
 from trailhound.aws.posture.collect import collect
 from trailhound.aws.posture.facts import Account, Refused, known
-from trailhound.aws.posture.looks import Reader
+from trailhound.aws.posture.read_calls import Reader
 from trailhound.errors import AwsError, TrailhoundError, UsageError
 from trailhound.posture import CheckedAccount, Unreached
 

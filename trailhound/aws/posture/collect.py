@@ -22,7 +22,7 @@ from trailhound.aws.posture.facts import (
     Trail,
     known,
 )
-from trailhound.aws.posture.looks import Reader
+from trailhound.aws.posture.read_calls import Reader
 from trailhound.batching import batched
 from trailhound.errors import AwsError
 
