@@ -10,6 +10,7 @@ from trailhound.aws.documents import INSIGHTS, bucket_policy, event_selectors, l
 from trailhound.aws.names import TrailSetup
 from trailhound.aws.posture import monitored
 from trailhound.aws.posture.catalogue import CHECKS
+from trailhound.aws.posture.evaluation import evaluate
 from trailhound.aws.posture.facts import (
     Account,
     Bucket,
@@ -21,7 +22,6 @@ from trailhound.aws.posture.facts import (
     Requirements,
     Trail,
 )
-from trailhound.aws.posture.judges import judged
 from trailhound.posture import CheckedAccount, Finding, Posture, Unreached
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
@@ -151,7 +151,7 @@ def account(**changes: Any) -> Account:
 
 
 def found(*accounts: Account, wanted: Requirements | None = None) -> list[Finding]:
-    return list(judged(accounts, wanted or Requirements(), NOW))
+    return list(evaluate(accounts, wanted or Requirements(), NOW))
 
 
 def posture() -> Posture:

@@ -32,8 +32,8 @@ from trailhound.aws.cis_alarms import CIS_ALARMS
 from trailhound.aws.filter_patterns import matcher
 from trailhound.aws.posture import monitored
 from trailhound.aws.posture.catalogue import CHECKS
+from trailhound.aws.posture.evaluation import EVALUATORS
 from trailhound.aws.posture.facts import Account, Key, MetricFilter, Refused, Requirements
-from trailhound.aws.posture.judges import JUDGES
 from trailhound.aws.posture.read_calls import READ_CALLS, policy
 from trailhound.errors import UsageError
 from trailhound.posture import Finding, read_posture
@@ -48,9 +48,9 @@ def of(check: str, *accounts: Account, wanted: Requirements | None = None) -> li
     return [each for each in found(*accounts, wanted=wanted) if each.check == check]
 
 
-def test_the_catalogue_has_every_control_and_a_judge_for_each_check() -> None:
+def test_the_catalogue_has_every_control_and_an_evaluator_for_each_check() -> None:
     assert [each.id for each in CHECKS] == list(dict.fromkeys(each.id for each in CHECKS))
-    assert {each.id for each in CHECKS} == JUDGES.keys()
+    assert {each.id for each in CHECKS} == EVALUATORS.keys()
     controls = {control for each in CHECKS for control in each.cis}
     assert {f"3.{n}" for n in range(1, 10)} | {f"4.{n}" for n in range(1, 17)} <= controls
     page = (ROOT / "docs/aws-check.md").read_text("utf-8")
@@ -60,7 +60,7 @@ def test_the_catalogue_has_every_control_and_a_judge_for_each_check() -> None:
 def test_all_is_well_in_an_account_as_it_should_be() -> None:
     verdicts = {each.check: each.verdict for each in found(account())}
     assert verdicts == dict.fromkeys(verdicts, "pass")
-    assert verdicts.keys() == JUDGES.keys()
+    assert verdicts.keys() == EVALUATORS.keys()
 
 
 def test_an_account_without_a_trail_fails_and_one_that_cannot_be_listed_is_not_known() -> None:
@@ -69,11 +69,15 @@ def test_an_account_without_a_trail_fails_and_one_that_cannot_be_listed_is_not_k
         **nothing, regions=[region(name="us-east-1", trails=frozenset())], organisation=None
     )
     failed = [each for each in found(bare) if each.verdict == "fail"]
-    assert len(failed) == len(JUDGES) - 5  # organisation, sharing, Config, flow logs, Security Hub
+    assert (
+        len(failed) == len(EVALUATORS) - 5
+    )  # organisation, sharing, Config, flow logs, Security Hub
     assert all("no trail" in each.evidence for each in failed)
     dark = account(**nothing, regions=[region(name="us-east-1", trails=NO)])
     judged = {each.check: each.verdict for each in found(dark)}
-    assert {"pass", "fail"} & {judged[each] for each in JUDGES if each.startswith("trail")} == set()
+    assert {"pass", "fail"} & {
+        judged[each] for each in EVALUATORS if each.startswith("trail")
+    } == set()
 
 
 SPOILT: list[tuple[str, str, str, Account]] = [

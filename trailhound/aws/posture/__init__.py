@@ -1,1 +1,1 @@
-"""`trailhound aws check`: what is looked at (`collect`), and what it means (`judges`)."""
+"""`trailhound aws check`: what is looked at (`collect`), and what it means (`evaluation`)."""

@@ -1,4 +1,4 @@
-"""One run of `trailhound aws check`: read the accounts, judge them."""
+"""One run of `trailhound aws check`: read the accounts, evaluate them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from trailhound.aws.account import Account
 from trailhound.aws.posture.accounts import Stage, read_all, targets
 from trailhound.aws.posture.catalogue import CHECKS
+from trailhound.aws.posture.evaluation import evaluate
 from trailhound.aws.posture.facts import Requirements
-from trailhound.aws.posture.judges import judged
 from trailhound.posture import Posture
 
 
@@ -46,6 +46,6 @@ def examine(own: Account, request: Request, stage: Stage) -> Posture:
         taken=now.isoformat(timespec="seconds"),
         accounts=tuple(read.named),
         checks=CHECKS,
-        findings=tuple(judged(read.accounts, request.wanted, now)),
+        findings=tuple(evaluate(read.accounts, request.wanted, now)),
         unreached=tuple(read.unreached),
     )

@@ -1,4 +1,4 @@
-"""Facts that are read of accounts, before they are judged: plain values, or why they are not known.
+"""Facts read of accounts, before they are evaluated: plain values, or why they are not known.
 
 Of a reply, the members that checks need are kept unchanged; `docs.aws.amazon.com` describes them.
 """
@@ -230,7 +230,7 @@ class Scope:
     others: Mapping[str, Account]
     """All that were read, by their ids; this one too."""
     trails: Sequence[Trail]
-    """Those that are judged here: a trail that several accounts show is judged once."""
+    """Those that are evaluated here: a trail that several accounts show is evaluated once."""
     wanted: Requirements
     now: datetime
 
@@ -252,7 +252,7 @@ class Scope:
 
     @property
     def buckets(self) -> list[str]:
-        """The buckets of the trails that are judged here."""
+        """The buckets of the trails that are evaluated here."""
         return _distinct(each.bucket for each in self.trails)
 
     @property

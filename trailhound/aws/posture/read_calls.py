@@ -168,8 +168,8 @@ class Reader:
         self.account = account
 
     def ask(self, name: str, what: str, region: str | None = None, **arguments: Any) -> Any:
-        """The result of a request (`ReadCall.member`), None if there is no such object, or a `Refused`.
-        `what` is the object of the request."""
+        """The result of a request (`ReadCall.member`), None if there is no such object, or a
+        `Refused`. `what` is the object of the request."""
         call = READ_CALLS[name]
         try:
             client = self.account.client(call.service, region)
@@ -192,8 +192,8 @@ def _refused(call: ReadCall, error: Exception, what: str) -> Refused:
 
 
 def policy(*, organisation: bool = False, role: str = "") -> dict[str, Any]:
-    """What `aws check` needs, as an IAM policy: in each account the calls of `READ_CALLS`; with `organisation` or
-    `role` (its name) also what the first account needs to read others.
+    """What `aws check` needs, as an IAM policy: in each account `READ_CALLS`; with `organisation`
+    or `role` (its name) also what the first account needs to read others.
 
     >>> [each["Sid"] for each in policy()["Statement"]]
     ['TrailhoundCheckReads']

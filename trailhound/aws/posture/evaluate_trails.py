@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from trailhound.aws.documents import INSIGHTS
 from trailhound.aws.posture.facts import Refused, Trail
-from trailhound.aws.posture.ruling import (
-    Judges,
-    Ruling,
+from trailhound.aws.posture.finding_builder import (
+    Evaluators,
+    FindingBuilder,
     aws,
     each_trail,
     listed,
@@ -19,7 +19,7 @@ from trailhound.aws.posture.ruling import (
 from trailhound.posture import Finding
 
 
-def _logging(of: Ruling, trail: Trail) -> Finding:
+def _logging(of: FindingBuilder, trail: Trail) -> Finding:
     state = trail.is_logging
     if isinstance(state, Refused):
         return of.unknown(trail.arn, state, region=trail.home)
@@ -35,13 +35,13 @@ def _logging(of: Ruling, trail: Trail) -> Finding:
     )
 
 
-def _delivery(of: Ruling, trail: Trail) -> Finding:
+def _delivery(of: FindingBuilder, trail: Trail) -> Finding:
     return delivered(
         of, trail, "LatestDeliveryTime", "LatestDeliveryError", f"to bucket {trail.bucket}"
     )
 
 
-def delivered(of: Ruling, trail: Trail, time: str, error: str, to: str) -> Finding:
+def delivered(of: FindingBuilder, trail: Trail, time: str, error: str, to: str) -> Finding:
     """Whether a kind of delivery works, by `GetTrailStatus`."""
     status = trail.status
     if isinstance(status, Refused):
@@ -84,7 +84,7 @@ def _moment(value: Any) -> str:
     return f"{value:%Y-%m-%dT%H:%MZ}" if isinstance(value, datetime) else str(value)
 
 
-def _validation(of: Ruling, trail: Trail) -> Finding:
+def _validation(of: FindingBuilder, trail: Trail) -> Finding:
     if trail.described.get("LogFileValidationEnabled"):
         return of.passed(trail.arn, "LogFileValidationEnabled is true", trail.home)
     return of.failed(
@@ -99,7 +99,7 @@ def _validation(of: Ruling, trail: Trail) -> Finding:
     )
 
 
-def _digests(of: Ruling, trail: Trail) -> Finding:
+def _digests(of: FindingBuilder, trail: Trail) -> Finding:
     if not trail.described.get("LogFileValidationEnabled"):
         return of.not_applicable(trail.arn, "log file validation is off", trail.home)
     return delivered(
@@ -111,7 +111,7 @@ def _digests(of: Ruling, trail: Trail) -> Finding:
     )
 
 
-def _kms(of: Ruling, trail: Trail) -> Finding:
+def _kms(of: FindingBuilder, trail: Trail) -> Finding:
     if trail.key is None:
         fix = setup_command(trail, of.scope, "--kms") or aws(
             *("cloudtrail", "update-trail", "--name", trail.arn, "--kms-key-id", "KEY_ARN"),
@@ -132,7 +132,7 @@ def _kms(of: Ruling, trail: Trail) -> Finding:
     )
 
 
-def _rotation(of: Ruling, trail: Trail) -> Finding:
+def _rotation(of: FindingBuilder, trail: Trail) -> Finding:
     if trail.key is None:
         return of.not_applicable(trail.arn, "it has no KMS key", trail.home)
     key, described, rotates = (
@@ -154,7 +154,7 @@ def _rotation(of: Ruling, trail: Trail) -> Finding:
     )
 
 
-def _insights(of: Ruling, trail: Trail) -> Finding:
+def _insights(of: FindingBuilder, trail: Trail) -> Finding:
     if isinstance(trail.insights, Refused):
         return of.unknown(trail.arn, trail.insights, region=trail.home)
     missing = [each for each in INSIGHTS if each not in trail.insights]
@@ -174,7 +174,7 @@ def _insights(of: Ruling, trail: Trail) -> Finding:
     )
 
 
-JUDGES: Final[Judges] = {
+EVALUATORS: Final[Evaluators] = {
     "trail-logging": each_trail(_logging),
     "trail-delivery": each_trail(_delivery),
     "trail-validation": each_trail(_validation),

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from typing import Final
 
+from trailhound.aws.posture.evaluate_trails import delivered
 from trailhound.aws.posture.facts import LogGroup, Refused, Reply, Trail, known
-from trailhound.aws.posture.judge_trails import delivered
-from trailhound.aws.posture.ruling import (
-    Judge,
-    Judges,
-    Ruling,
+from trailhound.aws.posture.finding_builder import (
+    Evaluator,
+    Evaluators,
+    FindingBuilder,
     aws,
     each_trail,
     listed,
@@ -24,11 +24,11 @@ from trailhound.aws.posture.ruling import (
 from trailhound.plural import plural
 from trailhound.posture import Finding
 
-GroupJudge = Callable[[Ruling, LogGroup, Reply], Finding]
+GroupEvaluator = Callable[[FindingBuilder, LogGroup, Reply], Finding]
 """A check of an existing log group, with its description by `DescribeLogGroups`."""
 
 
-def other_account(of: Ruling, arn: str) -> Finding:
+def other_account(of: FindingBuilder, arn: str) -> Finding:
     """The finding for a log group of an account that was not read."""
     owner = arn.split(":")[4]
     return of.unknown(
@@ -38,7 +38,7 @@ def other_account(of: Ruling, arn: str) -> Finding:
     )
 
 
-def _cloudwatch(of: Ruling, trail: Trail) -> Finding:
+def _cloudwatch(of: FindingBuilder, trail: Trail) -> Finding:
     if not trail.log_group:
         return of.failed(
             trail.arn,
@@ -61,10 +61,10 @@ def _cloudwatch(of: Ruling, trail: Trail) -> Finding:
     )
 
 
-def _each_group(judge: GroupJudge) -> Judge:
-    """A check of one log group as a check of those of all trails that are judged in an account."""
+def _each_group(evaluator: GroupEvaluator) -> Evaluator:
+    """A check of one log group as a check of those of all trails evaluated in an account."""
 
-    def judged(of: Ruling) -> Iterator[Finding]:
+    def evaluate(of: FindingBuilder) -> Iterator[Finding]:
         for arn in of.scope.log_groups:
             group = of.scope.group(arn)
             if group is None:
@@ -79,13 +79,13 @@ def _each_group(judge: GroupJudge) -> Judge:
                     group.region,
                 )
             else:
-                yield judge(of, group, group.described)
+                yield evaluator(of, group, group.described)
         yield from _without_groups(of)
 
-    return judged
+    return evaluate
 
 
-def _without_groups(of: Ruling) -> Iterator[Finding]:
+def _without_groups(of: FindingBuilder) -> Iterator[Finding]:
     yield from without_trails(of)
     if of.scope.trails and not of.scope.log_groups:
         yield of.failed(
@@ -93,7 +93,7 @@ def _without_groups(of: Ruling) -> Iterator[Finding]:
         )
 
 
-def _retention(of: Ruling, group: LogGroup, described: Reply) -> Finding:
+def _retention(of: FindingBuilder, group: LogGroup, described: Reply) -> Finding:
     days, wanted = described.get("retentionInDays"), of.scope.wanted.log_days
     if days is None:
         return of.passed(group.name, "events stay for ever", group.region)
@@ -110,7 +110,7 @@ def _retention(of: Ruling, group: LogGroup, described: Reply) -> Finding:
     )
 
 
-def _encrypted(of: Ruling, group: LogGroup, described: Reply) -> Finding:
+def _encrypted(of: FindingBuilder, group: LogGroup, described: Reply) -> Finding:
     if key := described.get("kmsKeyId"):
         return of.passed(group.name, f"key {key}", group.region)
     return of.failed(
@@ -124,7 +124,7 @@ def _encrypted(of: Ruling, group: LogGroup, described: Reply) -> Finding:
     )
 
 
-def _not_public(of: Ruling, group: LogGroup, _described: Reply) -> Finding:
+def _not_public(of: FindingBuilder, group: LogGroup, _described: Reply) -> Finding:
     if isinstance(group.policies, Refused):
         return of.unknown(group.name, group.policies, region=group.region)
     open_ = sorted(
@@ -172,7 +172,7 @@ def _opens(statement: Reply, group: LogGroup) -> bool:
     )
 
 
-JUDGES: Final[Judges] = {
+EVALUATORS: Final[Evaluators] = {
     "trail-cloudwatch": each_trail(_cloudwatch),
     "log-group-retention": _each_group(_retention),
     "log-group-encrypted": _each_group(_encrypted),

@@ -10,13 +10,12 @@ from typing import Final
 
 from trailhound.aws.names import TrailSetup
 from trailhound.aws.posture.collect import metrics_of
+from trailhound.aws.posture.evaluate_watching import other_account
 from trailhound.aws.posture.facts import LogGroup, MetricFilter, Refused, Reply, Scope, Trail
-from trailhound.aws.posture.judge_watching import other_account
-from trailhound.aws.posture.monitored import MONITORED, Monitored
-from trailhound.aws.posture.ruling import (
-    Judge,
-    Judges,
-    Ruling,
+from trailhound.aws.posture.finding_builder import (
+    Evaluator,
+    Evaluators,
+    FindingBuilder,
     aws,
     listed,
     plural,
@@ -24,6 +23,7 @@ from trailhound.aws.posture.ruling import (
     unseen_regions,
     without_trails,
 )
+from trailhound.aws.posture.monitored import MONITORED, Monitored
 from trailhound.posture import Finding
 
 _RISES: Final = frozenset(
@@ -47,18 +47,18 @@ class _Coverage:
     unseen: list[Refused] = field(default_factory=list)
 
 
-def _judge(control: Monitored) -> Judge:
-    def judged(of: Ruling) -> Iterator[Finding]:
+def _evaluator_of(control: Monitored) -> Evaluator:
+    def evaluate(of: FindingBuilder) -> Iterator[Finding]:
         bare = list(without_trails(of))
         if bare:
             yield from bare
             return
         yield _ruled(of, control)
 
-    return judged
+    return evaluate
 
 
-def _ruled(of: Ruling, control: Monitored) -> Finding:
+def _ruled(of: FindingBuilder, control: Monitored) -> Finding:
     """The finding of a control for an account, over all of its trails and log groups."""
     account = of.scope.account
     trails = [each for each in account.trails if each.is_logging is not False and each.log_group]
@@ -158,7 +158,7 @@ def _silent(found: _Coverage, group: LogGroup, alarm: Reply) -> str | None:
 
 
 def _missing(
-    of: Ruling, control: Monitored, trail: Trail, found: _Coverage, missing: set[str]
+    of: FindingBuilder, control: Monitored, trail: Trail, found: _Coverage, missing: set[str]
 ) -> Finding:
     """The finding for a control that is not covered: what is missing, and the fix."""
     group = trail.log_group.split(":", 6)[6]
@@ -206,4 +206,4 @@ def _fix(control: Monitored, trail: Trail, scope: Scope, found: _Coverage, unmat
     return shlex.join(words)
 
 
-JUDGES: Final[Judges] = {each.check: _judge(each) for each in MONITORED}
+EVALUATORS: Final[Evaluators] = {each.check: _evaluator_of(each) for each in MONITORED}

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from trailhound.aws.posture.facts import Refused, Trail, known
-from trailhound.aws.posture.ruling import (
+from trailhound.aws.posture.finding_builder import (
     OWNER,
-    Judge,
-    Judges,
-    Ruling,
+    Evaluator,
+    Evaluators,
+    FindingBuilder,
     aws,
     listed,
     plural,
@@ -48,7 +48,7 @@ _NAMED: Final = (
 _MAKE: Final = "trailhound aws setup --plan"
 
 
-def _every_region(of: Ruling) -> Iterator[Finding]:
+def _every_region(of: FindingBuilder) -> Iterator[Finding]:
     """Each region has a trail that logs; unknown if a trail of the region could not be read."""
     account = of.scope.account
     bare: list[str] = []
@@ -82,12 +82,12 @@ def _every_region(of: Ruling) -> Iterator[Finding]:
         yield of.passed(account.id, f"{seen} logged{named}{enabled}{only}")
 
 
-def _state_unknown(of: Ruling, what: str) -> Finding:
+def _state_unknown(of: FindingBuilder, what: str) -> Finding:
     why = next(each.status for each in of.scope.account.trails if isinstance(each.status, Refused))
     return of.unknown(of.scope.account.id, why.saying(f"{what}: {why.reason}"))
 
 
-def _management(of: Ruling) -> Iterator[Finding]:
+def _management(of: FindingBuilder) -> Iterator[Finding]:
     """In each region, the selectors of all trails together log every management event."""
     account = of.scope.account
     bare = list(without_trails(of))
@@ -132,7 +132,7 @@ def _management(of: Ruling) -> Iterator[Finding]:
         yield of.passed(account.id, f"reads and writes, in {where}")
 
 
-def _unread(of: Ruling, trail: Trail) -> Finding:
+def _unread(of: FindingBuilder, trail: Trail) -> Finding:
     why = trail.selectors if isinstance(trail.selectors, Refused) else trail.status
     assert isinstance(why, Refused)  # noqa: S101 - it is what makes it unread
     return of.unknown(trail.arn, why, region=trail.home)
@@ -142,7 +142,7 @@ def _lets(trail: Trail, event: Mapping[str, str]) -> bool:
     return logs(known(trail.selectors, ()), event)
 
 
-def _selectors_fix(of: Ruling) -> str:
+def _selectors_fix(of: FindingBuilder) -> str:
     """The fix: `aws setup` for a trail of its own, else a command of the AWS CLI."""
     trails = [each for each in of.scope.account.trails if each.is_logging is True]
     if not trails:
@@ -155,7 +155,7 @@ def _selectors_fix(of: Ruling) -> str:
     )
 
 
-def _global(of: Ruling) -> Iterator[Finding]:
+def _global(of: FindingBuilder) -> Iterator[Finding]:
     account = of.scope.account
     bare = list(without_trails(of))
     if bare:
@@ -183,10 +183,10 @@ def _global(of: Ruling) -> Iterator[Finding]:
         )
 
 
-def _data_events(read: str) -> Judge:
+def _data_events(read: str) -> Evaluator:
     """A check whether reads, or writes, of objects are logged in the buckets that matter."""
 
-    def judge(of: Ruling) -> Iterator[Finding]:
+    def evaluate(of: FindingBuilder) -> Iterator[Finding]:
         bare = list(without_trails(of))
         if bare:
             yield from bare
@@ -194,10 +194,10 @@ def _data_events(read: str) -> Judge:
         for bucket in of.scope.wanted.buckets or (_ANY_BUCKET,):
             yield _elsewhere(of, bucket) or _objects(of, bucket, read)
 
-    return judge
+    return evaluate
 
 
-def _elsewhere(of: Ruling, bucket: str) -> Finding | None:
+def _elsewhere(of: FindingBuilder, bucket: str) -> Finding | None:
     """The finding for a bucket that is not this account's, whose selectors do not matter then: it
     does not exist, or another account has to log it. None for a bucket of this account."""
     account = of.scope.account
@@ -217,7 +217,7 @@ def _elsewhere(of: Ruling, bucket: str) -> Finding | None:
     return of.unknown(name, there) if isinstance(there, Refused) else None
 
 
-def _objects(of: Ruling, bucket: str, read: str) -> Finding:
+def _objects(of: FindingBuilder, bucket: str, read: str) -> Finding:
     account = of.scope.account
     event = {
         "eventCategory": "Data",
@@ -269,7 +269,7 @@ def _objects(of: Ruling, bucket: str, read: str) -> Finding:
     )
 
 
-def _left_out(of: Ruling, trails: list[Trail], event: Mapping[str, str]) -> list[str]:
+def _left_out(of: FindingBuilder, trails: list[Trail], event: Mapping[str, str]) -> list[str]:
     """The account's own buckets that trails leave out, apart from those that trails write to."""
     account = of.scope.account
     logged_to = {each.bucket for each in account.trails}
@@ -286,7 +286,7 @@ def _left_out(of: Ruling, trails: list[Trail], event: Mapping[str, str]) -> list
     ]
 
 
-JUDGES: Final[Judges] = {
+EVALUATORS: Final[Evaluators] = {
     "trail-every-region": _every_region,
     "trail-management-events": _management,
     "trail-global-events": _global,

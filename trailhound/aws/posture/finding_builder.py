@@ -14,7 +14,7 @@ from trailhound.posture import Finding, Verdict
 
 
 @dataclass(frozen=True)
-class Ruling:
+class FindingBuilder:
     """Findings of one check in one account."""
 
     check: str
@@ -63,22 +63,22 @@ class Ruling:
 
 OWNER: Final = "check the account of the bucket too: --account ID --role NAME, or --organisation"
 """The fix for a bucket of another account."""
-Judge = Callable[[Ruling], Iterator[Finding]]
-Judges = Mapping[str, Judge]
+Evaluator = Callable[[FindingBuilder], Iterator[Finding]]
+Evaluators = Mapping[str, Evaluator]
 
 
-def each_trail(judge: Callable[[Ruling, Trail], Finding]) -> Judge:
-    """A check of one trail as a check of all trails that are judged in an account."""
+def each_trail(evaluator: Callable[[FindingBuilder, Trail], Finding]) -> Evaluator:
+    """A check of one trail as a check of all trails that are evaluated in an account."""
 
-    def judged(of: Ruling) -> Iterator[Finding]:
+    def evaluate(of: FindingBuilder) -> Iterator[Finding]:
         for trail in of.scope.trails:
-            yield judge(of, trail)
+            yield evaluator(of, trail)
         yield from without_trails(of)
 
-    return judged
+    return evaluate
 
 
-def without_trails(of: Ruling) -> Iterator[Finding]:
+def without_trails(of: FindingBuilder) -> Iterator[Finding]:
     """The finding of an account without any trail."""
     account = of.scope.account
     if account.trails:
@@ -90,7 +90,7 @@ def without_trails(of: Ruling) -> Iterator[Finding]:
         yield of.failed(account.id, f"no trail in the {where}", "trailhound aws setup --plan")
 
 
-def unseen_regions(of: Ruling) -> Finding:
+def unseen_regions(of: FindingBuilder) -> Finding:
     """The finding that trails of some regions could not be listed."""
     blind = of.scope.account.blind
     why = blind[0].trails

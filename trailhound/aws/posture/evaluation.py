@@ -7,41 +7,41 @@ from datetime import datetime
 from typing import Final
 
 from trailhound.aws.posture import (
-    judge_account,
-    judge_alarms,
-    judge_buckets,
-    judge_coverage,
-    judge_trails,
-    judge_watching,
+    evaluate_account,
+    evaluate_alarms,
+    evaluate_buckets,
+    evaluate_coverage,
+    evaluate_trails,
+    evaluate_watching,
 )
 from trailhound.aws.posture.catalogue import CHECKS
 from trailhound.aws.posture.facts import Account, Requirements, Scope, Trail
-from trailhound.aws.posture.ruling import Judges, Ruling
+from trailhound.aws.posture.finding_builder import Evaluators, FindingBuilder
 from trailhound.posture import Finding
 
-JUDGES: Final[Judges] = {
-    **judge_coverage.JUDGES,
-    **judge_trails.JUDGES,
-    **judge_buckets.JUDGES,
-    **judge_watching.JUDGES,
-    **judge_alarms.JUDGES,
-    **judge_account.JUDGES,
+EVALUATORS: Final[Evaluators] = {
+    **evaluate_coverage.EVALUATORS,
+    **evaluate_trails.EVALUATORS,
+    **evaluate_buckets.EVALUATORS,
+    **evaluate_watching.EVALUATORS,
+    **evaluate_alarms.EVALUATORS,
+    **evaluate_account.EVALUATORS,
 }
 
 
-def judged(accounts: Iterable[Account], wanted: Requirements, now: datetime) -> Iterator[Finding]:
+def evaluate(accounts: Iterable[Account], wanted: Requirements, now: datetime) -> Iterator[Finding]:
     """Findings, account by account, in the order of the catalogue."""
     others = {each.id: each for each in accounts}
-    here = _judged_in(others)
+    here = _evaluated_in(others)
     for account in others.values():
         trails = [each for each in account.trails if here[each.arn] == account.id]
         scope = Scope(account=account, others=others, trails=trails, wanted=wanted, now=now)
         for check in CHECKS:
-            yield from JUDGES[check.id](Ruling(check.id, scope))
+            yield from EVALUATORS[check.id](FindingBuilder(check.id, scope))
 
 
-def _judged_in(accounts: Mapping[str, Account]) -> dict[str, str]:
-    """The account in which each trail is judged: its own, or else the first that shows it."""
+def _evaluated_in(accounts: Mapping[str, Account]) -> dict[str, str]:
+    """The account in which each trail is evaluated: its own, or else the first that shows it."""
     found: dict[str, str] = {}
     for account in accounts.values():
         for trail in account.trails:

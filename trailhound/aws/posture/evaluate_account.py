@@ -6,11 +6,18 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from trailhound.aws.posture.facts import Refused, Region, known
-from trailhound.aws.posture.ruling import Judges, Ruling, aws, listed, plural, texts
+from trailhound.aws.posture.finding_builder import (
+    Evaluators,
+    FindingBuilder,
+    aws,
+    listed,
+    plural,
+    texts,
+)
 from trailhound.posture import Finding
 
 
-def _organisation(of: Ruling) -> Iterator[Finding]:
+def _organisation(of: FindingBuilder) -> Iterator[Finding]:
     """A trail of the organisation logs all regions of all accounts, new ones too."""
     account = of.scope.account
     organisation = account.organisation
@@ -59,10 +66,10 @@ def _each_region(
     off: Callable[[Any], str],
     fix: Callable[[str], str],
     passing: str,
-) -> Callable[[Ruling], Iterator[Finding]]:
+) -> Callable[[FindingBuilder], Iterator[Finding]]:
     """A check that every region has to pass. `off`: why a region does not, or empty."""
 
-    def judged(of: Ruling) -> Iterator[Finding]:
+    def evaluate(of: FindingBuilder) -> Iterator[Finding]:
         account = of.scope.account
         bad: dict[str, str] = {}
         dark: list[Refused] = [account.unlisted] if account.unlisted else []
@@ -84,7 +91,7 @@ def _each_region(
         if not bad and not dark:
             yield of.passed(account.id, f"{passing} in {plural(len(account.regions), 'region')}")
 
-    return judged
+    return evaluate
 
 
 def _recording(recorders: Any) -> str:
@@ -103,7 +110,7 @@ def _vpcs(region: Region) -> Any:
     return sorted(region.vpcs - region.flow_logs)
 
 
-def _sharing(of: Ruling) -> Iterator[Finding]:
+def _sharing(of: FindingBuilder) -> Iterator[Finding]:
     role, seen = "CloudWatch-CrossAccountSharingRole", of.scope.account.sharing_role
     if isinstance(seen, Refused):
         yield of.unknown(role, seen)
@@ -128,7 +135,7 @@ def _sharing(of: Ruling) -> Iterator[Finding]:
     )
 
 
-JUDGES: Final[Judges] = {
+EVALUATORS: Final[Evaluators] = {
     "organisation-trail": _organisation,
     "cloudwatch-sharing": _sharing,
     "config-every-region": _each_region(
