@@ -38,7 +38,7 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class PostureFinding:
     """The result of a check for one resource. `evidence` is what it follows from, or why it is
     `unknown`; `permission` is the missing permission, if that is why. `fix` is a command, or a
     sentence if no command does it."""
@@ -80,10 +80,10 @@ class Posture:
     taken: str
     accounts: tuple[CheckedAccount, ...]
     checks: tuple[Check, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[PostureFinding, ...]
     unreached: tuple[Unreached, ...] = ()
 
-    def check(self, finding: Finding) -> Check:
+    def check(self, finding: PostureFinding) -> Check:
         """The check of a finding."""
         return next(each for each in self.checks if each.id == finding.check)
 
@@ -102,7 +102,7 @@ class Posture:
         """The numbers of findings by verdict, of one account or of all."""
         return Counter(each.verdict for each in self.findings if account in (None, each.account))
 
-    def open(self, least: Severity = "low") -> list[Finding]:
+    def open(self, least: Severity = "low") -> list[PostureFinding]:
         """Failed and unknown findings of this severity and above, by rank."""
         found = [
             each
@@ -112,7 +112,7 @@ class Posture:
         ]
         return sorted(found, key=self.rank)
 
-    def rank(self, finding: Finding) -> tuple[int, int]:
+    def rank(self, finding: PostureFinding) -> tuple[int, int]:
         """The sort key of findings: failed before unknown, then by falling severity."""
         return _ORDER.index(finding.verdict), SEVERITIES.index(self.check(finding).severity)
 
@@ -127,7 +127,7 @@ class Posture:
                 raise ValueError(f"no finding: {finding.check} {finding.verdict}")
         return self
 
-    def beside(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """The members of the JSON object beside `findings`."""
         return {
             "version": VERSION,
@@ -141,14 +141,17 @@ class Posture:
             "totals": _totals(self.count()),
         }
 
-    def row(self, finding: Finding) -> dict[str, Any]:
+    def finding_as_dict(self, finding: PostureFinding) -> dict[str, Any]:
         """The JSON object of a finding, with the title, severity and controls of its check."""
         of = self.check(finding)
         return {**asdict(finding), "title": of.title, "severity": of.severity, "cis": list(of.cis)}
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON object."""
-        return {"findings": [self.row(each) for each in self.findings], **self.beside()}
+        return {
+            "findings": [self.finding_as_dict(each) for each in self.findings],
+            **self.metadata(),
+        }
 
 
 def _totals(counted: Mapping[Verdict, int]) -> dict[str, int]:
@@ -174,7 +177,7 @@ def read_posture(path: Path) -> Posture:
                 Check(**{**_own(Check, each), "cis": tuple(map(str, each["cis"]))})
                 for each in found["checks"]
             ),
-            findings=_each(Finding, found["findings"]),
+            findings=_each(PostureFinding, found["findings"]),
             unreached=_each(Unreached, found["unreached"]),
         ).checked()
     except (KeyError, TypeError, ValueError) as error:

@@ -22,7 +22,7 @@ from trailhound.aws.posture.facts import (
     Requirements,
     Trail,
 )
-from trailhound.posture import CheckedAccount, Finding, Posture, Unreached
+from trailhound.posture import CheckedAccount, Posture, PostureFinding, Unreached
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
 ACCOUNT = "111122223333"
@@ -150,7 +150,7 @@ def account(**changes: Any) -> Account:
     return replace(made, **changes)
 
 
-def found(*accounts: Account, wanted: Requirements | None = None) -> list[Finding]:
+def found(*accounts: Account, wanted: Requirements | None = None) -> list[PostureFinding]:
     return list(evaluate(accounts, wanted or Requirements(), NOW))
 
 

@@ -29,7 +29,7 @@ with late_imports():
     from trailhound.aws.posture.examine import Request, examine
     from trailhound.aws.posture.facts import Requirements
     from trailhound.aws.posture.read_calls import policy as policy_document
-    from trailhound.posture import SEVERITIES, Finding, Posture, Verdict
+    from trailhound.posture import SEVERITIES, Posture, PostureFinding, Verdict
 
 _ACCOUNT: Final = re.compile(r"\d{12}")
 _WORDS: Final[dict[Verdict, str]] = {
@@ -60,9 +60,9 @@ class Severity(StrEnum):
     LOW = "low"
 
 
-def listing(posture: Posture) -> Listing[Finding]:
+def listing(posture: Posture) -> Listing[PostureFinding]:
     """The listing of findings for pipes and programs; `show` prints paragraphs for people."""
-    return Listing[Finding](
+    return Listing[PostureFinding](
         "findings",
         (
             Column("verdict", lambda each: each.verdict, "verdict", ColumnType.ENTIRE),
@@ -79,7 +79,7 @@ def listing(posture: Posture) -> Listing[Finding]:
             Column("evidence", lambda each: each.evidence, "evidence", whole=True),
             Column("fix", lambda each: each.fix, "fix", priority=1),
         ),
-        posture.row,
+        posture.finding_as_dict,
     )
 
 
@@ -191,7 +191,7 @@ def check(
         show(posture)
     else:
         listing(posture).show(
-            sorted(posture.findings, key=posture.rank), form, beside=posture.beside()
+            sorted(posture.findings, key=posture.rank), form, beside=posture.metadata()
         )
         _note_unreached(posture)
         note(summary(posture), form)
@@ -233,7 +233,7 @@ def show(posture: Posture) -> None:
     note(summary(posture))
 
 
-def _show(posture: Posture, finding: Finding) -> None:
+def _show(posture: Posture, finding: PostureFinding) -> None:
     """Print a finding as a paragraph; a passed one on a line with its evidence."""
     of = posture.check(finding)
     head = (_WORDS[finding.verdict], _COLOURS[finding.verdict])
@@ -249,20 +249,20 @@ def _show(posture: Posture, finding: Finding) -> None:
         _show_fix(finding.fix)
 
 
-def _sameness(finding: Finding) -> tuple[str, ...]:
+def _sameness(finding: PostureFinding) -> tuple[str, ...]:
     """The key by which findings are joined to one paragraph."""
     return finding.verdict, finding.resource, finding.evidence, finding.fix
 
 
-def _together(findings: list[Finding]) -> list[Finding]:
+def _together(findings: list[PostureFinding]) -> list[PostureFinding]:
     """The findings in their order, those with the same key moved up behind the first of them."""
-    alike: dict[tuple[str, ...], list[Finding]] = {}
+    alike: dict[tuple[str, ...], list[PostureFinding]] = {}
     for each in findings:
         alike.setdefault(_sameness(each), []).append(each)
     return [each for group in alike.values() for each in group]
 
 
-def _show_alike(posture: Posture, findings: list[Finding]) -> None:
+def _show_alike(posture: Posture, findings: list[PostureFinding]) -> None:
     """Print the checks that fail for one cause as one paragraph."""
     first = findings[0]
     head = Text(_WORDS[first.verdict], style=_COLOURS[first.verdict])
@@ -282,7 +282,7 @@ def _show_alike(posture: Posture, findings: list[Finding]) -> None:
         say_folded(line, _INDENT + 21)
 
 
-def _where(finding: Finding) -> str:
+def _where(finding: PostureFinding) -> str:
     """The resource; empty if it is the account itself."""
     if finding.resource == finding.account:
         return ""

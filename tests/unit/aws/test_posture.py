@@ -36,7 +36,7 @@ from trailhound.aws.posture.evaluation import EVALUATORS
 from trailhound.aws.posture.facts import Account, Key, MetricFilter, Refused, Requirements
 from trailhound.aws.posture.read_calls import READ_CALLS, policy
 from trailhound.errors import UsageError
-from trailhound.posture import Finding, read_posture
+from trailhound.posture import PostureFinding, read_posture
 from trailhound.report.collect.gaps import unchecked
 
 ROOT = Path(__file__).parents[3]
@@ -44,7 +44,7 @@ NO = Refused("service:Look", "the look is denied", "grant service:Look", denied=
 EVERYBODY = {"Grantee": {"URI": "http://acs.amazonaws.com/groups/global/AllUsers"}}
 
 
-def of(check: str, *accounts: Account, wanted: Requirements | None = None) -> list[Finding]:
+def of(check: str, *accounts: Account, wanted: Requirements | None = None) -> list[PostureFinding]:
     return [each for each in found(*accounts, wanted=wanted) if each.check == check]
 
 

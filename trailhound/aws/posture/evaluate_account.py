@@ -14,10 +14,10 @@ from trailhound.aws.posture.finding_builder import (
     plural,
     texts,
 )
-from trailhound.posture import Finding
+from trailhound.posture import PostureFinding
 
 
-def _organisation(of: FindingBuilder) -> Iterator[Finding]:
+def _organisation(of: FindingBuilder) -> Iterator[PostureFinding]:
     """A trail of the organisation logs all regions of all accounts, new ones too."""
     account = of.scope.account
     organisation = account.organisation
@@ -66,10 +66,10 @@ def _each_region(
     off: Callable[[Any], str],
     fix: Callable[[str], str],
     passing: str,
-) -> Callable[[FindingBuilder], Iterator[Finding]]:
+) -> Callable[[FindingBuilder], Iterator[PostureFinding]]:
     """A check that every region has to pass. `off`: why a region does not, or empty."""
 
-    def evaluate(of: FindingBuilder) -> Iterator[Finding]:
+    def evaluate(of: FindingBuilder) -> Iterator[PostureFinding]:
         account = of.scope.account
         bad: dict[str, str] = {}
         dark: list[Refused] = [account.unlisted] if account.unlisted else []
@@ -110,7 +110,7 @@ def _vpcs(region: Region) -> Any:
     return sorted(region.vpcs - region.flow_logs)
 
 
-def _sharing(of: FindingBuilder) -> Iterator[Finding]:
+def _sharing(of: FindingBuilder) -> Iterator[PostureFinding]:
     role, seen = "CloudWatch-CrossAccountSharingRole", of.scope.account.sharing_role
     if isinstance(seen, Refused):
         yield of.unknown(role, seen)

@@ -24,7 +24,7 @@ from trailhound.aws.posture.finding_builder import (
     without_trails,
 )
 from trailhound.aws.posture.monitored import MONITORED, Monitored
-from trailhound.posture import Finding
+from trailhound.posture import PostureFinding
 
 _RISES: Final = frozenset(
     {"GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "GreaterThanUpperThreshold"}
@@ -48,7 +48,7 @@ class _Coverage:
 
 
 def _evaluator_of(control: Monitored) -> Evaluator:
-    def evaluate(of: FindingBuilder) -> Iterator[Finding]:
+    def evaluate(of: FindingBuilder) -> Iterator[PostureFinding]:
         bare = list(without_trails(of))
         if bare:
             yield from bare
@@ -58,7 +58,7 @@ def _evaluator_of(control: Monitored) -> Evaluator:
     return evaluate
 
 
-def _ruled(of: FindingBuilder, control: Monitored) -> Finding:
+def _ruled(of: FindingBuilder, control: Monitored) -> PostureFinding:
     """The finding of a control for an account, over all of its trails and log groups."""
     account = of.scope.account
     trails = [each for each in account.trails if each.is_logging is not False and each.log_group]
@@ -159,7 +159,7 @@ def _silent(found: _Coverage, group: LogGroup, alarm: Reply) -> str | None:
 
 def _missing(
     of: FindingBuilder, control: Monitored, trail: Trail, found: _Coverage, missing: set[str]
-) -> Finding:
+) -> PostureFinding:
     """The finding for a control that is not covered: what is missing, and the fix."""
     group = trail.log_group.split(":", 6)[6]
     short = [label.removeprefix(f"{control.cis} ") for label in sorted(missing)]

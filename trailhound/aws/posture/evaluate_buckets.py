@@ -23,7 +23,7 @@ from trailhound.aws.posture.finding_builder import (
     without_trails,
 )
 from trailhound.plural import plural
-from trailhound.posture import Finding
+from trailhound.posture import PostureFinding
 
 _PUBLIC_GROUPS: Final = ("/AllUsers", "/AuthenticatedUsers")
 _SOMEBODY: Final = re.compile(r"\d{12}|o-[a-z0-9]{10}")
@@ -33,14 +33,14 @@ _LOCK: Final = (
     '{"ObjectLockEnabled":"Enabled","Rule":{"DefaultRetention":{"Mode":"GOVERNANCE","Days":365}}}'
 )
 
-BucketEvaluator = Callable[[FindingBuilder, Bucket, Trail], Finding]
+BucketEvaluator = Callable[[FindingBuilder, Bucket, Trail], PostureFinding]
 """A check of one bucket, with the first trail that writes to it."""
 
 
 def _each_bucket(evaluator: BucketEvaluator) -> Evaluator:
     """A check of one bucket as a check of those of all trails that are evaluated in an account."""
 
-    def evaluate(of: FindingBuilder) -> Iterator[Finding]:
+    def evaluate(of: FindingBuilder) -> Iterator[PostureFinding]:
         for name in of.scope.buckets:
             bucket = of.scope.bucket(name)
             trail = next(each for each in of.scope.trails if each.bucket == name)
@@ -52,7 +52,7 @@ def _each_bucket(evaluator: BucketEvaluator) -> Evaluator:
     return evaluate
 
 
-def _of_another(of: FindingBuilder, found: Finding) -> Finding:
+def _of_another(of: FindingBuilder, found: PostureFinding) -> PostureFinding:
     """A bucket that is not shown to be ours, and that refuses us, is perhaps another account's."""
     if found.verdict != "unknown" or isinstance(of.scope.account.own_buckets, Refused):
         return found
@@ -68,7 +68,7 @@ def _fixed(of: FindingBuilder, trail: Trail, call: str, *more: str) -> str:
     return setup_command(trail, of.scope) or aws("s3api", call, "--bucket", trail.bucket, *more)
 
 
-def _public_access(of: FindingBuilder, bucket: Bucket, trail: Trail) -> Finding:
+def _public_access(of: FindingBuilder, bucket: Bucket, trail: Trail) -> PostureFinding:
     """Blocked on the bucket, or on all buckets of the account."""
     own, account = bucket.public_access, _owner_block(of, bucket)
     both: list[Reply] = [
@@ -99,7 +99,7 @@ def _owner_block(of: FindingBuilder, bucket: Bucket) -> Reply | Refused | None:
     return None
 
 
-def _not_public(of: FindingBuilder, bucket: Bucket, trail: Trail) -> Finding:
+def _not_public(of: FindingBuilder, bucket: Bucket, trail: Trail) -> PostureFinding:
     granted = [] if isinstance(bucket.grants, Refused) else bucket.grants
     public = sorted(
         {
@@ -126,7 +126,7 @@ def _not_public(of: FindingBuilder, bucket: Bucket, trail: Trail) -> Finding:
     return of.passed(bucket.name, "neither its ACL nor its policy is public")
 
 
-def _policy(of: FindingBuilder, bucket: Bucket, trail: Trail) -> Finding:
+def _policy(of: FindingBuilder, bucket: Bucket, trail: Trail) -> PostureFinding:
     if isinstance(bucket.policy, Refused):
         return of.unknown(bucket.name, bucket.policy)
     writing = [
@@ -166,7 +166,7 @@ def _names_source(statement: Reply) -> bool:
     return bool(named) and all(_SOMEBODY.search(text) for text in named)
 
 
-def _tls(of: FindingBuilder, bucket: Bucket, trail: Trail) -> Finding:
+def _tls(of: FindingBuilder, bucket: Bucket, trail: Trail) -> PostureFinding:
     """A statement denies all of S3 to everybody without TLS, for the bucket and its objects."""
     if isinstance(bucket.policy, Refused):
         return of.unknown(bucket.name, bucket.policy)
@@ -224,7 +224,7 @@ def _allows(statement: Reply, action: str) -> bool:
     return any(fnmatchcase(action.lower(), text.lower()) for text in texts(statement.get("Action")))
 
 
-def _versioning(of: FindingBuilder, bucket: Bucket, trail: Trail) -> Finding:
+def _versioning(of: FindingBuilder, bucket: Bucket, trail: Trail) -> PostureFinding:
     if isinstance(bucket.versioning, Refused):
         return of.unknown(bucket.name, bucket.versioning)
     state = bucket.versioning.get("Status") or "never enabled"
@@ -238,7 +238,7 @@ def _versioning(of: FindingBuilder, bucket: Bucket, trail: Trail) -> Finding:
     )
 
 
-def _delete_protection(of: FindingBuilder, bucket: Bucket, trail: Trail) -> Finding:
+def _delete_protection(of: FindingBuilder, bucket: Bucket, trail: Trail) -> PostureFinding:
     """Object lock with a default retention, or MFA delete: CIS names the second alone."""
     lock, versioning = bucket.lock, bucket.versioning
     retention = (
@@ -267,7 +267,7 @@ def _delete_protection(of: FindingBuilder, bucket: Bucket, trail: Trail) -> Find
     )
 
 
-def _encrypted(of: FindingBuilder, bucket: Bucket, trail: Trail) -> Finding:
+def _encrypted(of: FindingBuilder, bucket: Bucket, trail: Trail) -> PostureFinding:
     seen = bucket.encryption
     if isinstance(seen, Refused):
         return of.unknown(bucket.name, seen)
@@ -286,7 +286,7 @@ def _encrypted(of: FindingBuilder, bucket: Bucket, trail: Trail) -> Finding:
     return of.failed(bucket.name, "no default encryption is set", fix)
 
 
-def _access_log(of: FindingBuilder, bucket: Bucket, _trail: Trail) -> Finding:
+def _access_log(of: FindingBuilder, bucket: Bucket, _trail: Trail) -> PostureFinding:
     seen = bucket.access_log
     if isinstance(seen, Refused):
         return of.unknown(bucket.name, seen)
@@ -305,7 +305,7 @@ def _access_log(of: FindingBuilder, bucket: Bucket, _trail: Trail) -> Finding:
     return of.failed(bucket.name, "server access logging is off", fix)
 
 
-def _retention(of: FindingBuilder, bucket: Bucket, trail: Trail) -> Finding:
+def _retention(of: FindingBuilder, bucket: Bucket, trail: Trail) -> PostureFinding:
     if isinstance(bucket.lifecycle, Refused):
         return of.unknown(bucket.name, bucket.lifecycle)
     keep = of.scope.wanted.keep_days
@@ -332,7 +332,7 @@ def _retention(of: FindingBuilder, bucket: Bucket, trail: Trail) -> Finding:
     return of.passed(bucket.name, f"files stay {kept}")
 
 
-def _lifecycle(of: FindingBuilder, bucket: Bucket, trail: Trail) -> Finding:
+def _lifecycle(of: FindingBuilder, bucket: Bucket, trail: Trail) -> PostureFinding:
     if isinstance(bucket.lifecycle, Refused):
         return of.unknown(bucket.name, bucket.lifecycle)
     steps = [

@@ -20,7 +20,7 @@ from trailhound.aws.posture.finding_builder import (
     without_trails,
 )
 from trailhound.aws.selectors import logs
-from trailhound.posture import Finding
+from trailhound.posture import PostureFinding
 
 _SOURCES: Final = (
     "iam.amazonaws.com",
@@ -48,7 +48,7 @@ _NAMED: Final = (
 _MAKE: Final = "trailhound aws setup --plan"
 
 
-def _every_region(of: FindingBuilder) -> Iterator[Finding]:
+def _every_region(of: FindingBuilder) -> Iterator[PostureFinding]:
     """Each region has a trail that logs; unknown if a trail of the region could not be read."""
     account = of.scope.account
     bare: list[str] = []
@@ -82,12 +82,12 @@ def _every_region(of: FindingBuilder) -> Iterator[Finding]:
         yield of.passed(account.id, f"{seen} logged{named}{enabled}{only}")
 
 
-def _state_unknown(of: FindingBuilder, what: str) -> Finding:
+def _state_unknown(of: FindingBuilder, what: str) -> PostureFinding:
     why = next(each.status for each in of.scope.account.trails if isinstance(each.status, Refused))
     return of.unknown(of.scope.account.id, why.saying(f"{what}: {why.reason}"))
 
 
-def _management(of: FindingBuilder) -> Iterator[Finding]:
+def _management(of: FindingBuilder) -> Iterator[PostureFinding]:
     """In each region, the selectors of all trails together log every management event."""
     account = of.scope.account
     bare = list(without_trails(of))
@@ -132,7 +132,7 @@ def _management(of: FindingBuilder) -> Iterator[Finding]:
         yield of.passed(account.id, f"reads and writes, in {where}")
 
 
-def _unread(of: FindingBuilder, trail: Trail) -> Finding:
+def _unread(of: FindingBuilder, trail: Trail) -> PostureFinding:
     why = trail.selectors if isinstance(trail.selectors, Refused) else trail.status
     assert isinstance(why, Refused)  # noqa: S101 - it is what makes it unread
     return of.unknown(trail.arn, why, region=trail.home)
@@ -155,7 +155,7 @@ def _selectors_fix(of: FindingBuilder) -> str:
     )
 
 
-def _global(of: FindingBuilder) -> Iterator[Finding]:
+def _global(of: FindingBuilder) -> Iterator[PostureFinding]:
     account = of.scope.account
     bare = list(without_trails(of))
     if bare:
@@ -186,7 +186,7 @@ def _global(of: FindingBuilder) -> Iterator[Finding]:
 def _data_events(read: str) -> Evaluator:
     """A check whether reads, or writes, of objects are logged in the buckets that matter."""
 
-    def evaluate(of: FindingBuilder) -> Iterator[Finding]:
+    def evaluate(of: FindingBuilder) -> Iterator[PostureFinding]:
         bare = list(without_trails(of))
         if bare:
             yield from bare
@@ -197,7 +197,7 @@ def _data_events(read: str) -> Evaluator:
     return evaluate
 
 
-def _elsewhere(of: FindingBuilder, bucket: str) -> Finding | None:
+def _elsewhere(of: FindingBuilder, bucket: str) -> PostureFinding | None:
     """The finding for a bucket that is not this account's, whose selectors do not matter then: it
     does not exist, or another account has to log it. None for a bucket of this account."""
     account = of.scope.account
@@ -217,7 +217,7 @@ def _elsewhere(of: FindingBuilder, bucket: str) -> Finding | None:
     return of.unknown(name, there) if isinstance(there, Refused) else None
 
 
-def _objects(of: FindingBuilder, bucket: str, read: str) -> Finding:
+def _objects(of: FindingBuilder, bucket: str, read: str) -> PostureFinding:
     account = of.scope.account
     event = {
         "eventCategory": "Data",

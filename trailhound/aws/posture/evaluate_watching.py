@@ -22,13 +22,13 @@ from trailhound.aws.posture.finding_builder import (
     without_trails,
 )
 from trailhound.plural import plural
-from trailhound.posture import Finding
+from trailhound.posture import PostureFinding
 
-GroupEvaluator = Callable[[FindingBuilder, LogGroup, Reply], Finding]
+GroupEvaluator = Callable[[FindingBuilder, LogGroup, Reply], PostureFinding]
 """A check of an existing log group, with its description by `DescribeLogGroups`."""
 
 
-def other_account(of: FindingBuilder, arn: str) -> Finding:
+def other_account(of: FindingBuilder, arn: str) -> PostureFinding:
     """The finding for a log group of an account that was not read."""
     owner = arn.split(":")[4]
     return of.unknown(
@@ -38,7 +38,7 @@ def other_account(of: FindingBuilder, arn: str) -> Finding:
     )
 
 
-def _cloudwatch(of: FindingBuilder, trail: Trail) -> Finding:
+def _cloudwatch(of: FindingBuilder, trail: Trail) -> PostureFinding:
     if not trail.log_group:
         return of.failed(
             trail.arn,
@@ -64,7 +64,7 @@ def _cloudwatch(of: FindingBuilder, trail: Trail) -> Finding:
 def _each_group(evaluator: GroupEvaluator) -> Evaluator:
     """A check of one log group as a check of those of all trails evaluated in an account."""
 
-    def evaluate(of: FindingBuilder) -> Iterator[Finding]:
+    def evaluate(of: FindingBuilder) -> Iterator[PostureFinding]:
         for arn in of.scope.log_groups:
             group = of.scope.group(arn)
             if group is None:
@@ -85,7 +85,7 @@ def _each_group(evaluator: GroupEvaluator) -> Evaluator:
     return evaluate
 
 
-def _without_groups(of: FindingBuilder) -> Iterator[Finding]:
+def _without_groups(of: FindingBuilder) -> Iterator[PostureFinding]:
     yield from without_trails(of)
     if of.scope.trails and not of.scope.log_groups:
         yield of.failed(
@@ -93,7 +93,7 @@ def _without_groups(of: FindingBuilder) -> Iterator[Finding]:
         )
 
 
-def _retention(of: FindingBuilder, group: LogGroup, described: Reply) -> Finding:
+def _retention(of: FindingBuilder, group: LogGroup, described: Reply) -> PostureFinding:
     days, wanted = described.get("retentionInDays"), of.scope.wanted.log_days
     if days is None:
         return of.passed(group.name, "events stay for ever", group.region)
@@ -110,7 +110,7 @@ def _retention(of: FindingBuilder, group: LogGroup, described: Reply) -> Finding
     )
 
 
-def _encrypted(of: FindingBuilder, group: LogGroup, described: Reply) -> Finding:
+def _encrypted(of: FindingBuilder, group: LogGroup, described: Reply) -> PostureFinding:
     if key := described.get("kmsKeyId"):
         return of.passed(group.name, f"key {key}", group.region)
     return of.failed(
@@ -124,7 +124,7 @@ def _encrypted(of: FindingBuilder, group: LogGroup, described: Reply) -> Finding
     )
 
 
-def _not_public(of: FindingBuilder, group: LogGroup, _described: Reply) -> Finding:
+def _not_public(of: FindingBuilder, group: LogGroup, _described: Reply) -> PostureFinding:
     if isinstance(group.policies, Refused):
         return of.unknown(group.name, group.policies, region=group.region)
     open_ = sorted(

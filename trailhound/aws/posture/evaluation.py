@@ -17,7 +17,7 @@ from trailhound.aws.posture import (
 from trailhound.aws.posture.catalogue import CHECKS
 from trailhound.aws.posture.facts import Account, Requirements, Scope, Trail
 from trailhound.aws.posture.finding_builder import Evaluators, FindingBuilder
-from trailhound.posture import Finding
+from trailhound.posture import PostureFinding
 
 EVALUATORS: Final[Evaluators] = {
     **evaluate_coverage.EVALUATORS,
@@ -29,7 +29,9 @@ EVALUATORS: Final[Evaluators] = {
 }
 
 
-def evaluate(accounts: Iterable[Account], wanted: Requirements, now: datetime) -> Iterator[Finding]:
+def evaluate(
+    accounts: Iterable[Account], wanted: Requirements, now: datetime
+) -> Iterator[PostureFinding]:
     """Findings, account by account, in the order of the catalogue."""
     others = {each.id: each for each in accounts}
     here = _evaluated_in(others)

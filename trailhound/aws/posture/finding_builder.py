@@ -10,7 +10,7 @@ from typing import Final
 from trailhound.aws.names import PREFIX
 from trailhound.aws.posture.facts import Refused, Reply, Scope, Trail, known
 from trailhound.plural import plural as plural
-from trailhound.posture import Finding, Verdict
+from trailhound.posture import PostureFinding, Verdict
 
 
 @dataclass(frozen=True)
@@ -20,15 +20,15 @@ class FindingBuilder:
     check: str
     scope: Scope
 
-    def passed(self, resource: str, evidence: str, region: str = "") -> Finding:
+    def passed(self, resource: str, evidence: str, region: str = "") -> PostureFinding:
         return self._finding("pass", resource, evidence, region)
 
-    def failed(self, resource: str, evidence: str, fix: str, region: str = "") -> Finding:
+    def failed(self, resource: str, evidence: str, fix: str, region: str = "") -> PostureFinding:
         return self._finding("fail", resource, evidence, region, fix)
 
     def unknown(
         self, resource: str, why: Refused | str, hint: str = "", region: str = ""
-    ) -> Finding:
+    ) -> PostureFinding:
         """A finding for what could not be read; it never counts as passed."""
         if isinstance(why, Refused):
             permission = why.permission if why.denied else ""
@@ -37,7 +37,7 @@ class FindingBuilder:
             )
         return self._finding("unknown", resource, why, region, hint)
 
-    def not_applicable(self, resource: str, why: str, region: str = "") -> Finding:
+    def not_applicable(self, resource: str, why: str, region: str = "") -> PostureFinding:
         return self._finding("not_applicable", resource, why, region)
 
     def _finding(
@@ -48,8 +48,8 @@ class FindingBuilder:
         region: str,
         fix: str = "",
         permission: str = "",
-    ) -> Finding:
-        return Finding(
+    ) -> PostureFinding:
+        return PostureFinding(
             check=self.check,
             verdict=verdict,
             account=self.scope.account.id,
@@ -63,14 +63,14 @@ class FindingBuilder:
 
 OWNER: Final = "check the account of the bucket too: --account ID --role NAME, or --organisation"
 """The fix for a bucket of another account."""
-Evaluator = Callable[[FindingBuilder], Iterator[Finding]]
+Evaluator = Callable[[FindingBuilder], Iterator[PostureFinding]]
 Evaluators = Mapping[str, Evaluator]
 
 
-def each_trail(evaluator: Callable[[FindingBuilder, Trail], Finding]) -> Evaluator:
+def each_trail(evaluator: Callable[[FindingBuilder, Trail], PostureFinding]) -> Evaluator:
     """A check of one trail as a check of all trails that are evaluated in an account."""
 
-    def evaluate(of: FindingBuilder) -> Iterator[Finding]:
+    def evaluate(of: FindingBuilder) -> Iterator[PostureFinding]:
         for trail in of.scope.trails:
             yield evaluator(of, trail)
         yield from without_trails(of)
@@ -78,7 +78,7 @@ def each_trail(evaluator: Callable[[FindingBuilder, Trail], Finding]) -> Evaluat
     return evaluate
 
 
-def without_trails(of: FindingBuilder) -> Iterator[Finding]:
+def without_trails(of: FindingBuilder) -> Iterator[PostureFinding]:
     """The finding of an account without any trail."""
     account = of.scope.account
     if account.trails:
@@ -90,7 +90,7 @@ def without_trails(of: FindingBuilder) -> Iterator[Finding]:
         yield of.failed(account.id, f"no trail in the {where}", "trailhound aws setup --plan")
 
 
-def unseen_regions(of: FindingBuilder) -> Finding:
+def unseen_regions(of: FindingBuilder) -> PostureFinding:
     """The finding that trails of some regions could not be listed."""
     blind = of.scope.account.blind
     why = blind[0].trails
