@@ -14,7 +14,7 @@ from detections.compiled import REPAIRED, Compiled, Query
 from detections.events.index import EventIndex
 from detections.events.matching import Matching, decided, reader_for
 from detections.span import Span
-from trailhound.cluster.complete_reply import cut_off
+from trailhound.cluster.complete_reply import search_timeout
 
 FEW: Final = 300
 """Up to so many events are read sooner than an expression is tried on every value of an object."""
@@ -27,7 +27,7 @@ class Counting:
 
     def __init__(self, index: EventIndex, seconds: float) -> None:
         self._index = index
-        self._limit = cut_off(seconds)
+        self._limit = search_timeout(seconds)
 
     def request(self, compiled: Compiled, span: Span) -> dict[str, Any]:
         """The body of a rule's first search."""

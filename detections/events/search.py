@@ -29,7 +29,7 @@ from detections.finding import Finding
 from detections.rule import Rule
 from detections.span import Span
 from trailhound.cluster.client import answers
-from trailhound.cluster.complete_reply import cut_off, whole
+from trailhound.cluster.complete_reply import require_complete, search_timeout
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.reader import HITS_PAGE
 from trailhound.cluster.refusals import from_response
@@ -170,7 +170,7 @@ class Search:
 
         Raises `ClusterUnreachableError` where the whole cluster is unreachable.
         """
-        body = Vocabulary.request(span) | cut_off(self._cut_off)
+        body = Vocabulary.request(span) | search_timeout(self._cut_off)
         (reply,) = self._send([orjson.dumps(body)])
         try:
             return Vocabulary.of(_answer(reply))
@@ -234,7 +234,7 @@ class Search:
             "track_total_hits": True,
             "sort": SORT if light is None else ["_doc"],
             **(asked if light is None else light.body),
-            **cut_off(self._cut_off),
+            **search_timeout(self._cut_off),
         }
 
     def _counting(self, _: Rule, compiled: Compiled, span: Span) -> dict[str, Any]:
@@ -275,7 +275,7 @@ class Search:
 def _answer(reply: _Reply) -> Mapping[str, Any]:
     if isinstance(reply, ClusterError):
         raise reply
-    return whole(reply)
+    return require_complete(reply)
 
 
 def _took(reply: _Reply) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 from trailhound.errors import RequestFailedError
 
 
-def cut_off(seconds: float) -> dict[str, Any]:
+def search_timeout(seconds: float) -> dict[str, Any]:
     """The member of a search body that makes the engine stop the search after these seconds."""
     return {"timeout": f"{seconds * 1000:.0f}ms"}
 
@@ -16,7 +16,7 @@ def cut_off(seconds: float) -> dict[str, Any]:
 _LONGEST_REASON = 500
 
 
-def whole(reply: Mapping[str, Any]) -> Mapping[str, Any]:
+def require_complete(reply: Mapping[str, Any]) -> Mapping[str, Any]:
     """The reply, if every shard answered in time. Raises `RequestFailedError` otherwise."""
     if "error" in reply:
         raise RequestFailedError(

@@ -14,7 +14,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from trailhound.cluster.complete_reply import cut_off, whole
+from trailhound.cluster.complete_reply import require_complete, search_timeout
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.refreshing import OF_WHAT_IS_THERE, make_searchable
 from trailhound.cluster.refusals import cluster_errors
@@ -88,7 +88,7 @@ class IndexReader:
         self._client = client
         self._index = index
         self._policy = RetryPolicy(busy_seconds, retry=is_busy)
-        self._limit = {} if seconds is None else cut_off(seconds)
+        self._limit = {} if seconds is None else search_timeout(seconds)
         self._options = ReadOptions(
             order=order,
             hits_page=hits_page,
@@ -108,7 +108,7 @@ class IndexReader:
         )
         if not reply.get("_shards", {"total": 1})["total"]:
             self._refuse_closed()
-        return whole(reply)
+        return require_complete(reply)
 
     def _refuse_closed(self) -> None:
         """Raise `RequestFailedError` if the index exists and is closed: a search that allows for a
@@ -144,7 +144,7 @@ class IndexReader:
     ) -> list[Mapping[str, Any]]:
         """Several searches in one request; the replies are in their order. `few_days`: each query
         is limited to a time that few of the indices hold. Raises `ClusterError`."""
-        return [whole(reply) for reply in self._replies(bodies, few_days=few_days)]
+        return [require_complete(reply) for reply in self._replies(bodies, few_days=few_days)]
 
     def none_match(self, queries: Sequence[Query]) -> list[bool]:
         """For each query, in one request, whether it certainly matches nothing.
@@ -285,6 +285,6 @@ def is_any(answer: Mapping[str, Any]) -> bool:
 
 def _if_whole(reply: Mapping[str, Any]) -> Mapping[str, Any] | None:
     try:
-        return whole(reply)
+        return require_complete(reply)
     except ClusterError:
         return None

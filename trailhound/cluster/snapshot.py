@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from opensearchpy import OpenSearch
 
 from trailhound.batching import batched
-from trailhound.cluster.complete_reply import whole
+from trailhound.cluster.complete_reply import require_complete
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.errors import RequestFailedError
@@ -90,7 +90,7 @@ class Snapshot:
             lambda: self._client.search(body=request, params=dict(WHOLE))
         )
         self.pit = reply.get("pit_id", self.pit)
-        return whole(reply)
+        return require_complete(reply)
 
     def searches(self, bodies: Sequence[dict[str, Any]]) -> list[Mapping[str, Any]]:
         """Several searches in one request; the replies are in their order."""
@@ -100,7 +100,7 @@ class Snapshot:
         for body in bodies:
             lines += [{"allow_partial_search_results": False}, self._body(body)]
         reply = self._options.policy.run(lambda: self._client.msearch(body=lines))
-        return [whole(each) for each in reply["responses"]]
+        return [require_complete(each) for each in reply["responses"]]
 
     def hits(
         self,
