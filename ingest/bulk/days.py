@@ -40,7 +40,9 @@ class Days:
         self._cold_after = settings.retention.cold_after
         self._lock = threading.Lock()
         self._known: set[str] = set()
-        self._checkpoints = retry_policy.run(lambda: templates.marks(client, self._names.days))
+        self._checkpoints = retry_policy.run(
+            lambda: templates.index_marks(client, self._names.days)
+        )
         self._room: int | None = None
         self._first_room: int | None = None
         self._room_read = False
@@ -69,7 +71,9 @@ class Days:
                 if index not in self._checkpoints:
                     self._refuse_cold(day)
                     self._create(index)
-                    found = self._retry_policy.run(lambda: templates.marks(self._client, index))
+                    found = self._retry_policy.run(
+                        lambda: templates.index_marks(self._client, index)
+                    )
                     self._checkpoints |= found
                 if not self._checkpoints.get(index):
                     raise ForeignTemplateError(
@@ -127,7 +131,9 @@ class Days:
             self._known.discard(index)
             self._checkpoints.pop(index, None)
             # It may have been replaced by the index of its snapshot.
-            found = self._retry_policy.run(lambda: templates.marks(self._client, self._names.days))
+            found = self._retry_policy.run(
+                lambda: templates.index_marks(self._client, self._names.days)
+            )
             self._checkpoints |= found
         if (now := self.ensure(self.day_of(index))) != index:
             raise RecordError(

@@ -204,7 +204,7 @@ def test_init_upgrades_every_day_that_it_may(settings: Settings, tmp_path: Path)
     assert ended.exit_code == 0, ended.output
     changes = {change.name: change.action for change in init(client, settings)}
     assert {changes[index] for index in (indices[1], indices[3])} == {"skipped"}
-    marks = templates.marks(client, f"{settings.prefix}cloudtrail-*")
+    marks = templates.index_marks(client, f"{settings.prefix}cloudtrail-*")
     current = {index for index, mark in marks.items() if mark["fingerprint"] != "older"}
     assert current == {indices[0], indices[2], indices[4]}
     assert "read-only" in ended.output

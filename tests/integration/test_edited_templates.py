@@ -12,14 +12,14 @@ from tests.helpers.commands import command
 from tests.helpers.processes import printed
 from tests.helpers.trails import own_settings, prepared
 from trailhound.cluster.initialization import Change, init
-from trailhound.cluster.templates import Names, template_there
+from trailhound.cluster.templates import Names, get_template
 from trailhound.settings import Settings
 
 pytestmark = pytest.mark.fresh_namespace
 
 
 def there(client: OpenSearch, name: str) -> dict[str, Any]:
-    body = template_there(client, name)
+    body = get_template(client, name)
     assert body is not None
     # Elasticsearch 9 says when it was made, and does not take that back.
     managed = ("created_date", "modified_date")

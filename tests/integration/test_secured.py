@@ -121,7 +121,7 @@ OPERATIONS: dict[str, Callable[[OpenSearch], Any]] = {
     "mapping": lambda client: client.indices.put_mapping(
         index=DAY, body=templates.mapping("events", SETTINGS)
     ),
-    "marks": lambda client: templates.marks(client, f"{NAMESPACE}-cloudtrail-*"),
+    "marks": lambda client: templates.index_marks(client, f"{NAMESPACE}-cloudtrail-*"),
     "bulk": _bulk,
     "index alerts": lambda client: client.index(index=ALERTS, id="1", body={}),
     "refresh": lambda client: client.indices.refresh(index=f"{NAMESPACE}-cloudtrail-*,{ALERTS}"),

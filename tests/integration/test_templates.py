@@ -485,7 +485,7 @@ def test_an_index_that_goes_away_under_way_is_made_again(settings: Settings, tra
     assert gone.is_set()
     assert (report.counts.read, report.counts.indexed) == (200, 200)
     assert len(documents(client, settings)) == 200
-    assert templates.marks(client, day)[day]["kind"] == "events"
+    assert templates.index_marks(client, day)[day]["kind"] == "events"
     assert str(client.indices.get_mapping(index=day)[day]["mappings"]["dynamic"]) == "false"
 
 

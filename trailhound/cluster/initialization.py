@@ -25,12 +25,12 @@ from trailhound.cluster.templates import (
     check,
     check_singles,
     descriptions,
+    get_template,
+    index_marks,
     mapping,
-    marks,
-    owner,
-    singles,
+    mark_of,
+    single_indices,
     template,
-    template_there,
 )
 from trailhound.errors import ForeignTemplateError, SettingsError
 from trailhound.settings import Settings
@@ -55,7 +55,7 @@ def init(client: OpenSearch, settings: Settings) -> list[Change]:
     """
     changes = [_init_template(client, settings, kind) for kind in MAPPINGS]
     check(client, settings)
-    there = singles(client, settings)
+    there = single_indices(client, settings)
     kinds = [kind for kind in MAPPINGS if kind != "events"]
     indices = [_init_index(client, settings, kind, there) for kind in kinds]
     upgraded = _upgrade(client, settings)
@@ -67,20 +67,20 @@ def init(client: OpenSearch, settings: Settings) -> list[Change]:
 def _init_template(client: OpenSearch, settings: Settings, kind: IndexKind) -> Change:
     name = Names(settings.prefix).template(kind)
     wanted = template(kind, settings, dialect_of(client))
-    there = template_there(client, name)
+    there = get_template(client, name)
     if there is None:
         _put_template(client, settings, name, wanted)
         return Change(name, "created", "index template")
-    if not owner(there):
+    if not mark_of(there):
         raise ForeignTemplateError(
             f"the index template {name} was not made by Trailhound",
             hint="rename or delete it, or set a namespace",
         )
     found = differences.of_template(wanted, there)
     # Compare both marks: that of a mapping edited by hand differs from its template's.
-    inside = owner((there.get("template") or {}).get("mappings") or {})
-    expected = owner(wanted), owner(wanted["template"]["mappings"])
-    is_current = (owner(there), inside) == expected
+    inside = mark_of((there.get("template") or {}).get("mappings") or {})
+    expected = mark_of(wanted), mark_of(wanted["template"]["mappings"])
+    is_current = (mark_of(there), inside) == expected
     if is_current and not found:
         return Change(name, "unchanged", "index template")
     _put_template(client, settings, name, differences.with_own(wanted, there))
@@ -133,7 +133,7 @@ def _upgrade(client: OpenSearch, settings: Settings) -> list[Change]:
     """Bring the mappings of existing indices to the present one, as far as they can change."""
     names = Names(settings.prefix)
     pattern = f"{names.days},{names.prefix}trailhound-*"
-    found, there = marks(client, pattern), descriptions(client, pattern)
+    found, there = index_marks(client, pattern), descriptions(client, pattern)
     dialect = dialect_of(client)
     todays = {kind: mapping(kind, settings, dialect) for kind in MAPPINGS}
     changes = []
@@ -156,7 +156,7 @@ def _upgrade_index(
     there: dict[str, Any] | None,
 ) -> list[Change]:
     """`there`: its mapping; None where a block hides it. Nothing if it is current."""
-    is_current = mark.get("fingerprint") == owner(wanted)["fingerprint"]
+    is_current = mark.get("fingerprint") == mark_of(wanted)["fingerprint"]
     found = differences.of_mapping(wanted, there) if there is not None else []
     stay = [each for each in found if each.stays]
     change = [each for each in found if not each.stays]

@@ -119,7 +119,7 @@ def days_due(
             due[index] = tier
     if not due:
         return {}, []
-    marks = templates.marks(client, names.days)
+    marks = templates.index_marks(client, names.days)
     deletes = retention.action == "delete"
     ours = {
         index: tier

@@ -125,7 +125,7 @@ def mapping(kind: IndexKind, settings: Settings, dialect: Dialect = OPENSEARCH) 
 
 def _fingerprint(kind: IndexKind, settings: Settings, dialect: Dialect) -> str:
     """A hash of the mapping of this kind."""
-    return str(owner(mapping(kind, settings, dialect))["fingerprint"])
+    return str(mark_of(mapping(kind, settings, dialect))["fingerprint"])
 
 
 def template(kind: IndexKind, settings: Settings, dialect: Dialect = OPENSEARCH) -> dict[str, Any]:
@@ -160,13 +160,13 @@ def _digest(body: dict[str, Any]) -> str:
     return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 
-def owner(meta_holder: Mapping[str, Any]) -> dict[str, Any]:
+def mark_of(meta_holder: Mapping[str, Any]) -> dict[str, Any]:
     """The mark of a template or mapping; empty if it is not Trailhound's."""
     mark = (meta_holder.get("_meta") or {}).get("trailhound")
     return mark if isinstance(mark, dict) else {}
 
 
-def marks(client: OpenSearch, pattern: str) -> dict[str, dict[str, Any]]:
+def index_marks(client: OpenSearch, pattern: str) -> dict[str, dict[str, Any]]:
     """Index name → mark of its mapping.
 
     A foreign index has an empty value or is left out.
@@ -180,7 +180,7 @@ def marks(client: OpenSearch, pattern: str) -> dict[str, dict[str, Any]]:
         if not is_index_block(error):
             raise
         return _marks_of_state(client, pattern)
-    return {index: owner(body["mappings"]) for index, body in (reply or {}).items()}
+    return {index: mark_of(body["mappings"]) for index, body in (reply or {}).items()}
 
 
 def _marks_of_state(client: OpenSearch, pattern: str) -> dict[str, dict[str, Any]]:
@@ -191,7 +191,7 @@ def _marks_of_state(client: OpenSearch, pattern: str) -> dict[str, dict[str, Any
     )
     found = ((reply or {}).get("metadata") or {}).get("indices") or {}
     return {
-        index: owner((body.get("mappings") or {}).get("_doc") or {})
+        index: mark_of((body.get("mappings") or {}).get("_doc") or {})
         for index, body in found.items()
     }
 
@@ -219,7 +219,7 @@ def _described(client: OpenSearch, pattern: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def template_there(client: OpenSearch, name: str) -> dict[str, Any] | None:
+def get_template(client: OpenSearch, name: str) -> dict[str, Any] | None:
     """The body of an index template of the cluster; None if it has none of this name."""
     try:
         (found,) = client.indices.get_index_template(name=name)["index_templates"]
@@ -229,8 +229,8 @@ def template_there(client: OpenSearch, name: str) -> dict[str, Any] | None:
     return body
 
 
-def singles(client: OpenSearch, settings: Settings) -> dict[str, Any]:
-    """Those of the single indices that exist, each with its mapping. Complete, where `marks` leaves
+def single_indices(client: OpenSearch, settings: Settings) -> dict[str, Any]:
+    """Those of the single indices that exist, each with its mapping. Complete, where `index_marks` leaves
     out an index without a mark."""
     names = Names(settings.prefix)
     wanted = [names.single(kind) for kind in MAPPINGS if kind != "events"]
@@ -245,8 +245,8 @@ def check_singles(client: OpenSearch, settings: Settings) -> set[IndexKind]:
     `ForeignTemplateError`."""
     current: set[IndexKind] = set()
     dialect = dialect_of(client)
-    for index, body in singles(client, settings).items():
-        mark = owner(body["mappings"])
+    for index, body in single_indices(client, settings).items():
+        mark = mark_of(body["mappings"])
         if not mark:
             raise ForeignTemplateError(
                 f"the index {index} was not made by Trailhound",
@@ -280,7 +280,7 @@ def check(client: OpenSearch, settings: Settings) -> None:
         index = names.no_day if kind == "events" else names.single(kind)
         what = f"new days ({names.days})" if kind == "events" else index
         applies = applied(client, index)
-        mark = owner(applies.get("mappings") or {})
+        mark = mark_of(applies.get("mappings") or {})
         if not any(applies.values()):
             raise ForeignTemplateError(
                 f"there is no index template for {what} yet", hint="run `trailhound init`"

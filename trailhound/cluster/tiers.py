@@ -13,7 +13,7 @@ from trailhound.cluster.blocks import index_states
 from trailhound.cluster.colder_storage import ColderStorage, cold_days, ultrawarm_indices
 from trailhound.cluster.lifecycle import Tier, due_tier
 from trailhound.cluster.retention import lifecycles, reachable, storage_of
-from trailhound.cluster.templates import Names, marks
+from trailhound.cluster.templates import Names, index_marks
 from trailhound.plural import plural
 from trailhound.settings import Settings
 
@@ -106,7 +106,7 @@ def read_tiers(client: OpenSearch, settings: Settings, today: date) -> Tiers | N
         return None
     names = Names(settings.prefix)
     storage = storage_of(client, settings)
-    ours = marks(client, names.days)
+    ours = index_marks(client, names.days)
     warm = ultrawarm_indices(client, names) if storage.ultrawarm else frozenset()
     places: dict[str, Place] = {}
     due: dict[str, Tier] = {}

@@ -60,7 +60,7 @@ def _of_templates(client: OpenSearch, settings: Settings) -> Iterator[tuple[str,
     """Name of a template, and how it differs."""
     for kind in templates.MAPPINGS:
         name = Names(settings.prefix).template(kind)
-        there = templates.template_there(client, name)
+        there = templates.get_template(client, name)
         if there is None:
             yield name, [Difference("the template", None, "")]
             continue
@@ -81,7 +81,7 @@ def indices(client: OpenSearch, settings: Settings) -> Check:
     alike: dict[str, list[str]] = {}
     advice: dict[str, None] = {}
     for index, body in sorted(there.items()):
-        kind = templates.owner(body["mappings"]).get("kind")
+        kind = templates.mark_of(body["mappings"]).get("kind")
         if kind in wanted:
             found = list(_of_index(names, wanted[kind], body))
         elif names.day_of(index):
@@ -104,8 +104,8 @@ def _of_index(
 ) -> Iterator[tuple[Difference, str]]:
     """How an index differs, with what to do. Fields that an earlier release did not have are none:
     the day may be read-only, and its events are found as before."""
-    mark = templates.owner(body["mappings"])
-    ours = templates.owner(wanted)
+    mark = templates.mark_of(body["mappings"])
+    ours = templates.mark_of(wanted)
     for each in differences.of_mapping(wanted, body["mappings"]):
         if each.there is not None or mark.get("fingerprint") == ours["fingerprint"]:
             yield each, _REMAKE if each.stays else _INIT
