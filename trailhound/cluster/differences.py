@@ -68,7 +68,7 @@ def described(found: Sequence[Difference], verb: str = "is") -> str:
     return f"{said}; and {plural(more, 'more difference')}" if more > 0 else said
 
 
-def of_template(wanted: Body, there: Body) -> list[Difference]:
+def template_differences(wanted: Body, there: Body) -> list[Difference]:
     """How an index template differs from the wanted one, but for what is its user's."""
     asked, found = _comparable(wanted), _comparable(there)
     if _priority(there) > _priority(wanted):
@@ -82,7 +82,7 @@ def of_template(wanted: Body, there: Body) -> list[Difference]:
     return list(_between(asked, found))
 
 
-def with_own(wanted: Body, there: Body) -> dict[str, Any]:
+def keep_user_changes(wanted: Body, there: Body) -> dict[str, Any]:
     """The wanted template, with what a user has added to the one that is there."""
     left_out = ("data_stream", *_OF_THE_ENGINE)
     added = {name: value for name, value in there.items() if not name.startswith(left_out)}
@@ -104,7 +104,7 @@ def with_own(wanted: Body, there: Body) -> dict[str, Any]:
     return body
 
 
-def of_mapping(wanted: Body, there: Body) -> list[Difference]:
+def mapping_differences(wanted: Body, there: Body) -> list[Difference]:
     """How the mapping of an index differs, where that changes what it accepts, stores or finds.
 
     Fields that only it has do no harm, and other parameters of a field of the same type may be of

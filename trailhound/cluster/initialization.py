@@ -76,14 +76,14 @@ def _init_template(client: OpenSearch, settings: Settings, kind: IndexKind) -> C
             f"the index template {name} was not made by Trailhound",
             hint="rename or delete it, or set a namespace",
         )
-    found = differences.of_template(wanted, there)
+    found = differences.template_differences(wanted, there)
     # Compare both marks: that of a mapping edited by hand differs from its template's.
     inside = mark_of((there.get("template") or {}).get("mappings") or {})
     expected = mark_of(wanted), mark_of(wanted["template"]["mappings"])
     is_current = (mark_of(there), inside) == expected
     if is_current and not found:
         return Change(name, "unchanged", "index template")
-    _put_template(client, settings, name, differences.with_own(wanted, there))
+    _put_template(client, settings, name, differences.keep_user_changes(wanted, there))
     if not is_current:
         return Change(name, "upgraded", "index template")
     return Change(name, "corrected", f"index template: {described(found, 'was')}")
@@ -157,7 +157,7 @@ def _upgrade_index(
 ) -> list[Change]:
     """`there`: its mapping; None where a block hides it. Nothing if it is current."""
     is_current = mark.get("fingerprint") == mark_of(wanted)["fingerprint"]
-    found = differences.of_mapping(wanted, there) if there is not None else []
+    found = differences.mapping_differences(wanted, there) if there is not None else []
     stay = [each for each in found if each.stays]
     change = [each for each in found if not each.stays]
     done = None

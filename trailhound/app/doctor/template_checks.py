@@ -50,7 +50,7 @@ def index_templates(client: OpenSearch, settings: Settings) -> Check:
         return Check(what, verdict, fact, _PUT_BACK)
     wanted = templates.mapping("events", settings, dialect_of(client))
     new = templates.applied(client, names.no_day).get("mappings") or {}
-    if by_component := differences.of_mapping(wanted, new):
+    if by_component := differences.mapping_differences(wanted, new):
         fact = f"of new days, {described(by_component)}"
         return Check(what, "failed", fact, _COMPONENT.format(names.template("events")))
     return Check(what, "ok", "current")
@@ -65,7 +65,7 @@ def _of_templates(client: OpenSearch, settings: Settings) -> Iterator[tuple[str,
             yield name, [Difference("the template", None, "")]
             continue
         wanted = templates.template(kind, settings, dialect_of(client))
-        if found := differences.of_template(wanted, there):
+        if found := differences.template_differences(wanted, there):
             yield name, found
 
 
@@ -106,7 +106,7 @@ def _of_index(
     the day may be read-only, and its events are found as before."""
     mark = templates.mark_of(body["mappings"])
     ours = templates.mark_of(wanted)
-    for each in differences.of_mapping(wanted, body["mappings"]):
+    for each in differences.mapping_differences(wanted, body["mappings"]):
         if each.there is not None or mark.get("fingerprint") == ours["fingerprint"]:
             yield each, _REMAKE if each.stays else _INIT
     if mark.get("kind") == "events" and names.alias not in body["aliases"]:
