@@ -13,7 +13,7 @@ from dashboards import world
 from trailhound.errors import ReportError
 from trailhound.report.event import BANDS, band_of
 from trailhound.report.render.palette import BAND, GREY, INK, LAND, OUTCOME, QUIET, RED, RULE
-from trailhound.report.render.svg import admitted
+from trailhound.report.render.svg import sanitized_svg
 from trailhound.report.render.visible import visible
 from trailhound.report.render.words import count, listed, when
 from trailhound.report.value import Bar, CountryPoint, TimeBucket, Timeline
@@ -317,7 +317,7 @@ def _draw(spec: Spec, name: str, title: str, description: str) -> Markup:
     drawn: str = library.vegalite_to_svg(
         clean, config=_CONFIG, show_warnings=False, allowed_base_urls=[]
     )
-    return admitted(drawn, f"chart-{name}", title, description)
+    return sanitized_svg(drawn, f"chart-{name}", title, description)
 
 
 def _clean(value: Any) -> Any:

@@ -49,12 +49,12 @@ _VALUE = re.compile(r"[-\w\s.,#()%+]*")
 colon, a slash or a quote."""
 
 
-def admitted(drawing: str, name: str, title: str, description: str) -> Markup:
+def sanitized_svg(drawing: str, name: str, title: str, description: str) -> Markup:
     """The SVG as an image with a title and a description; everything unlisted is removed.
 
     `name` makes its ids unique in the page. Raises `ValueError` for text that is not an SVG.
 
-    >>> str(admitted('<svg xmlns="http://www.w3.org/2000/svg" onload="x()"><script/></svg>',
+    >>> str(sanitized_svg('<svg xmlns="http://www.w3.org/2000/svg" onload="x()"><script/></svg>',
     ...     "a", "T", "D"))[-61:]
     '<title id="a-title">T</title><desc id="a-desc">D</desc></svg>'
     """

@@ -15,7 +15,7 @@ from tests.helpers.reports import ACTIVE, HOSTILE, START, report_of
 from trailhound.errors import ReportError
 from trailhound.report.render import charts, network
 from trailhound.report.render.strip import strip
-from trailhound.report.render.svg import admitted
+from trailhound.report.render.svg import sanitized_svg
 from trailhound.report.render.visible import visible
 from trailhound.report.value import Bar, CountryPoint, Edge, Graph, Node, TimeBucket, Timeline
 
@@ -83,14 +83,14 @@ def test_only_named_elements_and_attributes_are_let_in() -> None:
         '<rect fill="url(http://evil.example/#a)" width="1" onclick="x"/>'
         '<text font-size="1px">&lt;b&gt;</text></svg>'
     )
-    made = str(admitted(wild, "n", "<t>", 'd"'))
+    made = str(sanitized_svg(wild, "n", "<t>", 'd"'))
     assert made == (
         '<svg class="chart" role="img" aria-labelledby="n-title n-desc" viewBox="0 0 1 1">'
         '<title id="n-title">&lt;t&gt;</title><desc id="n-desc">d&#34;</desc>'
         '<rect width="1"></rect><text font-size="1px">&lt;b&gt;</text></svg>'
     )
     with pytest.raises(ValueError, match="no SVG"):
-        admitted("<svg", "n", "t", "d")
+        sanitized_svg("<svg", "n", "t", "d")
 
 
 def test_boxes_stand_apart_and_lines_join_them() -> None:
