@@ -57,7 +57,7 @@ def as_html(report: Report) -> str:
     )
 
 
-def telling(evidence: Sequence[Event], most: int) -> list[Event]:
+def most_informative(evidence: Sequence[Event], most: int) -> list[Event]:
     """The most informative events: the first of each call and outcome, then the earliest, by
     time."""
     firsts: dict[tuple[str, str, str], Event] = {}
@@ -117,7 +117,7 @@ def environment() -> Environment:
         "share": share,
         "span": span,
         "strip": strip,
-        "telling": telling,
+        "telling": most_informative,
         "timeline_note": timeline_note,
         "when": when,
         "without_alerts": without_alerts,

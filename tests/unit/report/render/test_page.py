@@ -17,7 +17,7 @@ import pytest
 from tests.helpers.reports import ACTIVE, HOSTILE, report_of
 from trailhound.report.findings import Findings
 from trailhound.report.render import page as module
-from trailhound.report.render.page import as_html, telling
+from trailhound.report.render.page import as_html, most_informative
 from trailhound.report.value import Coverage, Ranking, Report, Timeline, Totals
 
 VOID = {"meta", "link", "br", "rect", "line", "path", "circle"}
@@ -243,7 +243,7 @@ def test_the_events_shown_are_the_first_of_each_call() -> None:
     (event, *_) = full.findings.bands[0].top[0].evidence
     tries = [replace(event, id=f"{n}", call="ConsoleLogin", time=event.time) for n in range(9)]
     later = replace(event, id="z", call="CreateUser")
-    shown = telling([*tries, later], 3)
+    shown = most_informative([*tries, later], 3)
     assert [each.id for each in shown] == ["0", "1", "z"]
 
 
