@@ -53,7 +53,7 @@ with late_imports():
     from detections.span import Span
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
-    from trailhound.report.files import put
+    from trailhound.report.files import write_atomically
 
 
 _DAYS = timedelta(days=7)
@@ -304,7 +304,7 @@ def _write(made: dict[str, object], found: list[Lead], path: Path, form: Form) -
     if not threats:
         show("no threat was found, so there is no report")
         return
-    put(path, (jsonlib.dumps(made, indent=2) + "\n").encode())
+    write_atomically(path, (jsonlib.dumps(made, indent=2) + "\n").encode())
     show(f"the threat report is in {path}: {plural(len(threats), 'threat')}")
     for each in twins_joined(threats)[:TOP]:
         show(f"  {each.score:>2} {each.pattern} {each.identifier}: {plural(each.count, 'event')}")

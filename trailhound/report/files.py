@@ -48,14 +48,14 @@ def write(report: Report, paths: Sequence[Path], settings: Settings) -> None:
     for path in paths:
         match path.suffix.lower():
             case ".html":
-                put(path, page.encode())
+                write_atomically(path, page.encode())
             case ".pdf":
-                put(path, as_pdf(page, find_browser(settings.report.browser)))
+                write_atomically(path, as_pdf(page, find_browser(settings.report.browser)))
             case _:
-                put(path, as_json(report).encode())
+                write_atomically(path, as_json(report).encode())
 
 
-def put(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes) -> None:
     """Write a file atomically, through a temporary file beside it that only the owner can read.
     Raises `ReportError`."""
     try:

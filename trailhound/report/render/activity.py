@@ -27,7 +27,7 @@ from detections.investigation.surroundings import Surroundings
 from detections.span import Span, moment
 from trailhound import __version__
 from trailhound.errors import LibraryNotFoundError
-from trailhound.report.files import put
+from trailhound.report.files import write_atomically
 from trailhound.report.render.layers import places
 from trailhound.report.render.library import graph_library
 from trailhound.report.render.page import environment, page_policy
@@ -89,7 +89,7 @@ def write_activity(path: Path, page: ActivityPage) -> str:
     except LibraryNotFoundError as missing:
         library = ""
         lacks = f"the page has tables and no drawing: {missing.message}; {missing.hint}"
-    put(path, activity_page(page, library, lacks).encode())
+    write_atomically(path, activity_page(page, library, lacks).encode())
     return lacks
 
 

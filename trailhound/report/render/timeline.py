@@ -13,7 +13,7 @@ from markupsafe import Markup
 from detections.investigation.timeline import Line, Timeline, in_order
 from detections.span import Span
 from trailhound import __version__
-from trailhound.report.files import put
+from trailhound.report.files import write_atomically
 from trailhound.report.render.page import environment, page_policy
 
 _HERE = Path(__file__).parent
@@ -23,7 +23,7 @@ MOST_LINES = 5_000
 
 def write_timeline(path: Path, found: Timeline, span: Span | None, *, namespace: str) -> None:
     """Write the page atomically. Raises `ReportError`."""
-    put(path, timeline_page(found, span, namespace=namespace).encode())
+    write_atomically(path, timeline_page(found, span, namespace=namespace).encode())
 
 
 def timeline_page(found: Timeline, span: Span | None, *, namespace: str = "") -> str:
