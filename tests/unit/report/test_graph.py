@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from trailhound.report.collect.attack import serves, tactic_id
+from trailhound.report.collect.attack import belongs_to_tactic, tactic_id
 from trailhound.report.collect.graph import attack_graph
 from trailhound.report.event import Event, Resource
 from trailhound.report.render.network import layout
@@ -110,8 +110,8 @@ def test_an_event_without_a_principal_is_drawn_too() -> None:
 
 
 def test_a_technique_stands_where_it_belongs() -> None:
-    assert serves("T1098.001", "persistence")
-    assert not serves("T1098.001", "impact")
-    assert serves("T0000", "impact")  # one that is not listed may serve any
+    assert belongs_to_tactic("T1098.001", "persistence")
+    assert not belongs_to_tactic("T1098.001", "impact")
+    assert belongs_to_tactic("T0000", "impact")  # one that is not listed may serve any
     assert tactic_id("attack.Defense_Evasion") == "defense-evasion"
     assert tactic_id("defense-impairment") == "defense-evasion"  # its name since version 19

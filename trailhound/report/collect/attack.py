@@ -66,10 +66,10 @@ def tactic_id(text: str) -> str:
     return _SINCE_19.get(name, name)
 
 
-def serves(technique: str, tactic: str) -> bool:
+def belongs_to_tactic(technique: str, tactic: str) -> bool:
     """Whether a technique (`T1098.001`) is one of a tactic; of one not listed, it may be.
 
-    >>> serves("T1098.001", "persistence"), serves("T1530", "persistence"), serves("T9", "impact")
+    >>> belongs_to_tactic("T1098.001", "persistence"), belongs_to_tactic("T1530", "persistence"), belongs_to_tactic("T9", "impact")
     (True, False, True)
     """
     tactics = _TACTICS_OF.get(technique.upper().partition(".")[0])

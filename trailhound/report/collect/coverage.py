@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from detections.rule import Rule
 from detections.tactics import TACTICS
 from trailhound.report.collect.alerts import Counted
-from trailhound.report.collect.attack import serves, tactic_id
+from trailhound.report.collect.attack import belongs_to_tactic, tactic_id
 from trailhound.report.value import Coverage, Tactic, Technique
 
 
@@ -35,7 +35,7 @@ def coverage(rules: Sequence[Rule], count: Counted) -> Coverage:
         techniques = tuple(
             Technique(each, known[each], count.techniques.get(each, 0))
             for each in sorted(known)
-            if serves(each, tactic)
+            if belongs_to_tactic(each, tactic)
         )
         label = TACTICS.get(tactic, tactic)
         made.append(Tactic(tactic, label, len(mine), alerts.get(tactic, 0), techniques))

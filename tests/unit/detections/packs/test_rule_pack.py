@@ -19,7 +19,7 @@ from detections.samples import documents, samples_file
 from enrich.agent import agent
 from enrich.enricher import Enricher
 from tests.unit.detections.packs.shipped import OWN_KINDS, RULES, Shipped, shipped
-from trailhound.report.collect.attack import serves
+from trailhound.report.collect.attack import belongs_to_tactic
 
 ENRICHER = Enricher()
 TACTICS = {
@@ -95,10 +95,10 @@ def test_tactics_and_techniques_belong_together(rule: Shipped) -> None:
     assert sorted(tags) == sorted((*tactics, *techniques))
     for technique in techniques:
         # One that is not listed there would serve any tactic, even one that there is not.
-        assert not serves(technique, "none"), technique
-        assert any(serves(technique, tactic) for tactic in tactics), technique
+        assert not belongs_to_tactic(technique, "none"), technique
+        assert any(belongs_to_tactic(technique, tactic) for tactic in tactics), technique
     for tactic in tactics:
-        assert any(serves(technique, tactic) for technique in techniques), tactic
+        assert any(belongs_to_tactic(technique, tactic) for technique in techniques), tactic
     links = {link for link in rule.main["references"] if "attack.mitre.org" in link}
     assert links == {
         f"https://attack.mitre.org/techniques/{technique.upper().replace('.', '/')}/"
