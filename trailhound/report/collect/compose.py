@@ -20,7 +20,7 @@ from trailhound.posture import Posture
 from trailhound.report.collect import alerts, stats
 from trailhound.report.collect.coverage import coverage
 from trailhound.report.collect.events import FIELDS, event_line
-from trailhound.report.collect.gaps import Seen, gaps, unchecked
+from trailhound.report.collect.gaps import GapFacts, gaps, unchecked
 from trailhound.report.collect.graph import attack_graph
 from trailhound.report.collect.integrity import integrity
 from trailhound.report.collect.query import Index, ReportWindow
@@ -111,7 +111,7 @@ def compose(
     proof = integrity(index)
     begin()
     timeline = _timeline(index, scope, totals, counted)
-    seen = Seen(
+    seen = GapFacts(
         totals=totals,
         scope=scope,
         accounts=accounts,

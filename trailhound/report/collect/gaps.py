@@ -46,7 +46,7 @@ _GLOBAL_SERVICES = ("iam.amazonaws.com", "organizations.amazonaws.com")
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class GapFacts:
     """What gaps are found by, besides the index. `failing`: titles of rules whose last scheduled
     run failed; `elsewhere`: the accounts of all events if the report selects accounts, else empty;
     `known` and `left_out`: known automation, and what rules left out as such; `learning`: alerts
@@ -68,7 +68,7 @@ class Seen:
     now: datetime
 
 
-def gaps(index: Index, client: OpenSearch, seen: Seen) -> tuple[Gap, ...]:
+def gaps(index: Index, client: OpenSearch, seen: GapFacts) -> tuple[Gap, ...]:
     """All gaps, the important ones first."""
     closed = closed_days(index, client)
     found = [
@@ -101,7 +101,7 @@ def unchecked(posture: Posture, accounts: Sequence[str]) -> list[Gap]:
     ]
 
 
-def _known_automation(seen: Seen) -> Iterator[Gap]:
+def _known_automation(seen: GapFacts) -> Iterator[Gap]:
     if seen.left_out:
         yield Gap(
             "Events left out as known automation",
@@ -120,7 +120,7 @@ def _known_automation(seen: Seen) -> Iterator[Gap]:
     )
 
 
-def _learning(seen: Seen) -> Iterator[Gap]:
+def _learning(seen: GapFacts) -> Iterator[Gap]:
     if seen.learning:
         yield Gap(
             "Alerts of rules that were still learning",
@@ -140,7 +140,7 @@ def missing_accounts(scope: Scope, elsewhere: Collection[str]) -> list[str]:
     return [account for account in scope.accounts if account not in elsewhere]
 
 
-def _accounts(seen: Seen) -> Iterator[Gap]:
+def _accounts(seen: GapFacts) -> Iterator[Gap]:
     missing = missing_accounts(seen.scope, seen.elsewhere)
     if missing:
         there = listed(sorted(seen.elsewhere), 20) if seen.elsewhere else "none"
@@ -152,7 +152,7 @@ def _accounts(seen: Seen) -> Iterator[Gap]:
         )
 
 
-def _detections(seen: Seen) -> Iterator[Gap]:
+def _detections(seen: GapFacts) -> Iterator[Gap]:
     if not seen.findings.total:
         yield Gap(
             "No alerts",
@@ -188,7 +188,7 @@ def _detections(seen: Seen) -> Iterator[Gap]:
         )
 
 
-def _integrity(seen: Seen) -> Iterator[Gap]:
+def _integrity(seen: GapFacts) -> Iterator[Gap]:
     proof = seen.integrity
     if proof.tampered:
         yield Gap("Changed files", proof.sentence, "find out who changed them", important=True)
@@ -218,7 +218,7 @@ def _integrity(seen: Seen) -> Iterator[Gap]:
         )
 
 
-def _silence(index: Index, seen: Seen, closed: ClosedDays) -> Iterator[Gap]:
+def _silence(index: Index, seen: GapFacts, closed: ClosedDays) -> Iterator[Gap]:
     if not seen.totals.events:
         return
     of = " of these accounts" if seen.scope.accounts else ""
@@ -248,7 +248,7 @@ def _silence(index: Index, seen: Seen, closed: ClosedDays) -> Iterator[Gap]:
         )
 
 
-def _end(seen: Seen) -> datetime:
+def _end(seen: GapFacts) -> datetime:
     """The end of the report's time, at most now."""
     return min(seen.scope.until or seen.now, seen.now)
 
@@ -311,7 +311,7 @@ def _closed_days(closed: ClosedDays) -> Iterator[Gap]:
         )
 
 
-def _recorded(index: Index, seen: Seen) -> Iterator[Gap]:
+def _recorded(index: Index, seen: GapFacts) -> Iterator[Gap]:
     reply = index.ask(
         {
             "data": {"filter": DATA},
