@@ -35,7 +35,7 @@ with late_imports():
     from trailhound.report.collect.compose import compose
     from trailhound.report.collect.query import ReportWindow
     from trailhound.sample import SampleSpec, write_sample
-    from trailhound.sample.write import LABELS, beside
+    from trailhound.sample.write import LABELS, companion_path
     from trailhound.settings import Settings
     from trailhound.state.setup import init_namespace
 
@@ -135,7 +135,7 @@ def _say_where(settings: Settings, trail: Path, page: Path) -> None:
     url = settings.hosts[0]
     out.heading("next")
     say(f"the data is in {settings.home / 'engine'}, and searchable at {url}/{names.alias}")
-    say(f"the attacks in the sample are listed in {beside(trail, LABELS)}")
+    say(f"the attacks in the sample are listed in {companion_path(trail, LABELS)}")
     for line in next_commands(_command(), settings.namespace, f"{url}/{names.alias}"):
         out.print(safe(f"  {line}"))  # never folded: it is copied
     say(f"the report (open it in a browser) is {page}")

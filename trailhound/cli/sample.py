@@ -21,9 +21,9 @@ from trailhound.errors import UsageError
 
 with late_imports():
     from trailhound.sample import SampleSpec, write_sample
-    from trailhound.sample.exercise import ANSWERS, SEALED, sealed, write_exercise
+    from trailhound.sample.exercise import ANSWERS, SEALED, read_solution, write_exercise
     from trailhound.sample.grading import Graded, answers_of, graded, total
-    from trailhound.sample.write import LABELS, beside
+    from trailhound.sample.write import LABELS, companion_path
 
 
 _TRAINING = "Training"
@@ -147,18 +147,19 @@ def sample(
         f"({size(summary.bytes)}) below {directory}"
     )
     if summary.attacks:
-        say(f"{beside(directory, LABELS)} lists {plural(len(summary.attacks), 'attack')} in it")
+        labels = companion_path(directory, LABELS)
+        say(f"{labels} lists {plural(len(summary.attacks), 'attack')} in it")
     say(f"try: trailhound backfill {directory}")
     if exercise:
         form = directory / ANSWERS
         say(f"one intruder is in it: write what you find into {form}")
         say(f"then: trailhound sample {directory} --grade {form}")
-        say(f"{beside(directory, SEALED)} holds the solution: leave it alone until then")
+        say(f"{companion_path(directory, SEALED)} holds the solution: leave it alone until then")
 
 
 def _grade(directory: Path, answers: Path, form: Form) -> None:
     """Points, and what was right, wrong and missed; the attack itself beside it."""
-    solution = sealed(directory)
+    solution = read_solution(directory)
     results = graded(answers_of(answers), solution)
     points = total(results)
     first, last = solution.steps[0], solution.steps[-1]

@@ -230,8 +230,8 @@ def get_template(client: OpenSearch, name: str) -> dict[str, Any] | None:
 
 
 def single_indices(client: OpenSearch, settings: Settings) -> dict[str, Any]:
-    """Those of the single indices that exist, each with its mapping. Complete, where `index_marks` leaves
-    out an index without a mark."""
+    """Those of the single indices that exist, each with its mapping. Complete, whereas
+    `index_marks` leaves out an index without a mark."""
     names = Names(settings.prefix)
     wanted = [names.single(kind) for kind in MAPPINGS if kind != "events"]
     found: dict[str, Any] = client.indices.get_mapping(

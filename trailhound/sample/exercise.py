@@ -24,7 +24,7 @@ from trailhound.sample.incident import Incident
 from trailhound.sample.plan import Bucket, quotas
 from trailhound.sample.records import Record
 from trailhound.sample.spec import SampleSpec, SampleSummary, Step
-from trailhound.sample.write import BULK, ROOM, beside, homes_of, write_records
+from trailhound.sample.write import BULK, ROOM, attack_buckets, companion_path, write_records
 
 SEALED: Final = "exercise.sealed"
 ANSWERS: Final = "answers.yaml"
@@ -103,7 +103,7 @@ def write_exercise(directory: Path, spec: SampleSpec) -> SampleSummary:
         directory.mkdir(parents=True, exist_ok=True)
         if any(directory.iterdir()):
             raise UsageError(f"{directory} is not empty", hint="name a new folder")
-        solved = beside(directory, SEALED)
+        solved = companion_path(directory, SEALED)
         solved.parent.mkdir()
         solved.write_bytes(content)
         (directory / ANSWERS).write_text(FORM, "utf-8")
@@ -114,9 +114,9 @@ def write_exercise(directory: Path, spec: SampleSpec) -> SampleSummary:
     return write_records(directory, spec, estate, planned, {bucket: records}, (), (), None)
 
 
-def sealed(directory: Path) -> Solution:
+def read_solution(directory: Path) -> Solution:
     """The solution of an exercise. Raises `UsageError` where there is none."""
-    path = beside(directory, SEALED)
+    path = companion_path(directory, SEALED)
     try:
         stored = path.read_bytes()
         if not stored.startswith(_HEAD):
@@ -161,7 +161,7 @@ def _hidden(
 ) -> tuple[Solution, Bucket, list[Record]]:
     rng = Random(f"exercise {spec.seed}")
     names = sorted(ATTACKS, key=lambda _: rng.random())
-    homes = sorted(homes_of(spec, planned), key=lambda _: rng.random())
+    homes = sorted(attack_buckets(spec, planned), key=lambda _: rng.random())
     for name in names:
         for bucket in homes:
             incident = Incident(

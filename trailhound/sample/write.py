@@ -104,7 +104,7 @@ def write_records(
     )
 
 
-def homes_of(spec: SampleSpec, planned: dict[Bucket, int]) -> list[Bucket]:
+def attack_buckets(spec: SampleSpec, planned: dict[Bucket, int]) -> list[Bucket]:
     """Where an attack can be: each day and account, in the home region."""
     homes = [bucket for bucket in planned if bucket.region == spec.home_region]
     return sorted(homes, key=lambda bucket: (bucket.account, bucket.day))
@@ -122,7 +122,7 @@ def _hide_attacks(
     labels: list[AttackLabel] = []
     dropped: list[str] = []
     room = {bucket: int(count * ROOM) for bucket, count in planned.items()}
-    homes = homes_of(spec, planned)
+    homes = attack_buckets(spec, planned)
     for number, (name, attack) in enumerate(ATTACKS.items() if spec.attacks else ()):
         turn = (number * 2) % spec.days
         for bucket in homes[turn:] + homes[:turn]:
@@ -171,11 +171,11 @@ def _delivered(bucket: Bucket, second: int, rng: Random) -> datetime:
     return midnight + timedelta(seconds=second + 180 + int(rng.random() * 300))
 
 
-def beside(directory: Path, name: str) -> Path:
+def companion_path(directory: Path, name: str) -> Path:
     """Where a file about the sample of a folder is: its labels, a solution. In samples of earlier
     releases it is beside `AWSLogs` itself.
 
-    >>> beside(Path("trail"), LABELS).as_posix()
+    >>> companion_path(Path("trail"), LABELS).as_posix()
     'trail/.sample/labels.json'
     """
     earlier = directory / name
@@ -192,7 +192,7 @@ def _claim(
         "dropped_attacks": list(dropped),
     }
     text = json.dumps(document, indent=2) + "\n"
-    path = beside(directory, LABELS)
+    path = companion_path(directory, LABELS)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if any(directory.iterdir()) and not (path.is_file() and path.read_text("utf-8") == text):

@@ -16,7 +16,7 @@ from tests.unit.sample import trails
 from trailhound.cli.main import app
 from trailhound.errors import UsageError
 from trailhound.sample import SampleSpec
-from trailhound.sample.exercise import ANSWERS, SEALED, Solution, sealed, write_exercise
+from trailhound.sample.exercise import ANSWERS, SEALED, Solution, read_solution, write_exercise
 from trailhound.sample.grading import POINTS, answers_of, graded, total
 
 SPEC = SampleSpec(events=6_000, seed=4, days=2, accounts=2)
@@ -51,7 +51,7 @@ def grade(folder: Path, answers: object, *more: str) -> Result:
 
 
 def test_the_solution_is_of_events_of_the_trail_and_nothing_says_which(folder: Path) -> None:
-    solution = sealed(folder)
+    solution = read_solution(folder)
     events = {event["eventID"]: event for event in trails.events(folder)}
     assert len(events) == SPEC.events
     attack = [events[step.event_id] for step in solution.steps]
@@ -77,7 +77,7 @@ def test_the_attack_differs_by_seed_and_is_the_same_for_one(folder: Path, tmp_pa
         write_exercise(
             tmp_path / str(seed), SampleSpec(events=2_000, seed=seed, days=1, accounts=1)
         )
-        found.append(sealed(tmp_path / str(seed)))
+        found.append(read_solution(tmp_path / str(seed)))
         # Whatever it is, every question has an answer.
         answers = answers_of_right(tmp_path / f"{seed}.yaml", found[-1])
         assert total(graded(answers, found[-1])) == 100
@@ -91,7 +91,7 @@ def answers_of_right(path: Path, solution: Solution) -> dict[str, tuple[str, ...
 
 
 def test_right_wrong_and_missed_are_told_apart(folder: Path) -> None:
-    solution = sealed(folder)
+    solution = read_solution(folder)
     best = json.loads(grade(folder, right(solution), "--json").stdout)
     require_listing(best, "sample --grade")
     assert best["total"] == sum(POINTS.values()) == 100
@@ -123,7 +123,7 @@ def test_what_the_form_lets_be_named_costs_no_points(tmp_path: Path) -> None:
     for seed in range(12):
         made = tmp_path / str(seed)
         write_exercise(made, SampleSpec(events=2_000, seed=seed, days=1, accounts=1))
-        solution = sealed(made)
+        solution = read_solution(made)
         if solution.attack in attacks:
             continue
         attacks.add(solution.attack)
@@ -155,16 +155,16 @@ def test_what_the_form_lets_be_named_costs_no_points(tmp_path: Path) -> None:
 def test_a_form_that_has_no_answers_shows_no_solution(folder: Path, text: str) -> None:
     done = grade(folder, text)
     assert isinstance(done.exception, UsageError)
-    assert sealed(folder).steps[0].event_id not in done.output
+    assert read_solution(folder).steps[0].event_id not in done.output
 
 
 def test_what_is_no_exercise_is_said(folder: Path, tmp_path: Path) -> None:
     assert isinstance(grade(tmp_path / "nowhere", {"who": "x"}).exception, UsageError)
     (tmp_path / SEALED).write_bytes(sealed_file(folder).read_bytes())  # an earlier release's place
-    assert sealed(tmp_path) == sealed(folder)
+    assert read_solution(tmp_path) == read_solution(folder)
     (tmp_path / SEALED).write_bytes(b"x")
     with pytest.raises(UsageError, match="not a solution"):
-        sealed(tmp_path)
+        read_solution(tmp_path)
     with pytest.raises(UsageError, match="not empty"):
         write_exercise(folder, SPEC)
     with pytest.raises(UsageError, match="no room"):

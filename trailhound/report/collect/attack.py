@@ -69,8 +69,10 @@ def tactic_id(text: str) -> str:
 def belongs_to_tactic(technique: str, tactic: str) -> bool:
     """Whether a technique (`T1098.001`) is one of a tactic; of one not listed, it may be.
 
-    >>> belongs_to_tactic("T1098.001", "persistence"), belongs_to_tactic("T1530", "persistence"), belongs_to_tactic("T9", "impact")
-    (True, False, True)
+    >>> belongs_to_tactic("T1098.001", "persistence"), belongs_to_tactic("T9", "impact")
+    (True, True)
+    >>> belongs_to_tactic("T1530", "persistence")
+    False
     """
     tactics = _TACTICS_OF.get(technique.upper().partition(".")[0])
     return tactics is None or tactic in tactics

@@ -68,19 +68,19 @@ class GapFacts:
     now: datetime
 
 
-def gaps(index: Index, client: OpenSearch, seen: GapFacts) -> tuple[Gap, ...]:
+def gaps(index: Index, client: OpenSearch, facts: GapFacts) -> tuple[Gap, ...]:
     """All gaps, the important ones first."""
     closed = closed_days(index, client)
     found = [
-        *_accounts(seen),
-        *_detections(seen),
-        *_known_automation(seen),
-        *_learning(seen),
-        *_integrity(seen),
-        *_silence(index, seen, closed),
+        *_accounts(facts),
+        *_detections(facts),
+        *_known_automation(facts),
+        *_learning(facts),
+        *_integrity(facts),
+        *_silence(index, facts, closed),
         *_ingest(index),
         *_closed_days(closed),
-        *_recorded(index, seen),
+        *_recorded(index, facts),
     ]
     return tuple(sorted(found, key=lambda gap: not gap.important))
 
@@ -101,16 +101,16 @@ def unchecked(posture: Posture, accounts: Sequence[str]) -> list[Gap]:
     ]
 
 
-def _known_automation(seen: GapFacts) -> Iterator[Gap]:
-    if seen.left_out:
+def _known_automation(facts: GapFacts) -> Iterator[Gap]:
+    if facts.left_out:
         yield Gap(
             "Events left out as known automation",
-            f"{'; '.join(each.sentence() for each in seen.left_out)}.",
+            f"{'; '.join(each.sentence() for each in facts.left_out)}.",
             "`trailhound automation list` shows whose calls these are; `automation forget` ends it",
         )
-    if seen.known.active or not seen.totals.events:
+    if facts.known.active or not facts.totals.events:
         return
-    sentence = seen.known.sentence()
+    sentence = facts.known.sentence()
     yield Gap(
         "Nothing is known automation yet",
         f"{sentence[:1].upper()}{sentence[1:]}. Rules that leave known automation out report what "
@@ -120,17 +120,17 @@ def _known_automation(seen: GapFacts) -> Iterator[Gap]:
     )
 
 
-def _learning(seen: GapFacts) -> Iterator[Gap]:
-    if seen.learning:
+def _learning(facts: GapFacts) -> Iterator[Gap]:
+    if facts.learning:
         yield Gap(
             "Alerts of rules that were still learning",
-            f"{'; '.join(each.sentence() for each in seen.learning)}.",
+            f"{'; '.join(each.sentence() for each in facts.learning)}.",
             "`trailhound alerts list --query learning:true` lists them",
         )
-    if seen.history:
+    if facts.history:
         yield Gap(
             "Rules without enough history",
-            f"When the rules last ran, {seen.history}.",
+            f"When the rules last ran, {facts.history}.",
             "backfill earlier days, or wait: `trailhound status` says what is missing",
         )
 
@@ -140,10 +140,10 @@ def missing_accounts(scope: Scope, elsewhere: Collection[str]) -> list[str]:
     return [account for account in scope.accounts if account not in elsewhere]
 
 
-def _accounts(seen: GapFacts) -> Iterator[Gap]:
-    missing = missing_accounts(seen.scope, seen.elsewhere)
+def _accounts(facts: GapFacts) -> Iterator[Gap]:
+    missing = missing_accounts(facts.scope, facts.elsewhere)
     if missing:
-        there = listed(sorted(seen.elsewhere), 20) if seen.elsewhere else "none"
+        there = listed(sorted(facts.elsewhere), 20) if facts.elsewhere else "none"
         yield Gap(
             MISSING_ACCOUNTS,
             f"There is no event of {listed(missing, 20)} at any time. Accounts found: {there}.",
@@ -152,23 +152,23 @@ def _accounts(seen: GapFacts) -> Iterator[Gap]:
         )
 
 
-def _detections(seen: GapFacts) -> Iterator[Gap]:
-    if not seen.findings.total:
+def _detections(facts: GapFacts) -> Iterator[Gap]:
+    if not facts.findings.total:
         yield Gap(
             "No alerts",
-            without_alerts(seen.findings, seen.scope),
+            without_alerts(facts.findings, facts.scope),
             "run `trailhound detect` over this time, or let `trailhound run` do so on schedule",
-            important=seen.findings.watched is None,
+            important=facts.findings.watched is None,
         )
-    if seen.failing:
+    if facts.failing:
         yield Gap(
             "Rules that fail",
-            f"{count(len(seen.failing), 'rule')} failed when last run on schedule: "
-            f"{listed(seen.failing)}.",
+            f"{count(len(facts.failing), 'rule')} failed when last run on schedule: "
+            f"{listed(facts.failing)}.",
             "see `trailhound status` for the reason",
             important=True,
         )
-    if not seen.coverage.rules:
+    if not facts.coverage.rules:
         yield Gap(
             "No rules",
             "No detection rules were loaded for this report, so it can't show the coverage.",
@@ -177,7 +177,7 @@ def _detections(seen: GapFacts) -> Iterator[Gap]:
         return
     blind = [
         tactic.name
-        for tactic in seen.coverage.tactics
+        for tactic in facts.coverage.tactics
         if not tactic.rules and tactic.id not in BEFORE_THE_TRAIL
     ]
     if blind:
@@ -188,11 +188,11 @@ def _detections(seen: GapFacts) -> Iterator[Gap]:
         )
 
 
-def _integrity(seen: GapFacts) -> Iterator[Gap]:
-    proof = seen.integrity
+def _integrity(facts: GapFacts) -> Iterator[Gap]:
+    proof = facts.integrity
     if proof.tampered:
         yield Gap("Changed files", proof.sentence, "find out who changed them", important=True)
-    elif not proof.verified and seen.totals.events:
+    elif not proof.verified and facts.totals.events:
         yield Gap("Nothing verified", proof.sentence, "verify the trail's files by their digests")
     if proof.missing and not proof.tampered:
         yield Gap(
@@ -218,12 +218,12 @@ def _integrity(seen: GapFacts) -> Iterator[Gap]:
         )
 
 
-def _silence(index: Index, seen: GapFacts, closed: ClosedDays) -> Iterator[Gap]:
-    if not seen.totals.events:
+def _silence(index: Index, facts: GapFacts, closed: ClosedDays) -> Iterator[Gap]:
+    if not facts.totals.events:
         return
-    of = " of these accounts" if seen.scope.accounts else ""
-    since = seen.scope.since
-    empty = [] if since is None else empty_days(index, since, _end(seen))
+    of = " of these accounts" if facts.scope.accounts else ""
+    since = facts.scope.since
+    empty = [] if since is None else empty_days(index, since, _end(facts))
     days = [day for day in empty if day not in closed.days]
     if days:
         yield Gap(
@@ -233,10 +233,10 @@ def _silence(index: Index, seen: GapFacts, closed: ClosedDays) -> Iterator[Gap]:
             "check that the trail was recording, and backfill those days",
             important=True,
         )
-    end = _end(seen)
+    end = _end(facts)
     quiet = [
         f"{each.value} (since {when(each.last)})"
-        for each in seen.accounts.first
+        for each in facts.accounts.first
         if each.last is not None and end - each.last > _SILENT
     ]
     if quiet:
@@ -248,9 +248,9 @@ def _silence(index: Index, seen: GapFacts, closed: ClosedDays) -> Iterator[Gap]:
         )
 
 
-def _end(seen: GapFacts) -> datetime:
+def _end(facts: GapFacts) -> datetime:
     """The end of the report's time, at most now."""
-    return min(seen.scope.until or seen.now, seen.now)
+    return min(facts.scope.until or facts.now, facts.now)
 
 
 def _ingest(index: Index) -> Iterator[Gap]:
@@ -311,7 +311,7 @@ def _closed_days(closed: ClosedDays) -> Iterator[Gap]:
         )
 
 
-def _recorded(index: Index, seen: GapFacts) -> Iterator[Gap]:
+def _recorded(index: Index, facts: GapFacts) -> Iterator[Gap]:
     reply = index.ask(
         {
             "data": {"filter": DATA},
@@ -337,7 +337,7 @@ def _recorded(index: Index, seen: GapFacts) -> Iterator[Gap]:
         }
     )
     found = reply["aggregations"]
-    if not seen.totals.events:
+    if not facts.totals.events:
         return
     if not found["data"]["doc_count"]:
         buckets = found["reads"]["calls"]["buckets"]
@@ -367,8 +367,8 @@ def _recorded(index: Index, seen: GapFacts) -> Iterator[Gap]:
             "set `enrich.city_database` to a current one",
         )
     newest = moment(found["newest"]["value"])
-    open_end = seen.scope.until is None or seen.scope.until >= seen.now
-    if newest is not None and open_end and seen.now - newest > _SILENT:
+    open_end = facts.scope.until is None or facts.scope.until >= facts.now
+    if newest is not None and open_end and facts.now - newest > _SILENT:
         yield Gap(
             "No recent events",
             f"The newest event is of {when(newest)}.",
