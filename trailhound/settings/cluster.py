@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
-from trailhound.settings.section import Section, form
+from trailhound.settings.section import Section, pattern_field
 
 
 class ClusterSettings(Section):
@@ -79,7 +79,7 @@ pagination tokens."""
 
 FreeFormField = Annotated[
     str,
-    form(
+    pattern_field(
         r"^(requestParameters|responseElements|additionalEventData|serviceEventDetails)(\.[^.]+)+$",
         "write a field inside requestParameters, responseElements, additionalEventData or "
         "serviceEventDetails, as additionalEventData.x-amz-id-2",

@@ -15,10 +15,13 @@ from pydantic import (
     model_validator,
 )
 
-from trailhound.settings.section import Section, form
+from trailhound.settings.section import Section, pattern_field
 
 Duration = Annotated[
-    str, form(r"^[1-9][0-9]{0,5}[smhdwM]$", "write a number and a unit (s, m, h, d, w, M), as 15m")
+    str,
+    pattern_field(
+        r"^[1-9][0-9]{0,5}[smhdwM]$", "write a number and a unit (s, m, h, d, w, M), as 15m"
+    ),
 ]
 """As `5m` or `1h`."""
 Texts = Annotated[
@@ -67,7 +70,7 @@ class TrustedCallSettings(Section):
 
     role: Annotated[
         str,
-        form(
+        pattern_field(
             r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[^*?]+$",
             "write the role's ARN, as arn:aws:iam::111122223333:role/deploy, without wildcards",
         ),
@@ -145,7 +148,7 @@ class ChannelSettings(Section):
 
     name: Annotated[
         str,
-        form(
+        pattern_field(
             r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
             "write 1 to 64 letters, digits, `_`, `.` or `-`, a letter or digit first",
         ),
@@ -156,7 +159,9 @@ class ChannelSettings(Section):
     tactics: list[str] = []
     """ATT&CK tactics, as `persistence`; empty for all, and for rules that name none."""
     topic: (
-        Annotated[str, form("^arn:", "write the topic's ARN, as arn:aws:sns:REGION:ACCOUNT:NAME")]
+        Annotated[
+            str, pattern_field("^arn:", "write the topic's ARN, as arn:aws:sns:REGION:ACCOUNT:NAME")
+        ]
         | None
     ) = None
     """sns: the topic's ARN."""

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
-from trailhound.settings.section import MIB, Section, form
+from trailhound.settings.section import MIB, Section, pattern_field
 
 
 class AwsSettings(Section):
@@ -63,7 +63,7 @@ class FeedSettings(Section):
 
     queue: str | None = None
     """An SQS queue: its URL, ARN or name."""
-    poll: Annotated[str, form("^s3://", "write s3://bucket/prefix")] | None = None
+    poll: Annotated[str, pattern_field("^s3://", "write s3://bucket/prefix")] | None = None
     """`s3://bucket/prefix`, listed at intervals."""
     watch: Path | None = None
     """A folder, scanned at intervals."""
@@ -123,7 +123,7 @@ class RunSettings(Section):
     listen: (
         Annotated[
             str,
-            form(
+            pattern_field(
                 r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$",
                 "write HOST:PORT, as 127.0.0.1:9464 or [::1]:9464, or null for none",
             ),

@@ -22,7 +22,7 @@ from trailhound.settings.ingest import AwsSettings, IngestSettings, RunSettings
 from trailhound.settings.integrity import IntegritySettings
 from trailhound.settings.investigation import InvestigationSettings
 from trailhound.settings.report import DashboardsSettings, ReportSettings
-from trailhound.settings.section import Section, form
+from trailhound.settings.section import Section, pattern_field
 
 
 def default_home() -> Path:
@@ -50,7 +50,7 @@ class Settings(Section):
     home: Annotated[Path, BeforeValidator(_expanded)] = Field(default_factory=default_home)
     namespace: Annotated[
         str,
-        form(
+        pattern_field(
             r"^([a-z0-9][a-z0-9_.-]{0,60})?$",
             "write at most 61 lower-case letters, digits, `_`, `.` or `-`, a letter or digit first",
         ),

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, SecretStr
 
-from trailhound.settings.section import Section, form
+from trailhound.settings.section import Section, pattern_field
 
 _LOGIN: Final = re.compile(r"^(https?://)[^/?#]*@")
 
@@ -47,7 +47,9 @@ class DashboardsSettings(Section):
 
     url: Annotated[
         str | None,
-        form("^https?://", "write the address with http:// or https:// before it", repr=False),
+        pattern_field(
+            "^https?://", "write the address with http:// or https:// before it", repr=False
+        ),
     ] = None
     """As a browser opens it, with its base path if it has one. Where it is set, alerts link to
     their events; the commands try `LOCAL` without it."""

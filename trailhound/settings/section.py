@@ -20,7 +20,7 @@ FORMS: Final[dict[str, str]] = {}
 """Pattern of a setting → advice on what to write: a pattern alone does not help a user."""
 
 
-def form(pattern: str, advice: str, **more: Any) -> Any:
+def pattern_field(pattern: str, advice: str, **more: Any) -> Any:
     """A field whose text has to match `pattern`; otherwise the fault's text is `advice`."""
     FORMS[pattern] = advice
     return Field(pattern=pattern, **more)
