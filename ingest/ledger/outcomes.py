@@ -26,7 +26,7 @@ from trailhound.state.objects import (
     Integrity,
     ObjectState,
     SharedEvents,
-    added,
+    add_criteria,
 )
 
 LOG = logging.getLogger("trailhound.ledger")
@@ -43,7 +43,7 @@ def entry_of(run: ObjectProgress, state: State, claim: HeldClaim | None) -> Obje
     if claim is not None and not claim.anew and claim.entry.etag == item.etag:
         covered = claim.entry.covered
     if state == "done":
-        covered = added(covered, run.criteria if counts.filtered else EVERYTHING)
+        covered = add_criteria(covered, run.criteria if counts.filtered else EVERYTHING)
     return ObjectState(
         uri=item.uri,
         etag=item.etag,

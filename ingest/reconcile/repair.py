@@ -33,7 +33,7 @@ from ingest.run_report import RunReport
 from ingest.telemetry.late_events import LateEventsTotal
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.settings import Settings
-from trailhound.state.late_events import LateEvents, joined
+from trailhound.state.late_events import LateEvents, merged
 from trailhound.state.objects import ObjectState, object_id
 from trailhound.state.store import StateStore
 
@@ -167,7 +167,7 @@ class Repairs:
                 recorded=self._recorded,
             )
             report.retried = retry.run(reopen=Repair.RETRY_REOPENED in wanted)
-            report.late = joined(report.late, report.retried.late)
+            report.late = merged(report.late, report.retried.late)
         if (wanted or report.backfills.counts.dead_lettered) and not self._stopping:
             self._compare_again()
         self._note_gone()

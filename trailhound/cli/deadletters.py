@@ -29,7 +29,7 @@ with late_imports():
     from trailhound.cluster.refusals import cluster_errors
     from trailhound.cluster.waiting import BLOCKED_CODES
     from trailhound.state.backfills import RETRY
-    from trailhound.state.late_events import joined
+    from trailhound.state.late_events import merged
 
 
 app = typer.Typer(no_args_is_help=True, help="Dead letters: records that could not be indexed.")
@@ -284,7 +284,7 @@ def retry_deadletters(
             )
             noted.begin()
             tried = retry.run(reopen=reopen)
-            tried.late = joined(tried.late, noted.end())
+            tried.late = merged(tried.late, noted.end())
     counts = tried.counts
     if json:
         emit(tried.as_dict())

@@ -39,7 +39,7 @@ with late_imports():
     from trailhound.cluster.refusals import cluster_errors
     from trailhound.settings import Settings
     from trailhound.state.backfills import REPAIR
-    from trailhound.state.late_events import joined
+    from trailhound.state.late_events import merged
 
 
 _SHOWN: Final = 50
@@ -189,7 +189,7 @@ def _repair(
     with stopped_by_signals(repairs), show_stages("repair", unit="events") as stage:
         repaired = repairs.run(on_progress=_events(stage))
     if not repaired.backfills.interrupted:
-        repaired.late = joined(repaired.late, noted.end())
+        repaired.late = merged(repaired.late, noted.end())
     return repaired
 
 

@@ -72,7 +72,7 @@ class LateEvents(StateDocument, frozen=True, kw_only=True):
         )
 
 
-def joined(one: LateEvents | None, other: LateEvents | None) -> LateEvents | None:
+def merged(one: LateEvents | None, other: LateEvents | None) -> LateEvents | None:
     """Both together; None for none."""
     return one.plus(other) if one is not None and other is not None else one or other
 

@@ -97,7 +97,7 @@ def _within(inner: tuple[str, ...], outer: tuple[str, ...]) -> bool:
     return not outer or bool(inner and set(inner) <= set(outer))
 
 
-def added(covered: Iterable[Criteria], new: Criteria) -> tuple[Criteria, ...]:
+def add_criteria(covered: Iterable[Criteria], new: Criteria) -> tuple[Criteria, ...]:
     """The criteria that an object was read by, with one more; those it covers are dropped.
 
     Two that differ in their accounts alone, or their regions alone, become one.

@@ -15,7 +15,7 @@ from trailhound.state.objects import (
     Criteria,
     ObjectState,
     State,
-    added,
+    add_criteria,
 )
 
 DAYS = ("2025-03-01", "2025-03-02", "2025-03-03")
@@ -72,7 +72,7 @@ def test_what_is_kept_claims_no_more_than_what_was_read(
 ) -> None:
     kept: tuple[Criteria, ...] = ()
     for each in read:
-        kept = added(kept, each)
+        kept = add_criteria(kept, each)
         assert any(known.covers(each) for known in kept)
     assert len(kept) <= MOST_CRITERIA
     if any(each.covers(wanted) for each in kept):
