@@ -75,7 +75,7 @@ class Account:
         return made
 
 
-def found(call: Any, *absent: str, **arguments: Any) -> Any:
+def reply_or_none(call: Any, *absent: str, **arguments: Any) -> Any:
     """The reply of a call; None if it fails with one of the `absent` codes: there is no such
     object. Raises botocore's exceptions."""
     try:

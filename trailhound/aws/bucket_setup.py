@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from ingest.sources.s3_errors import code_of
 from trailhound.aws import documents
-from trailhound.aws.account import found
+from trailhound.aws.account import reply_or_none
 from trailhound.aws.parts import EXISTS, Part, Value, by, statements
 from trailhound.aws.setup_parts import SetupParts, pairs_of, part_of, tags_of
 from trailhound.errors import AwsError
@@ -26,7 +26,7 @@ class BucketParts(SetupParts):
 
     def _key(self) -> dict[str, Any] | None:
         kms = self.account.client("kms")
-        reply = found(kms.describe_key, "NotFoundException", KeyId=self.setup.key_alias)
+        reply = reply_or_none(kms.describe_key, "NotFoundException", KeyId=self.setup.key_alias)
         return None if reply is None else dict(reply["KeyMetadata"])
 
     def _key_parts(self) -> Iterator[Part]:
@@ -77,9 +77,9 @@ class BucketParts(SetupParts):
         """Its tags; None where there is no such bucket. Raises `AwsError` for another account's."""
         s3, bucket = self.account.client("s3"), self.setup.bucket_name
         try:
-            if found(s3.head_bucket, *_NO_BUCKET, Bucket=bucket) is None:
+            if reply_or_none(s3.head_bucket, *_NO_BUCKET, Bucket=bucket) is None:
                 return None
-            reply = found(s3.get_bucket_tagging, "NoSuchTagSet", **self._own())
+            reply = reply_or_none(s3.get_bucket_tagging, "NoSuchTagSet", **self._own())
         except ClientError as error:
             if code_of(error) not in ("403", "AccessDenied"):
                 raise
@@ -141,7 +141,9 @@ class BucketParts(SetupParts):
                 True,
             ),
             lambda: (
-                found(s3.get_public_access_block, "NoSuchPublicAccessBlockConfiguration", **own)
+                reply_or_none(
+                    s3.get_public_access_block, "NoSuchPublicAccessBlockConfiguration", **own
+                )
                 or {"PublicAccessBlockConfiguration": None}
             )["PublicAccessBlockConfiguration"],
             lambda then, _now: s3.put_public_access_block(
@@ -159,7 +161,7 @@ class BucketParts(SetupParts):
             f"{name}: lifecycle",
             [documents.lifecycle_rule(setup)],
             lambda: (
-                found(
+                reply_or_none(
                     s3.get_bucket_lifecycle_configuration,
                     "NoSuchLifecycleConfiguration",
                     **own,
@@ -183,7 +185,7 @@ class BucketParts(SetupParts):
 
     def _object_lock(self) -> Value:
         """The configuration, without a retention of 0 years or 0 days."""
-        reply = found(
+        reply = reply_or_none(
             self.account.client("s3").get_object_lock_configuration,
             "ObjectLockConfigurationNotFoundError",
             **self._own(),
@@ -199,13 +201,13 @@ class BucketParts(SetupParts):
 
     def _bucket_policy(self) -> Value:
         s3 = self.account.client("s3")
-        reply = found(s3.get_bucket_policy, "NoSuchBucketPolicy", **self._own())
+        reply = reply_or_none(s3.get_bucket_policy, "NoSuchBucketPolicy", **self._own())
         return None if reply is None else json.loads(reply["Policy"])
 
     def _encryption(self) -> Value:
         """The default encryption, without members that the set-up does not set."""
         s3 = self.account.client("s3")
-        reply = found(
+        reply = reply_or_none(
             s3.get_bucket_encryption,
             "ServerSideEncryptionConfigurationNotFoundError",
             **self._own(),

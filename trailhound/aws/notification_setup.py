@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trailhound.aws import documents
-from trailhound.aws.account import found
+from trailhound.aws.account import reply_or_none
 from trailhound.aws.parts import EXISTS, Part, Value, by, members, statements
 from trailhound.aws.setup_parts import SetupParts, pairs_of, part_of, tags_of
 
@@ -97,7 +97,7 @@ class NotificationParts(SetupParts):
         sns, setup = self.account.client("sns"), self.setup
 
         def read() -> Value:
-            if found(sns.get_topic_attributes, "NotFound", TopicArn=arn) is None:
+            if reply_or_none(sns.get_topic_attributes, "NotFound", TopicArn=arn) is None:
                 return None
             return self._ours(what, tags_of(sns.list_tags_for_resource(ResourceArn=arn)["Tags"]))
 
@@ -132,7 +132,7 @@ class NotificationParts(SetupParts):
 
     def queue_url(self, name: str) -> str | None:
         """The queue's URL; None if there is no such queue."""
-        reply = found(self.account.client("sqs").get_queue_url, *_NO_QUEUE, QueueName=name)
+        reply = reply_or_none(self.account.client("sqs").get_queue_url, *_NO_QUEUE, QueueName=name)
         return None if reply is None else str(reply["QueueUrl"])
 
     def _queues(self) -> Iterator[Part]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from trailhound.aws.account import found
+from trailhound.aws.account import reply_or_none
 from trailhound.aws.alarm_catalogue import ALARMS
 from trailhound.aws.cis_alarms import CIS_ALARMS
 from trailhound.aws.documents import NOTIFICATION
@@ -74,7 +74,10 @@ def _removals(trail: Trail, delete_bucket: str) -> Iterator[Removal]:
         return Removal(what, "remove", "", remove)
 
     def trail_tags() -> dict[str, str] | None:
-        if found(cloudtrail.get_trail, "TrailNotFoundException", Name=setup.trail_arn) is None:
+        if (
+            reply_or_none(cloudtrail.get_trail, "TrailNotFoundException", Name=setup.trail_arn)
+            is None
+        ):
             return None
         listed = cloudtrail.list_tags(ResourceIdList=[setup.trail_arn])["ResourceTagList"]
         return tags_of([tag for each in listed for tag in each["TagsList"]])
@@ -86,7 +89,7 @@ def _removals(trail: Trail, delete_bucket: str) -> Iterator[Removal]:
     yield from _notification(trail)
 
     def topic_tags(arn: str) -> dict[str, str] | None:
-        if found(sns.get_topic_attributes, "NotFound", TopicArn=arn) is None:
+        if reply_or_none(sns.get_topic_attributes, "NotFound", TopicArn=arn) is None:
             return None
         return tags_of(sns.list_tags_for_resource(ResourceArn=arn)["Tags"])
 
@@ -121,12 +124,12 @@ def _removals(trail: Trail, delete_bucket: str) -> Iterator[Removal]:
     for name in (setup.logs_role, setup.daemon_role):
 
         def role_tags(name: str = name) -> dict[str, str] | None:
-            if found(iam.get_role, "NoSuchEntity", RoleName=name) is None:
+            if reply_or_none(iam.get_role, "NoSuchEntity", RoleName=name) is None:
                 return None
             return tags_of(iam.list_role_tags(RoleName=name)["Tags"])
 
         def delete_role(name: str = name) -> None:
-            found(
+            reply_or_none(
                 iam.delete_role_policy,
                 "NoSuchEntity",
                 RoleName=name,
@@ -148,7 +151,9 @@ def _removals(trail: Trail, delete_bucket: str) -> Iterator[Removal]:
     )
     yield bucket
     with refusals(f"key {setup.key_alias}"):
-        reply = found(client("kms").describe_key, "NotFoundException", KeyId=setup.key_alias)
+        reply = reply_or_none(
+            client("kms").describe_key, "NotFoundException", KeyId=setup.key_alias
+        )
     if reply is not None:
         yield Removal(
             f"key {setup.key_alias}", "keep", "without it no file that it encrypted can be read"
@@ -224,7 +229,7 @@ def _bucket(trail: Trail, named: str) -> Removal:
             hint="it was not made by this set-up; delete it yourself, if it is to go",
         )
     with refusals(what):
-        lock = found(
+        lock = reply_or_none(
             s3.get_object_lock_configuration,
             "ObjectLockConfigurationNotFoundError",
             Bucket=setup.bucket_name,

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from ingest.sources.s3_errors import code_of
 from trailhound.aws import documents
-from trailhound.aws.account import Account, found
+from trailhound.aws.account import Account, reply_or_none
 from trailhound.aws.bucket_setup import BucketParts
 from trailhound.aws.names import LOG_DAYS, PREFIX, TrailSetup
 from trailhound.aws.notification_setup import NotificationParts
@@ -134,7 +134,7 @@ class Trail(BucketParts, NotificationParts):
         what = f"role {name}"
 
         def role() -> Any:
-            return found(iam.get_role, "NoSuchEntity", RoleName=name)
+            return reply_or_none(iam.get_role, "NoSuchEntity", RoleName=name)
 
         def read() -> Value:
             there = role()
@@ -163,7 +163,9 @@ class Trail(BucketParts, NotificationParts):
         )
 
         def granted() -> Value:
-            reply = found(iam.get_role_policy, "NoSuchEntity", RoleName=name, PolicyName=setup.name)
+            reply = reply_or_none(
+                iam.get_role_policy, "NoSuchEntity", RoleName=name, PolicyName=setup.name
+            )
             return None if reply is None else reply["PolicyDocument"]
 
         yield part_of(
@@ -195,7 +197,9 @@ class Trail(BucketParts, NotificationParts):
             return {"Name": setup.name} | {given.get(n, n): value for n, value in then.items()}
 
         def trail() -> Any:
-            reply = found(cloudtrail.get_trail, "TrailNotFoundException", Name=setup.trail_arn)
+            reply = reply_or_none(
+                cloudtrail.get_trail, "TrailNotFoundException", Name=setup.trail_arn
+            )
             return None if reply is None else reply["Trail"]
 
         def read() -> Value:
@@ -261,7 +265,7 @@ class Trail(BucketParts, NotificationParts):
         )
 
     def _insights(self) -> Value:
-        reply = found(
+        reply = reply_or_none(
             self.account.client("cloudtrail").get_insight_selectors,
             "InsightNotEnabledException",
             TrailName=self.setup.trail_arn,
