@@ -19,7 +19,7 @@ from trailhound.cli.backfill_report import (
     show_undetected,
 )
 from trailhound.cli.backfill_run import run_backfill
-from trailhound.cli.backfill_verified import check_first, require_verifiable, settle
+from trailhound.cli.backfill_verified import alert_altered_files, require_verifiable, verify_digests
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.object_selection import SinceDay, UntilDay, selection_of
@@ -188,7 +188,7 @@ def _read(
     with CutOff(settings) as cut_off, BackfillNote(connect(settings), settings) as note:
         chains = None
         if verify:
-            chains = check_first(settings, request.sources, request.selection, quiet=json)
+            chains = verify_digests(settings, request.sources, request.selection, quiet=json)
         report = run_backfill(
             settings,
             request,
@@ -216,7 +216,7 @@ def _read(
         members: dict[str, Any] = {"problems": problems, "undetected": None} | restored
         complete = report.complete and not problems
         if chains is not None:
-            members["verification"] = settle(settings, chains, started, quiet=json)
+            members["verification"] = alert_altered_files(settings, chains, started, quiet=json)
             complete = complete and not chains.whole.fails and not chains.recorded.alerts
         earlier: Sequence[BackfillState] | None = None
         if detect:

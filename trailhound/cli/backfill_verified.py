@@ -39,7 +39,7 @@ def require_verifiable(sources: Sequence[str], *, enqueue: bool, dry_run: bool) 
             )
 
 
-def check_first(
+def verify_digests(
     settings: Settings, sources: Sequence[str], selection: Selection, *, quiet: bool
 ) -> CheckedChains:
     """Verify the digests of the selected files, and print the result unless `quiet`. Raises as
@@ -72,7 +72,7 @@ def check_first(
     return chains
 
 
-def settle(
+def alert_altered_files(
     settings: Settings, chains: CheckedChains, started: datetime, *, quiet: bool
 ) -> dict[str, Any]:
     """Raise alerts about files that differed from their digests when they were read. Returns the
