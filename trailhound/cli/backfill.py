@@ -12,11 +12,11 @@ import typer
 from trailhound.cli.backfill_plan import show_plan
 from trailhound.cli.backfill_report import (
     CutOff,
-    explain,
-    point_to_left,
+    show_follow_up,
     show_notes,
     show_report,
     show_undetected,
+    warn_unmatched,
 )
 from trailhound.cli.backfill_run import run_backfill
 from trailhound.cli.backfill_verified import alert_altered_files, require_verifiable, verify_digests
@@ -156,7 +156,7 @@ def backfill(
     if json:
         emit(done.report.as_dict() | done.members)
     else:
-        point_to_left(done.report)
+        show_follow_up(done.report)
     if not done.complete:
         raise typer.Exit(ExitCode.INCOMPLETE)
 
@@ -210,7 +210,7 @@ def _read(
             show_report(report)
         problems: list[str] = []
         if request.limit is None and not report.interrupted:
-            problems = explain(
+            problems = warn_unmatched(
                 report, settings, request.sources, request.selection, selected=report.selected
             )
         members: dict[str, Any] = {"problems": problems, "undetected": None} | restored
@@ -282,7 +282,7 @@ def _put_on_queue(
         job,
         request.sources,
         json=json,
-        explain=lambda report: explain(report, settings, request.sources, request.selection),
+        explain=lambda report: warn_unmatched(report, settings, request.sources, request.selection),
     )
 
 
@@ -292,7 +292,7 @@ def _show_plan(settings: Settings, request: BackfillRequest, *, json: bool) -> N
     client = connect(settings)
     selection, limit = request.selection, request.limit
     planned = plan(client, settings, opened, selection, force=request.force, limit=limit)
-    problems = [] if limit else explain(planned, settings, request.sources, selection)
+    problems = [] if limit else warn_unmatched(planned, settings, request.sources, selection)
     history = [each.estimate(selection) for each in opened if isinstance(each, Estimated)]
     show_plan(planned, rate_of(client, settings), problems, json=json, history=sum_of(history))
     show_notes(opened)

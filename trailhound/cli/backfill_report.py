@@ -26,7 +26,7 @@ with late_imports():
     from trailhound.state.backfills import BackfillState
 
 
-def point_to_left(report: RunReport) -> None:
+def show_follow_up(report: RunReport) -> None:
     """Name the commands that list what was not indexed."""
     if report.dead_letter_codes:
         say("which records are dead letters, and why: `trailhound deadletters list`")
@@ -112,7 +112,7 @@ def show_cut_off(report: RunReport, settings: Settings) -> None:
         )
 
 
-def explain(
+def warn_unmatched(
     run: Run,
     settings: Settings,
     sources: Sequence[str],

@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from trailhound.cli.backfill_plan import kinds
-from trailhound.cli.backfill_report import explain
+from trailhound.cli.backfill_report import warn_unmatched
 from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.common_flags import command_flags
 from trailhound.cli.deadletters import warn_of_days
@@ -160,7 +160,7 @@ def reconcile(
             job = Reconciliation(client, settings, opened, selection, stage)
             job.run()
         # Not what a repair reads: that is not the whole selection.
-        problems = explain(job.summary, settings, [source], selection)
+        problems = warn_unmatched(job.summary, settings, [source], selection)
         repaired: Repaired | None = None
         if form is not Form.JSON:
             _show(job, form, commands, advise=not repair)
