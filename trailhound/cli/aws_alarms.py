@@ -7,7 +7,13 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from trailhound.cli.aws_changes import LISTING, done, show_changes, to_do, told_change
+from trailhound.cli.aws_changes import (
+    LISTING,
+    applied_text,
+    planned_text,
+    show_changes,
+    show_written,
+)
 from trailhound.cli.aws_options import Name, Region, account_of
 from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.exit_codes import ExitCode
@@ -100,19 +106,19 @@ def alarms(
             raise typer.Exit(ExitCode.INCOMPLETE)
         return
     changes = planned(wanted.parts())
-    note(to_do(changes, apply=apply), form)
+    note(planned_text(changes, apply=apply), form)
     if people:
         show_changes(changes)
         show_differences()
     if apply:
-        applied(changes, told_change)
+        applied(changes, show_written)
     if not people:
         differences = {each.name: each.differs for each in ALARMS if each.differs}
         LISTING.show(
             changes, form, beside={"differences": differences, "every_alarm": list(EVERY_ALARM)}
         )
     if apply:
-        note(done(changes), form)
+        note(applied_text(changes), form)
 
 
 def show_differences() -> None:

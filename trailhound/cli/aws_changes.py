@@ -33,7 +33,7 @@ LISTING = Listing[Change](
 )
 
 
-def told_change(part: str, action: str) -> None:
+def show_written(part: str, action: str) -> None:
     """Name a part that was just written, on stderr."""
     if not is_quiet():
         sentence(_MARKS[action] + safe(part), 4, screen=err)
@@ -49,7 +49,7 @@ def show_changes(changes: list[Change]) -> None:
             out.print(Text("    "), Text(safe(line).plain, style=style), sep="")
 
 
-def to_do(changes: list[Change], *, apply: bool) -> str:
+def planned_text(changes: list[Change], *, apply: bool) -> str:
     """How many parts an apply creates and changes; of a plan, also that nothing was changed."""
     made, changed, alike = _numbers(changes)
     return (
@@ -58,7 +58,7 @@ def to_do(changes: list[Change], *, apply: bool) -> str:
     )
 
 
-def done(changes: list[Change]) -> str:
+def applied_text(changes: list[Change]) -> str:
     """How many parts were made and changed."""
     made, changed, alike = _numbers(changes)
     return f"{plural(made, 'part')} created, {changed:,} changed, {alike:,} were as they are to be"
@@ -73,9 +73,9 @@ def _numbers(changes: list[Change]) -> tuple[int, int, int]:
     return made, changed, alike
 
 
-def show_outset(changes: list[Change], form: Form, *, apply: bool) -> None:
+def show_planned(changes: list[Change], form: Form, *, apply: bool) -> None:
     """Say how many parts change, and what kinds of resources are new."""
-    note(to_do(changes, apply=apply), form)
+    note(planned_text(changes, apply=apply), form)
     things = Counter(_kind(each) for each in changes if each.action == "create")
     if things:
         note("new: " + ", ".join(f"{kind} {n:,}" for kind, n in things.items() if kind), form)

@@ -11,7 +11,13 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from trailhound.cli.aws_changes import LISTING, done, show_changes, show_outset, told_change
+from trailhound.cli.aws_changes import (
+    LISTING,
+    applied_text,
+    show_changes,
+    show_planned,
+    show_written,
+)
 from trailhound.cli.aws_costs import show_costs
 from trailhound.cli.aws_options import Bucket, Name, Region, account_of
 from trailhound.cli.aws_removal import destroy_set_up
@@ -252,7 +258,7 @@ def setup(
         "commands": _commands(trail.setup),
     }
     people = is_table(form)
-    show_outset(changes, form, apply=apply)
+    show_planned(changes, form, apply=apply)
     if people:
         show_costs(costs, assumed, move_small=move_small)
         show_changes(changes)
@@ -343,11 +349,11 @@ def _checked(wanted: TrailSetup) -> TrailSetup:
 def _apply(trail: Trail, changes: list[Change]) -> None:
     """Apply the changes: first the KMS key, whose ARN the other parts need."""
     keys = len(trail.key_parts())
-    done = applied(changes[:keys], told_change)
+    done = applied(changes[:keys], show_written)
     rest = changes[keys:]
     if done.written:
         rest = planned(trail.with_key().parts())
-    applied(rest, told_change)
+    applied(rest, show_written)
 
 
 def _assumed(context: typer.Context) -> list[str]:
@@ -382,7 +388,7 @@ def _apply_command(context: typer.Context) -> str:
 def _last(trail: Trail, changes: list[Change], form: Form, apply_by: str | None = None) -> None:
     """Say what was done or how to do it, and which commands read the trail."""
     if apply_by is None:
-        note(done(changes), form)
+        note(applied_text(changes), form)
     if not trail.setup.subscriber:
         note(f"alarms go to {trail.setup.alarm_topic_arn}: --subscribe ADDRESS adds a reader", form)
     if apply_by is not None and any(each.action != "unchanged" for each in changes):
