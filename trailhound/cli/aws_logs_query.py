@@ -134,7 +134,7 @@ def logs_query(
     span = (dates.start_of(since) if since else now - _HOUR, dates.end_of(until) if until else now)
     clients = clients_of(config, region)
     groups = groups_of(clients, log_group)
-    estimate = asked_about(groups, span, now, price, yes=yes)
+    estimate = confirm_cost(groups, span, now, price, yes=yes)
     result = run(clients, groups, made, span, at_once=at_once, seconds=timeout)
     fields = dict.fromkeys(name for row in result.rows for name in row.fields if name != POINTER)
     listing(fields).show(
@@ -199,7 +199,7 @@ def groups_of(clients: dict[str, Any], names: Sequence[str]) -> list[LogGroup]:
     return found
 
 
-def asked_about(
+def confirm_cost(
     groups: Sequence[LogGroup],
     span: tuple[datetime, datetime],
     now: datetime,
@@ -237,11 +237,11 @@ def run(
     whole = Span(since, max(since, until - 1))
     with show_stages("logs-query", unit="queries") as stage:
         job = LogsInsights(clients, query, at_once=at_once, seconds=seconds, progress=stage)
-        with stopping(job):
+        with stop_on_signal(job):
             return job.run(GroupQuery(each.region, each.name, whole) for each in groups)
 
 
-def stopping(job: LogsInsights) -> AbstractContextManager[None]:
+def stop_on_signal(job: LogsInsights) -> AbstractContextManager[None]:
     """Has the first signal stop the queries at AWS; the rows so far are shown."""
     return stopped_by_signals(job, "stopping the queries at AWS (repeat to stop at once)")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from trailhound.cli.aws_logs_query import asked_about, clients_of, groups_of, name_faults, run
+from trailhound.cli.aws_logs_query import clients_of, confirm_cost, groups_of, name_faults, run
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import Config, settings_from
 from trailhound.cli.screen import warn
@@ -59,7 +59,7 @@ def hunt_log_groups(
     clients = clients_of(config, regions)
     groups = groups_of(clients, names)
     ends = span.since, span.until
-    estimate = asked_about(groups, ends, datetime.now(UTC), price, yes=yes)
+    estimate = confirm_cost(groups, ends, datetime.now(UTC), price, yes=yes)
     answered = run(clients, groups, parsed(_QUERY), ends, at_once=AT_ONCE, seconds=SECONDS)
     records = LogRecords()
     for row in answered.rows:
