@@ -23,14 +23,14 @@ _UNLIKE = 4
 _UNNAMED = "not named"
 
 
-def kinds(counted: Counter[str], most: int = 8) -> str:
+def kinds_text(counted: Counter[str], most: int = 8) -> str:
     """`12 digest, 3 CSV`, the most frequent first."""
     shown = [f"{number:,} {safe(kind)}" for kind, number in counted.most_common(most)]
     more = len(counted) - len(shown)
     return ", ".join([*shown, *([plural(more, "more kind")] if more else [])])
 
 
-def stored(number: int) -> str:
+def size_text(number: int) -> str:
     """Stored bytes in brackets; empty if they are not known."""
     return f" ({size(number)})" if number else ""
 
@@ -59,14 +59,14 @@ def show_plan(
     all_past = "all" if past == found.objects else f"{past:,}"
     left = f", {all_past} of them past retention and left out," if past else ","
     say(
-        f"{plural(found.objects, 'object')} to read{stored(found.bytes)}{left} "
+        f"{plural(found.objects, 'object')} to read{size_text(found.bytes)}{left} "
         f"{found.skipped_objects:,} already ingested, "
         f"{plural(found.ignored_objects, 'object')} skipped: not CloudTrail log files"
     )
     if found.objects:
         _show_places(found)
     if found.ignored_kinds:
-        say(f"not CloudTrail log files: {kinds(found.ignored_kinds)}")
+        say(f"not CloudTrail log files: {kinds_text(found.ignored_kinds)}")
     if found.unnamed_objects:
         one = found.unnamed_objects == 1
         name = "has a name that does not show what it holds" if one else ""
@@ -111,7 +111,7 @@ def show_left_out(left: LeftOut, then: str = "") -> None:
     if left.past:
         each = "its records" if left.past == 1 else "their records"
         say(
-            f"by name, {plural(left.past, 'object')} of those to read{stored(left.past_bytes)} "
+            f"by name, {plural(left.past, 'object')} of those to read{size_text(left.past_bytes)} "
             f"{'was' if left.past == 1 else 'were'} delivered before {left.oldest}, the first day "
             f"that retention.days keeps: all of {each} would be filtered as past retention"
         )

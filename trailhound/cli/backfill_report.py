@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from trailhound.cli.backfill_plan import kinds, stored
+from trailhound.cli.backfill_plan import kinds_text, size_text
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.screen import err, out, plural, say, say_on_stderr, table, warn
 from trailhound.errors import ClusterError
@@ -156,7 +156,7 @@ def _show_counts(report: RunReport) -> None:
     counts = report.counts
     rate = counts.read / report.seconds if report.seconds else 0
     say(
-        f"{plural(report.objects, 'object')} read{stored(report.bytes)}, "
+        f"{plural(report.objects, 'object')} read{size_text(report.bytes)}, "
         f"{report.skipped_objects:,} already ingested, in {report.seconds:.1f} s"
         + (f", {rate:,.0f} events/s" if counts.read else "")
     )
@@ -190,7 +190,7 @@ def _show_selection(report: RunReport) -> None:
     if report.ignored_objects:
         say(
             f"{plural(report.ignored_objects, 'object')} skipped: not CloudTrail log files "
-            f"({kinds(report.ignored_kinds)})"
+            f"({kinds_text(report.ignored_kinds)})"
         )
     if report.objects_read_again:
         say(

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
-from trailhound.cli.backfill_plan import kinds
+from trailhound.cli.backfill_plan import kinds_text
 from trailhound.cli.backfill_report import warn_unmatched
 from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.common_flags import command_flags
@@ -270,7 +270,9 @@ def _sentences(found: Summary, letters: str) -> list[str]:
         )
     if found.ignored_kinds:
         number = plural(found.ignored_kinds.total(), "object")
-        lines.append(f"{number} skipped: not CloudTrail log files ({kinds(found.ignored_kinds)})")
+        lines.append(
+            f"{number} skipped: not CloudTrail log files ({kinds_text(found.ignored_kinds)})"
+        )
     if found.in_progress:
         lines.append(f"{plural(found.in_progress, 'object')} being read by another worker now")
     if found.past_retention:
