@@ -15,7 +15,7 @@ from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, shown_of
-from trailhound.cli.nothing import elsewhere, nothing_in
+from trailhound.cli.nothing import describe_other_times, explain_empty_span
 from trailhound.cli.options import (
     Config,
     Json,
@@ -266,7 +266,7 @@ def _nothing(
     or a region that no event of any time has, if all days were searched."""
     days = daily_indices(client, settings)
     span = wanted.span if wanted.since or wanted.until else None
-    if nothing := nothing_in(client, days, span):
+    if nothing := explain_empty_span(client, days, span):
         return nothing
     if not days.skipped:
         index = EventIndex(client, days.expression)
@@ -281,7 +281,7 @@ def _nothing(
     if span is None:
         return ""
     of_any_time = both(*replace(wanted, since=None, until=None).clauses(), *also)
-    return f"no event matches{elsewhere(client, days, of_any_time)}"
+    return f"no event matches{describe_other_times(client, days, of_any_time)}"
 
 
 def _unknown(client: OpenSearch, settings: Settings, wanted: EventFilter) -> list[str]:

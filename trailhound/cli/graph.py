@@ -10,7 +10,7 @@ from trailhound.cli import dates
 from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, note, note_left_off
-from trailhound.cli.nothing import nothing_in
+from trailhound.cli.nothing import explain_empty_span
 from trailhound.cli.options import (
     PAGE_EDGES,
     Config,
@@ -131,7 +131,7 @@ def graph(
             addresses=[each.removeprefix("ip:") for each in wanted if each.startswith("ip:")],
             risk=True,
         )
-        nothing = "" if len(made.graph) else nothing_in(client, days, span)
+        nothing = "" if len(made.graph) else explain_empty_span(client, days, span)
         centre = [] if nothing else [node for each in wanted for node in resolve(made, each)]
         found = activity_of(index, made, span, centre=centre, hops=hops, most=most, progress=stage)
         title = f"Activity graph{' of ' + ', '.join(wanted) if wanted else ''}"

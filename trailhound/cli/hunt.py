@@ -25,7 +25,7 @@ from trailhound.cli.listing import (
     note,
     note_left_off,
 )
-from trailhound.cli.nothing import nothing_in
+from trailhound.cli.nothing import explain_empty_span
 from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import plural, say, warn
 from trailhound.cli.skipped_days import not_searched, skipped_days
@@ -209,7 +209,7 @@ def _of_index(
         known = bounds(client, days)
         end = dates.end_of(until) if until else _after(known)
         span = Span(dates.start_of(since) if since else end - _DAYS, end)
-        nothing = nothing_in(client, days, span)
+        nothing = explain_empty_span(client, days, span)
         signs = Signs(index)
         leads: list[Lead] = []
         if not nothing:

@@ -17,7 +17,7 @@ with late_imports():
     from trailhound.cluster.queries import Query, either
 
 
-def nothing_in(client: OpenSearch, days: DailyIndices, span: Span | None = None) -> str:
+def explain_empty_span(client: OpenSearch, days: DailyIndices, span: Span | None = None) -> str:
     """A sentence saying that a span has no events, and when there are events; empty if the span has
     events. Raises `ClusterError`."""
     known = bounds(client, days)
@@ -38,24 +38,24 @@ def nothing_in(client: OpenSearch, days: DailyIndices, span: Span | None = None)
     )
 
 
-def nothing_of(
+def explain_no_events(
     client: OpenSearch, days: DailyIndices, index: EventIndex, subject: Subject, span: Span | None
 ) -> str:
     """A sentence saying that a subject has no event in a span, and from when to when it has any.
     Raises `UsageError` with the nearest names if no day was skipped and the index has no event of
     the subject at all; `ClusterError`."""
-    if nothing := nothing_in(client, days, span):
+    if nothing := explain_empty_span(client, days, span):
         return nothing
     if not days.skipped:
         check_known(index, subject)
     sentence = f"no event is by, from, of or on {subject.text}"
     clauses = [each for each in (subject.did, subject.target, subject.evidence) if each]
     return sentence + (
-        elsewhere(client, days, either(clauses) if clauses else None) if span else ""
+        describe_other_times(client, days, either(clauses) if clauses else None) if span else ""
     )
 
 
-def elsewhere(client: OpenSearch, days: DailyIndices, query: Query | None) -> str:
+def describe_other_times(client: OpenSearch, days: DailyIndices, query: Query | None) -> str:
     """The end of a sentence about a span without an event that matches: from when to when there are
     any, of the whole index without a query. Raises `ClusterError`."""
     known = bounds(client, days, query)

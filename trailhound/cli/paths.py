@@ -13,7 +13,7 @@ from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, note, note_left_off
 from trailhound.cli.movements import show_movements
-from trailhound.cli.nothing import nothing_in
+from trailhound.cli.nothing import explain_empty_span
 from trailhound.cli.options import (
     PAGE_EDGES,
     Config,
@@ -157,7 +157,7 @@ def paths(
         else:
             stage("following roles", 0, 0)
             moved = lateral(index, span.query() if span else None, limit)
-        nothing = "" if search and search.found.found else nothing_in(client, days, span)
+        nothing = "" if search and search.found.found else explain_empty_span(client, days, span)
     skipped = days.skipped_in(span)
     if nothing:
         warn(nothing)

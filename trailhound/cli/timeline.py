@@ -13,7 +13,7 @@ from trailhound.cli.columns import Column, ColumnType, instant
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, is_table, note, shown_of
-from trailhound.cli.nothing import nothing_of
+from trailhound.cli.nothing import explain_no_events
 from trailhound.cli.options import (
     Config,
     Html,
@@ -218,7 +218,7 @@ def timeline(
             most_events=_HTML_EVENTS if html is not None else EXPANDED,
             progress=stage,
         )
-        nothing = "" if found.total else nothing_of(client, days, index, about, span)
+        nothing = "" if found.total else explain_no_events(client, days, index, about, span)
     _check_lines(wanted, found)
     skipped = days.skipped_in(span)
     for each in not_searched(skipped):

@@ -13,7 +13,7 @@ from detections.investigation.comparison import RECENT, WEEKS
 from trailhound.cli import dates
 from trailhound.cli.columns import instant
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.nothing import nothing_of
+from trailhound.cli.nothing import explain_no_events
 from trailhound.cli.options import (
     Config,
     Json,
@@ -107,7 +107,7 @@ def whois(
         found = Profiler(client, settings, index).of(
             about, span, recent=timedelta(hours=hours), weeks=weeks
         )
-        nothing = "" if found.events else nothing_of(client, days, index, about, span)
+        nothing = "" if found.events else explain_no_events(client, days, index, about, span)
     skipped = days.skipped_in(span)
     if json:
         emit(found.as_json() | {"skipped_days": skipped_days(skipped)})
