@@ -41,7 +41,7 @@ class ColderStorage:
         return self.cold or bool(self.repository)
 
 
-def ask(
+def get_if_supported(
     client: OpenSearch, path: str, params: dict[str, str] | None = None
 ) -> dict[str, Any] | None:
     """The reply of a feature of the cluster; None if it lacks the feature or the role may not use
@@ -63,8 +63,8 @@ def ask(
 def colder_storage(client: OpenSearch, settings: Settings) -> ColderStorage:
     """The colder storage of the cluster. Raises opensearch-py's exceptions."""
     lifecycle = dialect_of(client).lifecycle
-    if lifecycle == "ism" and ask(client, "/_ultrawarm/migration/_status") is not None:
-        cold = ask(client, "/_cold/indices/_search", {"page_size": "1"}) is not None
+    if lifecycle == "ism" and get_if_supported(client, "/_ultrawarm/migration/_status") is not None:
+        cold = get_if_supported(client, "/_cold/indices/_search", {"page_size": "1"}) is not None
         why = "" if cold else "the domain's cold storage is not enabled, or the role may not use it"
         return ColderStorage(ultrawarm=True, cold=cold, why=why)
     able = _mounts_with_ism(client) if lifecycle == "ism" else _mounts_with_ilm(client)
@@ -73,7 +73,9 @@ def colder_storage(client: OpenSearch, settings: Settings) -> ColderStorage:
     if settings.retention.repository:
         return ColderStorage(repository=settings.retention.repository)
     found = sorted(
-        name for name in ask(client, "/_snapshot") or {} if not name.startswith(_AUTOMATED)
+        name
+        for name in get_if_supported(client, "/_snapshot") or {}
+        if not name.startswith(_AUTOMATED)
     )
     if len(found) == 1:
         return ColderStorage(repository=found[0])
@@ -92,7 +94,7 @@ def cold_days(client: OpenSearch, names: Names) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     params, body = {"page_size": str(_PAGE)}, None
-    reply = ask(client, "/_cold/indices/_search", params)
+    reply = get_if_supported(client, "/_cold/indices/_search", params)
     while reply and (rows := reply.get("indices")):
         new = {str(row["index"]) for row in rows} - set(found.values())
         found |= {day: index for index in new if (day := names.day_of(index)) is not None}
@@ -124,7 +126,7 @@ def _mounts_with_ism(client: OpenSearch) -> str:
     version = dialect_of(client).version.split(".")
     if tuple(int(part) for part in version[:2] if part.isdigit()) < _MOUNTS_AND_DELETES:
         return "ISM mounts searchable snapshots from OpenSearch 3.3 on"
-    if ask(client, "/_plugins/_ism/policies", {"size": "1"}) is None:
+    if get_if_supported(client, "/_plugins/_ism/policies", {"size": "1"}) is None:
         return "searchable snapshots are made by the ISM plugin, which it has not"
     reply = client.nodes.info(params={"filter_path": "nodes.*.roles"})
     roles = {role for node in (reply.get("nodes") or {}).values() for role in node["roles"]}
@@ -135,9 +137,9 @@ def _mounts_with_ism(client: OpenSearch) -> str:
 
 def _mounts_with_ilm(client: OpenSearch) -> str:
     """Why ILM can't mount snapshots; empty if it can."""
-    if ask(client, "/_ilm/status") is None:
+    if get_if_supported(client, "/_ilm/status") is None:
         return "searchable snapshots are made by ILM, which it has not"
-    license_type = ((ask(client, "/_license") or {}).get("license") or {}).get("type")
+    license_type = ((get_if_supported(client, "/_license") or {}).get("license") or {}).get("type")
     if license_type not in _LICENSES:
         return "searchable snapshots need an Enterprise license"
     return ""

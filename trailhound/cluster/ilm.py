@@ -12,7 +12,7 @@ from typing import Any, Final
 from opensearchpy.exceptions import NotFoundError
 
 from trailhound.batching import batched
-from trailhound.cluster.colder_storage import ask
+from trailhound.cluster.colder_storage import get_if_supported
 from trailhound.cluster.lifecycle import INDICES_IN_A_PATH, Lifecycle, Plan, Tier, age, covers
 
 _BY: Final = "index.lifecycle.name"
@@ -24,7 +24,7 @@ class Ilm(Lifecycle):
     counts."""
 
     def available(self) -> bool:
-        return self._has_phases() and ask(self._client, "/_ilm/status") is not None
+        return self._has_phases() and get_if_supported(self._client, "/_ilm/status") is not None
 
     def can(self, tier: Tier) -> bool:
         if tier == "past":
@@ -98,7 +98,7 @@ class Ilm(Lifecycle):
     def _failures(self, due: Mapping[str, Tier]) -> dict[str, str]:
         """The indices for which ILM stopped with an error."""
         params = {"only_errors": "true", "only_managed": "true"}
-        reply = ask(self._client, f"/{self._names.days}/_ilm/explain", params) or {}
+        reply = get_if_supported(self._client, f"/{self._names.days}/_ilm/explain", params) or {}
         failed: dict[str, str] = {}
         for index, about in (reply.get("indices") or {}).items():
             if index in due and about.get("policy") == self.policy_id:

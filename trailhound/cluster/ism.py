@@ -13,7 +13,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
 
 from trailhound.batching import batched
-from trailhound.cluster.colder_storage import ColderStorage, ask
+from trailhound.cluster.colder_storage import ColderStorage, get_if_supported
 from trailhound.cluster.lifecycle import INDICES_IN_A_PATH, Lifecycle, Plan, Tier, age, covers
 from trailhound.settings import Settings
 
@@ -42,7 +42,7 @@ class Ism(Lifecycle):
         """Tiers whose policies have to be as the settings want them."""
 
     def available(self) -> bool:
-        return ask(self._client, f"{_API}/policies", {"size": "1"}) is not None
+        return get_if_supported(self._client, f"{_API}/policies", {"size": "1"}) is not None
 
     def can(self, tier: Tier) -> bool:
         return tier != "cold" or self._storage.beyond_warm
