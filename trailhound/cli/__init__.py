@@ -31,7 +31,7 @@ Output:
     progress            progress of a backfill
     consent             asking before something is changed or costs money
     history_run         rules over history: progress, and what they found
-    nothing             why a search found nothing
+    empty_results       why a search found nothing
     skipped_days        days that could not be searched
     named_commands      commands named in messages, with the flags of this command
     namespace_hint      the namespaces that there are, in an error about a missing index

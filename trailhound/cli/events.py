@@ -12,10 +12,10 @@ import typer
 
 from trailhound.cli import completion, dates
 from trailhound.cli.columns import Column, ColumnType
+from trailhound.cli.empty_results import describe_other_times, explain_empty_span
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, shown_of
-from trailhound.cli.nothing import describe_other_times, explain_empty_span
 from trailhound.cli.options import (
     Config,
     Json,

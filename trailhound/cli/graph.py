@@ -8,9 +8,9 @@ import typer
 
 from trailhound.cli import dates
 from trailhound.cli.columns import Column, ColumnType
+from trailhound.cli.empty_results import explain_empty_span
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, note, note_left_off
-from trailhound.cli.nothing import explain_empty_span
 from trailhound.cli.options import (
     PAGE_EDGES,
     Config,

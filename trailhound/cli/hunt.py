@@ -13,6 +13,7 @@ import typer
 from trailhound.aws.insights_query import PRICE
 from trailhound.cli import dates
 from trailhound.cli.columns import Column, ColumnType
+from trailhound.cli.empty_results import explain_empty_span
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.hunt_logs import Hunted, hunt_log_groups
 from trailhound.cli.late_imports import late_imports
@@ -25,7 +26,6 @@ from trailhound.cli.listing import (
     note,
     note_left_off,
 )
-from trailhound.cli.nothing import explain_empty_span
 from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
 from trailhound.cli.screen import plural, say, warn
 from trailhound.cli.skipped_days import not_searched, skipped_days

@@ -10,10 +10,10 @@ import typer
 
 from trailhound.cli import dates
 from trailhound.cli.columns import Column, ColumnType, instant
+from trailhound.cli.empty_results import explain_no_events
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, is_table, note, shown_of
-from trailhound.cli.nothing import explain_no_events
 from trailhound.cli.options import (
     Config,
     Html,

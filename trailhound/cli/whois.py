@@ -12,8 +12,8 @@ from rich.text import Text
 from detections.investigation.comparison import RECENT, WEEKS
 from trailhound.cli import dates
 from trailhound.cli.columns import instant
+from trailhound.cli.empty_results import explain_no_events
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.nothing import explain_no_events
 from trailhound.cli.options import (
     Config,
     Json,
