@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trailhound.acting_characters import marked
+from trailhound.control_characters import replace_control_characters
 
 
 def one_line(text: str, longest: int) -> str:
@@ -12,4 +12,4 @@ def one_line(text: str, longest: int) -> str:
     >>> one_line("a\\nb\\x1b[2J", 4)
     'a b '
     """
-    return marked(text[:longest], lambda _: " ")
+    return replace_control_characters(text[:longest], lambda _: " ")

@@ -20,8 +20,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from trailhound.acting_characters import escaped, marked
 from trailhound.cli.named_commands import with_flags
+from trailhound.control_characters import escape_control_characters, replace_control_characters
 from trailhound.errors import TrailhoundError, UnusablePathError
 from trailhound.plural import plural as plural
 
@@ -137,7 +137,7 @@ def write_bytes(data: bytes) -> bool:
     """
     if sys.stdout.isatty():
         text = data.decode("utf-8", "surrogateescape")
-        data = marked(text, _in_json, kept="\n\t").encode()
+        data = replace_control_characters(text, _in_json, kept="\n\t").encode()
     try:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
@@ -179,7 +179,7 @@ def safe(text: object) -> Text:
     >>> safe("[red]a\\x1b[2Jb").plain
     '[red]a\\\\x1b[2Jb'
     """
-    return Text(escaped(str(text)))
+    return Text(escape_control_characters(str(text)))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> Table:

@@ -34,7 +34,7 @@ LIGHT = {
 }
 """What typer and rich bring: all that the help of a command may import of others."""
 OURS = {"trailhound.app.daemon.logs", "trailhound.aws.returns", "trailhound.errors"} | {
-    *("trailhound.acting_characters", "trailhound.aws.insights_query", "trailhound.plural"),
+    *("trailhound.control_characters", "trailhound.aws.insights_query", "trailhound.plural"),
     *("detections.alerts.disposition", "detections.investigation.comparison", "detections.rule"),
 }
 """What the options of commands are made of, and what shows an error, below the commands."""

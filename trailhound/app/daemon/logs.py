@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from trailhound.acting_characters import escaped
+from trailhound.control_characters import escape_control_characters
 
 
 def set_up(style: Literal["console", "json"], level: str) -> None:
@@ -62,7 +62,7 @@ class Console(logging.Formatter):
             record.getMessage(),
             *(f"{name}={value}" for name, value in _fields(record).items()),
         ]
-        return escaped(" ".join(words))
+        return escape_control_characters(" ".join(words))
 
 
 def _when(record: logging.LogRecord) -> datetime:

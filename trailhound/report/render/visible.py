@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from trailhound.acting_characters import ACTING, marked
+from trailhound.control_characters import CONTROL_CATEGORIES, replace_control_characters
 from trailhound.plural import plural
 
 LONGEST = 400
 """The most characters of a text that are shown; the number of the others is shown."""
 
-_HIDDEN = ACTING | {"Co", "Cn"}
+_HIDDEN = CONTROL_CATEGORIES | {"Co", "Cn"}
 """And what has a glyph in few fonts: characters for private use, and unassigned ones."""
 
 
@@ -20,7 +20,7 @@ def visible(text: str, longest: int = LONGEST) -> str:
     >>> visible("a" * 500).endswith("a… (100 more characters)")
     True
     """
-    kept = marked(text[:longest], _mark, _HIDDEN)
+    kept = replace_control_characters(text[:longest], _mark, _HIDDEN)
     if len(text) > longest:
         kept += f"… ({plural(len(text) - longest, 'more character')})"
     return kept

@@ -1,4 +1,4 @@
-"""Characters that act on whoever reads a text, or hide in it.
+"""Control characters: they act on whoever reads a text, or hide in it.
 
 One table for every place where text of an event, a key or a cluster is shown.
 """
@@ -9,18 +9,21 @@ import unicodedata
 from collections.abc import Callable
 from typing import Final
 
-ACTING: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+CONTROL_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode categories: controls (line breaks among them), characters without a glyph of their own
 (those that turn the direction of text, join or split words, spell invisible text), lone surrogates,
 and separators of lines and paragraphs."""
 
 
-def marked(
-    text: str, mark: Callable[[str], str], categories: frozenset[str] = ACTING, kept: str = ""
+def replace_control_characters(
+    text: str,
+    mark: Callable[[str], str],
+    categories: frozenset[str] = CONTROL_CATEGORIES,
+    kept: str = "",
 ) -> str:
     """The text with `mark` instead of each character of some categories, but for those in `kept`.
 
-    >>> marked("a\\u202eb\\U000e0041", lambda _: " ")
+    >>> replace_control_characters("a\\u202eb\\U000e0041", lambda _: " ")
     'a b '
     """
     if text.isprintable():  # no character of these categories is
@@ -31,13 +34,13 @@ def marked(
     )
 
 
-def escaped(text: str) -> str:
-    """The text with every acting character as Python writes it.
+def escape_control_characters(text: str) -> str:
+    """The text with every control character as Python writes it.
 
-    >>> print(escaped("a\\x1b[2J\\u202e\\U000e0041"))
+    >>> print(escape_control_characters("a\\x1b[2J\\u202e\\U000e0041"))
     a\\x1b[2J\\u202e\\U000e0041
     """
-    return marked(text, _escape)
+    return replace_control_characters(text, _escape)
 
 
 def _escape(character: str) -> str:

@@ -10,9 +10,13 @@ import sys
 import pytest
 
 from detections.alerts.text import one_line
-from trailhound.acting_characters import ACTING, escaped, marked
 from trailhound.app.daemon.logs import Console
 from trailhound.cli.screen import safe, write_bytes
+from trailhound.control_characters import (
+    CONTROL_CATEGORIES,
+    escape_control_characters,
+    replace_control_characters,
+)
 from trailhound.report.render.visible import visible
 
 CHARACTERS = {
@@ -48,7 +52,12 @@ class Terminal(io.TextIOWrapper):
 def test_no_reader_is_shown_it(character: str) -> None:
     text = f"a{character}b"
     record = logging.LogRecord("trailhound", logging.INFO, "", 0, text, None, None)
-    for shown in (escaped(text), safe(text).plain, Console().format(record), visible(text)):
+    for shown in (
+        escape_control_characters(text),
+        safe(text).plain,
+        Console().format(record),
+        visible(text),
+    ):
         assert character not in shown
         assert shown.isprintable()
     assert one_line(text, 10) == "a b"
@@ -75,6 +84,6 @@ def test_json_on_a_terminal_holds_it_escaped(
 
 def test_what_is_harmless_stays_as_it_is() -> None:
     text = "Ünïcode 日本語 ✓ 🔑 a\u0301 \u00a0 [red] \\x1b"
-    assert escaped(text) == safe(text).plain == one_line(text, 100) == text
-    assert marked("a\tb\nc", lambda _: "?", kept="\n") == "a?b\nc"
-    assert "Zs" not in ACTING
+    assert escape_control_characters(text) == safe(text).plain == one_line(text, 100) == text
+    assert replace_control_characters("a\tb\nc", lambda _: "?", kept="\n") == "a?b\nc"
+    assert "Zs" not in CONTROL_CATEGORIES
