@@ -232,5 +232,5 @@ class Claims:
 def _given_back(now: Stored) -> list[dict[str, Any]]:
     """Gives a claim up, unless its entry was written to meanwhile."""
     assert now.entry is not None  # noqa: S101 - it has a claim
-    document = now.entry.given_back().document()
+    document = now.entry.without_claim().document()
     return [{"index": {"_id": now.entry.identifier, **now.version}}, document]

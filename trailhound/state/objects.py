@@ -272,7 +272,7 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
             covered=self.covered if self.etag == claim.etag else (),
         )
 
-    def given_back(self) -> Self:
+    def without_claim(self) -> Self:
         """Without its claim: the entry of the last reading, or `released` where none was
         finished."""
         if self.state != "claimed":

@@ -146,7 +146,7 @@ def test_a_claim_leaves_the_entry_of_the_last_reading(state: State) -> None:
     assert {**stored, "claim": None} == {**entry.document(), "claim": None}
     assert (claimed.holder, claimed.claim_token) == ("w", "t")
     assert ObjectState.parse(entry.identifier, stored) == claimed
-    assert claimed.given_back() == entry
+    assert claimed.without_claim() == entry
     assert (entry.holder, entry.claim_token) == ("", "")
 
 
@@ -157,5 +157,5 @@ def test_the_claim_of_a_first_reading_is_where_the_last_release_looks_for_it() -
     assert claimed.claim is None
     assert (claimed.state, claimed.worker, claimed.etag) == ("claimed", "w", "e2")
     assert (claimed.holder, claimed.claim_token) == ("w", "t")
-    back = claimed.given_back()
+    back = claimed.without_claim()
     assert (back.state, back.worker, back.holder) == ("released", "", "")
