@@ -81,7 +81,7 @@ class Alarms:
             found += self._alarm_parts(alarm)
         return found
 
-    def there(self, begin: str = "") -> list[dict[str, Any]]:
+    def existing_filters(self, begin: str = "") -> list[dict[str, Any]]:
         """The metric filters of the log group whose names begin with `begin`. Raises `AwsError`."""
         named = {"filterNamePrefix": begin} if begin else {}
         with refusals(f"log group {self.log_group}"):
@@ -109,7 +109,7 @@ class Alarms:
         with refusals(f"topic {self.topic_arn}"):
             sns.get_topic_attributes(TopicArn=self.topic_arn)
         own = {each.name for each in filters(self.alarms)}
-        others = [each for each in self.there() if each["filterName"] not in own]
+        others = [each for each in self.existing_filters() if each["filterName"] not in own]
         if len(others) + len(own) > MOST_FILTERS:
             raise AwsError(
                 f"log group {self.log_group} has {len(others)} other metric filters: "
@@ -129,7 +129,7 @@ class Alarms:
         logs = self.account.client("logs")
 
         def read() -> Value:
-            there = [each for each in self.there(wanted.name) if each["filterName"] == wanted.name]
+            there = [each for each in self.existing_filters(wanted.name) if each["filterName"] == wanted.name]
             if not there:
                 return None
             found = {key: there[-1][key] for key in _FILTER}
