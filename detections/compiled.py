@@ -39,10 +39,10 @@ class Compiled:
     unsearched: tuple[str, ...] = ()
     """Fields of the rule that the index does not search: only the matcher evaluates them."""
 
-    certain: Query | None = None
+    subset: Query | None = None
     """With a `post_filter`, a query for events that match without asking it, where they came as
     they are indexed."""
-    broad: Query | None = None
+    superset: Query | None = None
     """With a `post_filter`, a query that also matches every event that the rule matches, and costs
     less than `query` where few events match it; None where there is none."""
     before_exceptions: Compiled | None = None
@@ -55,15 +55,15 @@ class Compiled:
         if exact:
             return replace(self, before_exceptions=before) if before else self
         plain, _ = dialect.translated(self.plain)
-        certain = dict(dialect.certain(self.plain)) if self.post_filter is None else None
-        broad = dialect.broad(self.query)
+        subset = dict(dialect.subset(self.plain)) if self.post_filter is None else None
+        superset = dialect.superset(self.query)
         return replace(
             self,
             query=dict(query),
             plain=dict(plain),
             post_filter=self.post_filter or self.matcher,
-            certain=certain,
-            broad=None if broad is None else dict(broad),
+            subset=subset,
+            superset=None if superset is None else dict(superset),
             before_exceptions=before,
         )
 
@@ -72,8 +72,8 @@ class Compiled:
         return replace(
             self,
             query=by(self.query),
-            certain=self.certain and by(self.certain),
-            broad=self.broad and by(self.broad),
+            subset=self.subset and by(self.subset),
+            superset=self.superset and by(self.superset),
         )
 
     def matches(self, source: Mapping[str, Any]) -> bool:
@@ -90,9 +90,9 @@ class Compiled:
     @property
     def decided(self) -> Query | None:
         """What can be counted without a look at the events, if there is a `post_filter`."""
-        if self.certain is None:
+        if self.subset is None:
             return None
-        return {"bool": {"filter": [self.certain], "must_not": [REPAIRED]}}
+        return {"bool": {"filter": [self.subset], "must_not": [REPAIRED]}}
 
     @property
     def repaired(self) -> Query:

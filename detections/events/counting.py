@@ -1,6 +1,6 @@
 """Counts the events of a plain rule: by the engine, and by reading those that it cannot decide.
 
-On a product that asks free-form objects poorly (see `Dialect.broad`) a rule is asked for without
+On a product that asks free-form objects poorly (see `Dialect.superset`) a rule is asked for without
 expressions on them first. Mostly few events are left then: they are read and decided. Only of the
 others the complete query is asked, and what it finds with certainty is not read.
 """
@@ -31,9 +31,9 @@ class Counting:
 
     def request(self, compiled: Compiled, span: Span) -> dict[str, Any]:
         """The body of a rule's first search."""
-        if compiled.broad is None:
+        if compiled.superset is None:
             return self._complete(compiled, span)
-        return self._of_few(compiled, compiled.broad, span, AT_ONCE)
+        return self._of_few(compiled, compiled.superset, span, AT_ONCE)
 
     def number(self, compiled: Compiled, span: Span, answer: Mapping[str, Any]) -> int:
         """How many events match, given the complete answer to `request`.
@@ -41,9 +41,9 @@ class Counting:
         Searches once more where that says too little. Raises `ClusterError`.
         """
         total = int(answer["hits"]["total"]["value"])
-        if compiled.broad is not None and total:
+        if compiled.superset is not None and total:
             if AT_ONCE < total <= FEW:
-                answer = self._index.search(self._of_few(compiled, compiled.broad, span, FEW))
+                answer = self._index.search(self._of_few(compiled, compiled.superset, span, FEW))
             if answer["hits"]["total"]["value"] == len(answer["hits"]["hits"]):
                 reader = reader_for(compiled)
                 return sum(1 for _ in decided(compiled, reader, answer["hits"]["hits"]))

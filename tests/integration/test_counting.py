@@ -61,7 +61,7 @@ def test_few_and_many_candidates_are_counted_alike(
                 expected.append(hits)
     if dialect_of(client).product == "Elasticsearch":
         made = compiled["0"].on(dialect_of(client))
-        assert made.broad is not None
+        assert made.superset is not None
     rules = [Rule(name, "", "sigma", "low", None, FilePosition(Path())) for name in compiled]
     for worth_a_look in (1, len(rules) + 1):
         counted = list(

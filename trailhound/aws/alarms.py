@@ -129,7 +129,11 @@ class Alarms:
         logs = self.account.client("logs")
 
         def read() -> Value:
-            there = [each for each in self.existing_filters(wanted.name) if each["filterName"] == wanted.name]
+            there = [
+                each
+                for each in self.existing_filters(wanted.name)
+                if each["filterName"] == wanted.name
+            ]
             if not there:
                 return None
             found = {key: there[-1][key] for key in _FILTER}

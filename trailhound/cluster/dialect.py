@@ -85,11 +85,11 @@ class Dialect:
         """
         return query, True
 
-    def certain(self, query: Query) -> Query:
+    def subset(self, query: Query) -> Query:
         """A query in this product's form for a subset of what `query` matches."""
         return query
 
-    def broad(self, query: Query) -> Query | None:  # noqa: ARG002
+    def superset(self, query: Query) -> Query | None:  # noqa: ARG002
         """A query for a superset of what `query` matches, without clauses that are expensive on
         this product. None if it would match everything, or if no clause is expensive.
         """
@@ -159,13 +159,13 @@ class Elasticsearch(Dialect):
         made = flattened.translated(query, wider=True)
         return made, made == query
 
-    def certain(self, query: Query) -> Query:
+    def subset(self, query: Query) -> Query:
         return flattened.translated(query, wider=False)
 
-    def broad(self, query: Query) -> Query | None:
+    def superset(self, query: Query) -> Query | None:
         """Leaves out expressions on the root of a free-form object, which are tried on the values
         of all paths. Expressions that can be asked of a leaf of flat events stay."""
-        made = flattened.broad(query)
+        made = flattened.superset(query)
         return None if made == flattened.EVERYTHING else made
 
     def presence(self, path: str, query: Query) -> Query:

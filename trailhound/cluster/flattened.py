@@ -72,7 +72,7 @@ def translated(query: Query, *, wider: bool) -> Query:
     return found
 
 
-def broad(query: Query) -> Query:
+def superset(query: Query) -> Query:
     """A query for a superset without expressions on a root; it may match everything."""
     found = _clause(query)
     if isinstance(found, _Inside):
@@ -84,11 +84,11 @@ def broad(query: Query) -> Query:
     if not isinstance(inner, Mapping):
         return EVERYTHING
     if inner.keys() == _ANY_OF and inner[_LEAST] == 1:
-        should = [broad(each) for each in inner["should"]]
+        should = [superset(each) for each in inner["should"]]
         return EVERYTHING if EVERYTHING in should else {"bool": {**inner, "should": should}}
     if not inner.keys() <= {"filter", "must_not"}:
         return EVERYTHING
-    kept = [broad(each) for each in inner.get("filter", ())]
+    kept = [superset(each) for each in inner.get("filter", ())]
     barred = [translated(each, wider=False) for each in inner.get("must_not", ())]
     made = {
         "filter": [each for each in kept if each != EVERYTHING],

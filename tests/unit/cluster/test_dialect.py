@@ -114,8 +114,8 @@ def test_what_a_leaf_finds_with_certainty(
     path: str, expression: str, certain: dict[str, Any]
 ) -> None:
     query = {"regexp": {f"requestParameters.{path}{BELOW}": {"value": expression}}}
-    assert Elasticsearch().certain(query) == certain
-    assert Dialect().certain(query) == query
+    assert Elasticsearch().subset(query) == certain
+    assert Dialect().subset(query) == query
     negated = {"bool": {"must_not": [query]}}
     made, exact = Elasticsearch().translated(negated)
     assert (made, exact) == ({"bool": {"must_not": [certain]}}, False)
@@ -126,7 +126,7 @@ def test_what_a_leaf_finds_with_certainty(
     )
     superset, _ = Elasticsearch().translated(query)
     assert superset == (whole if "match_none" in certain else by_mark(certain, whole))
-    assert Elasticsearch().certain(negated) == {"bool": {"must_not": [superset]}}
+    assert Elasticsearch().subset(negated) == {"bool": {"must_not": [superset]}}
 
 
 NAME = {"term": {"eventName": "x"}}
@@ -177,5 +177,5 @@ PRESENT = {"exists": {"field": "requestParameters"}}
 def test_a_broad_query_has_no_expression_on_a_free_form_object(
     query: dict[str, Any], made: dict[str, Any] | None
 ) -> None:
-    assert Elasticsearch().broad(query) == made
-    assert Dialect().broad(query) is None
+    assert Elasticsearch().superset(query) == made
+    assert Dialect().superset(query) is None
