@@ -41,8 +41,8 @@ def _organisation(of: FindingBuilder) -> Iterator[PostureFinding]:
     unsure = [each for each in wide if isinstance(each.is_logging, Refused)]
     if unsure:
         yield of.unknown(id_, known_refusal(unsure[0].is_logging))
-    elif account.blind:
-        yield of.unknown(id_, known_refusal(account.blind[0].trails))
+    elif account.unlisted_regions:
+        yield of.unknown(id_, known_refusal(account.unlisted_regions[0].trails))
     else:
         what = "no trail is the organisation's"
         if trails:
@@ -87,7 +87,7 @@ def _each_region(
             yield of.failed(account.id, evidence, fix(next(iter(bad))))
         if dark:
             more = f" ({plural(len(dark), 'region')} in all)" if len(dark) > 1 else ""
-            yield of.unknown(account.id, dark[0].saying(f"{dark[0].reason}{more}"))
+            yield of.unknown(account.id, dark[0].with_reason(f"{dark[0].reason}{more}"))
         if not bad and not dark:
             yield of.passed(account.id, f"{passing} in {plural(len(account.regions), 'region')}")
 

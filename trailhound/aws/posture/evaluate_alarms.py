@@ -64,7 +64,7 @@ def _ruled(of: FindingBuilder, control: Monitored) -> PostureFinding:
     trails = [each for each in account.trails if each.is_logging is not False and each.log_group]
     wide = [each for each in trails if each.all_regions] or trails
     if not wide:
-        if account.blind:
+        if account.unlisted_regions:
             return unseen_regions(of)
         what = "no trail that logs has a log group"
         return of.failed(account.id, what, "trailhound aws setup --plan")

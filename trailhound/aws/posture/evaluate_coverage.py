@@ -84,7 +84,7 @@ def _every_region(of: FindingBuilder) -> Iterator[PostureFinding]:
 
 def _state_unknown(of: FindingBuilder, what: str) -> PostureFinding:
     why = next(each.status for each in of.scope.account.trails if isinstance(each.status, Refused))
-    return of.unknown(of.scope.account.id, why.saying(f"{what}: {why.reason}"))
+    return of.unknown(of.scope.account.id, why.with_reason(f"{what}: {why.reason}"))
 
 
 def _management(of: FindingBuilder) -> Iterator[PostureFinding]:
@@ -167,7 +167,7 @@ def _global(of: FindingBuilder) -> Iterator[PostureFinding]:
         yield of.passed(account.id, f"in trail {listed([each.name for each in on])}")
     elif unsure := [each for each in having if isinstance(each.is_logging, Refused)]:
         yield _unread(of, unsure[0])
-    elif account.blind:
+    elif account.unlisted_regions:
         yield unseen_regions(of)
     else:
         chosen = account.trails[0]
@@ -246,7 +246,7 @@ def _objects(of: FindingBuilder, bucket: str, read: str) -> PostureFinding:
     ]
     if dark:
         return _unread(of, dark[0])
-    if account.blind:
+    if account.unlisted_regions:
         return unseen_regions(of)
     if not chosen:
         return of.failed(named, "no trail logs", _MAKE)

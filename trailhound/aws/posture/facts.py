@@ -23,7 +23,7 @@ class Refused:
     denied: bool = False
     """Whether the permission is what is missing."""
 
-    def saying(self, reason: str) -> Refused:
+    def with_reason(self, reason: str) -> Refused:
         """The same refusal with another reason."""
         return replace(self, reason=reason)
 
@@ -203,7 +203,7 @@ class Account:
         return self.enabled if isinstance(self.enabled, Refused) and not self.chosen else None
 
     @property
-    def blind(self) -> list[Region]:
+    def unlisted_regions(self) -> list[Region]:
         """Regions whose trails could not be listed."""
         return [each for each in self.regions if isinstance(each.trails, Refused)]
 

@@ -83,7 +83,7 @@ def without_trails(of: FindingBuilder) -> Iterator[PostureFinding]:
     account = of.scope.account
     if account.trails:
         return
-    if account.blind:
+    if account.unlisted_regions:
         yield unseen_regions(of)
     else:
         where = "account" if account.all_regions else "regions that were looked at"
@@ -92,11 +92,11 @@ def without_trails(of: FindingBuilder) -> Iterator[PostureFinding]:
 
 def unseen_regions(of: FindingBuilder) -> PostureFinding:
     """The finding that trails of some regions could not be listed."""
-    blind = of.scope.account.blind
+    blind = of.scope.account.unlisted_regions
     why = blind[0].trails
     assert isinstance(why, Refused)  # noqa: S101 - it is what makes a region blind
     more = f" ({plural(len(blind), 'region')} in all)" if len(blind) > 1 else ""
-    return of.unknown(of.scope.account.id, why.saying(f"{why.reason}{more}"))
+    return of.unknown(of.scope.account.id, why.with_reason(f"{why.reason}{more}"))
 
 
 def setup_command(trail: Trail, scope: Scope, *flags: str) -> str:
