@@ -60,7 +60,7 @@ def _asked(compiled: Compiled, rule_id: str, relation: Relation) -> Compiled:
         plain=_with(compiled.plain, EVERYTHING, NOTHING) if compiled.plain else {},
         matcher=matcher,
         post_filter=matcher,
-        certain=None,
+        subset=None,
     )
 
 

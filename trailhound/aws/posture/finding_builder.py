@@ -92,10 +92,10 @@ def without_trails(of: FindingBuilder) -> Iterator[PostureFinding]:
 
 def unseen_regions(of: FindingBuilder) -> PostureFinding:
     """The finding that trails of some regions could not be listed."""
-    blind = of.scope.account.unlisted_regions
-    why = blind[0].trails
-    assert isinstance(why, Refused)  # noqa: S101 - it is what makes a region blind
-    more = f" ({plural(len(blind), 'region')} in all)" if len(blind) > 1 else ""
+    unlisted = of.scope.account.unlisted_regions
+    why = unlisted[0].trails
+    assert isinstance(why, Refused)  # noqa: S101 - it is what makes a region one of these
+    more = f" ({plural(len(unlisted), 'region')} in all)" if len(unlisted) > 1 else ""
     return of.unknown(of.scope.account.id, why.with_reason(f"{why.reason}{more}"))
 
 
