@@ -29,7 +29,7 @@ from trailhound.state.objects import Claim, Criteria, ObjectState, object_id
 @dataclass(frozen=True, slots=True)
 class HeldClaim:
     """A claim of this worker, and how it is `stored`. `anew`: what was covered before is forgotten
-    once the object is read."""
+    where the object cannot be read to its end."""
 
     stored: Stored
     entry: ObjectState

@@ -40,10 +40,12 @@ def entry_of(run: ObjectProgress, state: State, claim: HeldClaim | None) -> Obje
     item, counts = run.item, run.counts
     before = claim.entry if claim is not None else None
     covered: tuple[Criteria, ...] = ()
-    if claim is not None and not claim.anew and claim.entry.etag == item.etag:
-        covered = claim.entry.covered
+    if claim is not None and _of_same_content(claim.entry, run):
+        # Of a forced reading that fails it is forgotten, so that the next run reads it again.
+        covered = () if claim.anew and state != "done" else claim.entry.covered
+    counted = run.criteria if counts.filtered else EVERYTHING
     if state == "done":
-        covered = add_criteria(covered, run.criteria if counts.filtered else EVERYTHING)
+        covered = add_criteria(covered, counted)
     return ObjectState(
         uri=item.uri,
         etag=item.etag,
@@ -54,6 +56,7 @@ def entry_of(run: ObjectProgress, state: State, claim: HeldClaim | None) -> Obje
         finished_at=datetime.now(UTC).isoformat(),
         reason=run.fault or run.other_kind,
         covered=covered,
+        counted=counted if state == "done" and covered != (counted,) else None,
         bytes=run.bytes,
         sha256=run.sha256,
         shared=tuple(
@@ -69,6 +72,12 @@ def entry_of(run: ObjectProgress, state: State, claim: HeldClaim | None) -> Obje
         filtered=counts.filtered,
         events_under=run.events_under,
     )
+
+
+def _of_same_content(entry: ObjectState, run: ObjectProgress) -> bool:
+    """Whether a former reading, as far as is known, was of the content that was read now."""
+    hashes = {entry.sha256, run.sha256} - {""}
+    return entry.etag == run.item.etag and len(hashes) < 2
 
 
 def _claimed_at(entry: ObjectState | None) -> str | None:

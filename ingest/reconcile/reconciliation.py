@@ -218,6 +218,8 @@ class Reconciliation:
         counts = self._stored.counts([item.uri for item, _ in done])
         for item, entry in done:
             covered = entry.is_done_for(item.etag, self._wanted)
+            if entry.counted is not None:  # its counts are not of all that was read
+                covered = entry.counted.covers(self._wanted)
             there = counts.get(item.uri, 0) >= entry.indexed + entry.duplicates
             if covered and there and not entry.dead_lettered:
                 self.summary.whole += 1

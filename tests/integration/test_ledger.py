@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 from msgspec.structs import replace
 from opensearchpy import OpenSearch
 
@@ -244,6 +245,34 @@ def test_a_forced_reading_forgets_what_was_covered_when_it_is_finished(
     again.close()
     assert only(client, settings)["covered"] == []
     assert worker(client, settings).take([ITEM]) == ([ITEM], [])
+
+
+def test_a_forced_reading_of_a_part_narrows_nothing_of_the_same_content(
+    client: OpenSearch, settings: Settings
+) -> None:
+    part, whole = Criteria(since="2025-03-01", until="2025-03-01"), Criteria()
+
+    def forced(criteria: Criteria, filtered: int, sha256: str = "") -> dict[str, Any]:
+        own = worker(client, settings)
+        own.take([ITEM], force=True)
+        run = finished(3, filtered=filtered)
+        run.criteria, run.sha256 = criteria, sha256
+        own.finish(run, "done")
+        own.close()
+        return only(client, settings)
+
+    other = Criteria(since="2025-03-02")
+    assert forced(part, 1)["covered"] == [to_builtins(part)]
+    both = forced(other, 1, sha256="a")
+    assert both["covered"] == [to_builtins(each) for each in (part, other)]
+    assert both["counted"] == to_builtins(other)
+    assert forced(other, 0)["covered"] == [to_builtins(whole)], "it had nothing else"
+    after = forced(part, 1, sha256="a")
+    assert (after["covered"], after["counted"]) == ([to_builtins(whole)], to_builtins(part))
+    assert worker(client, settings).take([ITEM]) == ([], [])
+    # The etag is the same, and what it holds is not.
+    assert forced(part, 1, sha256="b")["covered"] == [to_builtins(part)]
+    assert "counted" not in only(client, settings)
 
 
 def test_no_more_is_claimed_than_the_limit(client: OpenSearch, settings: Settings) -> None:

@@ -244,7 +244,8 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, object]]:
         *(("delivered by", each) for each in found.get("delivered_by", ())),
         *_judged(found.get("integrity")),
     ]
-    return [*lines, *(("read by", _criteria(each)) for each in found["covered"])]
+    lines += [("read by", _criteria(each)) for each in found["covered"]]
+    return [*lines, *(("counts of", _criteria(each)) for each in [found["counted"]] if each)]
 
 
 def _judged(judged: dict[str, Any] | None) -> list[tuple[str, object]]:

@@ -150,8 +150,9 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
     """One object. Times are ISO 8601 in UTC; sizes in bytes, `size` as stored, `bytes` as read.
 
     `covered` holds the criteria by which this very content (`etag`) was read to its end; a new
-    content begins without any. The counts are of the last reading. `token` names the claim that
-    the entry was written under.
+    content begins without any. The counts are of the last reading, which selected by `counted`:
+    None where that is all of `covered`, and in entries of earlier releases. `token` names the claim
+    that the entry was written under.
     """
 
     kind: ClassVar[str] = "object"
@@ -167,6 +168,7 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
     reason: str = ""
     """Why it `failed` or was `skipped`."""
     covered: tuple[Criteria, ...] = ()
+    counted: Criteria | None = None
     read: int = 0
     indexed: int = 0
     duplicates: int = 0
@@ -223,8 +225,9 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
         claims.
         """
         made = super().document() | {"object": short_id(self.uri)}
-        if self.claim is None:
-            del made["claim"]
+        for name in ("claim", "counted"):
+            if made[name] is None:
+                del made[name]
         if self.state not in _UNREAD:
             return made
         return {name: value for name, value in made.items() if value}
