@@ -19,6 +19,7 @@ from tests.helpers.ports import free_address
 from tests.helpers.processes import printed, run, start
 from tests.helpers.queues import until
 from tests.helpers.trails import own_settings, prepared, record, write_trail
+from trailhound.app.daemon.same_ledger import SameLedger
 from trailhound.app.detection.detection import rules_in_force
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
@@ -294,3 +295,17 @@ def test_a_missing_folder_of_rules_stops_no_other_rule_and_is_named_everywhere(
 def reasons_of_status(settings: Settings, file: Path) -> set[tuple[str, str]]:
     report = printed(run(settings, "status", "--json", "--config", file).stdout)
     return {(each["code"], each["subject"]) for each in report["reasons"]}
+
+
+def test_a_ledger_that_is_made_anew_under_a_daemon_is_said(
+    client: OpenSearch, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    index, same = Names(settings.prefix).ledger, SameLedger()
+    assert same.reason(client, settings) is None
+    client.indices.delete(index=index)
+    assert same.reason(client, settings) is None, "that there is none is another reason"
+    Jobs(client, settings).write(JobState(name="integrity"))  # as a daemon does, by the template
+    found = [same.reason(client, settings) for _ in range(2)]
+    assert [each.code for each in found if each] == ["ledger"] * 2
+    assert [each.levelname for each in caplog.records if index in each.message] == ["ERROR"]
+    assert SameLedger().reason(client, settings) is None, "of a daemon that is started anew"

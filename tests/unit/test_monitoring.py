@@ -101,9 +101,10 @@ def test_the_page_names_every_code_of_readyz() -> None:
     table = (DOCS / "monitoring.md").read_text("utf-8").partition("| code | what is wrong |\n")[2]
     rows = table.partition("\n\n")[0].splitlines()[1:]
     named = {code for row in rows for code in re.findall(r"`(\w+)`", row.split("|")[1])}
+    modules = ("health/reasons", "health/readiness", "daemon/own_health", "daemon/same_ledger")
     used = {
         code
-        for module in ("health/reasons", "health/readiness", "daemon/own_health")
+        for module in modules
         for code in re.findall(r'Reason\(\s*"(\w+)"', (APP / f"{module}.py").read_text("utf-8"))
     }
     assert named | {"daemon"} == set(ADVICE)

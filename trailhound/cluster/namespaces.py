@@ -18,6 +18,17 @@ def has_namespace(client: OpenSearch, prefix: str) -> bool:
     return True
 
 
+def ledger_uuid(client: OpenSearch, prefix: str) -> str:
+    """What the cluster tells the ledger index by from one of the same name that is made later;
+    empty where there is none. Raises opensearch-py's exceptions."""
+    index = f"{prefix}{_LEDGER}"
+    try:
+        found = client.indices.get_settings(index=index, name="index.uuid")
+    except NotFoundError:
+        return ""
+    return str(found[index]["settings"]["index"]["uuid"]) if index in found else ""
+
+
 def namespaces_of(client: OpenSearch) -> list[str]:
     """Every namespace, sorted; "" is that of indices without a prefix. Raises opensearch-py's
     exceptions."""

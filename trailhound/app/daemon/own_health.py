@@ -12,6 +12,7 @@ from opensearchpy.exceptions import OpenSearchException
 
 from ingest.telemetry.endpoint import Health
 from trailhound.app.daemon.running import Running
+from trailhound.app.daemon.same_ledger import SameLedger
 from trailhound.app.detection.scheduled_detections import ScheduledDetections
 from trailhound.app.health.readiness import Readiness, Reason
 from trailhound.app.health.reasons import (
@@ -49,6 +50,8 @@ class OwnHealth:
         """What is wrong with what all daemons share, as last read."""
         self._clock: Reason | None = None
         self._template: Reason | None = None
+        self._same_ledger = SameLedger()
+        self._ledger: Reason | None = None
 
     def cluster_answered(self) -> None:
         """The cluster has just answered."""
@@ -72,6 +75,7 @@ class OwnHealth:
                 look_at = time.monotonic() + _TEMPLATES_EVERY
                 with suppress(OpenSearchException, ClusterUnreachableError):
                     self._template = _template_reason(client, settings)
+                    self._ledger = self._same_ledger.reason(client, settings)
             try:
                 with cluster_errors(settings):
                     shared = read_shared(client, settings)
@@ -90,7 +94,7 @@ class OwnHealth:
             supervised_threads(),
             cluster_answers=answers or (self._answers and not late),
         )
-        found += [each for each in (self._clock, self._template) if each is not None]
+        found += [each for each in (self._clock, self._template, self._ledger) if each is not None]
         found += self._jobs()
         if error := self._running.reload_error:
             message = f"the previous settings stay active: {error}"

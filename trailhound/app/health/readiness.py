@@ -38,6 +38,9 @@ ADVICE = {
     "document": "delete it from the ledger index; it will be written again",
     "template": "run `trailhound init`, and see `trailhound doctor`; look through days that were "
     "created meanwhile",
+    "ledger": "restore the index from a snapshot if there is one; else run `trailhound detect` "
+    "over the days that rules may have missed and `trailhound reconcile` of each source; then "
+    "restart the daemons",
     "clock": "synchronize both by NTP; for events of the time until then run `trailhound detect`",
     "thread": "see the daemon's log for the fault, and report it if it recurs",
     "session": "see the daemon's log, and report it",
