@@ -58,106 +58,121 @@ def removed(planned: list[Removal]) -> list[Removal]:
 
 
 def _removals(trail: Trail, delete_bucket: str) -> Iterator[Removal]:
-    setup, client = trail.setup, trail.account.client
-    cloudtrail, sns, sqs = client("cloudtrail"), client("sns"), client("sqs")
-    iam, logs = client("iam"), client("logs")
+    setup = trail.setup
+    bucket = _bucket(trail, delete_bucket)  # first: a wrong name is refused before all else
+    yield _trail(trail)
+    yield from _notification(trail)
+    yield _topic(trail, setup.topic_name, setup.topic_arn)
+    yield _topic(trail, setup.alarm_topic_name, setup.alarm_topic_arn)
+    yield from _alarms(trail)
+    yield _queue(trail, setup.queue_name)
+    yield _queue(trail, setup.failed_queue_name)
+    yield _role(trail, setup.logs_role)
+    yield _role(trail, setup.daemon_role)
+    yield _log_group(trail)
+    yield bucket
+    yield from _key(trail)
 
-    def thing(
-        what: str, tags: Callable[[], dict[str, str] | None], remove: Callable[[], object]
-    ) -> Removal:
-        with refusals(what):
-            there = tags()
-        if there is None:
-            return Removal(what, "absent")
-        if there.get(TAG) != setup.name:
-            return Removal(what, "keep", f"it has no tag {TAG}={setup.name}")
-        return Removal(what, "remove", "", remove)
 
-    def trail_tags() -> dict[str, str] | None:
-        if (
-            reply_or_none(cloudtrail.get_trail, "TrailNotFoundException", Name=setup.trail_arn)
-            is None
-        ):
+def _tagged(
+    trail: Trail,
+    what: str,
+    tags: Callable[[], dict[str, str] | None],
+    remove: Callable[[], object],
+) -> Removal:
+    """The removal of what has the set-up's tag; `tags` returns None where there is no such
+    thing."""
+    with refusals(what):
+        there = tags()
+    if there is None:
+        return Removal(what, "absent")
+    if there.get(TAG) != trail.setup.name:
+        return Removal(what, "keep", f"it has no tag {TAG}={trail.setup.name}")
+    return Removal(what, "remove", "", remove)
+
+
+def _trail(trail: Trail) -> Removal:
+    arn, cloudtrail = trail.setup.trail_arn, trail.account.client("cloudtrail")
+
+    def tags() -> dict[str, str] | None:
+        if reply_or_none(cloudtrail.get_trail, "TrailNotFoundException", Name=arn) is None:
             return None
-        listed = cloudtrail.list_tags(ResourceIdList=[setup.trail_arn])["ResourceTagList"]
+        listed = cloudtrail.list_tags(ResourceIdList=[arn])["ResourceTagList"]
         return tags_of([tag for each in listed for tag in each["TagsList"]])
 
-    bucket = _bucket(trail, delete_bucket)
-    yield thing(
-        f"trail {setup.name}", trail_tags, lambda: cloudtrail.delete_trail(Name=setup.trail_arn)
+    return _tagged(
+        trail, f"trail {trail.setup.name}", tags, lambda: cloudtrail.delete_trail(Name=arn)
     )
-    yield from _notification(trail)
 
-    def topic_tags(arn: str) -> dict[str, str] | None:
+
+def _topic(trail: Trail, name: str, arn: str) -> Removal:
+    sns = trail.account.client("sns")
+
+    def tags() -> dict[str, str] | None:
         if reply_or_none(sns.get_topic_attributes, "NotFound", TopicArn=arn) is None:
             return None
         return tags_of(sns.list_tags_for_resource(ResourceArn=arn)["Tags"])
 
-    for name, arn in (
-        (setup.topic_name, setup.topic_arn),
-        (setup.alarm_topic_name, setup.alarm_topic_arn),
-    ):
+    def delete() -> None:
+        pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)
+        for each in [each for page in pages for each in page["Subscriptions"]]:
+            if each["SubscriptionArn"].startswith("arn:"):  # not one that waits for its owner
+                sns.unsubscribe(SubscriptionArn=each["SubscriptionArn"])
+        sns.delete_topic(TopicArn=arn)
 
-        def delete_topic(arn: str = arn) -> None:
-            pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)
-            for each in [each for page in pages for each in page["Subscriptions"]]:
-                if each["SubscriptionArn"].startswith("arn:"):  # not one that waits for its owner
-                    sns.unsubscribe(SubscriptionArn=each["SubscriptionArn"])
-            sns.delete_topic(TopicArn=arn)
+    return _tagged(trail, f"topic {name}", tags, delete)
 
-        yield thing(f"topic {name}", lambda arn=arn: topic_tags(arn), delete_topic)  # type: ignore[misc]
 
-    yield from _alarms(trail)
-    for name in (setup.queue_name, setup.failed_queue_name):
-        address = _queue(trail, name)
+def _queue(trail: Trail, name: str) -> Removal:
+    what, sqs = f"queue {name}", trail.account.client("sqs")
+    with refusals(what):
+        address = trail.queue_url(name)
 
-        def queue_tags(address: str | None = address) -> dict[str, str] | None:
-            if address is None:
-                return None
-            return dict(sqs.list_queue_tags(QueueUrl=address).get("Tags") or {})
+    def tags() -> dict[str, str] | None:
+        if address is None:
+            return None
+        return dict(sqs.list_queue_tags(QueueUrl=address).get("Tags") or {})
 
-        yield thing(
-            f"queue {name}",
-            queue_tags,
-            lambda address=address: sqs.delete_queue(QueueUrl=address),  # type: ignore[misc]
-        )
-    for name in (setup.logs_role, setup.daemon_role):
+    return _tagged(trail, what, tags, lambda: sqs.delete_queue(QueueUrl=address))
 
-        def role_tags(name: str = name) -> dict[str, str] | None:
-            if reply_or_none(iam.get_role, "NoSuchEntity", RoleName=name) is None:
-                return None
-            return tags_of(iam.list_role_tags(RoleName=name)["Tags"])
 
-        def delete_role(name: str = name) -> None:
-            reply_or_none(
-                iam.delete_role_policy,
-                "NoSuchEntity",
-                RoleName=name,
-                PolicyName=setup.name,
-            )
-            iam.delete_role(RoleName=name)
+def _role(trail: Trail, name: str) -> Removal:
+    iam = trail.account.client("iam")
 
-        yield thing(f"role {name}", role_tags, delete_role)
+    def tags() -> dict[str, str] | None:
+        if reply_or_none(iam.get_role, "NoSuchEntity", RoleName=name) is None:
+            return None
+        return tags_of(iam.list_role_tags(RoleName=name)["Tags"])
 
-    def group_tags() -> dict[str, str] | None:
+    def delete() -> None:
+        policy = trail.setup.name
+        reply_or_none(iam.delete_role_policy, "NoSuchEntity", RoleName=name, PolicyName=policy)
+        iam.delete_role(RoleName=name)
+
+    return _tagged(trail, f"role {name}", tags, delete)
+
+
+def _log_group(trail: Trail) -> Removal:
+    setup, logs = trail.setup, trail.account.client("logs")
+
+    def tags() -> dict[str, str] | None:
         if trail.log_group() is None:
             return None
         return dict(logs.list_tags_for_resource(resourceArn=setup.log_group_arn)["tags"])
 
-    yield thing(
-        f"log group {setup.log_group}",
-        group_tags,
-        lambda: logs.delete_log_group(logGroupName=setup.log_group),
-    )
-    yield bucket
-    with refusals(f"key {setup.key_alias}"):
-        reply = reply_or_none(
-            client("kms").describe_key, "NotFoundException", KeyId=setup.key_alias
-        )
+    def delete() -> None:
+        logs.delete_log_group(logGroupName=setup.log_group)
+
+    return _tagged(trail, f"log group {setup.log_group}", tags, delete)
+
+
+def _key(trail: Trail) -> Iterator[Removal]:
+    """The key, if there is one: never removed."""
+    alias, kms = trail.setup.key_alias, trail.account.client("kms")
+    with refusals(f"key {alias}"):
+        reply = reply_or_none(kms.describe_key, "NotFoundException", KeyId=alias)
     if reply is not None:
-        yield Removal(
-            f"key {setup.key_alias}", "keep", "without it no file that it encrypted can be read"
-        )
+        yield Removal(f"key {alias}", "keep", "without it no file that it encrypted can be read")
 
 
 def _alarms(trail: Trail) -> Iterator[Removal]:
@@ -175,11 +190,6 @@ def _alarms(trail: Trail) -> Iterator[Removal]:
                     "",
                     lambda name=name: cloudwatch.delete_alarms(AlarmNames=[name]),  # type: ignore[misc]
                 )
-
-
-def _queue(trail: Trail, name: str) -> str | None:
-    with refusals(f"queue {name}"):
-        return trail.queue_url(name)
 
 
 def _notification(trail: Trail) -> Iterator[Removal]:
@@ -240,25 +250,25 @@ def _bucket(trail: Trail, named: str) -> Removal:
             hint="its files are kept on purpose; wait until their retention has ended",
         )
 
-    def delete() -> None:
-        pages = s3.get_paginator("list_object_versions").paginate(Bucket=setup.bucket_name)
-        for page in pages:
-            each = [
-                {"Key": entry["Key"], "VersionId": entry["VersionId"]}
-                for kind in ("Versions", "DeleteMarkers")
-                for entry in page.get(kind, ())
-            ]
-            if not each:
-                continue
-            reply = s3.delete_objects(
-                Bucket=setup.bucket_name, Delete={"Objects": each, "Quiet": True}
-            )
-            if reply.get("Errors"):
-                first = reply["Errors"][0]
-                raise AwsError(
-                    f"{what}: {first['Key']} can't be deleted ({first['Code']})",
-                    hint="grant s3:DeleteObjectVersion",
-                )
-        s3.delete_bucket(Bucket=setup.bucket_name)
+    return Removal(f"{what} and all of its files", "remove", "", lambda: _delete_bucket(trail))
 
-    return Removal(f"{what} and all of its files", "remove", "", delete)
+
+def _delete_bucket(trail: Trail) -> None:
+    """With every version of every file. Raises `AwsError`."""
+    name, s3 = trail.setup.bucket_name, trail.account.client("s3")
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=name):
+        each = [
+            {"Key": entry["Key"], "VersionId": entry["VersionId"]}
+            for kind in ("Versions", "DeleteMarkers")
+            for entry in page.get(kind, ())
+        ]
+        if not each:
+            continue
+        reply = s3.delete_objects(Bucket=name, Delete={"Objects": each, "Quiet": True})
+        if reply.get("Errors"):
+            first = reply["Errors"][0]
+            raise AwsError(
+                f"bucket {name}: {first['Key']} can't be deleted ({first['Code']})",
+                hint="grant s3:DeleteObjectVersion",
+            )
+    s3.delete_bucket(Bucket=name)
