@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from opensearchpy import OpenSearch
 
-from detections.alerts.learning_alerts import learning_alerts
-from detections.automation.known_summary import known_summary
-from detections.automation.left_out import left_out
-from detections.packs.loading import load
 from detections.rule import Rule
 from trailhound import __version__
 from trailhound.errors import NoEventsIndexError, ReportError
@@ -23,16 +19,16 @@ from trailhound.report.collect.events import FIELDS, event_line
 from trailhound.report.collect.gaps import GapFacts, gaps, unchecked
 from trailhound.report.collect.graph import attack_graph
 from trailhound.report.collect.integrity import integrity
-from trailhound.report.collect.query import Index, ReportWindow
+from trailhound.report.collect.query import Index, ReportWindow, Tally
+from trailhound.report.collect.rule_state import rule_state
 from trailhound.report.collect.stats import HIGH_RISK
 from trailhound.report.collect.summary import summary_facts, summary_sentences
 from trailhound.report.compliance import compliance
 from trailhound.report.event import Event
 from trailhound.report.findings import Findings
-from trailhound.report.value import Graph, Report, Scope, Timeline, Totals
+from trailhound.report.value import Graph, Ranking, Report, Scope, Timeline, Totals
 from trailhound.settings import Settings
-from trailhound.state.jobs import DETECTIONS, Jobs
-from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
+from trailhound.state.rule_checkpoints import RuleCheckpoints
 
 _ROWS = 15
 """The number of rows in a ranking."""
@@ -82,25 +78,9 @@ def compose(
     index = Index(client, settings, window)
     begin = _stages(progress, frameworks)
     begin()
-    index.refresh()
-    if not index.ask()["_shards"]["total"]:
-        raise _nothing_to_search(client, index)
-    totals = stats.totals(index)
-    accounts = index.tally("recipientAccountId", {}, None)
-    regions = index.tally("awsRegion", {}, 0)
-    begin()
-    principals = stats.ranked(index, "user.name", _ROWS, note="user_type")
-    addresses = stats.ranked(index, "source.ip", _ROWS, note="geolocation.country")
-    countries = stats.ranked(index, "geolocation.country", _ROWS)
-    totals = replace(
-        totals,
-        accounts=accounts.distinct,
-        regions=regions.distinct,
-        principals=principals.distinct,
-        addresses=addresses.distinct,
-        countries=countries.distinct,
-    )
-    scope = _scope(settings, window, totals)
+    _require_open_days(client, index)
+    counts = _count(index, begin)
+    totals, scope = counts.totals, _scope(settings, window, counts.totals)
     begin()
     counted = alerts.counted(index)
     checkpoints = list(RuleCheckpoints(client, settings).read().values())
@@ -111,39 +91,28 @@ def compose(
     proof = integrity(index)
     begin()
     timeline = _timeline(index, scope, totals, counted)
-    seen = GapFacts(
+    facts = GapFacts(
         totals=totals,
         scope=scope,
-        accounts=accounts,
+        accounts=counts.accounts,
         findings=found,
-        failing=_failing(checkpoints),
+        rules=rule_state(client, settings, window, scope, checkpoints, now),
         coverage=covered,
         integrity=proof,
         elsewhere=_accounts(client, settings) if window.accounts else frozenset(),
-        known=known_summary(client, settings, now),
-        left_out=tuple(
-            left_out(client, settings, lambda: load(settings.detections), window.events())
-        ),
-        learning=tuple(learning_alerts(client, settings.prefix, scope.since or now, scope.until)),
-        history=Jobs(client, settings).get(DETECTIONS).note,
         now=now,
     )
-    errors = stats.ranking(
-        index.tally("errorCode", stats.OF, _ROWS, only=[stats.FAILED, stats.NAMED_ERROR])
-    )
-    calls = stats.ranking(
-        index.tally("eventName", stats.OF, _ROWS, note="user.name", only=[HIGH_RISK])
-    )
+    errors, calls = _failures(index), _high_risk_calls(index)
     riskiest = _riskiest(index)
     spots = stats.spots(index)
     risk, places = stats.risk(index), stats.places(index, spots)
     begin()
     graph = _graph(index, counted, found, riskiest)
     begin()
-    missing = gaps(index, client, seen)
+    missing = gaps(index, client, facts)
     if posture is not None:
         posture = posture.of_accounts(window.accounts)
-        missing = (*missing, *unchecked(posture, [each.value for each in accounts.first]))
+        missing = (*missing, *unchecked(posture, [each.value for each in counts.accounts.first]))
     summary = summary_sentences(
         scope,
         totals,
@@ -151,7 +120,7 @@ def compose(
         summary_facts(index),
         calls=calls,
         errors=errors,
-        countries=countries,
+        countries=counts.countries,
         integrity=proof,
     )
     controls = []
@@ -167,9 +136,9 @@ def compose(
         timeline=timeline,
         risk=risk,
         spots=spots,
-        principals=principals,
-        addresses=addresses,
-        countries=countries,
+        principals=counts.principals,
+        addresses=counts.addresses,
+        countries=counts.countries,
         errors=errors,
         calls=calls,
         findings=found,
@@ -182,6 +151,49 @@ def compose(
         places=places,
         posture=posture,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """The events of the window, counted, and by whom and from where they are."""
+
+    totals: Totals
+    accounts: Tally
+    principals: Ranking
+    addresses: Ranking
+    countries: Ranking
+
+
+def _count(index: Index, begin: Callable[[], None]) -> _Counts:
+    """Counts first, then begins the stage of the rankings."""
+    totals = stats.totals(index)
+    accounts = index.tally("recipientAccountId", {}, None)
+    regions = index.tally("awsRegion", {}, 0)
+    begin()
+    principals = stats.ranked(index, "user.name", _ROWS, note="user_type")
+    addresses = stats.ranked(index, "source.ip", _ROWS, note="geolocation.country")
+    countries = stats.ranked(index, "geolocation.country", _ROWS)
+    totals = replace(
+        totals,
+        accounts=accounts.distinct,
+        regions=regions.distinct,
+        principals=principals.distinct,
+        addresses=addresses.distinct,
+        countries=countries.distinct,
+    )
+    return _Counts(totals, accounts, principals, addresses, countries)
+
+
+def _failures(index: Index) -> Ranking:
+    """The error codes of failed calls."""
+    only = [stats.FAILED, stats.NAMED_ERROR]
+    return stats.ranking(index.tally("errorCode", stats.OF, _ROWS, only=only))
+
+
+def _high_risk_calls(index: Index) -> Ranking:
+    """Each with who made most of them."""
+    tally = index.tally("eventName", stats.OF, _ROWS, note="user.name", only=[HIGH_RISK])
+    return stats.ranking(tally)
 
 
 def _stages(progress: Progress, frameworks: Sequence[str]) -> Callable[[], None]:
@@ -212,11 +224,6 @@ def _timeline(index: Index, scope: Scope, totals: Totals, counted: alerts.Counte
     return stats.timeline(index, start, end, raised)
 
 
-def _failing(checkpoints: Sequence[RuleCheckpoint]) -> tuple[str, ...]:
-    """Titles of the active rules whose last run failed."""
-    return tuple(sorted(each.title for each in checkpoints if each.failures and not each.inactive))
-
-
 def _graph(
     index: Index, count: alerts.Counted, found: Findings, riskiest: Sequence[Event]
 ) -> Graph:
@@ -236,14 +243,18 @@ def _accounts(client: OpenSearch, settings: Settings) -> frozenset[str]:
     return frozenset(each.value for name in names for each in every.tally(name, {}, None).first)
 
 
-def _nothing_to_search(client: OpenSearch, index: Index) -> NoEventsIndexError | ReportError:
-    """The error for an index without an open day: there is none, or all are closed."""
+def _require_open_days(client: OpenSearch, index: Index) -> None:
+    """Makes what was indexed searchable. Raises `NoEventsIndexError` if there is no day, and
+    `ReportError` if all days are closed."""
+    index.refresh()
+    if index.ask()["_shards"]["total"]:
+        return
     params = {"h": "index", "expand_wildcards": "all"}
     if client.cat.indices(index=index.names.days, format="json", params=params):
-        return ReportError(
+        raise ReportError(
             f"every day of {index.names.alias} is closed", hint="open the days of the report"
         )
-    return NoEventsIndexError(
+    raise NoEventsIndexError(
         f"there are no events: the index {index.names.alias} does not exist",
         hint="run `trailhound backfill` first, or check --namespace",
     )

@@ -8,14 +8,12 @@ from datetime import datetime, timedelta
 
 from opensearchpy import OpenSearch
 
-from detections.alerts.learning_alerts import LearningAlerts
-from detections.automation.known_summary import KnownSummary
-from detections.automation.left_out import LeftOut
 from trailhound.cluster.waiting import DISMISSED, WAITING
 from trailhound.posture import Posture
 from trailhound.report.collect.absent_days import ClosedDays, closed_days, empty_days
 from trailhound.report.collect.attack import BEFORE_THE_TRAIL
 from trailhound.report.collect.query import Index, Tally, moment
+from trailhound.report.collect.rule_state import RuleState
 from trailhound.report.collect.stats import OUTSIDE
 from trailhound.report.compliance.clauses import DATA
 from trailhound.report.findings import Findings
@@ -47,24 +45,17 @@ _GLOBAL_SERVICES = ("iam.amazonaws.com", "organizations.amazonaws.com")
 
 @dataclass(frozen=True, slots=True)
 class GapFacts:
-    """What gaps are found by, besides the index. `failing`: titles of rules whose last scheduled
-    run failed; `elsewhere`: the accounts of all events if the report selects accounts, else empty;
-    `known` and `left_out`: known automation, and what rules left out as such; `learning`: alerts
-    found before there was enough history; `history`: which rules lack it now; `now`: the time of
-    the report."""
+    """What gaps are found by, besides the index. `elsewhere`: the accounts of all events if the
+    report selects accounts, else empty; `now`: the time of the report."""
 
     totals: Totals
     scope: Scope
     accounts: Tally
     findings: Findings
-    failing: tuple[str, ...]
+    rules: RuleState
     coverage: Coverage
     integrity: Integrity
     elsewhere: frozenset[str]
-    known: KnownSummary
-    left_out: tuple[LeftOut, ...]
-    learning: tuple[LearningAlerts, ...]
-    history: str
     now: datetime
 
 
@@ -102,15 +93,15 @@ def unchecked(posture: Posture, accounts: Sequence[str]) -> list[Gap]:
 
 
 def _known_automation(facts: GapFacts) -> Iterator[Gap]:
-    if facts.left_out:
+    if facts.rules.left_out:
         yield Gap(
             "Events left out as known automation",
-            f"{'; '.join(each.sentence() for each in facts.left_out)}.",
+            f"{'; '.join(each.sentence() for each in facts.rules.left_out)}.",
             "`trailhound automation list` shows whose calls these are; `automation forget` ends it",
         )
-    if facts.known.active or not facts.totals.events:
+    if facts.rules.known.active or not facts.totals.events:
         return
-    sentence = facts.known.sentence()
+    sentence = facts.rules.known.sentence()
     yield Gap(
         "Nothing is known automation yet",
         f"{sentence[:1].upper()}{sentence[1:]}. Rules that leave known automation out report what "
@@ -121,16 +112,16 @@ def _known_automation(facts: GapFacts) -> Iterator[Gap]:
 
 
 def _learning(facts: GapFacts) -> Iterator[Gap]:
-    if facts.learning:
+    if facts.rules.learning:
         yield Gap(
             "Alerts of rules that were still learning",
-            f"{'; '.join(each.sentence() for each in facts.learning)}.",
+            f"{'; '.join(each.sentence() for each in facts.rules.learning)}.",
             "`trailhound alerts list --query learning:true` lists them",
         )
-    if facts.history:
+    if facts.rules.history:
         yield Gap(
             "Rules without enough history",
-            f"When the rules last ran, {facts.history}.",
+            f"When the rules last ran, {facts.rules.history}.",
             "backfill earlier days, or wait: `trailhound status` says what is missing",
         )
 
@@ -160,11 +151,11 @@ def _detections(facts: GapFacts) -> Iterator[Gap]:
             "run `trailhound detect` over this time, or let `trailhound run` do so on schedule",
             important=facts.findings.watched is None,
         )
-    if facts.failing:
+    if facts.rules.failing:
         yield Gap(
             "Rules that fail",
-            f"{count(len(facts.failing), 'rule')} failed when last run on schedule: "
-            f"{listed(facts.failing)}.",
+            f"{count(len(facts.rules.failing), 'rule')} failed when last run on schedule: "
+            f"{listed(facts.rules.failing)}.",
             "see `trailhound status` for the reason",
             important=True,
         )
