@@ -143,22 +143,25 @@ def backfill(
         if dry_run:
             _show_plan(settings, request, json=json)
             return
-        done = _read(
-            settings,
-            request,
-            workers=workers,
-            verify=verify,
-            detect=detect,
-            restore=restore,
-            yes=yes,
-            json=json,
-        )
+        steps = _Steps(workers, verify=verify, detect=detect, restore=restore, yes=yes)
+        done = _read(settings, request, steps, json=json)
     if json:
         emit(done.report.as_dict() | done.members)
     else:
         show_follow_up(done.report)
     if not done.complete:
         raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """What to do besides reading, by the options of the same names."""
+
+    workers: int
+    verify: bool
+    detect: bool
+    restore: bool
+    yes: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,68 +174,71 @@ class _Done:
     complete: bool
 
 
-def _read(
-    settings: Settings,
-    request: BackfillRequest,
-    *,
-    workers: int,
-    verify: bool,
-    detect: bool,
-    restore: bool,
-    yes: bool,
-    json: bool,
-) -> _Done:
+def _read(settings: Settings, request: BackfillRequest, steps: _Steps, *, json: bool) -> _Done:
     """Verify digests, read the objects, restore archived ones, and run the rules, as far as each
     was asked for; show what was done, and what is left."""
     started = datetime.now(UTC)
+    sources, selection = request.sources, request.selection
     with CutOff(settings) as cut_off, BackfillNote(connect(settings), settings) as note:
-        chains = None
-        if verify:
-            chains = verify_digests(settings, request.sources, request.selection, quiet=json)
+        chains = verify_digests(settings, sources, selection, quiet=json) if steps.verify else None
         report = run_backfill(
             settings,
             request,
             cut_off,
             begin=lambda: note.begin(started),
-            workers=workers,
+            workers=steps.workers,
             quiet=json,
             expected=chains.expected if chains is not None else None,
         )
         cut_off.report = lambda: report  # what is restored is added to it
         restored: dict[str, Any] = {}
-        if restore and not report.interrupted:
-            from trailhound.cli.restore import restore as restore_archived
+        if steps.restore and not report.interrupted:
+            from trailhound.cli.restore import restore
 
-            restored = restore_archived(
-                settings, request.sources, request.selection, report, yes=yes, quiet=json
-            )
+            restored = restore(settings, sources, selection, report, yes=steps.yes, quiet=json)
         if not json:
             show_report(report)
         problems: list[str] = []
         if request.limit is None and not report.interrupted:
             problems = warn_unmatched(
-                report, settings, request.sources, request.selection, selected=report.selected
+                report, settings, sources, selection, selected=report.selected
             )
         members: dict[str, Any] = {"problems": problems, "undetected": None} | restored
         complete = report.complete and not problems
         if chains is not None:
             members["verification"] = alert_altered_files(settings, chains, started, quiet=json)
             complete = complete and not chains.whole.fails and not chains.recorded.alerts
-        earlier: Sequence[BackfillState] | None = None
-        if detect:
-            earlier = [] if report.interrupted else note.earlier()
-            detected = _detect(settings, report, started, earlier, json=json)
-            members |= detected.as_dict()
-            complete = complete and detected.complete
-        # An interrupted run names its own events, and so does the run after it.
-        interrupted = report.interrupted or stopped()  # the reading, or the rules after it
-        if interrupted or not detect:
-            earlier, members["undetected"] = show_undetected(
-                settings, report, started, note, json=json
-            )
-        if earlier is not None and not interrupted:
-            note.end(earlier)
-    return _Done(report, members, complete)
+        searched, detected = _search(settings, report, started, note, steps.detect, json=json)
+    return _Done(report, members | searched, complete and detected)
+
+
+def _search(
+    settings: Settings,
+    report: RunReport,
+    started: datetime,
+    note: BackfillNote,
+    detect: bool,
+    *,
+    json: bool,
+) -> tuple[dict[str, Any], bool]:
+    """Run the rules over what was indexed, or else say which events no rule looks at; the note of
+    this run ends unless it is needed by the next one. Returns members of the JSON object, and
+    whether the rules have run if they were to."""
+    members: dict[str, Any] = {}
+    complete = True
+    earlier: Sequence[BackfillState] | None = None
+    if detect:
+        earlier = [] if report.interrupted else note.earlier()
+        detected = _detect(settings, report, started, earlier, json=json)
+        members |= detected.as_dict()
+        complete = detected.complete
+    # An interrupted run names its own events, and so does the run after it.
+    interrupted = report.interrupted or stopped()  # the reading, or the rules after it
+    if interrupted or not detect:
+        earlier, members["undetected"] = show_undetected(settings, report, started, note, json=json)
+    if earlier is not None and not interrupted:
+        note.end(earlier)
+    return members, complete
 
 
 def _check_combination(
