@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import OpenSearchException
 
 from ingest.object_progress import ObjectProgress
+from trailhound.errors import TrailhoundError
 from trailhound.settings import Settings
 from trailhound.state.late_events import LateEvents, LateEventsStore
 
@@ -28,7 +31,7 @@ class LateEventsTotal:
         events = min(late.events, run.counts.indexed)
         if events:
             now = datetime.now(UTC)
-            self.put_back(LateEvents(events=events, first=late.first, last=late.last, added=now))
+            self._put(LateEvents(events=events, first=late.first, last=late.last, added=now))
 
     def take(self) -> LateEvents | None:
         """What was added since the last time; None for nothing."""
@@ -36,17 +39,29 @@ class LateEventsTotal:
             taken, self._late = self._late, LateEvents()
         return taken if taken.events else None
 
-    def put_back(self, late: LateEvents) -> None:
-        """Add these events (again), which could not be stored."""
-        with self._lock:
-            self._late = self._late.plus(late)
+    def store(
+        self,
+        client: OpenSearch,
+        settings: Settings,
+        on_first: Callable[[], None] = lambda: None,
+    ) -> LateEvents | None:
+        """Record them for `status` and `doctor`, and return them; None for none. `on_first` is
+        called if no others are recorded.
 
-    def store(self, client: OpenSearch, settings: Settings) -> LateEvents | None:
-        """Record them for `status` and `doctor`, and return them; None for none.
-
-        Raises opensearch-py's exceptions and `RequestFailedError`.
+        Raises opensearch-py's exceptions and `RequestFailedError`; they are kept for the next call.
         """
         late = self.take()
-        if late is not None:
-            LateEventsStore(client, settings).add(late)
+        if late is None:
+            return None
+        try:
+            is_first = LateEventsStore(client, settings).add(late)
+        except (OpenSearchException, TrailhoundError):
+            self._put(late)
+            raise
+        if is_first:
+            on_first()
         return late
+
+    def _put(self, late: LateEvents) -> None:
+        with self._lock:
+            self._late = self._late.plus(late)

@@ -24,7 +24,8 @@ from trailhound.state.late_events import LateEvents, LateEventsStore
 from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
 
 NOW = datetime.now(UTC)
-OUTAGE = NOW - timedelta(days=3)
+OUTAGE = (NOW - timedelta(days=3)).replace(hour=12)
+"""At noon: the minutes before and after are of the same day."""
 
 
 @pytest.fixture
@@ -93,14 +94,15 @@ def test_what_came_after_an_outage_is_named_until_rules_ran_over_it(
 def test_what_comes_while_rules_run_over_history_stays_named(settings: Settings) -> None:
     store = LateEventsStore(prepared(settings), settings)
     one = LateEvents(events=1, first=OUTAGE, last=OUTAGE, added=NOW)
-    store.add(one)
-    store.searched(OUTAGE - timedelta(days=9), NOW, NOW - timedelta(seconds=1))
+    assert store.add(one)
+    store.mark_searched(OUTAGE - timedelta(days=9), NOW, NOW - timedelta(seconds=1))
     assert store.get() == one
-    store.add(LateEvents(events=2, first=OUTAGE - timedelta(days=1), last=OUTAGE, added=NOW))
+    more = LateEvents(events=2, first=OUTAGE - timedelta(days=1), last=OUTAGE, added=NOW)
+    assert not store.add(more)
     found = store.get()
     assert found is not None
     assert (found.events, found.first) == (3, OUTAGE - timedelta(days=1))
-    store.searched(OUTAGE - timedelta(days=9), NOW, NOW + timedelta(seconds=1))
+    store.mark_searched(OUTAGE - timedelta(days=9), NOW, NOW + timedelta(seconds=1))
     assert store.get() is None
 
 

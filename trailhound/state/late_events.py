@@ -88,11 +88,11 @@ class LateEventsStore:
         found = self._store.get([DAEMONS]).get(DAEMONS)
         return found if found is not None and found.events else None
 
-    def add(self, late: LateEvents) -> None:
-        """Add events."""
-        self._store.revise(LateEvents(), lambda stored: stored.plus(late))
+    def add(self, late: LateEvents) -> bool:
+        """Add events. Returns whether they are the first, so that there were none before."""
+        return self._store.revise(LateEvents(), lambda stored: stored.plus(late)) == late
 
-    def searched(self, since: datetime, until: datetime, began: datetime) -> None:
+    def mark_searched(self, since: datetime, until: datetime, began: datetime) -> None:
         """All rules ran over the events that happened in a span; the run `began` then. Events that
         were added later, or reach beyond the span, stay."""
 

@@ -145,7 +145,7 @@ def note_searched(
     missing = [each.title for each in scheduled if not each.inactive and each.rule_id not in ran]
     if missing:
         return sorted(missing)
-    late.searched(span.since, span.until, began)
+    late.mark_searched(span.since, span.until, began)
 
     def covered(backfills: Sequence[BackfillState]) -> bool:
         left = undetected(client, settings, unfinished.spans(backfills))

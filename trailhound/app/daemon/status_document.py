@@ -21,7 +21,6 @@ from trailhound.cluster import templates
 from trailhound.cluster.reader import IndexReader
 from trailhound.errors import ClusterError, RequestFailedError, TrailhoundError
 from trailhound.settings import Settings
-from trailhound.state.late_events import LateEventsStore
 
 LOG = logging.getLogger("trailhound.app.service")
 _LOOK_EVERY = 1.0
@@ -99,21 +98,15 @@ class StatusDocument:
 
     def _store_late(self, client: OpenSearch) -> None:
         """Record the events that came too late for the rules since it was last called."""
-        late = self._late.take()
-        if late is None:
-            return
-        store = LateEventsStore(client, self._running.settings)
-        try:
-            known = store.get()
-            store.add(late)
-        except (OpenSearchException, TrailhoundError):
-            self._late.put_back(late)
-            raise
-        if known is None:  # once, not every few seconds while a backlog is read
-            LOG.warning(
-                "events came too late for the scheduled rules: `trailhound status` names the "
-                "`detect` command that runs the rules over them"
-            )
+        self._late.store(client, self._running.settings, _warn_of_late_events)
+
+
+def _warn_of_late_events() -> None:
+    """Once, not every few seconds while a backlog is read."""
+    LOG.warning(
+        "events came too late for the scheduled rules: `trailhound status` names the `detect` "
+        "command that runs the rules over them"
+    )
 
 
 def _newest_event(client: OpenSearch, settings: Settings) -> float | None:
