@@ -103,7 +103,7 @@ class EdgeEvidence:
 
 
 @dataclass(slots=True)
-class Evidence:
+class GraphEvidence:
     """The evidence of all edges. Span `n` begins at `start` + `n` × `length`, in milliseconds since
     1970."""
 
@@ -136,10 +136,10 @@ def collect(
     pairs: Sequence[Pair],
     span: Query | None = None,
     progress: Progress | None = None,
-) -> Evidence:
+) -> GraphEvidence:
     """The evidence of these edges. `span`: the clause that the graph was built with. Raises
     `ClusterError`."""
-    made = Evidence()
+    made = GraphEvidence()
     if not pairs:
         return made
     edges = {pair: graph.edge(*pair) for pair in pairs}
@@ -234,7 +234,7 @@ def _body(queries: Sequence[Query], limits: Sequence[Query], length: int) -> dic
     }
 
 
-def _add(made: Evidence, edge: EdgeEvidence, found: Mapping[str, Any]) -> None:
+def _add(made: GraphEvidence, edge: EdgeEvidence, found: Mapping[str, Any]) -> None:
     total = int(found["doc_count"])
     for bucket in found["calls"]["buckets"]:
         call = edge.calls.setdefault(str(bucket["key"]), CallCount())

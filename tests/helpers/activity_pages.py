@@ -11,7 +11,7 @@ from pathlib import Path
 from detections.investigation.evidence import (
     CallCount,
     EdgeEvidence,
-    Evidence,
+    GraphEvidence,
     NamedEvent,
     SpanCount,
 )
@@ -53,7 +53,7 @@ def page_of(
     edges: Sequence[Drawn], routes: Sequence[tuple[Node, ...]] = (), title: str = "Paths"
 ) -> ActivityPage:
     """The page of these edges; each route is a path, proven by the first event of its edges."""
-    graph, found = ActivityGraph(), Evidence(start=BEGIN, length=HOUR)
+    graph, found = ActivityGraph(), GraphEvidence(start=BEGIN, length=HOUR)
     for place, each in enumerate(edges):
         first, last = BEGIN + each.hours[0] * HOUR, BEGIN + each.hours[-1] * HOUR
         edge = Edge(

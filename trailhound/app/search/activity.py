@@ -13,7 +13,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.discover import discover_url
 from detections.alerts.document import stamp
 from detections.events.index import EventIndex
-from detections.investigation.evidence import Evidence, collect
+from detections.investigation.evidence import GraphEvidence, collect
 from detections.investigation.graph import ActivityGraph
 from detections.investigation.nodes import Node, shown
 from detections.investigation.paths import Path
@@ -39,7 +39,7 @@ class Activity:
 
     graph: ActivityGraph
     around: Surroundings
-    evidence: Evidence
+    evidence: GraphEvidence
     names: Mapping[Node, str]
 
     def rows(self) -> Iterator[dict[str, Any]]:

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from detections.investigation.evidence import MOST_VALUES, EdgeEvidence, Evidence, NamedEvent
+from detections.investigation.evidence import MOST_VALUES, EdgeEvidence, GraphEvidence, NamedEvent
 from detections.investigation.graph import ActivityGraph
 from detections.investigation.nodes import KINDS, Node
 from detections.investigation.paths import Path as ProvenPath
@@ -72,7 +72,7 @@ class ActivityPage:
     title: str
     graph: ActivityGraph
     shown: Surroundings
-    evidence: Evidence
+    evidence: GraphEvidence
     names: Mapping[Node, str]
     paths: Sequence[ProvenPath] = ()
     span: Span | None = None
