@@ -25,7 +25,7 @@ END = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class HistorySlice:
     """A part of a span that is looked through at once, and the events in it."""
 
     span: Span
@@ -36,7 +36,7 @@ class Piece:
 class Survey:
     """What there is to search. Between two pieces there is no event."""
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[HistorySlice, ...]
     indices: DailyIndices
     skipped: tuple[SkippedDay, ...] = ()
 
@@ -65,7 +65,7 @@ def survey(
     index = EventIndex(client, indices.expression)
     if span.clock != "@timestamp":
         count = index.count(span.query())
-        return Survey((Piece(span, count),) if count else (), indices)
+        return Survey((HistorySlice(span, count),) if count else (), indices)
     skipped = indices.skipped_in(span)
     if not index.count(span.query()):
         return Survey((), indices, skipped)
@@ -77,7 +77,7 @@ def survey(
 
 def pieces(
     span: Span, days: Iterable[tuple[int, int]], most: int = PIECE_EVENTS
-) -> Iterator[Piece]:
+) -> Iterator[HistorySlice]:
     """Days (their start in milliseconds, their events) in pieces of at most `most` events, or of
     one day.
 
@@ -88,16 +88,16 @@ def pieces(
     >>> [(piece.span.since.day, piece.span.until.day, piece.events) for piece in found]
     [(1, 4, 8), (6, 7, 4)]
     """
-    held: Piece | None = None
+    held: HistorySlice | None = None
     for start, events in days:
         begin = moment(start)
         day = replace(span, since=max(begin, span.since), until=min(begin + DAY, span.until))
         if held is not None and held.events + events <= most:
-            held = Piece(replace(held.span, until=day.until), held.events + events)
+            held = HistorySlice(replace(held.span, until=day.until), held.events + events)
             continue
         if held is not None:
             yield held
-        held = Piece(day, events)
+        held = HistorySlice(day, events)
     if held is not None:
         yield held
 

@@ -19,7 +19,7 @@ with late_imports():
     from opensearchpy import OpenSearch
 
     from detections.automation.left_out import LeftOut
-    from detections.history import Piece
+    from detections.history import HistorySlice
     from detections.packs.describe import problem_lines
     from detections.packs.pack import Pack
     from detections.running.recording import RuleRun
@@ -42,14 +42,14 @@ def run_history(
         show_stages("detect", unit="events", quiet=quiet) as stage,
     ):
 
-        def watch(piece: Piece, ran: int, rules: int, title: str) -> None:
+        def watch(piece: HistorySlice, ran: int, rules: int, title: str) -> None:
             what = f"{_days(piece.span)}, {ran:,} of {plural(rules, 'rule')}"
             if title:
                 what += f', at "{title}"'
             part = ran / rules if rules else 1.0
             stage(what, done + int(part * piece.events), history.survey.events)
 
-        def counted() -> Iterator[tuple[Piece, list[RuleRun]]]:
+        def counted() -> Iterator[tuple[HistorySlice, list[RuleRun]]]:
             nonlocal done
             for piece, runs in history.run(record=record, watch=watch):
                 done += piece.events

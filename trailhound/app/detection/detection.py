@@ -13,7 +13,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.recounting import Recount
 from detections.automation.left_out import LeftOut, left_out
 from detections.finding import Finding
-from detections.history import Piece, bounds, survey
+from detections.history import HistorySlice, bounds, survey
 from detections.incidents.updater import IncidentUpdater
 from detections.packs.loading import load
 from detections.packs.pack import Pack
@@ -31,7 +31,7 @@ findings of another are recorded."""
 TOGETHER = 200
 """Findings of several rules from which on they are recorded, as one of the threads does while the
 other one waits for the cluster: more would leave most of it until all rules have run."""
-Watch = Callable[[Piece, int, int, str], None]
+Watch = Callable[[HistorySlice, int, int, str], None]
 """Called with the current piece of the history, how many of its rules have run, of how many, and
 the title of the one that was begun last; empty before the first that is evaluated by itself."""
 
@@ -159,7 +159,7 @@ class History:
 
     def run(
         self, *, record: bool = True, watch: Watch | None = None
-    ) -> Iterator[tuple[Piece, list[RuleRun]]]:
+    ) -> Iterator[tuple[HistorySlice, list[RuleRun]]]:
         """Run every rule over every piece of the span; `watch` is called before the first request
         of each piece, and as rules begin and end.
 
@@ -185,7 +185,7 @@ class History:
             yield piece, runs
 
     def _shown(
-        self, piece: Piece, runs: Sequence[RuleRun], watch: Watch | None
+        self, piece: HistorySlice, runs: Sequence[RuleRun], watch: Watch | None
     ) -> Callable[[], None]:
         """Begins to show a piece; what it returns shows how far its runs are."""
         title = ""
@@ -228,7 +228,7 @@ class History:
         return bounds(self._client, self.survey.indices)
 
 
-def tallied(runs: Iterator[tuple[Piece, list[RuleRun]]]) -> dict[str, DetectionTotals]:
+def tallied(runs: Iterator[tuple[HistorySlice, list[RuleRun]]]) -> dict[str, DetectionTotals]:
     """The runs of a history by rule id, the most severe rules first."""
     found: dict[str, DetectionTotals] = {}
     for _, several in runs:
