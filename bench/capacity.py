@@ -1,6 +1,6 @@
 """What a core of ours and a core of the engine do: by processor time, which a busy machine spares.
 
-Seconds of a clock would measure whatever else the machine does; events a processor second hold for
+Seconds of a clock would also measure what else the machine does; events a processor second hold for
 a core that is ours alone.
 """
 

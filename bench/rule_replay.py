@@ -36,7 +36,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An enriched record, and the moment it tells."""
+    """An enriched record, and the moment it gives."""
 
     time: datetime
     record: Record

@@ -51,7 +51,7 @@ def layer(rules: Iterable[Rule]) -> dict[str, Any]:
 
 
 def wanted(file: Path) -> list[str]:
-    """Every technique id that a file names, whatever its format. Raises `UsageError`."""
+    """Every technique id that a file names, in any format. Raises `UsageError`."""
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -19,7 +19,7 @@ class Finding:
     `events` are `_id`s of documents, the earliest first: the first one, with rule and group, is
     what an alert's id is made of. `first_seen` and `last_seen` are event times. `detail` is a
     sentence that a person should read first, where the rule alone does not give it. `learning`: a
-    clause on the history before it, where the index has too little to tell what is usual.
+    clause on the history before it, where the index has too little to know what is usual.
     """
 
     rule_id: str

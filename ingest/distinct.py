@@ -19,7 +19,7 @@ _BYTES = 16
 
 class DistinctEvents:
     """`duplicates` counts records that were added before, `conflicts` those that have the id of a
-    different record, whatever the order of records."""
+    different record, regardless of the order of records."""
 
     def __init__(self) -> None:
         self._tables = TemporaryTables(_TABLES)

@@ -1,6 +1,6 @@
 """Reads trail files without a cluster: every event as the document that a backfill would index.
 
-What only a cluster could tell is missing. Records that the engine alone would refuse are not
+What only a cluster could know is missing. Records that the engine alone would refuse are not
 repaired. Unless it is asked for (`distinct`), an event that was delivered twice comes twice, and an
 event that has the eventID of a different event gets no `trail.conflict`. There is no ledger, and no
 limit on new days.

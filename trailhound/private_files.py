@@ -27,7 +27,7 @@ def make_private_folder(folder: Path) -> None:
 
 
 def open_private(path: Path, flags: int) -> int:
-    """A descriptor of a file of mode 0600, whatever the umask is. Raises `OSError`."""
+    """A descriptor of a file of mode 0600, with any umask. Raises `OSError`."""
     descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
     with suppress(OSError):  # another user's file, which we may only write
         if stat.S_IMODE(os.fstat(descriptor).st_mode) & _FOR_OTHERS:

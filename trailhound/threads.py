@@ -1,7 +1,7 @@
 """Threads that a fault does not end, restarted with back-off and reported while they fail; and
 threads for a task that ends, perhaps with a deadline.
 
-A thread that dies of an exception leaves a process that looks healthy and does nothing. So whatever
+A thread that dies of an exception leaves a process that looks healthy and does nothing. So all that
 works for as long as the daemon runs is one of these: its faults are counted and kept for
 `/readyz`, `trailhound status` and the metrics, and its work is started again.
 """

@@ -99,7 +99,7 @@ class Storm:
         def run() -> None:
             try:
                 work()
-            except Exception as error:  # noqa: BLE001 - a fault of the run itself, told at its end
+            except Exception as error:  # noqa: BLE001 - a fault of the run itself, reported at its end
                 self.faults.append(f"the run itself: {type(error).__name__}: {error}")
 
         thread = threading.Thread(target=run, daemon=True)

@@ -22,7 +22,7 @@ from trailhound.cluster.refreshing import make_searchable
 
 _AT_ONCE = 100
 _FIELDS = ("arn", "principal")
-"""What tells principals apart, the best first: an ARN has the account too."""
+"""What distinguishes principals, the best first: an ARN has the account too."""
 _GROUP = "group_key"
 
 Key = tuple[str, ...]
@@ -133,7 +133,7 @@ def _before(count: int, last: datetime | None) -> Document:
 
 
 def subjects(alert: Document) -> tuple[str, tuple[str, ...]]:
-    """The field that tells what this alert is about, and its values: its group, else its
+    """The field that says what this alert is about, and its values: its group, else its
     principals; no field without any."""
     if alert.get("group"):
         return _GROUP, (alert[_GROUP],)

@@ -12,8 +12,8 @@ _NONE = timedelta(0)
 @dataclass(frozen=True, slots=True)
 class Nearness:
     """`gap`: the longest pause within an alert. `window`: for rules that evaluate fixed windows
-    (counted from 1970, in UTC), whose findings in successive windows are one alert, whatever the
-    pause."""
+    (counted from 1970, in UTC), whose findings in successive windows are one alert, regardless
+    of the pause."""
 
     gap: timedelta = _NONE
     window: timedelta = _NONE

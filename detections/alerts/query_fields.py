@@ -28,8 +28,8 @@ def alert_field_fault(path: str) -> tuple[str, str] | None:
 
 @cache
 def _searched() -> tuple[frozenset[str], tuple[str, ...]]:
-    """All fields that are searched, with the objects that they are in; those of them that users
-    are told of."""
+    """All fields that are searched, with the objects that they are in; those of them that
+    messages name."""
     known = frozenset(_paths(ALERT["properties"]))
     return known, tuple(sorted(each for each in known if each.partition(".")[0] not in PRIVATE))
 

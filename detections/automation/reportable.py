@@ -161,7 +161,7 @@ def parts_of(rule: Rule) -> list[str]:
 
 
 def covers(entry: Trusted, pattern: Pattern) -> bool:
-    """Whether an entry is about the same calls as a pattern, at whatever time.
+    """Whether an entry is about the same calls as a pattern, at any time.
 
     >>> pattern = Pattern("r", "1", "arn:role", "AROA", "ec2.amazonaws.com", "Run", "10.0.0.0/24")
     >>> covers(Trusted("arn:role", "Run", "10.0.0.0/8"), pattern)

@@ -38,8 +38,8 @@ BELOW = r"(\.[^=]*)?"
 """What may follow a path in a flat_object, so that the expression also matches all that is below
 it.
 
-The index cannot tell a key `a.b` from a `b` in an `a`, nor a `=` in a key from the one before the
-value: only in these cases a hit can differ from the matcher.
+The index cannot distinguish a key `a.b` from a `b` in an `a`, nor a `=` in a key from the one
+before the value: only in these cases a hit can differ from the matcher.
 """
 
 

@@ -2,7 +2,7 @@
 
 The stored record and the `_id` of an event lie in compressed blocks of many events, one of which
 has to be decompressed for nearly every hit: that is most of what a search with many hits costs. Doc
-values of a dozen fields cost a tenth of it. They tell the `_id` too: it is the eventID, unless that
+values of a dozen fields cost a tenth of it. They give the `_id` too: it is the eventID, unless that
 is no UUID (`ingest.documents.document_id`), or the event is in conflict with another one.
 """
 

@@ -98,7 +98,7 @@ class AlertIndex:
         return self._update(changes, self._guards)
 
     def mark_due(self, names: Iterable[str]) -> None:
-        """Mark alerts to be joined again, whatever their version."""
+        """Mark alerts to be joined again, regardless of their version."""
         self._update({name: {DUE: True} for name in names}, {})
 
     def _update(self, changes: Changes, guards: Mapping[str, Mapping[str, int]]) -> set[str]:

@@ -101,7 +101,7 @@ def near(one: LinkedAlert, other: LinkedAlert, gap: timedelta) -> bool:
 
 
 def linked(one: Links, other: Links) -> bool:
-    """Whether two alerts have a link in common, whatever their times. Links must be usable ones.
+    """Whether two alerts have a link in common, regardless of their times. Links must be usable.
 
     >>> made = Links(created=frozenset({"key:AKIA1"}))
     >>> linked(made, Links(own=frozenset({"key:AKIA1"})))

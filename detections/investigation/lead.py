@@ -19,7 +19,7 @@ TOP: Final = 5
 """The number of threats that are printed."""
 EVIDENCE: Final = 20
 COUNTED: Final = ("address", "anomaly", "first")
-"""Families that tell how much or what is new, not what was done: an ordinary day has many, of any
+"""Families that say how much or what is new, not what was done: an ordinary day has many, of any
 score. They come after the others."""
 GROUPED: Final = (*COUNTED, "credential")
 """Families of which a terminal has one line for many of a kind."""

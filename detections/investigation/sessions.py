@@ -382,6 +382,6 @@ def _moment(text: str) -> datetime | None:
 
 
 def _second(text: str) -> str:
-    """A time to the second, whatever its form."""
+    """A time to the second, from any form."""
     moment = _moment(text)
     return text if moment is None else moment.astimezone(UTC).isoformat()

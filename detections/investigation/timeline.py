@@ -1,7 +1,7 @@
 """The time line of a subject: what it did and what was done to it, repeated calls folded.
 
 Calls with the same person, identity, call, result, address and tool that are at most `FOLD` apart
-are one line, whatever they touch and in however many sessions.
+are one line, regardless of what they touch and in how many sessions.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class Bundle:
 class Bundled:
     """`send`: the messages, in the order of their leads. `covered`: alerts that need no message,
     each with the message that covers it. `waiting`: number of alerts that wait for the retry of a
-    failed message. `learning`: alerts that only the digest of a learning period tells of."""
+    failed message. `learning`: alerts that only the digest of a learning period mentions."""
 
     send: list[Bundle] = field(default_factory=list)
     learning: list[Due] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Up to which time a channel was offered all alerts: what tells history from alerts that it missed.
+"""Up to which time a channel was offered all alerts: distinguishes history from missed alerts.
 
 `trailhound detect` raises alerts over history, and no channel is sent those. Alerts that a channel
 was not offered while they were new (no daemon ran, the channel could not be used, or rules were

@@ -32,7 +32,7 @@ class UnreadPath:
 
     @property
     def key(self) -> tuple[str, Path]:
-        """What it is, whatever the reason."""
+        """What it is, without the reason."""
         return self.setting, self.path
 
     @property

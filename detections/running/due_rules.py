@@ -87,8 +87,8 @@ class DueRules:
         return bool(due)
 
     def _make_searchable(self) -> None:
-        """Refresh the daily indices, whatever their `refresh_interval`: an event that a checkpoint
-        passes before it can be searched is never found."""
+        """Refresh the daily indices, regardless of their `refresh_interval`: an event that a
+        checkpoint passes before it can be searched is never found."""
         if time.monotonic() - self._refreshed >= _REFRESHED:
             make_searchable(self._client, self._days)
             self._refreshed = time.monotonic()

@@ -155,7 +155,7 @@ class WorkerPool:
 def _signals_held() -> Iterator[None]:
     """Within, signals that end a command wait. A process that is started inherits this for good:
     Ctrl-C reaches the whole process group, from a worker's first moment on, while it is the
-    parent that tells its workers to stop.
+    parent that asks its workers to stop.
     """
     resource_tracker.ensure_running()  # whose start, part of that of a process, ends the wait
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))

@@ -79,7 +79,7 @@ def same_record(source: bytes, record: bytes) -> bool:
     try:
         return restore(source, nulls=False) == canonical.comparable(record)
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
-        return False  # written by another tool: not our record, whatever it is
+        return False  # written by another tool: not our record
 
 
 def history_object(source: bytes) -> str:

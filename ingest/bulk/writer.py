@@ -1,6 +1,6 @@
 """The bulk writer: batches by size and age, a few senders, bounded memory.
 
-`add` blocks while enough requests are in flight, so memory is bounded whatever the cluster does.
+`add` blocks while enough requests are in flight, so memory is bounded even if the cluster is slow.
 Every document ends up indexed, counted as a duplicate, or in the dead letters.
 """
 

@@ -80,7 +80,7 @@ class CurrentFaults:
         self.last_error_at = 0.0
 
     def record(self, message: str) -> None:
-        """Record the last error, whatever it is of."""
+        """Record the last error of any kind."""
         self.last_error, self.last_error_at = message, time.time()
 
     def wait(self, seconds: float, why: str) -> None:
@@ -131,7 +131,7 @@ class CurrentFaults:
             self._denied[feed] = {**objects, uri: (time.monotonic(), why)}
 
     def opened(self, feed: str) -> None:
-        """Record that an object of a feed was opened, whatever it holds."""
+        """Record that an object of a feed was opened, regardless of its content."""
         self._denied.pop(feed, None)
 
     def begin(self, earlier: Refusals) -> None:

@@ -264,8 +264,8 @@ class Assembler:
     def _origin(self, owner: ObjectProgress, recipient: str | None) -> dict[str, str]:
         """Where a record comes from: its object, and the account whose folder that is in.
 
-        Not the account that the record itself names as its recipient, as nearly all do: whatever
-        reads `trail.account` reads `recipientAccountId` beside it.
+        Not the account that the record itself names as its recipient, as nearly all do: queries on
+        `trail.account` also read `recipientAccountId`.
         """
         name = owner.item.uri
         origin = {"object": name if self._object_names else short_id(name)}

@@ -114,7 +114,7 @@ class SqsFeed:
     def close(self) -> None:
         self._stopping.set()
         receiver, keeper = self._threads
-        receiver.join(_POLL_SECONDS + 1)  # whatever it still receives is returned
+        receiver.join(_POLL_SECONDS + 1)  # what it still receives is returned
         self._closing.set()
         keeper.join(10)
         self._client.close()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 _REGION: Final = re.compile(r"(?:arn:[^:]+:sqs:([^:]+):|https://sqs\.([^.]+)\.amazonaws\.)")
-"""Requests go to the queue's own region, whatever the session's is."""
+"""Requests go to the queue's own region, not the session's."""
 _HINTS: Final = {
     **CREDENTIALS,
     "NonExistentQueue": "check the name, the region and the account",

@@ -156,7 +156,7 @@ class BucketStore:
 
 
 class FolderStore:
-    """A folder with a bucket's layout beneath it, whatever is before `AWSLogs/`."""
+    """A folder with a bucket's layout beneath it, with anything before `AWSLogs/`."""
 
     signed = False
 

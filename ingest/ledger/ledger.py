@@ -152,7 +152,7 @@ class Ledger:
         self._entries.ping()
 
     def entries(self, group: Iterable[TrailObject]) -> dict[str, ObjectState]:
-        """The entries of these objects, by `uri`, whatever their content then was. Only reads.
+        """The entries of these objects, by `uri`, regardless of their content then. Only reads.
 
         At most some hundreds at once.
         """

@@ -37,7 +37,7 @@ _START = 4096
 
 
 class TrailReader:
-    """The records of one object, whatever of CloudTrail's formats it is in.
+    """The records of one object, in any of CloudTrail's formats.
 
     `stream` gives the bytes as stored; `name` is put into errors. Read once:
 
@@ -90,7 +90,7 @@ class TrailReader:
 
         Raises, after all that could be read was yielded: `CorruptFileError`,
         `FileTooLargeError`, or
-        `NotATrailFileError` where nothing was recognised; and whatever the stream's `read` raises.
+        `NotATrailFileError` where nothing was recognised; and what the stream's `read` raises.
         """
         window = self._window()
         start = self._start = window.buffer[:_START]

@@ -200,7 +200,7 @@ class Reconciliation:
     def _other_etag(self, item: TrailObject, entry: ObjectState) -> None:
         """An object with an entry under another etag. A file's etag is its size and time, and an S3
         object that was copied in parts of another size has another one, so the hash of what was
-        read tells whether the content changed."""
+        read shows whether the content changed."""
         when = f"read {(entry.finished_at or '')[:19]}"
         if entry.sha256:
             detail = f"its content has changed since it was {when}"

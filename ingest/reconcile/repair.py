@@ -51,7 +51,7 @@ class Chosen:
         self._findings = findings
 
     def objects(self, selection: Selection) -> Iterator[TrailObject]:  # noqa: ARG002
-        """Each of them, whatever is selected: they are chosen already."""
+        """Each of them, regardless of the selection: they are chosen already."""
         for each in self._findings:
             yield TrailObject(each.object, each.etag, each.size, each.walked)
 

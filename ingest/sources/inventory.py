@@ -1,4 +1,4 @@
-"""Finds which accounts and regions a source has, on whatever days: for a selection that matched
+"""Finds which accounts and regions a source has, on any day: for a selection that matched
 nothing."""
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ class S3Source:
     ) -> Iterator[TrailObject]:
         """The trail files selected, lazily. Raises `SourceUnreachableError`.
 
-        A source that is one key's full name is read whatever that name looks like. `after` may
+        A source that is one key's full name is read, however that name looks. `after` may
         name, for a region's folder, the key behind which its files matter; without `beside`, what
         lies beside the years is then left out where it sorts before that key.
         """

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 class Walk:
     """One walk. Folders are entered once however many links lead to them; hidden ones are not.
 
-    It is iterative, so that depth costs nothing, and names come as text whatever their bytes.
+    It is iterative, so that depth costs nothing, and names come as text, whichever bytes they have.
     """
 
     def __init__(self, roots: list[str]) -> None:

@@ -201,6 +201,6 @@ def _computed(health: Callable[[], Health]) -> Health:
     """The health, or "not ready" where it cannot be computed."""
     try:
         return health()
-    except Exception as error:  # noqa: BLE001 - whatever it is, it must not look healthy
+    except Exception as error:  # noqa: BLE001 - after any error it must not look healthy
         message = f"the health cannot be computed: {type(error).__name__}: {error}"
         return Health(({"code": "thread", "subject": "endpoint", "message": message},))

@@ -49,10 +49,10 @@ def marked(client: OpenSearch, settings: Settings) -> int:
     return int(client.count(index=index, body={"query": {"term": {RECOUNT: True}}})["count"])
 
 
-def told(settings: Settings, rule_id: str) -> list[str]:
-    """How often there was one before, in the sentences of a rule's alerts, by time."""
-    desk = AlertStore(connect(settings), settings)
-    found = sorted(desk.find(AlertQuery(rule=rule_id)), key=lambda each: each["first_seen"])
+def counts_before(settings: Settings, rule_id: str) -> list[str]:
+    """The end of each summary of a rule's alerts, by time: how many there were before."""
+    store = AlertStore(connect(settings), settings)
+    found = sorted(store.find(AlertQuery(rule=rule_id)), key=lambda each: each["first_seen"])
     for each in found:
         assert RECOUNT not in each
         said = f"{each['before']['count']} time" if each["before"]["count"] else "for the first"
@@ -78,14 +78,14 @@ def test_an_older_span_changes_what_came_before(
     put_events(client, settings, (*MAY, *JUNE))
     put_events(client, settings, [6500], userIdentity={"arn": "mallory"}, user={"name": "mallory"})
     record(*JUNE, *((6500,) if rule_id != "grouped" else ()))
-    assert told(settings, rule_id)[:2] == ["for the first time", "1 time before"]
+    assert counts_before(settings, rule_id)[:2] == ["for the first time", "1 time before"]
     assert (marked(client, settings), recount.run()) == (0, 0), "nothing in the order of time"
 
     record(*MAY)
     assert marked(client, settings) == 2
     assert recount.run() == 3
     of_others = ["for the first time"] if rule_id != "grouped" else []
-    assert told(settings, rule_id) == [
+    assert counts_before(settings, rule_id) == [
         *("for the first time", "1 time before", "2 times before", "3 times before"),
         *of_others,
         "4 times before",
@@ -110,7 +110,9 @@ def test_detect_over_an_older_day_later(
     for days in (("--since", "2025-03-02"), ("--until", "2025-03-01")):
         done = command(settings, "detect", *days, env=env)
         assert done.exit_code == 0, done.output
-    assert told(settings, DELETED) == [*("for the first time", "1 time before", "2 times before")]
+    assert counts_before(settings, DELETED) == [
+        *("for the first time", "1 time before", "2 times before")
+    ]
 
 
 def test_an_interrupted_count_is_completed_by_the_next_one(
@@ -135,7 +137,7 @@ def test_an_interrupted_count_is_completed_by_the_next_one(
         through = settings.model_copy(update={"cluster": cluster})
         Recount(connect(through), through).run()
     assert changed
-    assert told(settings, PLAIN.id)[2:] == [f"{count} times before" for count in (2, 3, 4)]
+    assert counts_before(settings, PLAIN.id)[2:] == [f"{count} times before" for count in (2, 3, 4)]
     states: list[Any] = [
         each["state"] for each in AlertStore(client, settings).find(AlertQuery(rule=PLAIN.id))
     ]

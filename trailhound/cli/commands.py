@@ -280,7 +280,7 @@ _MOST_OF = {"days": 36_500, "hours": 876_000, "recent": 876_000}
 
 
 def check_numbers(ctx: Any) -> None:
-    """Raises a usage error for a number, of whatever option, that nothing could work with. Not
+    """Raises a usage error for a number, of any option, that nothing could work with. Not
     part of the options, so that their help shows no range that nobody needs."""
     for each in ctx.command.params:
         value = ctx.params.get(each.name)

@@ -1,4 +1,4 @@
-"""Events as rows of a CSV table: a column for each field, whatever the event holds there."""
+"""Events as rows of a CSV table: a column for each field, with any type of value."""
 
 from __future__ import annotations
 

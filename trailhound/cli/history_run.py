@@ -175,7 +175,7 @@ class Detected:
 def detect_ingested(
     client: OpenSearch, settings: Settings, since: datetime, *, json: bool
 ) -> Detected:
-    """Run the rules over what a backfill indexed since a moment, whatever the age of the events."""
+    """Run the rules over what a backfill indexed since a moment, by ingest time, not event time."""
     pack = rules_in_force(settings)
     margin = timedelta(seconds=5)
     span = Span(since - margin, datetime.now(UTC) + margin, "event.ingested")

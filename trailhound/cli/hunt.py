@@ -63,7 +63,7 @@ _LOGS = "Without a cluster"
 
 
 def _what(lead: Lead) -> str:
-    """The pattern of a lead; of an address also the reasons, which its pattern does not tell."""
+    """The pattern of a lead; of an address also the reasons, which its pattern does not give."""
     if lead.family != "address":
         return lead.pattern
     return f"{lead.pattern}: {lead.description.replace(SUSPICIOUS, '')}"

@@ -152,7 +152,7 @@ def run() -> None:
 
 
 def main(given: Sequence[str]) -> int:
-    """Run a command line, without the program's name, and show whatever error ends it.
+    """Run a command line, without the program's name, and show the error that ends it, if any.
 
     `--debug`, `-q` and `-v` may be anywhere, `--config`, `--url` and `--namespace` also before the
     command. `trailhound.cli.exit_codes` decides the exit code of an error; a command whose result

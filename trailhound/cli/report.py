@@ -129,7 +129,7 @@ def report(
 
 
 def _check_accounts(client: OpenSearch, settings: Settings, accounts: Sequence[str]) -> None:
-    """Raises `UsageError` if there are events, of whatever time, and none is of one of the
+    """Raises `UsageError` if there are events, of any time, and none is of one of the
     accounts. Where one is, the others are a gap of the report."""
     if not accounts:
         return

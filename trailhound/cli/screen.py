@@ -26,7 +26,7 @@ from trailhound.errors import TrailhoundError, UnusablePathError
 from trailhound.plural import plural as plural
 
 _PIPED_WIDTH = 1_000_000
-"""The width of output to a file or program, so that no line is broken, whatever `COLUMNS` says."""
+"""The width of output to a file or program, so that no line is broken, even if `COLUMNS` is set."""
 _LEAST_WIDTH = 80
 """The least width on a terminal: with less, columns would vanish; a broken line can be read."""
 _LEAST_HELP = 40

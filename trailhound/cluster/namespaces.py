@@ -19,8 +19,8 @@ def has_namespace(client: OpenSearch, prefix: str) -> bool:
 
 
 def ledger_uuid(client: OpenSearch, prefix: str) -> str:
-    """What the cluster tells the ledger index by from one of the same name that is made later;
-    empty where there is none. Raises opensearch-py's exceptions."""
+    """The UUID of the ledger index, which one of the same name that is created later does not
+    have; empty where there is none. Raises opensearch-py's exceptions."""
     index = f"{prefix}{_LEDGER}"
     try:
         found = client.indices.get_settings(index=index, name="index.uuid")

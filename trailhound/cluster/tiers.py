@@ -91,7 +91,7 @@ def _named(days: Sequence[str]) -> str:
 
 
 def unwritable_days(client: OpenSearch, settings: Settings) -> int:
-    """The number of days that are read-only or closed, for whatever reason. Raises opensearch-py's
+    """The number of days that are read-only or closed, for any reason. Raises opensearch-py's
     exceptions."""
     names = Names(settings.prefix)
     found = index_states(client, names.days).items()

@@ -211,7 +211,7 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
 
     @property
     def is_genuine(self) -> bool:
-        """Whether what was read is what its digest lists, whatever became of the object since."""
+        """Whether what was read is what its digest lists, even if the object has changed since."""
         judged = self.integrity
         return judged is not None and bool(self.sha256) and self.sha256 == judged.expected
 
@@ -316,8 +316,8 @@ def object_id(uri: str) -> str:
 def short_id(uri: str) -> str:
     """What `trail.object` holds: the start of the ledger's `_id`; a shorter name as it is.
 
-    Of a billion objects two have the same with a probability of 3 %; their events are told apart
-    by their own ids all the same.
+    Of a billion objects two have the same with a probability of 3 %; their events are still
+    distinguished by their own ids.
 
     >>> short_id("s3://a-bucket/AWSLogs/file.json.gz"), short_id("-")
     ('358fa8d4c258db6d', '-')

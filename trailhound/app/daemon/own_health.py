@@ -144,7 +144,7 @@ class OwnHealth:
 
 def _template_reason(client: OpenSearch, settings: Settings) -> Reason | None:
     """Why a new day would not be ours: the cluster makes one that was deleted under a daemon by
-    whatever template applies. Raises opensearch-py's exceptions and `ClusterUnreachableError`."""
+    whichever template applies. Raises opensearch-py's exceptions and `ClusterUnreachableError`."""
     try:
         templates.check(client, settings)
     except ForeignTemplateError as error:

@@ -48,7 +48,7 @@ _MONOTONE: Final = frozenset({"gt", "gte"})
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What an exception would have changed about the alerts of a rule in a time, whatever their
+    """What an exception would have changed about the alerts of a rule in a time, in any
     state.
 
     `hidden`: alerts all of whose events are left out; `fewer`: alerts some of whose events are left
@@ -292,7 +292,7 @@ def _leaves_out(before: Pack, after: Pack, key: str, events: Sequence[Mapping[st
 
 
 def _counts_calls(rule: Rule) -> bool:
-    """Whether a rule counts the calls of principals, whatever they are."""
+    """Whether a rule counts any calls of principals."""
     return isinstance(rule.definition, Anomaly) and not {*NAMES["principal"]}.isdisjoint(
         rule.definition.group_by
     )

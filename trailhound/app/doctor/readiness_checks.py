@@ -1,7 +1,7 @@
 """Readiness as `trailhound doctor` reports it: a check for each reason why it is not ready.
 
 A thing that has a check of its own, such as a channel, gets one verdict: its check fails if a
-daemon or the shared state says that it does not work, whatever this machine finds.
+daemon or the shared state says that it does not work, regardless of what this machine finds.
 """
 
 from __future__ import annotations

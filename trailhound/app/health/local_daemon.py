@@ -103,7 +103,7 @@ def _understood(address: str, status: int, body: bytes, settings: Settings) -> L
         return LocalDaemon(address, "unknown", f"{message} (status {status})")
     about = answer.get("daemon")
     if not isinstance(about, Mapping):
-        who = f"a daemon of an older release at {address}, of whatever cluster and namespace,"
+        who = f"a daemon of an older release at {address}, of an unknown cluster and namespace,"
     elif other := _other(about, settings):
         return LocalDaemon(address, "other", f"the one at {address} {other}")
     else:
