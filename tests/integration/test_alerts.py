@@ -71,15 +71,15 @@ def recorder(client: OpenSearch, settings: Settings) -> Recorder:
 
 
 @pytest.fixture
-def desk(client: OpenSearch, settings: Settings) -> AlertStore:
+def alert_store(client: OpenSearch, settings: Settings) -> AlertStore:
     return AlertStore(client, settings)
 
 
-def spans(desk: AlertStore, rule_id: str = "") -> list[tuple[str, str, int]]:
+def spans(alert_store: AlertStore, rule_id: str = "") -> list[tuple[str, str, int]]:
     """When, till when and how often, of every alert, by time."""
     return sorted(
         (each["first_seen"][14:19], each["last_seen"][14:19], each["count"])
-        for each in desk.find(AlertQuery(rule=rule_id or None))
+        for each in alert_store.find(AlertQuery(rule=rule_id or None))
     )
 
 
@@ -112,13 +112,13 @@ def _through(proxy: Proxy, settings: Settings) -> Settings:
 
 
 def test_an_event_of_a_plain_rule_is_one_alert_with_all_that_a_person_asks(
-    client: OpenSearch, settings: Settings, recorder: Recorder, desk: AlertStore
+    client: OpenSearch, settings: Settings, recorder: Recorder, alert_store: AlertStore
 ) -> None:
     put_events(client, settings, [5])
     made = recorder.record([single(PLAIN.id, 5)])
     again = recorder.record([single(PLAIN.id, 5), single(PLAIN.id, 5)])
     assert (len(made.created), again.created, again.updated) == (1, set(), set())
-    (alert,) = desk.find(AlertQuery())
+    (alert,) = alert_store.find(AlertQuery())
     assert alert["id"] in made.created
     assert alert["rule"] == {
         "id": PLAIN.id,
@@ -151,7 +151,7 @@ def test_an_event_of_a_plain_rule_is_one_alert_with_all_that_a_person_asks(
 
 
 def test_events_of_a_group_join_an_alert_while_they_are_near(
-    client: OpenSearch, settings: Settings, recorder: Recorder, desk: AlertStore
+    client: OpenSearch, settings: Settings, recorder: Recorder, alert_store: AlertStore
 ) -> None:
     put_events(client, settings, range(0, 400, 10))
     findings = [single("grouped", second, ADA) for second in (0, 50, 100, 200, 250)]
@@ -159,32 +159,36 @@ def test_events_of_a_group_join_an_alert_while_they_are_near(
     random.Random(3).shuffle(findings)
     for finding in (*findings, other, *findings):
         recorder.record([finding])
-    assert spans(desk) == [("00:00", "01:40", 3), ("01:00", "01:00", 1), ("03:20", "04:10", 2)]
+    assert spans(alert_store) == [
+        ("00:00", "01:40", 3),
+        ("01:00", "01:00", 1),
+        ("03:20", "04:10", 2),
+    ]
     made = recorder.record([single("grouped", 150, ADA)])
     assert len(made.merged) == 1
-    assert spans(desk) == [("00:00", "04:10", 6), ("01:00", "01:00", 1)]
-    (merged,) = [desk.get(name) for name in made.merged]
+    assert spans(alert_store) == [("00:00", "04:10", 6), ("01:00", "01:00", 1)]
+    (merged,) = [alert_store.get(name) for name in made.merged]
     assert (merged["state"], merged["merged_into"]) == ("closed", min(made.updated))
 
 
 def test_bursts_that_overlap_update_one_alert(
-    client: OpenSearch, settings: Settings, recorder: Recorder, desk: AlertStore
+    client: OpenSearch, settings: Settings, recorder: Recorder, alert_store: AlertStore
 ) -> None:
     put_events(client, settings, range(200))
     (name,) = recorder.record([burst("burst", range(20, 30), detail="10 calls")]).created
     recorder.record([burst("burst", range(25, 40), detail="15 calls")])
     late = recorder.record([burst("burst", range(10, 40), detail="30 calls")])
     assert late.updated == {name}
-    assert spans(desk) == [("00:10", "00:39", 30)]
-    alert = desk.get(name)
+    assert spans(alert_store) == [("00:10", "00:39", 30)]
+    alert = alert_store.get(name)
     assert alert["reason"] == "30 calls"
     assert alert["evidence"]["event_id"] == [event_id(second) for second in range(10, 40)]
     recorder.record([burst("burst", range(10, 160))])
-    assert spans(desk) == [("00:10", "02:39", 150)]
-    assert len(desk.get(name)["evidence"]["event_id"]) == 100
-    before = desk.get(name)
+    assert spans(alert_store) == [("00:10", "02:39", 150)]
+    assert len(alert_store.get(name)["evidence"]["event_id"]) == 100
+    before = alert_store.get(name)
     assert not recorder.record([burst("burst", range(10, 160))]).updated
-    assert desk.get(name) == before
+    assert alert_store.get(name) == before
 
 
 def test_the_same_findings_again_write_nothing_and_read_no_event(
@@ -214,30 +218,30 @@ def test_the_same_findings_again_write_nothing_and_read_no_event(
 
 
 def test_a_closed_alert_stays_closed_and_new_activity_is_a_new_one(
-    client: OpenSearch, settings: Settings, recorder: Recorder, desk: AlertStore
+    client: OpenSearch, settings: Settings, recorder: Recorder, alert_store: AlertStore
 ) -> None:
     put_events(client, settings, range(100))
     (name,) = recorder.record([burst("burst", range(5))]).created
-    desk.acknowledge(name, "ada", "looking")
-    closed = desk.close(name, "ada", "a drill\x1b[2J")
+    alert_store.acknowledge(name, "ada", "looking")
+    closed = alert_store.close(name, "ada", "a drill\x1b[2J")
     assert [each["state"] for each in closed["history"]] == ["open", "acknowledged", "closed"]
     assert "\x1b" not in closed["history"][-1]["note"]
     for _ in range(2):
         recorder.record([burst("burst", range(5))])
-    assert not desk.find(AlertQuery(states=("open",)))
+    assert not alert_store.find(AlertQuery(states=("open",)))
     for _ in range(2):
         recorder.record([burst("burst", range(8))])
-    (new,) = desk.find(AlertQuery(states=("open",)))
+    (new,) = alert_store.find(AlertQuery(states=("open",)))
     assert (new["count"], new["first_seen"]) == (3, "2025-03-01T12:00:05.000Z")
     assert new["entity"]["resource"] == ["b", "role-5", "role-6", "role-7"]
     with pytest.raises(UsageError, match="is closed"):
-        desk.acknowledge(name, "bob")
+        alert_store.acknowledge(name, "bob")
     with pytest.raises(UsageError, match="no alert"):
-        desk.close("nothing", "bob")
+        alert_store.close("nothing", "bob")
 
 
 def test_two_writers_at_once_make_no_second_alert(
-    client: OpenSearch, settings: Settings, desk: AlertStore
+    client: OpenSearch, settings: Settings, alert_store: AlertStore
 ) -> None:
     """Each sees the events in another order, and other bursts of the same activity."""
     seconds = list(range(0, 60, 2))
@@ -265,13 +269,13 @@ def test_two_writers_at_once_make_no_second_alert(
     for thread in threads:
         thread.join()
     assert not faults
-    assert spans(desk, "grouped") == [("00:00", "00:58", 30)]
-    assert spans(desk, "burst") == [("00:00", "00:55", 56)]
-    assert len(spans(desk, PLAIN.id)) == 5
+    assert spans(alert_store, "grouped") == [("00:00", "00:58", 30)]
+    assert spans(alert_store, "burst") == [("00:00", "00:55", 56)]
+    assert len(spans(alert_store, PLAIN.id)) == 5
 
 
 def test_writers_and_whoever_closes_at_once_count_every_event_once(
-    client: OpenSearch, settings: Settings, desk: AlertStore
+    client: OpenSearch, settings: Settings, alert_store: AlertStore
 ) -> None:
     seconds = range(0, 640, 40)
     put_events(client, settings, seconds)
@@ -304,12 +308,14 @@ def test_writers_and_whoever_closes_at_once_count_every_event_once(
     closer.join()
     assert not faults
     Recorder(client, settings, RULES).record([single("grouped", second, ADA) for second in seconds])
-    seen = [event for alert in desk.find(AlertQuery()) for event in alert["evidence"]["event_id"]]
+    seen = [
+        event for alert in alert_store.find(AlertQuery()) for event in alert["evidence"]["event_id"]
+    ]
     assert sorted(seen) == sorted(map(event_id, seconds))
 
 
 def test_an_alert_that_grows_while_it_is_merged_into_one_that_is_closed_counts_the_rest(
-    client: OpenSearch, settings: Settings, recorder: Recorder, desk: AlertStore
+    client: OpenSearch, settings: Settings, recorder: Recorder, alert_store: AlertStore
 ) -> None:
     put_events(client, settings, range(0, 160, 40))
     (earlier,) = recorder.record([single("grouped", 0, ADA)]).created
@@ -324,23 +330,23 @@ def test_an_alert_that_grows_while_it_is_merged_into_one_that_is_closed_counts_t
             seen.append(request)
             if len(seen) == 2:
                 assert not client.bulk(body=late)["errors"]
-                desk.close(earlier, "ada")
+                alert_store.close(earlier, "ada")
 
     with Proxy(settings.hosts[0], come_between) as proxy:
         own = _through(proxy, settings)
         Recorder(connect(own), own, RULES).record([single("grouped", 40, ADA)])
-    assert spans(desk) == [("00:00", "01:20", 3), ("02:00", "02:00", 1)]
-    rest = desk.get(later)
+    assert spans(alert_store) == [("00:00", "01:20", 3), ("02:00", "02:00", 1)]
+    rest = alert_store.get(later)
     assert (rest["state"], rest["evidence"]["event_id"]) == ("open", [event_id(120)])
     assert rest["history"][-1]["note"] == f"counted by {earlier}: 1 of its events"
     assert rest["entity"]["principal"] == ["ada"]
     findings = [single("grouped", second, ADA) for second in range(0, 160, 40)]
     assert recorder.record(findings).updated == set()
-    assert spans(desk) == [("00:00", "01:20", 3), ("02:00", "02:00", 1)]
+    assert spans(alert_store) == [("00:00", "01:20", 3), ("02:00", "02:00", 1)]
 
 
 def test_an_alert_that_was_merged_before_it_arrived_does_not_arrive(
-    client: OpenSearch, settings: Settings, recorder: Recorder, desk: AlertStore
+    client: OpenSearch, settings: Settings, recorder: Recorder, alert_store: AlertStore
 ) -> None:
     put_events(client, settings, range(0, 120, 40))
     (name,) = recorder.record([single("grouped", 0, ADA)]).created
@@ -348,8 +354,8 @@ def test_an_alert_that_was_merged_before_it_arrived_does_not_arrive(
     (merged,) = recorder.record([single("grouped", second, ADA) for second in (40, 80)]).merged
     (item,) = client.bulk(body=late)["items"]
     assert (item["create"]["_id"], item["create"]["status"]) == (merged, 409)
-    assert spans(desk) == [("00:00", "01:20", 3)]
-    closed = desk.get(merged)
+    assert spans(alert_store) == [("00:00", "01:20", 3)]
+    closed = alert_store.get(merged)
     assert (closed["state"], closed["merged_into"], closed["count"]) == ("closed", name, 0)
     shown = command(settings, "alerts", "show", merged)
     assert shown.exit_code == 0, shown.output
@@ -357,7 +363,7 @@ def test_an_alert_that_was_merged_before_it_arrived_does_not_arrive(
 
 
 def test_a_writer_that_dies_halfway_is_made_up_by_the_next_run(
-    client: OpenSearch, settings: Settings, desk: AlertStore
+    client: OpenSearch, settings: Settings, alert_store: AlertStore
 ) -> None:
     """Every request after the first, the second, … fails once; the findings are recorded again."""
     put_events(client, settings, range(100))
@@ -378,14 +384,14 @@ def test_a_writer_that_dies_halfway_is_made_up_by_the_next_run(
                 with suppress(OpenSearchException, ClusterError):
                     weak.record(findings)
     Recorder(client, settings, RULES).record([*second, *first])
-    assert spans(desk) == [("00:00", "01:30", 5)]
+    assert spans(alert_store) == [("00:00", "01:30", 5)]
 
 
 def test_alerts_that_the_directory_let_go_of_are_found_again(
     client: OpenSearch,
     settings: Settings,
     recorder: Recorder,
-    desk: AlertStore,
+    alert_store: AlertStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(group_module, "ENTRIES", 2)
@@ -395,12 +401,12 @@ def test_alerts_that_the_directory_let_go_of_are_found_again(
     recorder.record(findings)
     made = recorder.record([*findings, single("grouped", 150, ADA)])
     assert not made.created
-    assert len(spans(desk)) == 9
-    assert sum(count for *_, count in spans(desk)) == 11
+    assert len(spans(alert_store)) == 9
+    assert sum(count for *_, count in spans(alert_store)) == 11
 
 
 def test_an_alert_names_calls_results_and_how_often_before(
-    client: OpenSearch, settings: Settings, recorder: Recorder, desk: AlertStore
+    client: OpenSearch, settings: Settings, recorder: Recorder, alert_store: AlertStore
 ) -> None:
     done: dict[str, Any] = {"event": {"outcome": "success"}}
     refused: dict[str, Any] = {"event": {"outcome": "failure"}}
@@ -408,7 +414,7 @@ def test_an_alert_names_calls_results_and_how_often_before(
     put_events(client, settings, [2, 92], eventName="DeleteTrail", **refused)
     recorder.record([burst("burst", [0, 2, 4], ADA)])
     recorder.record([burst("burst", [90, 92], ADA)])
-    later, earlier = desk.find(AlertQuery())
+    later, earlier = alert_store.find(AlertQuery())
     assert earlier["calls"] == [
         {"name": "StopLogging", "count": 2, "failed": 0},
         {"name": "DeleteTrail", "count": 1, "failed": 1},
@@ -426,7 +432,7 @@ def test_an_alert_names_calls_results_and_how_often_before(
     assert later["summary"].endswith("1 time before")
     recorder.record([single(PLAIN.id, second) for second in (0, 2)])
     recorder.record([single(PLAIN.id, 90)])
-    counts = [each["before"]["count"] for each in desk.find(AlertQuery(rule=PLAIN.id))]
+    counts = [each["before"]["count"] for each in alert_store.find(AlertQuery(rule=PLAIN.id))]
     assert counts == [2, 1, 0]
     shown = command(settings, "alerts", "show", earlier["id"]).output
     assert earlier["summary"] in shown
@@ -439,7 +445,11 @@ CALLERS = (("ada", "one"), ("mallory", "two"), ("ada", "one"), ("ada", "two"), (
 
 @pytest.mark.parametrize("at_once", [True, False])
 def test_without_a_group_alerts_of_others_are_not_counted_as_this_principals(
-    client: OpenSearch, settings: Settings, recorder: Recorder, desk: AlertStore, at_once: bool
+    client: OpenSearch,
+    settings: Settings,
+    recorder: Recorder,
+    alert_store: AlertStore,
+    at_once: bool,
 ) -> None:
     def put(second: int, name: str, account: str) -> None:
         number = ACCOUNTS[account]
@@ -455,7 +465,7 @@ def test_without_a_group_alerts_of_others_are_not_counted_as_this_principals(
     findings.append(burst("burst", [6000, 6001]))
     for part in [findings] if at_once else [[each] for each in findings]:
         recorder.record(part)
-    found = sorted(desk.find(AlertQuery()), key=lambda each: each["first_seen"])
+    found = sorted(alert_store.find(AlertQuery()), key=lambda each: each["first_seen"])
     assert [each["before"]["count"] for each in found] == [0, 0, 1, 0, 0, 3]
     assert [each["summary"].rpartition(", ")[2] for each in found] == [
         *("for the first time", "for the first time", "1 time before"),
@@ -468,43 +478,43 @@ def test_without_a_group_alerts_of_others_are_not_counted_as_this_principals(
     # What grows or is merged is counted anew, and a merged one no more.
     put(500, "ada", "one")
     recorder.record([burst("burst", [0, 500, 1000, 2000])])
-    left = [each for each in desk.find(AlertQuery()) if not each.get("merged_into")]
+    left = [each for each in alert_store.find(AlertQuery()) if not each.get("merged_into")]
     first, *others = sorted(left, key=lambda each: each["first_seen"])
     assert (first["entity"]["principal"], first["before"]["count"]) == (["ada", "mallory"], 0)
     assert len(others) == 3
     put(9000, "ada", "one")
     recorder.record([burst("burst", [9000])])
-    newest = max(desk.find(AlertQuery()), key=lambda each: each["first_seen"])
+    newest = max(alert_store.find(AlertQuery()), key=lambda each: each["first_seen"])
     assert newest["before"]["count"] == 2
 
 
 def test_an_attempt_is_a_level_lower_until_a_call_succeeds(
-    client: OpenSearch, settings: Settings, recorder: Recorder, desk: AlertStore
+    client: OpenSearch, settings: Settings, recorder: Recorder, alert_store: AlertStore
 ) -> None:
     put_events(client, settings, range(5), eventName="PutKeyPolicy", errorCode="AccessDenied")
     put_events(client, settings, [5, 6], eventName="PutKeyPolicy", event={"outcome": "success"})
     (name,) = recorder.record([burst("burst", range(5))]).created
     (letter,) = recorder.record([burst("letter", range(5))]).created
-    tried = desk.get(name)
+    tried = alert_store.get(name)
     assert (tried["level"], tried["severity"], tried["attempt"]) == ("low", 3, True)
     assert (tried["rule"]["level"], tried["rule"]["severity"]) == ("medium", 5)
-    assert (desk.get(letter)["level"], desk.get(letter)["attempt"]) == ("high", True)
-    desk.acknowledge(name, "ada")
+    assert (alert_store.get(letter)["level"], alert_store.get(letter)["attempt"]) == ("high", True)
+    alert_store.acknowledge(name, "ada")
     recorder.record([burst("burst", range(7))])
-    done = desk.get(name)
+    done = alert_store.get(name)
     assert (done["level"], done["severity"], done["attempt"]) == ("medium", 5, False)
     assert (done["state"], done["raised_from"]) == ("acknowledged", "low")
     assert done["history"][-1]["note"] == "raised from low to medium: a call succeeded"
     # What failed since lowers nothing.
     put_events(client, settings, [7], eventName="PutKeyPolicy", errorCode="AccessDenied")
     recorder.record([burst("burst", range(8))])
-    assert (desk.get(name)["level"], desk.get(name)["outcome"]) == ("medium", "mixed")
+    assert (alert_store.get(name)["level"], alert_store.get(name)["outcome"]) == ("medium", "mixed")
 
 
 def test_beyond_the_events_that_it_names_an_alert_counts_by_its_query(
     client: OpenSearch,
     settings: Settings,
-    desk: AlertStore,
+    alert_store: AlertStore,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -519,7 +529,7 @@ def test_beyond_the_events_that_it_names_an_alert_counts_by_its_query(
     recorder = Recorder(client, settings, rules, EventQueries(pack.compiled))
     recorder.record([burst(BURSTS, range(5), ADA)])
     recorder.record([burst(BURSTS, range(2, 7), ADA)])
-    (alert,) = desk.find(AlertQuery())
+    (alert,) = alert_store.find(AlertQuery())
     assert (alert["count"], alert["count_relation"]) == (7, "eq")
     assert alert["calls"] == [
         {"name": "GetKey", "count": 6, "failed": 6},
@@ -539,22 +549,22 @@ def test_filters_find_what_they_name_on_every_page(
     client: OpenSearch,
     settings: Settings,
     recorder: Recorder,
-    desk: AlertStore,
+    alert_store: AlertStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(paging, "PAGE", 2)
     put_events(client, settings, range(20))
     recorder.record([single(PLAIN.id, second) for second in range(3)])
     recorder.record([burst("burst", range(10, 15))])
-    assert len(desk.find(AlertQuery(level="high"))) == 3
-    assert len(desk.find(AlertQuery(rule="burst"))) == 1
-    assert len(desk.find(AlertQuery(rule="title of BURST"))) == 1
-    assert len(desk.find(AlertQuery(principal="ADA"))) == 4
-    assert len(desk.find(AlertQuery(principal="arn:aws:iam::111122223333:user/ada"))) == 4
-    assert len(desk.find(AlertQuery(principal="a*"))) == 4, "a pattern, as for events"
-    assert desk.find(AlertQuery(principal="b*")) == []
-    assert len(desk.find(AlertQuery(since=at(2)))) == 2
-    assert [each["count"] for each in desk.find(AlertQuery(), limit=1)] == [5]
+    assert len(alert_store.find(AlertQuery(level="high"))) == 3
+    assert len(alert_store.find(AlertQuery(rule="burst"))) == 1
+    assert len(alert_store.find(AlertQuery(rule="title of BURST"))) == 1
+    assert len(alert_store.find(AlertQuery(principal="ADA"))) == 4
+    assert len(alert_store.find(AlertQuery(principal="arn:aws:iam::111122223333:user/ada"))) == 4
+    assert len(alert_store.find(AlertQuery(principal="a*"))) == 4, "a pattern, as for events"
+    assert alert_store.find(AlertQuery(principal="b*")) == []
+    assert len(alert_store.find(AlertQuery(since=at(2)))) == 2
+    assert [each["count"] for each in alert_store.find(AlertQuery(), limit=1)] == [5]
 
 
 def test_a_list_past_its_limit_says_how_many_there_are(
@@ -599,7 +609,7 @@ def test_hostile_events_reach_neither_the_terminal_nor_the_mapping(
 
 
 def test_a_forged_event_of_another_day_takes_no_alert_from_the_event_of_its_id(
-    client: OpenSearch, settings: Settings, recorder: Recorder, desk: AlertStore
+    client: OpenSearch, settings: Settings, recorder: Recorder, alert_store: AlertStore
 ) -> None:
     """Who can write to the trail's bucket learns an eventID and puts it into a file of another day,
     as a harmless or failed call of somebody else."""
@@ -617,7 +627,7 @@ def test_a_forged_event_of_another_day_takes_no_alert_from_the_event_of_its_id(
             each["entity"]["principal"],
             each["level"],
         )
-        for each in desk.find(AlertQuery())
+        for each in alert_store.find(AlertQuery())
     }
     assert said == {
         ("2025-02-28", event_id(5)): (["eve"], "medium"),
@@ -626,7 +636,7 @@ def test_a_forged_event_of_another_day_takes_no_alert_from_the_event_of_its_id(
     }
     (real,) = (
         each
-        for each in desk.find(AlertQuery(since=START))
+        for each in alert_store.find(AlertQuery(since=START))
         if each["evidence"]["event_id"] == [event_id(5)]
     )
     listed = command(settings, "events", "--alert", real["id"], "--json")
@@ -634,14 +644,15 @@ def test_a_forged_event_of_another_day_takes_no_alert_from_the_event_of_its_id(
 
 
 def test_both_of_one_id_at_once_are_two_alerts_with_their_own_facts(
-    client: OpenSearch, settings: Settings, recorder: Recorder, desk: AlertStore
+    client: OpenSearch, settings: Settings, recorder: Recorder, alert_store: AlertStore
 ) -> None:
     day_before = START - timedelta(days=1)
     put_events(client, settings, [5], day_before, user={"name": "eve"})
     put_events(client, settings, [5])
     recorder.record([single(PLAIN.id, 5, start=start) for start in (START, day_before)])
     assert {
-        (each["first_seen"][:10], *each["entity"]["principal"]) for each in desk.find(AlertQuery())
+        (each["first_seen"][:10], *each["entity"]["principal"])
+        for each in alert_store.find(AlertQuery())
     } == {("2025-02-28", "eve"), ("2025-03-01", "ada")}
 
 

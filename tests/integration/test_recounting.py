@@ -91,8 +91,8 @@ def test_an_older_span_changes_what_came_before(
         "4 times before",
     ]
     assert (marked(client, settings), recount.run()) == (0, 0)
-    desk = AlertStore(client, settings)
-    last = desk.find(AlertQuery(rule=rule_id))[0]
+    alert_store = AlertStore(client, settings)
+    last = alert_store.find(AlertQuery(rule=rule_id))[0]
     assert last["before"]["last"].startswith("2025-03-01T13:40:00")
 
 
@@ -128,8 +128,8 @@ def test_an_interrupted_count_is_completed_by_the_next_one(
         """Somebody acknowledges an alert between its being read and written."""
         if request.path.split("?")[0].endswith("/_bulk") and not changed:
             changed.append(True)
-            desk = AlertStore(connect(settings), settings)
-            desk.acknowledge(desk.find(AlertQuery(rule=PLAIN.id))[0]["id"], "ada")
+            alert_store = AlertStore(connect(settings), settings)
+            alert_store.acknowledge(alert_store.find(AlertQuery(rule=PLAIN.id))[0]["id"], "ada")
         return None
 
     with Proxy(settings.hosts[0], overtake) as proxy:

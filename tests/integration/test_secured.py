@@ -196,13 +196,13 @@ def test_alerts_are_raised_handled_and_told_of_with_the_shipped_role(
     rules = {each.id: each for each in (rule("plain"), rule("near", suppress=timedelta(minutes=1)))}
     recorder = Recorder(client, SETTINGS, rules)
     recorder.record([single("near", 1), single("near", 2), single("plain", 1)])
-    desk = AlertStore(client, SETTINGS)
-    near, plain = (desk.find(AlertQuery(rule=name))[0]["id"] for name in ("near", "plain"))
-    desk.close(plain, "ada")
+    alert_store = AlertStore(client, SETTINGS)
+    near, plain = (alert_store.find(AlertQuery(rule=name))[0]["id"] for name in ("near", "plain"))
+    alert_store.close(plain, "ada")
     channel = ChannelSettings(name="true", kind="command", command=["true"])
     settings = SETTINGS.model_copy(update={"notify": NotifySettings(channels=[channel])})
     assert Notifier(client, settings, aws_session).deliver(at(60)).sent == {"true": 1}
-    assert desk.get(near)["delivery"]["true"]["state"] == "sent"
+    assert alert_store.get(near)["delivery"]["true"]["state"] == "sent"
     client.indices.delete(index=f"{NAMESPACE}-cloudtrail-{at(1):%Y.%m.%d}")
 
 

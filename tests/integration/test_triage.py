@@ -65,16 +65,16 @@ def recorder(client: OpenSearch, settings: Settings) -> Recorder:
 
 
 @pytest.fixture
-def desk(client: OpenSearch, settings: Settings) -> AlertStore:
+def alert_store(client: OpenSearch, settings: Settings) -> AlertStore:
     return AlertStore(client, settings)
 
 
 @pytest.fixture
-def alerts(recorder: Recorder, desk: AlertStore) -> list[str]:
+def alerts(recorder: Recorder, alert_store: AlertStore) -> list[str]:
     """Ids of three alerts of one rule and two of another, the latest first."""
     recorder.record([single(PLAIN.id, second) for second in range(3)])
     recorder.record([single(LOUD.id, second) for second in (10, 11)])
-    return [each["id"] for each in desk.find(AlertQuery())]
+    return [each["id"] for each in alert_store.find(AlertQuery())]
 
 
 def asked(settings: Settings, *arguments: str, code: int = 0) -> dict[str, Any]:
@@ -266,22 +266,22 @@ def test_precision_is_the_share_of_true_positives_among_what_was_judged(
 
 
 def test_a_reopened_alert_grows_again_and_takes_in_what_was_raised_meanwhile(
-    recorder: Recorder, desk: AlertStore
+    recorder: Recorder, alert_store: AlertStore
 ) -> None:
     (first,) = recorder.record([single("grouped", 0, ADA)]).created
-    desk.close(first, "ada", disposition="false-positive")
+    alert_store.close(first, "ada", disposition="false-positive")
     (second,) = recorder.record([single("grouped", 20, ADA)]).created
-    desk.decide([first], Decision("reopen", "ada"))
+    alert_store.decide([first], Decision("reopen", "ada"))
     for _ in range(2):
         recorder.record([single("grouped", second_, ADA) for second_ in (0, 20, 40)])
-    (alert,) = desk.find(AlertQuery())
+    (alert,) = alert_store.find(AlertQuery())
     assert (alert["id"], alert["count"], alert["state"]) == (first, 3, "open")
     assert [each["state"] for each in alert["history"]] == ["open", "closed", "open"]
-    assert desk.get(second)["merged_into"] == first
+    assert alert_store.get(second)["merged_into"] == first
 
 
 def test_a_decision_outlasts_other_writers_and_names_what_a_failing_cluster_left(
-    settings: Settings, alerts: list[str], desk: AlertStore, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, alerts: list[str], alert_store: AlertStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_module, "READ_AT_ONCE", 2)
     bulks: list[str] = []
@@ -290,7 +290,7 @@ def test_a_decision_outlasts_other_writers_and_names_what_a_failing_cluster_left
         if request.path.startswith("/_bulk"):
             bulks.append(request.path)
             if len(bulks) == 1:  # somebody writes between our reading and our writing
-                desk.decide([alerts[0]], Decision("note", "eve", "me too"))
+                alert_store.decide([alerts[0]], Decision("note", "eve", "me too"))
             if len(bulks) == 3:
                 return DROP
         return None
@@ -304,12 +304,12 @@ def test_a_decision_outlasts_other_writers_and_names_what_a_failing_cluster_left
     assert list(left) == alerts[2:]
     assert "not confirmed" in left[alerts[2]]
     assert "not tried" in left[alerts[4]]
-    history = desk.get(alerts[0])["history"]
+    history = alert_store.get(alerts[0])["history"]
     assert [each["by"] for each in history] == ["trailhound", "eve", "ada"]
     # The same command again completes it, and nothing is written twice.
     again = asked(settings, "close", *alerts, "--by", "ada")
     assert (len(again["alerts"]), again["not_changed"]) == (5, [])
-    assert all(len(desk.get(name)["history"]) <= 3 for name in alerts)
+    assert all(len(alert_store.get(name)["history"]) <= 3 for name in alerts)
 
 
 def test_a_cluster_that_is_gone_before_anything_was_written_is_its_own_error(
@@ -327,7 +327,7 @@ def test_a_cluster_that_is_gone_before_anything_was_written_is_its_own_error(
 
 
 def test_alerts_of_the_same_events_are_shown_as_one_and_decided_upon_together(
-    settings: Settings, recorder: Recorder, desk: AlertStore
+    settings: Settings, recorder: Recorder, alert_store: AlertStore
 ) -> None:
     (user,) = recorder.record([burst(BY_USER.id, range(5), ADA)]).created
     (address,) = recorder.record([burst(BY_ADDRESS.id, range(5))]).created
@@ -356,11 +356,11 @@ def test_alerts_of_the_same_events_are_shown_as_one_and_decided_upon_together(
     # With an event more of one of them they are none any more.
     assert len(asked(settings, "reopen", user)["alerts"]) == 2
     recorder.record([burst(BY_ADDRESS.id, range(6))])
-    assert "twins" not in desk.get(user)
+    assert "twins" not in alert_store.get(user)
 
 
 def test_what_the_index_of_the_last_release_would_not_find_is_not_written(
-    engine: str, settings: Settings, recorder: Recorder, desk: AlertStore
+    engine: str, settings: Settings, recorder: Recorder, alert_store: AlertStore
 ) -> None:
     (name,) = recorder.record([single(PLAIN.id, 0)]).created
     old = own_settings(engine, f"{settings.namespace}old", settings.home)
