@@ -17,31 +17,37 @@ from sigma.types import (
 
 from trailhound.errors import RuleError
 
+_CALLING: Final = (
+    "apigateway.amazonaws.com",
+    "appsync.amazonaws.com",
+    "scheduler.amazonaws.com",
+    "ssm.amazonaws.com",
+    "states.amazonaws.com",
+)
+_DEPLOYING: Final = (
+    "amplify.amazonaws.com",
+    "cloudcontrolapi.amazonaws.com",
+    "cloudformation.amazonaws.com",
+    "*.cloudformation.amazonaws.com",  # stack sets
+    "codepipeline.amazonaws.com",
+    "elasticbeanstalk.amazonaws.com",
+    "launchwizard.amazonaws.com",
+    "opsworks.amazonaws.com",
+    "proton.amazonaws.com",
+    "serverlessrepo.amazonaws.com",
+    "servicecatalog.amazonaws.com",
+    "ssm-quicksetup.amazonaws.com",
+)
 SHIPPED: Final[Mapping[str, Sequence[str]]] = {
-    "acting_for_callers": (
-        "amplify.amazonaws.com",
-        "apigateway.amazonaws.com",
-        "appsync.amazonaws.com",
-        "cloudcontrolapi.amazonaws.com",
-        "cloudformation.amazonaws.com",
-        "*.cloudformation.amazonaws.com",  # stack sets
-        "codepipeline.amazonaws.com",
-        "elasticbeanstalk.amazonaws.com",
-        "launchwizard.amazonaws.com",
-        "opsworks.amazonaws.com",
-        "proton.amazonaws.com",
-        "scheduler.amazonaws.com",
-        "serverlessrepo.amazonaws.com",
-        "servicecatalog.amazonaws.com",
-        "ssm.amazonaws.com",
-        "ssm-quicksetup.amazonaws.com",
-        "states.amazonaws.com",
-    ),
+    "acting_for_callers": (*_CALLING, *_DEPLOYING),
+    "calling_any_api": _CALLING,
 }
 """Lists that rules can use without a setting; a setting of the name replaces them.
 
 `acting_for_callers`: services that make calls of their user's choice, with the rights of that user
-or of a role that it passes. What they do (`userIdentity.invokedBy`) is that user's act."""
+or of a role that it passes. What they do (`userIdentity.invokedBy`) is that user's act.
+`calling_any_api`: those that call any API as they are told and deploy nothing, for rules on what a
+deployment also does."""
 MOST_VALUES = 100_000
 """Most values that one value may expand to; more is a mistake, or the product of two long lists."""
 
