@@ -6,41 +6,68 @@ import io
 import time
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 from isal import igzip
 
 from bench.environment import quiet_enricher
+from ingest.backfill.small_objects import SmallObjects
 from ingest.bulk.batch import Batch
 from ingest.bulk.stored_records import StoredRecords
 from ingest.documents.assembler import Assembler
 from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
 from ingest.reading import ReadLimits, TrailReader
+from trailhound.errors import SourceError
 from trailhound.settings import Settings
 
 
 def pipeline(blobs: list[bytes], settings: Settings) -> tuple[float, int]:
     """CPU seconds and events from compressed files to finished bodies, which are thrown away."""
-    assembler = Assembler(
-        quiet_enricher(settings), lambda day: f"cloudtrail-{day}", stored=StoredRecords()
-    )
-    batch = Batch()
-    events = 0
+    made = _Bodies(settings)
+    small = SmallObjects(made.begin, made.read)
     started = time.process_time()
     for number, blob in enumerate(blobs):
         run = ObjectProgress(TrailObject(f"s3://bench/{number}", "", len(blob)), lambda _: None)
-        for chunk in TrailReader(io.BytesIO(blob), ReadLimits(), name="bench").chunks():
-            for part in assembler.assemble(chunk, run):
-                batch.heads += part.batch.heads
-                batch.size += part.batch.size
-                if batch.size >= settings.ingest.batch_bytes:
-                    batch.body("2025-01-01T00:00:00.000Z")
-                    events += len(batch)
-                    batch = Batch()
-    batch.body("2025-01-01T00:00:00.000Z")
-    return time.process_time() - started, events + len(batch)
+        small.read(io.BytesIO(blob), run)
+    small.finish()
+    made.end()
+    return time.process_time() - started, made.events
+
+
+class _Bodies:
+    """Finished bodies of objects, of the writer's size, which are thrown away."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.events = 0
+        self._most = settings.ingest.batch_bytes
+        self._batch = Batch()
+        self._assembler = Assembler(
+            quiet_enricher(settings), lambda day: f"cloudtrail-{day}", stored=StoredRecords()
+        )
+
+    def begin(self, stream: BinaryIO, _: ObjectProgress) -> TrailReader:
+        reader = TrailReader(stream, ReadLimits(), name="bench")
+        reader.begin()
+        return reader
+
+    def read(
+        self, stream: BinaryIO | SourceError, run: ObjectProgress, begun: TrailReader | None
+    ) -> None:
+        if isinstance(stream, SourceError):
+            raise stream
+        for chunk in (begun or TrailReader(stream, ReadLimits(), name="bench")).chunks():
+            for part in self._assembler.assemble(chunk, run):
+                self._batch.heads += part.batch.heads
+                self._batch.size += part.batch.size
+                if self._batch.size >= self._most:
+                    self.end()
+
+    def end(self) -> None:
+        self._batch.body("2025-01-01T00:00:00.000Z")
+        self.events += len(self._batch)
+        self._batch = Batch()
 
 
 def round_trip(blobs: list[bytes]) -> tuple[float, int]:

@@ -7,6 +7,7 @@ This part of reading needs no cluster. A backfill and the daemon send the docume
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import BinaryIO, Final
 
 from ingest.documents.assembler import Assembled, Assembler
@@ -66,7 +67,21 @@ class ObjectReader:
         self._assembler = assembler
         self._limits = limits
 
-    def read(self, stream: BinaryIO | SourceError, run: ObjectProgress) -> Iterator[Assembled]:
+    def begin(self, stream: BinaryIO, run: ObjectProgress) -> TrailReader:
+        """Read an object as far as its first records, for `read` to go on with."""
+        reader = self._reader(stream, run)
+        reader.begin()
+        return reader
+
+    def _reader(self, stream: BinaryIO, run: ObjectProgress) -> TrailReader:
+        return TrailReader(stream, self._limits, name=run.item.uri, hashes=self._hashes)
+
+    def read(
+        self,
+        stream: BinaryIO | SourceError,
+        run: ObjectProgress,
+        begun: TrailReader | None = None,
+    ) -> Iterator[Assembled]:
         """The object's documents, in order, in pieces; `run` counts the records.
 
         Records that were filtered, or that this run knows to be stored, are counted here; the
@@ -84,8 +99,8 @@ class ObjectReader:
         run.criteria, run.choice = self._wanted.criteria, self._wanted.of(run.item)
         keep = run.choice.accepts if run.choice is not None else None
         run.expected = self._expected.of(run.item.uri) if self._expected is not None else ""
-        with stream:
-            reader = TrailReader(stream, self._limits, name=run.item.uri, hashes=self._hashes)
+        with closing(stream):  # of one that was begun it may be closed already
+            reader = begun if begun is not None else self._reader(stream, run)
             fault = ""
             try:
                 unreadable = 0

@@ -29,6 +29,7 @@ from ingest.ledger.ledger import Ledger
 from ingest.object_progress import ObjectProgress
 from ingest.object_reader import ObjectReader, read_limits
 from ingest.objects import Selection
+from ingest.reading import TrailReader
 from trailhound.cluster import templates
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.retry_policy import RetryPolicy, Stopped
@@ -121,12 +122,22 @@ class Pipeline:
         assert self._writer is not None  # noqa: S101 - `start` was called
         return self._writer
 
-    def read(self, stream: BinaryIO | SourceError, run: ObjectProgress) -> None:
+    def begin(self, stream: BinaryIO, run: ObjectProgress) -> TrailReader:
+        """Read one object as far as its first records, for `read` to go on with."""
+        return self._reader.begin(stream, run)
+
+    def read(
+        self,
+        stream: BinaryIO | SourceError,
+        run: ObjectProgress,
+        begun: TrailReader | None = None,
+    ) -> None:
         """Read one object to its end; its documents may still be in flight afterwards.
 
         Of one that could not be fetched, or holds no CloudTrail records, record why.
         """
-        for made in self._reader.read(stream, run):  # a reload is for the objects after this one
+        # A reload is for the objects after this one.
+        for made in self._reader.read(stream, run, begun):
             if made.dead:
                 self.deadletters.put(made.dead)
             if made.batch.heads:

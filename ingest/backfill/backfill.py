@@ -14,6 +14,7 @@ from opensearchpy import OpenSearch
 
 from enrich.enricher import Enricher
 from ingest.backfill.prefetch import Prefetcher
+from ingest.backfill.small_objects import SmallObjects
 from ingest.counts import Counts
 from ingest.integrity.expected import ExpectedHashes
 from ingest.late_count import LateCount
@@ -160,6 +161,7 @@ class Backfill:
         fetched = Prefetcher(
             source, items, threads=ingest.prefetch_threads, max_bytes=ingest.prefetch_bytes
         )
+        small = SmallObjects(self.pipeline.begin, self.pipeline.read)
         try:
             for item, stream in fetched:
                 if self._stopping.is_set():
@@ -169,7 +171,13 @@ class Backfill:
                     run.late = LateCount.of(self._settings)
                 with self._lock:
                     self._active[item.uri] = run
-                self.pipeline.read(stream, run)
+                small.read(stream, run)
+                if not fetched.ready:
+                    small.finish()
+            small.finish()
+        except SourceError:
+            small.finish()
+            raise
         finally:
             fetched.close()
 

@@ -94,6 +94,11 @@ class Prefetcher:
         finally:
             self.close()
 
+    @property
+    def ready(self) -> bool:
+        """Whether the next object is there, so that to ask for it waits for nothing."""
+        return bool(self._ready) or (self._nearby and bool(self._listed))
+
     def close(self) -> None:
         """Stops listing and fetching. A request that hangs is not waited for."""
         with self._lock:

@@ -5,26 +5,29 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import secrets
 import uuid
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 import pytest
 
 from ingest.backfill.backfill import Backfill
 from ingest.backfill.plan import plan
+from ingest.backfill.small_objects import SMALL
 from ingest.bulk import canonical
 from ingest.counts import Counts
-from ingest.objects import Selection
+from ingest.objects import Selection, TrailObject
 from ingest.repair.record import OUR_NAMES
 from ingest.repair.restore import restore
 from ingest.run_report import RunReport
 from ingest.sources import open_source
+from ingest.sources.local import LocalSource
 from tests.helpers.trails import (
     backfill,
     dead_letters,
@@ -38,6 +41,7 @@ from tests.helpers.trails import (
 )
 from trailhound.app.enrichment import enricher_from
 from trailhound.cluster.client import connect
+from trailhound.errors import SourceUnreachableError
 from trailhound.settings import Settings
 from trailhound.state.objects import short_id
 
@@ -484,6 +488,33 @@ def test_a_file_deleted_after_it_was_listed_does_not_stop_the_rest(
     assert report.failures == [
         (listed[1].uri, f"{listed[1].uri}: deleted since it was listed; {hint}")
     ]
+
+
+def test_what_was_read_before_its_source_is_lost_is_indexed(
+    settings: Settings, trail: Path
+) -> None:
+    """Small objects are begun some at a time, and a large one lies between them."""
+    for number in range(5):
+        write_trail(trail, [record()], f"{number}")
+    write_trail(trail, [record()], "9-last")
+    large = write_trail(trail, [record(userAgent=secrets.token_hex(200_000))], "2-large")
+    assert large.stat().st_size > SMALL
+
+    class Lost(LocalSource):
+        """A folder of which nothing more can be had at its last object."""
+
+        def open(self, item: TrailObject) -> BinaryIO:
+            if "9-last" in item.uri:
+                raise SourceUnreachableError("the login has expired", hint="renew it")
+            return super().open(item)
+
+    client = connect(settings)
+    job = Backfill(client, settings, enricher_from(settings, lambda _: None), selection=Selection())
+    with pytest.raises(SourceUnreachableError):
+        job.run([Lost(str(trail))])
+    assert len(documents(client, settings)) == 6
+    states = Counter(entry["state"] for entry in ledger(client, settings))
+    assert states == {"done": 6, "released": 1}
 
 
 def test_records_of_a_file_with_a_wrong_checksum_are_marked_corrupt(

@@ -33,12 +33,19 @@ class Reading:
     """Everything that reading some bytes gave."""
 
     def __init__(
-        self, data: bytes, limits: ReadLimits | None = None, *, most: int = 1 << 20
+        self,
+        data: bytes,
+        limits: ReadLimits | None = None,
+        *,
+        most: int = 1 << 20,
+        begun: bool = False,
     ) -> None:
         stream = Trickle(data, most)
         self.reader = TrailReader(stream, limits or ReadLimits(), name="a-file")  # type: ignore[arg-type]
         self.chunks: list[Chunk] = []
         self.error: TrailFileError | None = None
+        if begun:
+            self.reader.begin()
         try:
             self.chunks.extend(self.reader.chunks())
         except TrailFileError as error:

@@ -295,10 +295,39 @@ def test_the_window_keeps_memory_flat() -> None:
     assert peak(80_000) < peak(20_000) * 1.15 + MIB
 
 
-def test_what_the_stream_raises_comes_through() -> None:
-    class Gone(io.RawIOBase):
-        def read(self, _size: int = -1, /) -> bytes:
-            raise OSError("connection reset")
+class Gone(io.RawIOBase):
+    def read(self, _size: int = -1, /) -> bytes:
+        raise OSError("connection reset")
 
+
+def test_what_the_stream_raises_comes_through() -> None:
     with pytest.raises(OSError, match="connection reset"):
         list(TrailReader(Gone(), ReadLimits(), name="x").chunks())  # type: ignore[arg-type]
+
+
+@LIMITS
+def test_a_file_that_was_begun_gives_the_same(limits: ReadLimits) -> None:
+    trail = gzipped(compact({"Records": [GOOD, {}, GOOD]}))
+    files = {
+        **{name: data for name, (data, _) in NO_TRAILS.items()},
+        "no records": b'{"Records":[]}',
+        "a trail": trail,
+        "a trail cut off": trail[:-12],
+        "a wrong checksum": trail[:-8] + bytes(8),
+        "a fault among records": compact({"Records": [GOOD, 7, GOOD]}).encode(),
+        "lines": (TEXT + "\n").encode() * 30,
+    }
+    for name, data in files.items():
+        straight, begun = Reading(data, limits), Reading(data, limits, begun=True)
+        assert begun.texts == straight.texts, name
+        assert begun.positions == straight.positions, name
+        assert begun.reasons == straight.reasons, name
+        assert repr(begun.error) == repr(straight.error), name
+        assert begun.reader.bytes_in == straight.reader.bytes_in, name
+
+
+def test_what_a_begun_stream_raises_comes_with_its_chunks() -> None:
+    reader = TrailReader(Gone(), ReadLimits(), name="x")  # type: ignore[arg-type]
+    reader.begin()
+    with pytest.raises(OSError, match="connection reset"):
+        list(reader.chunks())
