@@ -7,6 +7,7 @@ it is the same for the whole request, so one join puts it between the documents.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -71,6 +72,11 @@ class Batch:
     """Of the records (`stored_records.digest_of`); empty where none are remembered."""
     shortened: dict[int, bytes] = field(default_factory=dict)
     """The records as they were read of those documents that hold them without some fields."""
+    copies: Batch | None = None
+    """Documents of records that are also among these, byte for byte: not sent with them, since all
+    but those whose first document is not stored are duplicates."""
+    _seen: set[int] = field(default_factory=set)
+    """The digests, to find copies by."""
 
     def __len__(self) -> int:
         return len(self.heads)
@@ -134,15 +140,48 @@ class Batch:
         )
 
     def join(self, part: Batch) -> None:
-        """Append the documents of another batch; both must be unrepaired."""
-        before = len(self.heads)
-        self.shortened |= {before + item: record for item, record in part.shortened.items()}
-        self.heads += part.heads
-        self.ends += part.ends
-        self.owners += part.owners
-        self.positions += part.positions
-        self.digests += part.digests
+        """Append the documents of another batch; both must be unrepaired. The copies of records
+        that are here already go to `copies`; `size` counts these too.
+        """
         self.size += part.size
+        digests = part.digests
+        if len(digests) < len(part) or (self.heads and not self.digests):
+            self.digests = []  # those of some documents alone would be taken for those of others
+            self.take(part, range(len(part)))
+            return
+        fresh = set(digests)
+        if len(fresh) == len(part) and self._seen.isdisjoint(fresh):
+            self._seen |= fresh
+            self.digests += digests
+            self.take(part, range(len(part)))
+            return
+        first: list[int] = []
+        again: list[int] = []
+        for item, digest in enumerate(digests):
+            (again if digest in self._seen else first).append(item)
+            self._seen.add(digest)
+        self.copies = self.copies or Batch()
+        for batch, items in ((self, first), (self.copies, again)):
+            batch.digests += [digests[item] for item in items]
+            batch.take(part, items)
+
+    def take(self, part: Batch, items: Sequence[int]) -> None:
+        """Append documents of another batch; not their digests, nor their size."""
+        if part.shortened:
+            at = enumerate(items, len(self.heads))
+            self.shortened |= {
+                number: part.shortened[item] for number, item in at if item in part.shortened
+            }
+        if len(items) == len(part):
+            self.heads += part.heads
+            self.ends += part.ends
+            self.owners += part.owners
+            self.positions += part.positions
+        else:
+            self.heads += [part.heads[item] for item in items]
+            self.ends += [part.ends[item] for item in items]
+            self.owners += [part.owners[item] for item in items]
+            self.positions += [part.positions[item] for item in items]
 
     def sibling(self, repair_level: int | None = None) -> Batch:
         """An empty batch with the same history of sending, for documents made from these."""

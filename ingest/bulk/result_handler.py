@@ -70,8 +70,10 @@ class BulkResultHandler:
         self.stats = BulkResultStats()
 
     def process(self, batch: Batch) -> None:
-        """Send a batch until each of its documents has a result."""
+        """Send a batch until each of its documents has a result, and then those of its copies that
+        are not known to be stored by now."""
         attempt, since = 0, 0.0
+        copies = batch.copies
         while batch.heads:
             replies = self._sender.send(batch)
             again = self._record(batch, replies, attempt)
@@ -84,6 +86,8 @@ class BulkResultHandler:
                 self._retry_policy.wait(attempt, since, replies[again[0]].reason)
                 attempt += 1
             batch = batch.pick(again)
+        if copies is not None:
+            self.process(copies.pick(self._not_known(copies, list(range(len(copies))))))
 
     def _record(self, batch: Batch, replies: list[Reply], attempt: int) -> list[int]:
         """Record the results; returns the items to send again."""

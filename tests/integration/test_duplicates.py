@@ -11,9 +11,10 @@ import pytest
 
 from ingest.bulk import canonical
 from ingest.repair.restore import restore
-from tests.faults.proxy import Proxy
+from tests.faults.proxy import Proxy, Request
 from tests.helpers.trails import (
     backfill,
+    dead_letters,
     own_settings,
     prepared,
     record,
@@ -89,13 +90,35 @@ def test_copies_are_compared_with_the_index_only_where_the_run_has_not_seen_them
     one, two = record(), record()
     for number in range(10):
         write_trail(tmp_path / "trail", [one, record(), one], f"a{number}")
-    with Proxy(settings.hosts[0], lambda _request: None) as proxy:
+    sent: list[int] = []
+
+    def note(request: Request) -> None:
+        if request.of_events:
+            sent.append(request.body.count(b'{"create":'))
+
+    with Proxy(settings.hosts[0], note) as proxy:
         ingest = {"batch_seconds": 60}  # one request with all of it
         far = own_settings(proxy.url, namespace, tmp_path / "home", ingest=ingest)
         report = backfill(far, tmp_path / "trail")
         assert (report.counts.indexed, report.counts.duplicates) == (11, 19)
         assert not any(request.path == "/_mget" for request, _ in proxy.seen)
+        assert sum(sent) == 11  # without the copies of what is sent in the same request
         write_trail(tmp_path / "trail", [one, two, one | {"eventName": "DeleteUser"}], "b")
         report = backfill(far, tmp_path / "trail")
         assert sum(request.path == "/_mget" for request, _ in proxy.seen) == 1
     assert (report.counts.indexed, report.counts.duplicates, report.conflicts) == (2, 1, 1)
+
+
+def test_copies_of_what_is_not_stored_are_dead_letters_themselves(
+    settings: Settings, namespace: str, tmp_path: Path
+) -> None:
+    one, two = record(), record()
+    write_trail(tmp_path / "trail", [one], "a")
+    backfill(settings, tmp_path / "trail")
+    client = prepared(settings)
+    client.indices.close(index=f"{namespace}-cloudtrail-*")
+    write_trail(tmp_path / "trail", [two, one, two], "b")
+    write_trail(tmp_path / "trail", [one, two], "c")
+    report = backfill(settings, tmp_path / "trail")
+    assert (report.counts.read, report.counts.dead_lettered) == (5, 5)
+    assert len(dead_letters(client, settings)) == 5

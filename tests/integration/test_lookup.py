@@ -227,6 +227,20 @@ def test_the_same_events_by_the_trail_are_duplicates_and_its_object_is_known(
     assert backfill(settings, tmp_path / "forged").conflicts == 1
 
 
+def test_one_run_over_the_history_and_a_trail_has_what_is_in_both_once(
+    settings: Settings, history: EventHistory, tmp_path: Path
+) -> None:
+    """Their documents share a request, in which only the trail's have digests."""
+    events = [event(30) for _ in range(3)]
+    history.add(*events)
+    delivered = [each | {"eventVersion": "1.11"} for each in events]
+    write_trail(tmp_path / "trail", [event(30), *delivered, event(30), delivered[0]])
+    sources = ["lookup://us-east-1", str(tmp_path / "trail")]
+    read, indexed, duplicates = counts(ran(settings, *sources, "--since", SINCE))
+    assert (indexed, read) == (5, 5 + duplicates)
+    assert len(documents(prepared(settings), settings)) == 5
+
+
 def test_ctrl_c_and_resume_read_each_window_once(settings: Settings, history: EventHistory) -> None:
     history.add(*(event(hours) for hours in range(3, 45)))
     given = ("backfill", "lookup://us-east-1", "--since", SINCE, "--detect", "--json")
@@ -242,7 +256,7 @@ def test_ctrl_c_and_resume_read_each_window_once(settings: Settings, history: Ev
     history.before = interrupt
     out, _ = process.communicate(timeout=LONGEST)
     assert process.returncode == 130
-    done = {e["uri"] for e in ledger(prepared(settings), settings) if e["state"] == "done"}
+    done = [e for e in ledger(prepared(settings), settings) if e["state"] == "done"]
     assert done
     # With --detect neither, no rule has looked at what was indexed before the interruption.
     days = sorted(
@@ -251,7 +265,8 @@ def test_ctrl_c_and_resume_read_each_window_once(settings: Settings, history: Ev
     named = {"events": len(days), "since": days[0], "until": days[-1]}
     assert json.loads(out)["undetected"] == named
     found = ran(settings, "lookup://us-east-1", "--since", SINCE)
-    assert found["skipped_objects"] >= len(done) - 2
+    # Those that may still get events are read again: up to four, by the time of day.
+    assert found["skipped_objects"] >= sum(entry["etag"] == "closed" for entry in done)
     assert len(documents(prepared(settings), settings)) == 42
     assert found["undetected"]["events"] == 42, "those of the interrupted run too"
     assert found["failed_objects"] == 0

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.bulk.batch import Batch, make_head, stamp
+from ingest.bulk.stored_records import digest_of
 from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
 
@@ -115,3 +116,44 @@ def test_a_head_without_a_record_or_members_is_json_too() -> None:
 )
 def test_a_stamp_has_a_fixed_width(moment: datetime, text: str) -> None:
     assert stamp(moment) == text
+
+
+def part_of(records: list[str], file: str) -> Batch:
+    part = Batch()
+    for position, text in enumerate(records):
+        raw = json.dumps({"is": text}).encode()
+        head, end = make_head("cloudtrail-2025.03.01", text, raw, {})
+        part.append(head, end, owner(file), position)
+        part.digests.append(digest_of(raw))
+    return part
+
+
+@given(st.lists(st.lists(st.sampled_from("abcdef"), max_size=8), max_size=8))
+def test_of_copies_the_first_is_sent_and_all_are_kept(files: list[list[str]]) -> None:
+    batch = Batch()
+    for number, texts in enumerate(files):
+        batch.join(part_of(texts, f"{number}"))
+    copies = batch.copies or Batch()
+    sent = [batch.target(item)[1] for item in range(len(batch))]
+    every = [(text, f"{n}", at) for n, texts in enumerate(files) for at, text in enumerate(texts)]
+    assert sent == list(dict.fromkeys(text for text, *_ in every))
+    kept = [
+        (each.target(item)[1], each.owners[item].item.uri, each.positions[item])
+        for each in (batch, copies)
+        for item in range(len(each))
+    ]
+    assert sorted(kept) == sorted(every)
+    assert batch.digests == [digest_of(batch.spliced(item)) for item in range(len(batch))]
+    assert copies.digests == [digest_of(copies.spliced(item)) for item in range(len(copies))]
+    assert batch.size == sum(map(len, batch.heads + copies.heads))
+
+
+def test_documents_without_digests_leave_none_that_could_be_taken_for_theirs() -> None:
+    plain = part_of(["a", "b"], "history")
+    plain.digests = []
+    for parts in ([plain, part_of(["a", "c"], "1")], [part_of(["a", "c"], "1"), plain]):
+        batch = Batch()
+        for part in parts:
+            batch.join(part)
+        batch.join(part_of(["a"], "2"))
+        assert (len(batch), batch.digests, batch.copies) == (5, [], None)
