@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from enrich.conditions import Own, decisive, is_about_callers, limits, names_accounts
 from enrich.conditions import items as _items
 from enrich.conditions import text as _text
+from enrich.federation import lets_everybody_in
 from enrich.resources import MOST_VALUES
 from enrich.view import RecordView, dumps, loads, part
 
@@ -62,13 +63,21 @@ _UNIQUE: Final = re.compile(r"A(?:ID|RO)A[A-Z0-9]{12,124}|[0-9a-f]{64}")
 """Ids of users and roles, and canonical ids of accounts and CloudFront's origin access identities:
 none names an account."""
 _WILD: Final = re.compile(r"[*?]")
-_OF_IAM: Final = re.compile(r"(?:arn:\*|arn:[^:]*:(?:iam|\*)?:[^:]*:[^:]*:?).*[*?]")
+_OF_IAM: Final = re.compile(r"arn:\*|arn:[^:]*:(?:iam|\*)?:[^:]*:(?:[^:]*:.*[*?]|[^:]*[*?]$)")
 """A pattern of resources that can be users and roles, and not a single one."""
-_POWERS: Final = (
+_ONESELF: Final = "${aws:username}"
+"""In a resource: the user who has the policy."""
+_RIGHTS: Final = (
     "iam:attachgrouppolicy", "iam:attachrolepolicy", "iam:attachuserpolicy", "iam:putgrouppolicy",
     "iam:putrolepolicy", "iam:putuserpolicy",
 )  # fmt: skip
-"""Actions by which whoever has them gives itself all others."""
+_POWERS: Final = (
+    *_RIGHTS, "iam:addusertogroup", "iam:createaccesskey", "iam:createloginprofile",
+    "iam:createpolicyversion", "iam:setdefaultpolicyversion", "iam:updateassumerolepolicy",
+    "iam:updateloginprofile",
+)  # fmt: skip
+"""Actions by which whoever has them gives itself all others: of itself alone, those of
+`_RIGHTS`."""
 _ASSUME: Final = "sts:assumerole"
 """The same, if it is allowed of any role."""
 _NOTHING: Final = Own()
@@ -91,9 +100,9 @@ def granted(view: RecordView, own: Own = _NOTHING) -> bytes:
     `principals`: accounts, users and roles outside of the record's own account that a statement
     allows something, as they are written; also those that a condition names where a statement
     allows everybody, and other accounts in a bucket's access list. `accounts`: the ids of their
-    accounts, and of those that a bucket, images, logs or backups are sent to.
-    `public`: a statement allows everybody,
-    without a condition on who it is or from where. `unknown`: organisations, networks, VPCs and
+    accounts, and of those that a bucket, images, logs or backups are sent to. `public`: a statement
+    allows everybody, without a condition on who it is or from where, or whoever uses an identity
+    provider that all may use. `unknown`: organisations, networks, VPCs and
     ids of users, roles and accounts that something is allowed to and that nothing says the owner
     of; `own` is what is known to be one's own. `broad`: a statement allows a wildcard of actions
     that includes changing the permissions of principals, or assuming any role. Of each list at most
@@ -183,6 +192,7 @@ class _Grants:
         principal = statement.get("Principal")
         named: list[str] = [principal] if isinstance(principal, str) else []
         if isinstance(principal, Mapping):
+            self._public |= lets_everybody_in(principal, statement.get("Condition"))
             named = [text for kind in _KINDS for text in map(_text, _items(principal.get(kind)))]
         conditions = list(limits(statement.get("Condition")))
         if any(is_about_callers(key) and self._is_ours(key, given) for key, given in conditions):
@@ -306,14 +316,17 @@ def _is_broad(statement: Mapping[str, Any]) -> bool:
     """
     resources = [_text(each) for each in _items(statement.get("Resource", "*"))]
     anything = "NotResource" in statement or "*" in resources
-    if not anything and not any(map(_OF_IAM.match, resources)):
+    several = [each for each in resources if _OF_IAM.match(each)]
+    oneself = any(each.endswith(_ONESELF) for each in resources)
+    if not (anything or several or oneself):
         return False
+    others = anything or any(_ONESELF not in each for each in several)
+    powers = (*_POWERS, _ASSUME) if anything else _POWERS if others else _RIGHTS
     if "NotAction" in statement:
         left_out = [_text(each).lower() for each in _items(statement["NotAction"])]
-        return any(not _matched(power, left_out) for power in _POWERS)
+        return any(not _matched(power, left_out) for power in powers if power != _ASSUME)
     actions = [_text(each).lower() for each in _items(statement.get("Action"))]
     wild = [each for each in dict.fromkeys(actions) if _WILD.search(each)]
-    powers = (*_POWERS, _ASSUME) if anything else _POWERS
     return any(_matched(power, wild) for power in powers)
 
 

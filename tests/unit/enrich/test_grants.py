@@ -120,12 +120,19 @@ def test_other_accounts(statement: Any, found: dict[str, Any]) -> None:
         ({"Action": "IAM:*"}, True),
         ({"Action": "i?m:put*"}, True),
         ({"Action": "sts:Assume*"}, True),
+        ({"Action": ["iam:CreatePolicyV*", "iam:SetDefault*"]}, True),
+        ({"Action": "iam:CreateAccessK*"}, True),
+        ({"Action": ["iam:Get*", "iam:List*", "iam:CreateServiceLinkedRole*"]}, False),
         ({"NotAction": "s3:*"}, True),
         ({"NotAction": ["iam:*", "sts:*"]}, False),
         ({"Action": ["iam:PutUserPolicy", "iam:Get*", "s3:*"]}, False),
         ({"Action": "[*"}, False),
         ({"Action": "iam:*", "Resource": f"arn:aws:iam::{OWN}:role/*"}, True),
         ({"Action": "iam:*", "Resource": f"arn:aws:iam::{OWN}:role/app"}, False),
+        ({"Action": "iam:*", "Resource": "arn:aws:iam::*:role/app"}, False),
+        ({"Action": "iam:*", "Resource": "arn:aws:iam::*"}, True),
+        ({"Action": "iam:*", "Resource": "arn:aws:iam::*:user/${aws:username}"}, True),
+        ({"Action": "iam:*Key*", "Resource": "arn:aws:iam::*:user/${aws:username}"}, False),
         ({"Action": "sts:AssumeRole*", "Resource": f"arn:aws:iam::{OWN}:role/app-*"}, False),
         ({"NotAction": ["iam:*", "organizations:*", "account:*"]}, False),
         ({"NotAction": "s3:DeleteBucket", "Resource": "arn:aws:s3:::one/*"}, False),
@@ -284,3 +291,31 @@ def test_access_lists_name_other_accounts() -> None:
     assert grants(anonymous, "PutBucketAcl") == {"unknown": ["0c" * 32, CANONICAL]}
     header = {"x-amz-grant-read": f'id="{CANONICAL}", id={"0b" * 32}, emailAddress="a@b.c"'}
     assert grants(header, "PutBucketAcl", OURS) == {"unknown": [CANONICAL, "a@b.c"]}
+
+
+GITHUB = "token.actions.githubusercontent.com"
+
+
+@pytest.mark.parametrize(
+    ("provider", "tests", "public"),
+    [
+        (
+            f"arn:aws:iam::{OWN}:oidc-provider/{GITHUB}",
+            {f"{GITHUB}:aud": "sts.amazonaws.com"},
+            True,
+        ),
+        (f"arn:aws:iam::{OWN}:oidc-provider/{GITHUB}", {f"{GITHUB}:sub": "repo:*"}, True),
+        (f"arn:aws:iam::{OWN}:oidc-provider/{GITHUB}", {f"{GITHUB}:sub": "repo:mine/*"}, False),
+        (f"arn:aws:iam::{OWN}:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/A", {}, False),
+        (f"arn:aws:iam::{OWN}:saml-provider/corp", {}, False),
+        ("accounts.google.com", {}, True),
+        ("accounts.google.com", {"accounts.google.com:aud": "66677788899900pro0"}, False),
+        ("cognito-identity.amazonaws.com", {"cognito-identity.amazonaws.com:amr": "*"}, True),
+    ],
+)
+def test_identity_providers_that_all_may_use(
+    provider: str, tests: dict[str, str], public: bool
+) -> None:
+    trust = allowing({"Federated": provider}, Condition={"StringLike": tests})
+    found = grants({"policyDocument": json.dumps({"Statement": trust})}, "UpdateAssumeRolePolicy")
+    assert found == ({"public": True} if public else {})
