@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any, Final
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from typing import Any, Final, TypeVar
 
 from enrich.address import origin
 
 _Network = IPv4Network | IPv6Network
+_Net = TypeVar("_Net", IPv4Network, IPv6Network)
 
 _LIMITING: Final = frozenset(
     {
@@ -56,17 +58,19 @@ class Own:
 
     def __init__(self, given: Iterable[str] = ()) -> None:
         self._ids: set[str] = set()
-        self._networks: list[_Network] = []
+        networks: list[_Network] = []
         for each in given:
             if _IDS.fullmatch(each):
                 self._ids.add(each)
             elif (network := _network(each)) is not None:
-                self._networks.append(network)
+                networks.append(network)
             else:
                 raise ValueError(
                     f"{each!r} is no id of an organization, VPC, VPC endpoint, user or role, "
                     "no canonical id of an account, and no network"
                 )
+        self._v4 = _collapsed(each for each in networks if isinstance(each, IPv4Network))
+        self._v6 = _collapsed(each for each in networks if isinstance(each, IPv6Network))
 
     def has(self, text: str) -> bool:
         """Whether an id, or all of a network, is one's own.
@@ -77,8 +81,13 @@ class Own:
         """
         if text in self._ids:
             return True
-        network = _network(text) if self._networks else None
-        return network is not None and any(_within(network, each) for each in self._networks)
+        network = _network(text) if self._v4 or self._v6 else None
+        if network is None:
+            return False
+        ranges = self._v4 if network.version == 4 else self._v6
+        first, last = int(network.network_address), int(network.broadcast_address)
+        before = bisect_right(ranges, (first, 1 << 128)) - 1
+        return before >= 0 and last <= ranges[before][1]
 
 
 def names_accounts(key: str) -> bool:
@@ -168,12 +177,12 @@ def _network(text: str) -> _Network | None:
         return None
 
 
-def _within(inner: _Network, outer: _Network) -> bool:
-    if isinstance(inner, IPv4Network) and isinstance(outer, IPv4Network):
-        return inner.subnet_of(outer)
-    if isinstance(inner, IPv6Network) and isinstance(outer, IPv6Network):
-        return inner.subnet_of(outer)
-    return False
+def _collapsed(networks: Iterable[_Net]) -> list[tuple[int, int]]:
+    """The first and last addresses of networks of one version, in order and apart."""
+    return [
+        (int(each.network_address), int(each.broadcast_address))
+        for each in collapse_addresses(networks)
+    ]
 
 
 def items(value: Any) -> list[Any]:

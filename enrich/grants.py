@@ -234,6 +234,8 @@ class _Grants:
             self._unidentified(text)
 
     def _unidentified(self, text: str) -> None:
+        if len(self._unknown) >= MOST_VALUES:
+            return
         if text and text != LOG_DELIVERY and not self._of_ours.has(text):
             self._unknown[text] = None
 

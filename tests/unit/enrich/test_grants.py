@@ -319,3 +319,11 @@ def test_identity_providers_that_all_may_use(
     trust = allowing({"Federated": provider}, Condition={"StringLike": tests})
     found = grants({"policyDocument": json.dumps({"Statement": trust})}, "UpdateAssumeRolePolicy")
     assert found == ({"public": True} if public else {})
+
+
+def test_networks_of_ones_own() -> None:
+    own = Own(["10.0.0.0/8", "192.0.2.0/25", "192.0.2.128/25", "2001:db8::/32"])
+    inside = ("192.0.2.0/24", "192.0.2.255", "10.1.2.3/32", "2001:db8:1::/48")
+    assert all(map(own.has, inside))
+    outside = ("192.0.3.0", "192.0.0.0/16", "9.255.255.255", "2001:db9::1", "o-a1b2c3d4e5", "")
+    assert not any(map(own.has, outside))
