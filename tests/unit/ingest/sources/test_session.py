@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 
+import botocore
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
@@ -15,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.sources.session import aws_session, moment, s3_client
+from trailhound import __version__
 from trailhound.errors import SettingsError
 from trailhound.settings import AwsSettings
 
@@ -39,6 +42,8 @@ LISTING = b"""<?xml version="1.0" encoding="UTF-8"?>
         "20250301T120000Z",
         "20250301",
         "Sat, 01 Mar 2025 12:00:00 GMT",
+        "Saturday, 01-Mar-25 12:00:00 GMT",
+        "Sat, 01 Mar 2025 12:00:00 +0100",
         1740830400,
         "1740830400",
         1740830400.5,
@@ -57,8 +62,22 @@ def test_any_time_of_the_common_form_is_as_botocore_reads_it(when: datetime, uni
     assert moment(value) == parse_timestamp(value)
 
 
+@given(SINCE_1970)
+def test_any_time_of_a_header_is_as_botocore_reads_it(when: datetime) -> None:
+    value = format_datetime(when.replace(microsecond=0), usegmt=True)
+    assert moment(value) == parse_timestamp(value)
+
+
 @pytest.mark.parametrize(
-    "value", ["2025-13-01T12:00:00Z", "2025-03-01T24:00:00Z", "2025-03-01T12:00:60Z", "never", ""]
+    "value",
+    [
+        "2025-13-01T12:00:00Z",
+        "2025-03-01T24:00:00Z",
+        "2025-03-01T12:00:60Z",
+        "never",
+        "",
+        "Sat, 31 Feb 2025 12:00:00 GMT",
+    ],
 )
 def test_what_is_no_time_is_none_for_botocore_either(value: str) -> None:
     for read in (moment, parse_timestamp):
@@ -71,14 +90,25 @@ class _Body(io.BytesIO):
         yield self.read()
 
 
+Sent = list[AWSPreparedRequest]
+
+
 @pytest.fixture
-def listed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def sent() -> Sent:
+    """The requests of `listed`."""
+    return []
+
+
+@pytest.fixture
+def listed(monkeypatch: pytest.MonkeyPatch, sent: Sent) -> dict[str, Any]:
     """The one key of `LISTING`, as a client lists it."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_SDK_UA_APP_ID", "siem")
     client: Any = s3_client(AwsSettings(region="us-east-1"), connections=1)
 
     def reply(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        sent.append(request)
         return AWSResponse(request.url, 200, HTTPHeaders(), _Body(LISTING))
 
     client.meta.events.register("before-send.s3", reply)
@@ -90,6 +120,14 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_clients_read_times_so(listed: dict[str, Any]) -> None:
     assert listed["LastModified"] == datetime(2025, 3, 1, 12, tzinfo=UTC)
     assert listed["LastModified"].tzinfo is UTC  # botocore's own would be the machine's
+
+
+@pytest.mark.usefixtures("listed")
+def test_a_request_says_by_what_and_for_whom_it_is_made(sent: Sent) -> None:
+    (agent,) = (request.headers["User-Agent"] for request in sent)
+    agent = agent.decode() if isinstance(agent, bytes) else agent
+    assert agent.startswith(f"Botocore/{botocore.__version__} Python/")
+    assert agent.endswith(f" app/siem trailhound/{__version__}")
 
 
 def test_clients_have_botocores_own_handlers(listed: dict[str, Any]) -> None:
