@@ -24,6 +24,7 @@ from detections.running.scheduler import Turn
 from detections.span import Span
 from tests.helpers.detection_rules import BURST, DELETED, write_rules
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from trailhound.app.detection import scheduled_detections
 from trailhound.app.detection.detection import History, detector, rules_in_force
 from trailhound.app.detection.scheduled_detections import ScheduledDetections
 from trailhound.cli.daemons import show_rules
@@ -311,6 +312,41 @@ def test_rules_that_cannot_be_had_leave_the_old_ones_in_force(
     heard.clear()
     scheduled.turn(TURN)
     assert set(heard) == {DELETED, BURST}, "a broken file stops no other"
+
+
+@pytest.mark.parametrize("seconds", [0.0, scheduled_detections.SENT_WITHIN])
+def test_in_a_long_run_alerts_are_sent_before_the_other_rules_have_run(
+    client: OpenSearch,
+    settings: Settings,
+    tmp_path: Path,
+    bring: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+) -> None:
+    sent = tmp_path / "sent"
+    hook = ["sh", "-c", f"cat > /dev/null; echo sent >> {sent}"]
+    channels = [{"name": "hook", "kind": "command", "command": hook}]
+    notified = own_settings(
+        settings.hosts[0],
+        settings.namespace,
+        settings.home,
+        detections=settings.detections.model_dump(mode="json", exclude_unset=True),
+        notify={"channels": channels},
+    )
+    heard: list[tuple[str, bool]] = []
+    scheduled = ScheduledDetections(
+        client, notified, lambda run: heard.append((run.rule.id, sent.exists()))
+    )
+    scheduled.turn(TURN)
+    bring(deleted(), *(record(eventTime=ago(minutes=1), errorCode="AccessDenied") for _ in "12345"))
+    due_again(client, settings, seconds=5)
+    heard.clear()
+    monkeypatch.setattr(scheduled_detections, "SENT_WITHIN", seconds)
+    scheduled.turn(TURN)
+    assert heard == [(DELETED, False), (BURST, not seconds)]
+    found = alerts(client, settings)
+    assert len({each["incident"] for each in found}) == 1
+    assert (len(found), sent.read_text()) == (2, "sent\n"), "one message about the incident"
 
 
 def with_paths(settings: Settings, **paths: list[Path]) -> Settings:

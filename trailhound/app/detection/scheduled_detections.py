@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import OpenSearchException
 
 from detections.alerts.recounting import Recount
 from detections.events.index import EventIndex
@@ -18,6 +19,7 @@ from detections.packs.rule_paths import UnreadPath, unread_paths
 from detections.rule import Rule
 from detections.running.due_rules import DueRules, Ran
 from detections.running.history_needed import history_needed
+from detections.running.recording import RuleRun
 from detections.running.scheduler import Job, Turn
 from detections.tactics import unknown_tactics
 from ingest.sources.session import aws_session
@@ -35,8 +37,15 @@ JOINING = 20.0
 of the last release are due."""
 HISTORY_EVERY = 600.0
 """Seconds for which it is not looked again how much history there is."""
+SENT_WITHIN = 5.0
+"""Seconds after which alerts are sent although other rules have not run yet; twice as many each
+further time in a run. In a shorter run, as nearly all are, an incident is one message with all that
+was found of it."""
 LONGEST = 60.0
 """Seconds after which a run ends although more is due; the next run continues."""
+
+
+_Made = tuple[DueRules, IncidentUpdater, Notifier]
 
 
 class ScheduledDetections:
@@ -49,7 +58,11 @@ class ScheduledDetections:
         self._settings = settings
         self._recount = Recount(client, settings)
         self._stale = True
-        self._made_of: tuple[DueRules, IncidentUpdater, Notifier] | None = None
+        self._made_of: _Made | None = None
+        self._turn: Turn | None = None
+        self._unsent_since: float | None = None
+        """The monotonic time since which a run has alerts that were not sent; None for none."""
+        self._sent_within = SENT_WITHIN
         self._rules: tuple[Rule, ...] = ()
         self._note = ""
         self._noted_at: float | None = None
@@ -85,26 +98,48 @@ class ScheduledDetections:
         A failure of one of the three does not keep the others from running.
 
         While rules catch up on days, alerts are sent and new settings are used in between, and the
-        daemon's other jobs run after `LONGEST` seconds. Returns which rules lack history, in words.
+        daemon's other jobs run after `LONGEST` seconds. Of a long run alerts are sent before its
+        end: see `SENT_WITHIN`. Returns which rules lack history, in words.
         Raises errors of the tree and opensearch-py's.
         """
         more, ends = True, time.monotonic() + LONGEST
         while more and time.monotonic() < ends:
-            due_rules, updater, notifier = self._made()
+            made = self._made()
             ran = True  # also if it fails: some rules may have run
+            self._turn, self._unsent_since, self._sent_within = turn, None, SENT_WITHIN
             try:
-                ran = more = due_rules.run_once(turn)
+                ran = more = made[0].run_once(turn)
             finally:
-                try:
-                    if turn.holds_lease():
-                        _join(updater, turn, self._recount if ran else None)
-                finally:
-                    if turn.holds_lease():
-                        sent = notifier.deliver(
-                            datetime.now(UTC), turn.holds_lease, due_rules.caught_up
-                        )
-                        self.broken_channels = dict(sent.broken)
+                self._turn = None
+                self._send(turn, made, self._recount if ran else None)
         return self._history_note()
+
+    def _send(self, turn: Turn, made: _Made, recount: Recount | None) -> None:
+        """Join alerts into incidents, and deliver those that are not delivered."""
+        due_rules, updater, notifier = made
+        try:
+            if turn.holds_lease():
+                _join(updater, turn, recount)
+        finally:
+            if turn.holds_lease():
+                sent = notifier.deliver(datetime.now(UTC), turn.holds_lease, due_rules.caught_up)
+                self.broken_channels = dict(sent.broken)
+
+    def _after(self, run: RuleRun) -> None:
+        """A rule has run: send what was found so far, if the run takes long. What fails is tried
+        once more, and reported, when all rules have run."""
+        self._ran(run)
+        now = time.monotonic()
+        if run.recorded.created and self._unsent_since is None:
+            self._unsent_since = now
+        since, turn, made = self._unsent_since, self._turn, self._made_of
+        if since is None or turn is None or made is None or now - since < self._sent_within:
+            return
+        self._unsent_since, self._sent_within = None, 2 * self._sent_within
+        try:
+            self._send(turn, made, self._recount)
+        except (TrailhoundError, OpenSearchException) as error:
+            LOG.warning("alerts are sent once the other rules have run: %s", error)
 
     def _history_note(self) -> str:
         """Which rules have too little history, looked up now and then."""
@@ -117,7 +152,7 @@ class ScheduledDetections:
             self._note, self._noted_at = note, now
         return self._note
 
-    def _made(self) -> tuple[DueRules, IncidentUpdater, Notifier]:
+    def _made(self) -> _Made:
         with self._lock:
             self._look_at_paths()
             if self._made_of is None or (self._stale and not self.lost):
@@ -151,7 +186,7 @@ class ScheduledDetections:
         if self._stale and not lost:
             self.unread = tuple(found)
 
-    def _make(self) -> tuple[DueRules, IncidentUpdater, Notifier]:
+    def _make(self) -> _Made:
         settings = self._settings
         pack = rules_in_force(settings)
         for fault in pack.faults:
@@ -174,7 +209,7 @@ class ScheduledDetections:
         fields = {"rules": len(pack.alerting), "faults": len(pack.problems)}
         LOG.info("rules in force", extra={"fields": fields})
         return (
-            DueRules(self._client, settings, made, pack.alerting, self._ran),
+            DueRules(self._client, settings, made, pack.alerting, self._after),
             IncidentUpdater(self._client, settings),
             Notifier(self._client, settings, aws_session),
         )
