@@ -97,11 +97,12 @@ OF_REASON = Column[Reason](
 
 
 def _with_dismissal(listing: Listing[Any], column: Column[Any]) -> Listing[Any]:
-    """A listing for a terminal that has this column at any width, before the object."""
+    """A listing for a terminal that has this column at any width, in the place of the object, which
+    is shown if there is room."""
     others = [each for each in listing.columns if each.name != column.name]
     place = next(i for i, each in enumerate(others) if each.name == "object")
-    shown = replace(column, priority=0)
-    return replace(listing, columns=(*others[:place], shown, *others[place:]))
+    shown, of = replace(column, priority=0), replace(others[place], priority=1)
+    return replace(listing, columns=(*others[:place], shown, of, *others[place + 1 :]))
 
 
 @app.command("list")
