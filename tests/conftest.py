@@ -23,6 +23,7 @@ from tests.helpers.secured import SecuredEngine, session_secured_engine
 pytest_plugins = [
     "tests.helpers.fixtures_browser",
     "tests.helpers.fixtures_s3",
+    "tests.helpers.fixtures_settings",
     "tests.helpers.aws_api",
 ]
 for profile, examples in {"quick": 50, "thorough": 200}.items():

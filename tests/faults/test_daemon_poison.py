@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
-import pytest
 import yaml
 from opensearchpy import OpenSearch
 
@@ -29,8 +28,6 @@ from tests.helpers.trails import (
     dead_letters,
     documents,
     ledger,
-    own_settings,
-    prepared,
     record,
     trail_bytes,
     write_trail,
@@ -162,16 +159,6 @@ def asking(address: str) -> Iterator[Watched]:
     finally:
         ended.set()
         thread.join(LONGEST)
-
-
-@pytest.fixture
-def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
-    return own_settings(engine, namespace, tmp_path / "home")
-
-
-@pytest.fixture
-def client(settings: Settings) -> OpenSearch:
-    return prepared(settings)
 
 
 def test_every_poison_at_once(

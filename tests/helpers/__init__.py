@@ -18,6 +18,7 @@ event_store         events put straight into daily indices, without a trail file
 findings            rules and findings about events that are in the index
 fixtures_browser    a real Chromium, one for the tests of a file
 fixtures_s3         an S3 and STS server (moto), and the requests made to it
+fixtures_settings   settings of a namespace, and a client on it
 forks               a process that has Trailhound imported and forks one for each command
 hand_feed           a feed that a test drives
 installation        one namespace with all its sources and channels, driven by commands

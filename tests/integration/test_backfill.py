@@ -74,11 +74,6 @@ def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
     return made
 
 
-@pytest.fixture
-def trail(tmp_path: Path) -> Path:
-    return tmp_path / "trail"
-
-
 def test_files_become_documents_once(settings: Settings, namespace: str, trail: Path) -> None:
     client = connect(settings)
     files = {

@@ -37,11 +37,6 @@ def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
     return made
 
 
-@pytest.fixture
-def trail(tmp_path: Path) -> Path:
-    return tmp_path / "trail"
-
-
 def refused(settings: Settings, arguments: Sequence[str | Path], *, code: int) -> str:
     """What a command that fails says: a sentence on stderr, no traceback; on stdout
     nothing, or the error as an object for `--json`."""

@@ -15,7 +15,7 @@ from ingest.feeds.feed import Feed, Outcome
 from tests.faults.proxy import Answer, Fault, Proxy, Request
 from tests.helpers.hand_feed import HandFeed
 from tests.helpers.queues import PATIENCE
-from tests.helpers.trails import documents, ledger, own_settings, prepared, record, write_trail
+from tests.helpers.trails import documents, ledger, own_settings, record, write_trail
 from trailhound.app.enrichment import enricher_from
 from trailhound.cluster.client import connect
 from trailhound.errors import ForeignTemplateError
@@ -31,11 +31,6 @@ def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
         ingest={"batch_seconds": 0.2},
         run={"stop_seconds": 10, "objects_in_flight": 8},
     )
-
-
-@pytest.fixture
-def client(settings: Settings) -> OpenSearch:
-    return prepared(settings)
 
 
 @contextmanager

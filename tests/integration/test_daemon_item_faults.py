@@ -22,7 +22,7 @@ from ingest.sources import LocalSource
 from tests.faults.proxy import Answer, Fault, Proxy, Request
 from tests.helpers.hand_feed import HandFeed
 from tests.helpers.queues import PATIENCE, until
-from tests.helpers.trails import documents, ledger, own_settings, prepared, record, write_trail
+from tests.helpers.trails import documents, ledger, own_settings, record, write_trail
 from tests.integration.test_daemon import running
 from trailhound.backoff import Backoff
 from trailhound.settings import Settings
@@ -37,11 +37,6 @@ def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
         ingest={"batch_seconds": 0.2},
         run={"stop_seconds": 10, "objects_in_flight": 8},
     )
-
-
-@pytest.fixture
-def client(settings: Settings) -> OpenSearch:
-    return prepared(settings)
 
 
 class ReturningFeed(HandFeed):

@@ -213,8 +213,3 @@ def test_a_day_that_another_tool_made_is_named(settings: Settings) -> None:
     assert "set a namespace" in said["advice"]
     client.indices.delete(index=day)
     assert checks(settings)["indices"]["fact"] == "3, as this release makes them"
-
-
-@pytest.fixture
-def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
-    return own_settings(engine, namespace, tmp_path / "home")

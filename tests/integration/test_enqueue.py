@@ -20,7 +20,6 @@ from tests.helpers.trails import (
     backfill,
     documents,
     own_settings,
-    prepared,
     record,
     trail_bytes,
 )
@@ -50,11 +49,6 @@ def settings(engine: str, namespace: str, tmp_path: Path, s3_endpoint: str) -> S
         ingest={"batch_seconds": 0.2},
         run={"visibility_seconds": 10, "stop_seconds": 10},
     )
-
-
-@pytest.fixture
-def client(settings: Settings) -> OpenSearch:
-    return prepared(settings)
 
 
 def put(s3: S3Client, bucket: str, account: str, region: str, day: int, number: int) -> str:

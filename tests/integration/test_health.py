@@ -18,7 +18,7 @@ from opensearchpy import OpenSearch
 from tests.helpers.ports import free_address
 from tests.helpers.processes import printed, run, start
 from tests.helpers.queues import until
-from tests.helpers.trails import own_settings, prepared, record, write_trail
+from tests.helpers.trails import record, write_trail
 from trailhound.app.daemon.same_ledger import SameLedger
 from trailhound.app.detection.detection import rules_in_force
 from trailhound.cluster.templates import Names
@@ -26,16 +26,6 @@ from trailhound.settings import Settings
 from trailhound.state.channels import Channels
 from trailhound.state.jobs import Jobs, JobState
 from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
-
-
-@pytest.fixture
-def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
-    return own_settings(engine, namespace, tmp_path / "home")
-
-
-@pytest.fixture
-def client(settings: Settings) -> OpenSearch:
-    return prepared(settings)
 
 
 def readiness(address: str, accept: str = "*/*") -> tuple[int, str]:

@@ -15,7 +15,7 @@ from detections.history import survey
 from detections.span import Span
 from tests.faults.proxy import DROP, Proxy, Request
 from tests.helpers.read_blocks import while_unreadable
-from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from tests.helpers.trails import backfill, own_settings, record, write_trail
 from trailhound.app.detection.detection import History, rules_in_force
 from trailhound.cli.exit_codes import exit_code
 from trailhound.cli.main import app
@@ -54,11 +54,6 @@ def run(settings: Settings, *arguments: str | Path) -> Result:
 @pytest.fixture
 def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
     return own_settings(engine, namespace, tmp_path)
-
-
-@pytest.fixture
-def client(settings: Settings) -> OpenSearch:
-    return prepared(settings)
 
 
 @pytest.fixture

@@ -23,11 +23,6 @@ LETTERS = 450
 
 
 @pytest.fixture
-def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
-    return own_settings(engine, namespace, tmp_path / "home")
-
-
-@pytest.fixture
 def client(settings: Settings) -> OpenSearch:
     """With dead letters: each of a code of its own, but for the last, which has none."""
     client = prepared(settings)

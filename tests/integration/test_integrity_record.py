@@ -14,7 +14,7 @@ from opensearchpy import OpenSearch
 from typer.testing import CliRunner
 
 from tests.helpers.digests import DigestedTrail, Made, cloudtrail_api, listed_keys, public_der
-from tests.helpers.trails import documents, ledger, own_settings, prepared
+from tests.helpers.trails import documents, ledger
 from trailhound.cli.main import app
 from trailhound.cluster.templates import Names
 from trailhound.report.collect.compose import compose
@@ -33,16 +33,6 @@ Run = Callable[..., tuple[int, Any]]
 def api() -> Iterator[str]:
     with cloudtrail_api(listed_keys(public_der())) as address:
         yield address
-
-
-@pytest.fixture
-def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
-    return own_settings(engine, namespace, tmp_path / "home")
-
-
-@pytest.fixture
-def client(settings: Settings) -> OpenSearch:
-    return prepared(settings)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from detections.alerts.store import AlertQuery, AlertStore
 from detections.running.scheduler import Turn
 from tests.helpers.commands import command
 from tests.helpers.receiver import Receiver
-from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from tests.helpers.trails import backfill, own_settings, record, write_trail
 from trailhound.app.detection.scheduled_detections import ScheduledDetections
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
@@ -47,11 +47,6 @@ def settings(engine: str, namespace: str, tmp_path: Path, receiver: Receiver) ->
         detections={"late_hours": 100},
         notify={"channels": [channel], "max_age_hours": 100, "per_minute": 100},
     )
-
-
-@pytest.fixture
-def client(settings: Settings) -> OpenSearch:
-    return prepared(settings)
 
 
 def day(back: int, **numbers: int) -> list[dict[str, Any]]:

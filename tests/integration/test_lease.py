@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from opensearchpy import OpenSearch
@@ -14,7 +13,7 @@ from opensearchpy import OpenSearch
 from detections.running.scheduler import Job, Scheduler, Turn
 from tests.faults.proxy import DROP, Fault, Proxy, Request
 from tests.helpers.queues import until
-from tests.helpers.trails import own_settings, prepared
+from tests.helpers.trails import own_settings
 from trailhound.app.daemon.scheduled_jobs import ScheduledJobs
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
@@ -26,16 +25,6 @@ from trailhound.state.leases import Lease, LeaseState
 SECONDS = 9.0
 """Of each lease, which is renewed every 1.5 s and lost after 7.2: a machine that halts a process
 for five seconds loses none."""
-
-
-@pytest.fixture
-def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
-    return own_settings(engine, namespace, tmp_path / "home")
-
-
-@pytest.fixture
-def client(settings: Settings) -> OpenSearch:
-    return prepared(settings)
 
 
 def lease(settings: Settings, owner: str, url: str = "") -> Lease:

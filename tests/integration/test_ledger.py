@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from ingest.ledger.ledger import Ledger
 from ingest.object_progress import ObjectProgress, outcome_of
 from ingest.objects import TrailObject
 from tests.helpers.trails import ledger as entries
-from tests.helpers.trails import own_settings, prepared
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
@@ -22,16 +20,6 @@ from trailhound.state.objects import Criteria, Integrity, ObjectState, object_id
 from trailhound.state.store import StateStore
 
 ITEM = TrailObject("s3://b/k", "e1", 10)
-
-
-@pytest.fixture
-def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
-    return own_settings(engine, namespace, tmp_path / "home")
-
-
-@pytest.fixture
-def client(settings: Settings) -> OpenSearch:
-    return prepared(settings)
 
 
 def worker(client: OpenSearch, settings: Settings, **more: Any) -> Ledger:

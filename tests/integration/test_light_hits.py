@@ -18,7 +18,7 @@ from detections.incidents.actors import actor_of
 from detections.incidents.links import links_of
 from detections.investigation.nodes import actor_node
 from detections.investigation.sessions import session_of
-from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from tests.helpers.trails import backfill, prepared, record, write_trail
 from trailhound.cluster.reader import Hit, IndexReader
 from trailhound.cluster.templates import Names
 from trailhound.sample import SampleSpec, write_sample
@@ -36,11 +36,6 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sample")
     write_sample(folder, SampleSpec(events=3_000, days=2, events_per_file=250))
     return folder
-
-
-@pytest.fixture
-def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
-    return own_settings(engine, namespace, tmp_path / "home")
 
 
 def both(

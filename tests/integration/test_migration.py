@@ -42,11 +42,6 @@ pytestmark = pytest.mark.fresh_namespace
 
 
 @pytest.fixture
-def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
-    return own_settings(engine, namespace, tmp_path / "home")
-
-
-@pytest.fixture
 def client(settings: Settings) -> Iterator[OpenSearch]:
     made = connect(settings)
     yield made

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from detections.events.index import ORDER
-from tests.helpers.trails import backfill, documents, own_settings, prepared, record, write_trail
+from tests.helpers.trails import backfill, documents, prepared, record, write_trail
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 from trailhound.state.objects import ObjectState, short_id
 from trailhound.state.store import StateStore
-
-
-@pytest.fixture
-def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
-    return own_settings(engine, namespace, tmp_path / "home")
 
 
 def test_events_name_their_object_by_an_id_of_the_ledger(

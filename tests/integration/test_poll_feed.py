@@ -14,7 +14,7 @@ from opensearchpy import OpenSearch
 from ingest.feeds.feed import Delivery, Outcome
 from ingest.feeds.poll import PollFeed
 from tests.helpers.queues import until
-from tests.helpers.trails import own_settings, prepared
+from tests.helpers.trails import own_settings
 from trailhound.settings import FeedSettings, Settings
 from trailhound.state.feed_checkpoints import FeedCheckpoints
 
@@ -26,11 +26,6 @@ if TYPE_CHECKING:
 def settings(engine: str, namespace: str, tmp_path: Path, s3_endpoint: str) -> Settings:
     aws = {"endpoint_url": s3_endpoint}
     return own_settings(engine, namespace, tmp_path / "home", aws=aws)
-
-
-@pytest.fixture
-def client(settings: Settings) -> OpenSearch:
-    return prepared(settings)
 
 
 class Bucket:

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from opensearchpy import OpenSearch
 from prometheus_client.parser import text_string_to_metric_families
@@ -18,18 +17,8 @@ from tests.faults.proxy import Answer, Fault, Proxy, Request
 from tests.helpers.ports import free_address
 from tests.helpers.processes import LONGEST, printed, run, start
 from tests.helpers.queues import until
-from tests.helpers.trails import documents, own_settings, prepared, record, write_trail
+from tests.helpers.trails import documents, own_settings, record, write_trail
 from trailhound.settings import Settings
-
-
-@pytest.fixture
-def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
-    return own_settings(engine, namespace, tmp_path / "home")
-
-
-@pytest.fixture
-def client(settings: Settings) -> OpenSearch:
-    return prepared(settings)
 
 
 def metrics(address: str) -> dict[tuple[str, ...], float]:

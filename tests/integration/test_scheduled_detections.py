@@ -23,7 +23,7 @@ from detections.running.schedule import batches
 from detections.running.scheduler import Turn
 from detections.span import Span
 from tests.helpers.detection_rules import BURST, DELETED, write_rules
-from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from tests.helpers.trails import backfill, own_settings, record, write_trail
 from trailhound.app.detection import scheduled_detections
 from trailhound.app.detection.detection import History, detector, rules_in_force
 from trailhound.app.detection.scheduled_detections import ScheduledDetections
@@ -42,11 +42,6 @@ TURN = Turn(None, lambda: True)
 def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
     rules = {"shipped": False, "rules": [str(write_rules(tmp_path / "rules"))]}
     return own_settings(engine, namespace, tmp_path / "home", detections=rules)
-
-
-@pytest.fixture
-def client(settings: Settings) -> OpenSearch:
-    return prepared(settings)
 
 
 @pytest.fixture

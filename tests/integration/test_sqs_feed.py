@@ -17,7 +17,7 @@ from ingest.feeds.feed import Delivery, Outcome
 from ingest.feeds.sqs import SqsFeed
 from ingest.objects import TrailObject
 from tests.helpers.queues import Queue, until
-from tests.helpers.trails import documents, own_settings, prepared, record, trail_bytes
+from tests.helpers.trails import documents, own_settings, record, trail_bytes
 from trailhound.settings import FeedSettings, Settings
 
 if TYPE_CHECKING:
@@ -45,11 +45,6 @@ def settings(engine: str, namespace: str, tmp_path: Path, s3_endpoint: str) -> S
         ingest={"batch_seconds": 0.2},
         run={"visibility_seconds": 10, "stop_seconds": 10},
     )
-
-
-@pytest.fixture
-def client(settings: Settings) -> OpenSearch:
-    return prepared(settings)
 
 
 def put(s3: S3Client, bucket: str, name: str, body: bytes) -> TrailObject:

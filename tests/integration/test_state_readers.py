@@ -19,7 +19,7 @@ from ingest.daemon.status import DaemonStatus
 from tests.helpers import last_release as old
 from tests.helpers.detection_rules import BURST, write_rules
 from tests.helpers.processes import run
-from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from tests.helpers.trails import backfill, own_settings, record, write_trail
 from trailhound.app.detection.detection import rules_in_force
 from trailhound.app.health.reasons import read_shared, reasons
 from trailhound.cluster.templates import Names
@@ -41,11 +41,6 @@ def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
         detections=rules,
         filter=[{"eventName": "Decrypt"}],
     )
-
-
-@pytest.fixture
-def client(settings: Settings) -> OpenSearch:
-    return prepared(settings)
 
 
 def test_records_left_out_are_counted_once_beside_daemons_of_any_release(

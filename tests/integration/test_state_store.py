@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch
 
 from tests.faults.proxy import Fault, Proxy, Request, Say
 from tests.helpers.commands import command
-from tests.helpers.trails import own_settings, prepared
+from tests.helpers.trails import own_settings
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
 from trailhound.errors import RequestFailedError
@@ -25,16 +25,6 @@ from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
 from trailhound.state.store import StateStore
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
-    return own_settings(engine, namespace, tmp_path / "home")
-
-
-@pytest.fixture
-def client(settings: Settings) -> OpenSearch:
-    return prepared(settings)
 
 
 def checkpoint(number: int) -> RuleCheckpoint:

@@ -49,11 +49,6 @@ pytestmark = pytest.mark.fresh_namespace
 
 
 @pytest.fixture
-def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
-    return own_settings(engine, namespace, tmp_path / "home")
-
-
-@pytest.fixture
 def trail(tmp_path: Path) -> Path:
     """Two days of events, ten files each."""
     folder = tmp_path / "trail"

@@ -59,11 +59,6 @@ def segments(client: OpenSearch, index: str) -> int:
 
 
 @pytest.fixture
-def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
-    return own_settings(engine, namespace, tmp_path / "home")
-
-
-@pytest.fixture
 def ism_settings(opensearch: str, namespace: str, tmp_path: Path) -> Settings:
     """On OpenSearch whatever the product is: Elasticsearch has no ISM."""
     return own_settings(opensearch, namespace, tmp_path / "home")

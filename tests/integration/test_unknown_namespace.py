@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.trails import own_settings, prepared
+from tests.helpers.trails import prepared
 from tests.unit.cli.test_exit_codes import ARGUMENTS
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.main import main
@@ -23,11 +23,6 @@ SEARCH = [
     ("rules", "except", "some-id", "--by", "principal", "--dry-run"),
     ("paths", "--lateral"),
 ]
-
-
-@pytest.fixture
-def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
-    return own_settings(engine, namespace, tmp_path / "home")
 
 
 @pytest.fixture(autouse=True)

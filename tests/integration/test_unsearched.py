@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from detections.events.search import Search
 from detections.packs.loading import load_paths
 from detections.rule import FilePosition, Rule
@@ -25,11 +23,6 @@ from tests.helpers.trails import (
 )
 from trailhound.settings import Settings
 from trailhound.settings.cluster import UNSEARCHED
-
-
-@pytest.fixture
-def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
-    return own_settings(engine, namespace, tmp_path / "home")
 
 
 def searched(settings: Settings) -> Settings:

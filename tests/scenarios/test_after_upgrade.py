@@ -7,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.helpers import last_release as old
 from tests.helpers.detection_rules import BURST, DELETED, write_rules
 from tests.helpers.installation import TERMS, Hook, Installation, readiness, searchable, stamp
@@ -16,7 +14,7 @@ from tests.helpers.ports import free_address
 from tests.helpers.processes import identity_holds
 from tests.helpers.queues import until
 from tests.helpers.receiver import Receiver
-from tests.helpers.trails import dead_letters, ledger, own_settings, record, write_trail
+from tests.helpers.trails import dead_letters, ledger, record, write_trail
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
@@ -24,11 +22,6 @@ from trailhound.settings import Settings
 DELETION = {"eventSource": "cloudtrail.amazonaws.com", "eventName": "DeleteTrail"}
 ANOMALIES = "a378c706-16eb-4739-88e9-c1a3c72b8c30"
 """The shipped pattern anomalous_activity."""
-
-
-@pytest.fixture
-def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
-    return own_settings(engine, namespace, tmp_path / "home")
 
 
 def missed(moment: datetime) -> dict[str, Any]:

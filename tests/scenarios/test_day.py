@@ -12,8 +12,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from tests.helpers.detection_rules import BURST, DELETED, write_rules
 from tests.helpers.installation import (
     TERMS,
@@ -33,7 +31,6 @@ from tests.helpers.trails import (
     dead_letters,
     documents,
     ledger,
-    own_settings,
     record,
     trail_bytes,
     write_trail,
@@ -51,11 +48,6 @@ LISTED = "203.0.113.66"
 SHARED = "00000000-0000-4000-8000-000000000001"
 CHANGES = "d2bf4325-b891-418f-8f50-c1a706ddea87"
 """The shipped alarm CloudTrailChanges."""
-
-
-@pytest.fixture
-def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
-    return own_settings(engine, namespace, tmp_path / "home")
 
 
 def wave(now: datetime, noise: str) -> list[dict[str, Any]]:

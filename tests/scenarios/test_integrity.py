@@ -9,25 +9,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from tests.helpers.digests import DigestedTrail, listed_keys, public_der
 from tests.helpers.installation import Hook, Installation, readiness
 from tests.helpers.ports import free_address
 from tests.helpers.queues import until
 from tests.helpers.receiver import Receiver
-from tests.helpers.trails import own_settings
 from trailhound.cluster.client import connect
 from trailhound.settings import Settings
 from trailhound.state.jobs import Jobs, JobState
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-
-@pytest.fixture
-def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
-    return own_settings(engine, namespace, tmp_path / "home")
 
 
 def content(tmp_path: Path, bucket: str, endpoint: str, hook: int) -> dict[str, Any]:

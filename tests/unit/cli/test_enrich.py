@@ -18,11 +18,6 @@ from trailhound.cli.screen import write_bytes
 from trailhound.errors import SourceNotFoundError, UsageError
 
 
-@pytest.fixture
-def trail(tmp_path: Path) -> Path:
-    return tmp_path / "trail"
-
-
 def enrich(folder: Path, *arguments: str | Path, **env: str) -> Result:
     # No cluster answers there: one that is asked would fail.
     settings = own_settings("http://127.0.0.1:1", "", folder / "home")
