@@ -21,13 +21,13 @@ class Compiled:
     """`query` matches every event that the rule matches.
 
     Where it may match more (a comparison of numbers inside a `flat_object`, a field reference, a
-    regular expression beyond Lucene's), `post_filter` is asked of each hit's `_source`; it is None
-    where the query is exact.
+    regular expression beyond Lucene's), `post_filter` is applied to each hit's `_source`; it is
+    None where the query is exact.
 
     Exact, that is, for events that are indexed as they came. Where a repair moved a value (a text
     too long for a term) from a field that the rule reads, the query lets the event through, and
     `matcher` decides on the record put together again: ask `matches` of every hit that has
-    `trail.repaired`. `exact` is the query without those events, for whoever only counts;
+    `trail.repaired`. `exact` is the query without those events, for callers that only count;
     `repaired` is the query of those alone.
     """
 
@@ -102,7 +102,7 @@ class Compiled:
 
 REPAIRED: Query = {"exists": {"field": "trail.repaired"}}
 KNOWN_AUTOMATION: Query = {"term": {"history.known_automation": {"value": "true"}}}
-"""Known automation, where there is no history to ask: no index has this field, so it finds nothing.
+"""Known automation, where there is no history: no index has this field, so it finds nothing.
 `detections.automation.trusting` puts what is known in its place."""
 
 

@@ -36,7 +36,7 @@ DEFAULTS: Event = MappingProxyType(
 """Default values of a sample event."""
 
 OVERLAID = ("geolocation", "threat")
-"""Added fields that come from somebody's own databases: a sample may give them itself."""
+"""Added fields that come from a user's own databases: a sample may give them itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ _IN_A_COLUMN = 2
 """The most calls in it: more would crowd out the other columns at 1280 pixels."""
 
 RECOUNT = "recount"
-"""The field of an alert that alerts written before it follow: true until they are counted anew
+"""The field of an alert that alerts written before it follow: true until they are recounted
 (`recounting`)."""
 
 PRIVATE = (

@@ -1,8 +1,8 @@
 """How many alerts a rule raised before about the same group or principals.
 
 While they are written, alerts of a group need no search: the group's directory lists them
-(`Directory.before`). Without a group a rule's alerts are about anybody, so each is counted with
-those of its principals alone.
+(`Directory.before`). Without a group a rule's alerts are about any principal, so each is counted
+only with those of its own principals.
 """
 
 from __future__ import annotations

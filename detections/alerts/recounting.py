@@ -1,9 +1,9 @@
-"""Counts anew how often alerts were seen before, where an older alert was written after them.
+"""Recounts how often alerts were seen before, where an older alert was written after them.
 
 Rules may run over an older span later, and events may be late. An alert is written with the number
 of those that are there by then, so the later ones about the same group or principals would keep
 theirs. What writes an alert that others follow marks it (`RECOUNT`) with the same write, and at the
-end of a run the others are counted anew. An interrupted run leaves the mark, and the next run
+end of a run the others are recounted. An interrupted run leaves the mark, and the next run
 completes it. In the usual order of time nothing is marked.
 """
 
@@ -31,7 +31,7 @@ from trailhound.settings import Settings
 from trailhound.state.store import bulk
 
 MOST_ASKED: Final = 1_000
-"""The most alerts that are counted anew one by one."""
+"""The most alerts that are recounted one by one."""
 _MARKED_AT_ONCE: Final = 500
 """Marked alerts of one batch, the earliest first."""
 _VALUES_AT_ONCE: Final = 10_000
@@ -63,7 +63,7 @@ class Recount:
         self._index = Names(settings.prefix).alerts
 
     def run(self, may_continue: Callable[[], bool] = lambda: True) -> int:
-        """Count what follows marked alerts anew; `may_continue` is called before each batch.
+        """Recount what follows marked alerts; `may_continue` is called before each batch.
         Returns the number of alerts that changed."""
         changed, overtaken = 0, 0
         while may_continue():

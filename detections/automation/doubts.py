@@ -1,4 +1,4 @@
-"""Warnings about calls that somebody trusts: names that no event and no rule has."""
+"""Warnings about calls that a user trusts: names that no event and no rule has."""
 
 from __future__ import annotations
 

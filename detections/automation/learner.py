@@ -63,7 +63,7 @@ class LearnedToday:
 
 
 class Learner:
-    """Learns for the rules of a pack that ask for known automation. It remembers until the next
+    """Learns for the rules of a pack that exclude known automation. It remembers until the next
     day what rules found on which days, so that a further run costs less."""
 
     def __init__(self, client: OpenSearch, settings: Settings, pack: Pack) -> None:

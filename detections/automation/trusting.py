@@ -19,7 +19,7 @@ CALL: Final = ("eventSource", "eventName")
 
 
 def asks(compiled: Compiled) -> bool:
-    """Whether a rule, or the rule before its exceptions, asks for known automation."""
+    """Whether a rule, or the rule before its exceptions, tests for known automation."""
     matcher = compiled.matcher
     before = compiled.before_exceptions
     return (matcher is not None and KNOWN in matcher.fields) or (
@@ -91,7 +91,7 @@ class TrustingRules(Mapping[str, Compiled]):
 
     @property
     def asking(self) -> Mapping[str, Compiled]:
-        """The rules that ask for known automation, with an empty relation."""
+        """The rules that test for known automation, with an empty relation."""
         return self._asking
 
     def use(self, relation: Relation) -> None:

@@ -167,8 +167,8 @@ class Correlation:
         return _evaluated(self.expression, self._positions(), present)
 
     def possible(self, by_part: Sequence[int]) -> bool:
-        """Whether a window with at most so many events of each part may meet the condition. All
-        parts have to be plain rules."""
+        """Whether a window with at most these numbers of events of each part may meet the
+        condition. All parts have to be plain rules."""
         if self.type == "event_count":
             return sum(by_part) >= max(1, self.threshold.minimum)
         return any(by_part[part] for part in self.cover(by_part))

@@ -1,4 +1,4 @@
-"""The plain rules of a correlation as one stream of occurrences, by group, in time's order.
+"""The plain rules of a correlation as one stream of occurrences, by group, in order of time.
 
 One query finds the events of all of them; the engine says which rule found which event (by named
 clauses), and a rule's matcher decides where its query is only a superset.
@@ -207,7 +207,7 @@ def occurrences(
 
 
 def any_of(queries: Sequence[Query]) -> Query:
-    """What any of `queries` finds."""
+    """A query for the union of `queries`."""
     if len(queries) == 1:
         return queries[0]
     return {"bool": {"should": list(queries), "minimum_should_match": 1}}

@@ -1,8 +1,8 @@
 """Counts the events of a plain rule: by the engine, and by reading those that it cannot decide.
 
-On a product that asks free-form objects poorly (see `Dialect.superset`) a rule is asked for without
-expressions on them first. Mostly few events are left then: they are read and decided. Only of the
-others the complete query is asked, and what it finds with certainty is not read.
+On a product that searches free-form objects slowly (see `Dialect.superset`) a rule is searched
+without expressions on them first. Usually few events are left, which are read and decided. Only
+where many are left is the complete query sent, and what it finds with certainty is not read.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from detections.span import Span
 from trailhound.cluster.complete_reply import search_timeout
 
 FEW: Final = 300
-"""Up to so many events are read sooner than an expression is tried on every value of an object."""
+"""Up to this number, reading events is cheaper than an expression on every value of an object."""
 AT_ONCE: Final = 50
 """Events that come with the reply for many rules."""
 

@@ -24,8 +24,8 @@ ADDRESS: Final = "source.ip"
 LONG_TERM: Final = {"prefix": {KEY: "AKIA"}}
 """Made with a key of a user, which does not expire."""
 
-# AWS alone makes roles below these paths. The path has to be looked for where the account ends: a
-# path that somebody chooses may hold `:role/aws-reserved/` too, and a role of any name can be made.
+# AWS alone creates roles below these paths. The path has to be matched right after the account: a
+# path that a user chooses may contain `:role/aws-reserved/` too, and a role may have any name.
 _RESERVED: Final = "arn:[^:]+:iam::[^:]*:role/aws-"
 _IDENTITY_CENTER: Final = rf"{_RESERVED}reserved/sso\.amazonaws\.com/.*"
 _SERVICE_LINKED: Final = f"{_RESERVED}service-role/.*"

@@ -1,4 +1,4 @@
-"""Hits made of doc values alone, where nothing else is asked of the stored record.
+"""Hits made of doc values alone, where nothing else of the stored record is needed.
 
 The stored record and the `_id` of an event lie in compressed blocks of many events, one of which
 has to be decompressed for nearly every hit: that is most of what a search with many hits costs. Doc
@@ -43,8 +43,8 @@ class Mapped(list[str]):
 
 
 def light_search(request: Mapping[str, Any]) -> LightEvents | None:
-    """The search by doc values in place of `_source`, where that is `Mapped` or not asked for; None
-    if these do not have all that is asked for."""
+    """The search by doc values in place of `_source`, where that is `Mapped` or not requested; None
+    if these do not have all that is requested."""
     source = request.get("_source", True)
     if set(request) - {"_source", "docvalue_fields"}:
         return None
@@ -64,8 +64,8 @@ class LightEvents:
     """Such a search of the daily indices; a `trailhound.cluster.snapshot.LightSearch`."""
 
     def __init__(self, fields: Sequence[Any], places: Mapping[str, _Place]) -> None:
-        """`fields`: the doc values to ask for. `places`: where in `_source` their values belong;
-        empty if `_source` was not asked for."""
+        """`fields`: the doc values to request. `places`: where in `_source` their values belong;
+        empty if `_source` was not requested."""
         self._places = places
         self._body = {"_source": False, "stored_fields": "_none_", "docvalue_fields": list(fields)}
 
@@ -75,7 +75,7 @@ class LightEvents:
         return self._body
 
     def hits(self, found: Sequence[Hit]) -> list[Hit] | None:
-        """With `_id`, and with `_source` where that was asked for. None if the `_id` of one is not
+        """With `_id`, and with `_source` where that was requested. None if the `_id` of one is not
         its eventID."""
         made: list[Hit] = []
         for hit in found:

@@ -3,9 +3,9 @@
 `userIdentity.arn` identifies a principal where an event has one. People of IAM Identity Center,
 SAML and web identities and some others have none, or an empty text, which is no identity: these
 are identified by `user.name`. AWS services, and events that name only an account, are no principal.
-So what is grouped by `userIdentity.arn` is asked for in two disjoint views of the events, each
+So what is grouped by `userIdentity.arn` is searched in two disjoint views of the events, each
 with the field that names its principals. An empty text in another field of an identity (an access
-key, an address) names nobody either; in any other field it is a value like others.
+key, an address) identifies no one either; in any other field it is a value like others.
 """
 
 from __future__ import annotations

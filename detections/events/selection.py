@@ -68,7 +68,7 @@ _OF_ALERTS: Final = PrincipalFields(("entity.principal",), ("entity.arn",))
 
 
 def by_principal(value: str) -> Query:
-    """Who acted: whoever has a name, an ARN or an id. A role's name or ARN finds all of its
+    """Who acted, by a name, an ARN or an id. A role's name or ARN finds all of its
     sessions, the name of a session alone finds that session of every role."""
     return _OF_EVENTS.clause(value)
 

@@ -1,7 +1,7 @@
 """The values of some fields in a span, by which the queries of many rules are simplified.
 
 Most rules name calls that nobody made in the span. The engine finds that out for every rule and
-shard anew, by an automaton for each case-insensitive text. One aggregation returns all values of
+shard again, by an automaton for each case-insensitive text. One aggregation returns all values of
 the few fields that nearly every rule names; against these a clause is decided
 here: it becomes the plain terms that it matches, or nothing, and with it often the whole rule.
 """

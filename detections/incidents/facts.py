@@ -247,8 +247,8 @@ def _principals(
 
 
 def _few_of(field: str, most: int) -> dict[str, Any]:
-    """Up to so many of a field's values. `map`: there are few events, and many values in the index,
-    of each of which the engine would otherwise keep a count."""
+    """An aggregation of at most this number of values of a field. `map`: the index has many values,
+    for each of which the engine would otherwise keep a count, and few events match."""
     return {"terms": {"field": field, "size": most, "execution_hint": "map"}}
 
 

@@ -1,6 +1,6 @@
 """Names of nodes that are similar to one that no event has.
 
-Not in `paths.py`, which imports a library of graphs: most that ask for a name need none.
+Not in `paths.py`, which imports a library of graphs: most callers of this module need none.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The sessions that somebody opened, through any number of calls that issue credentials."""
+"""The sessions that a principal opened, through any number of calls that issue credentials."""
 
 from __future__ import annotations
 

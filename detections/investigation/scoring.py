@@ -24,7 +24,7 @@ FLAGGED: Final = 7
 SUSPICIOUS: Final = "Suspicious address: "
 """How the description of a suspicious address begins; its reasons follow."""
 CALLS: Final = 1_000
-"""The number of most frequent calls named for a threat; nobody makes so many different ones."""
+"""The number of most frequent calls named for a threat; no principal makes more different ones."""
 _KNOWN: Final = timedelta(days=7)
 """How long an account must be known before a country counts as new for it."""
 

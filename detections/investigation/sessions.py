@@ -362,7 +362,7 @@ def _ended(source: Source, hops: tuple[Hop, ...], how: str, reason: str) -> Trac
 
 def _workload(identity: Mapping[str, Any], session_name: str) -> Node | None:
     """The instance or function that AWS gave a session's credentials to, if it says so: in
-    `ec2RoleDelivery`, or in `inScopeOf`. The name of a session alone can be anybody's choice."""
+    `ec2RoleDelivery`, or in `inScopeOf`. The name of a session alone can be chosen freely."""
     if at(identity, "sessionContext", "ec2RoleDelivery"):
         return node("ec2", session_name)
     issued_to = at(identity, "inScopeOf", "credentialsIssuedTo")

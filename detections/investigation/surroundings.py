@@ -1,7 +1,7 @@
 """The shown part of an activity graph: what is near some nodes, with a limited number of edges.
 
-A page can't show a graph of 20,000 nodes, nor could anybody read it. So the edges are ranked, and
-those left out are counted.
+A page can't show a graph of 20,000 nodes, and it would not be readable. So the edges are ranked,
+and those left out are counted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from detections.investigation.nodes import Node
 MOST_EDGES: Final = 2_000
 """The most edges on a page, so that it still draws fluidly."""
 UNFOLLOWED: Final = frozenset({"resource", "service"})
-"""Kinds of nodes whose other edges are not followed: a call that anybody makes connects nobody."""
+"""Kinds of nodes whose other edges are not followed: a call that any principal makes is no link."""
 _COLUMNS: Final = {
     **dict.fromkeys(("ip", "key"), 0),
     **dict.fromkeys(("user", "federated", "account", "service"), 1),

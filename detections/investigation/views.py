@@ -369,7 +369,7 @@ def _credentials(
     for source in sources:
         yield View(source, key)
         if source.where is _SERVICE:
-            continue  # of a service's call the key is nobody's
+            continue  # the key of a service's call belongs to no principal
         yield View(source, using, leads=True)
         if addresses:
             yield View(source, here, leads=True)

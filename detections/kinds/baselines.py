@@ -50,7 +50,7 @@ MAX_COUNTED = 2_000_000
 """Limit of pairs of principal and window counted in memory, where the engine cannot count."""
 BATCH = 500
 _BATCH_EVENTS = 20_000
-"""Windows are added to a batch until they have so many events, so it may have those of one more."""
+"""Windows are added to a batch until they have this number of events; it may exceed it by one."""
 MAX_INTERVALS = 64
 """Intervals of touched windows in one query."""
 

@@ -28,7 +28,7 @@ class Searches(Protocol):
 
 
 class PastDays:
-    """The UTC days on which a query has events. Each day is asked about once, and only whether it
+    """The UTC days on which a query has events. Each day is queried once, and only whether it
     has any: that costs little, however many events there are."""
 
     def __init__(self, index: Searches, query: Query) -> None:

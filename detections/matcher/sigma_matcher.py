@@ -151,7 +151,7 @@ class SigmaMatcher:
         """
         try:
             return cls(_conditions(detections, placeholders))
-        except (TypeError, AttributeError) as error:  # pySigma, of a value that is no Sigma at all
+        except (TypeError, AttributeError) as error:  # pySigma, for a value that is not valid Sigma
             raise _no_sigma(error) from None
 
     @classmethod

@@ -391,6 +391,6 @@ class _ChannelRun:
 
 
 def _is_due(document: Document, channel: str) -> bool:
-    """Whether an alert still has to be sent: since it was found, somebody may have closed it."""
+    """Whether an alert still has to be sent: it may have been closed since it was found."""
     ended = document["state"] == "closed" or "merged_into" in document
     return not ended and channel not in done_for(document)

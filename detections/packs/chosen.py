@@ -36,7 +36,7 @@ NAMES: Final = frozenset(
         "user.name",
     }
 )
-"""Fields with names that whoever creates a session, role or user chooses in part."""
+"""Fields with names that the creator of a session, role or user chooses in part."""
 _ARNS: Final = frozenset({"userIdentity.arn", "userIdentity.sessionContext.sessionIssuer.arn"})
 _UNIQUE_ID: Final = "userIdentity.principalId"
 _PROOFS: Final = frozenset(
@@ -54,7 +54,7 @@ _RESERVED_REGEX: Final = re.compile(
     r"\^arn:(?:[A-Za-z0-9:-]|\[\^:\][*+]|\[[a-z0-9-]+\](?:[*+]|\{[0-9]+\}))*"
     r":role/aws-(?:reserved|service-role)/[^|]*"
 )
-"""The same as a regular expression, with nothing that could stand for a `:` before the path."""
+"""The same as a regular expression, with nothing that could match a `:` before the path."""
 _OF_ONE_ID: Final = re.compile(r"a[a-z]{3}[a-z0-9]{12,}(?::\*)?")
 """A user, or all sessions of a role, by the id that AWS gave it."""
 
@@ -109,7 +109,7 @@ def chosen_tests(node: Node, *, negated: bool = False) -> Iterator[FieldTest]:
 
 
 def admitting(node: Node) -> frozenset[str]:
-    """The fields by which a caller can make a filter take an event for somebody else's: a part of a
+    """The fields by which a caller can make a filter match an event as another actor's: a part of a
     name that nothing beside it proves.
 
     >>> from detections.matcher import SigmaMatcher
@@ -132,7 +132,7 @@ def admitting(node: Node) -> frozenset[str]:
 
 
 def _proves(node: Node) -> bool:
-    """Whether it says who acted by what a caller cannot choose."""
+    """Whether it identifies the actor by a value that a caller cannot choose."""
     match node:
         case Test(_, _, FieldTest(str(field)) as test):
             return field.startswith("userIdentity.") and field in _PROOFS and not _chosen(test)
@@ -158,7 +158,7 @@ def _chosen(test: FieldTest) -> frozenset[str]:
 
 
 def _is_a_part(field: str, value: SigmaType) -> bool:
-    """Whether it is less than a whole ARN or unique id: a pattern for a part, or a mere name, which
+    """Whether it is less than a whole ARN or unique id: a pattern for a part, or only a name, which
     a role or user of another account can have too."""
     if isinstance(value, SigmaRegularExpression):
         written = str(value.regexp.to_plain_regex()).replace("\\/", "/")

@@ -48,7 +48,7 @@ used."""
 _FEW: Final = 3
 """Most values of the condition beside the principal, when it is not named with `--by`."""
 _NETWORK: Final = ("source.ip", "geolocation.asn")
-"""What a principal's calls come from, where that is no AWS service."""
+"""The source of a principal's calls, unless that is an AWS service."""
 NETWORK_ROOTS: Final = ("userIdentity", "user", "source", "geolocation")
 """The members of events that `choose` needs of `counted`."""
 MOST: Final = 20

@@ -1,7 +1,7 @@
 """Keeps variants of one pack apart from rules of another that use the same name.
 
 Rules with one `variant_of` are read, sent and closed as one where they find the same events. Two
-packs that nobody wrote for each other may choose the same name: then an alert of one would keep
+packs that were written independently may choose the same name: then an alert of one would keep
 that of the other from being sent.
 """
 

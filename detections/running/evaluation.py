@@ -154,7 +154,7 @@ class Evaluator:
         self, rule: Rule, span: Span, known: KnownEvents | None
     ) -> list[Prospect] | list[Query]:
         """The queries of a rule, without those that `known` shows to find nothing: most rules name
-        calls that nobody made. Raises `RuleError`."""
+        calls that were not made. Raises `RuleError`."""
         if not rule.is_correlation:
             touched = in_span(self._events(rule).query, span, known)
             return [] if touched == NOTHING else [touched]

@@ -56,7 +56,7 @@ def next_chunk(findings: Iterator[Finding]) -> list[Finding]:
 
 
 def is_full(findings: int, events: int) -> bool:
-    """Whether so many findings, of so many events, are as many as are recorded at once."""
+    """Whether these numbers of findings and events are enough for one batch."""
     return findings >= RECORDED_AT_ONCE or events >= EVENTS_AT_ONCE
 
 

@@ -136,7 +136,7 @@ def connect(settings: Settings, *, timeout: float | None = None) -> OpenSearch:
 
 
 def answers(client: OpenSearch) -> bool:
-    """Whether the cluster answers at all. If so, a request without a reply failed for itself."""
+    """Whether the cluster is reachable. If so, a request without a reply failed by itself."""
     try:
         client.info(params={"request_timeout": ANSWER_SECONDS})
     except TransportError as error:

@@ -164,7 +164,7 @@ class Elasticsearch(Dialect):
 
     def superset(self, query: Query) -> Query | None:
         """Leaves out expressions on the root of a free-form object, which are tried on the values
-        of all paths. Expressions that can be asked of a leaf of flat events stay."""
+        of all paths. Expressions that can be applied to a leaf of flat events stay."""
         made = flattened.superset(query)
         return None if made == flattened.EVERYTHING else made
 

@@ -30,7 +30,7 @@ INDICES_IN_A_PATH: Final = 50
 
 @dataclass(slots=True)
 class Plan:
-    """The steps to take now, as index → tier. `managed`: indices with a policy of somebody else,
+    """The steps to take now, as index → tier. `managed`: indices with a foreign policy,
     which are left to it; `failed`: indices that did not reach their tier, with the reason."""
 
     steps: dict[str, Tier] = field(default_factory=dict)

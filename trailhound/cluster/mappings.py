@@ -302,7 +302,7 @@ ALERT: Mapping = {
         **fields("level", "state", "state_by", "group", "group_key", "count_relation"),
         # `catch_up` names the catch-up whose digest has the alert; it gets no message of its own.
         **fields("merged_into", "catch_up"),
-        # Those that follow it are to be counted anew.
+        # Those that follow it have to be recounted.
         **fields("recount", kind=BOOLEAN),
         # Found while its rule had too little history: one digest a day has these.
         **fields("learning", kind=BOOLEAN),

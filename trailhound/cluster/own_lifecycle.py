@@ -58,7 +58,7 @@ class OwnLifecycle(Lifecycle):
             except OpenSearchException as error:
                 refused[index] = from_response(error).message
         if merge := merge[:_MERGES_AT_ONCE]:
-            # Not as a background task of the cluster, whose refusal nobody would see.
+            # Not as a background task of the cluster, whose refusal would go unnoticed.
             try:
                 self._client.indices.forcemerge(
                     index=",".join(merge),

@@ -64,7 +64,7 @@ def read_past_retention(
     client: OpenSearch, settings: Settings, today: date
 ) -> PastRetention | None:
     """The days that `trailhound.cluster.retention.enforce` would remove on `today` (UTC), without
-    those that a policy of somebody else manages; None if no number of days is kept. Raises
+    those that a foreign policy manages; None if no number of days is kept. Raises
     opensearch-py's exceptions."""
     retention = settings.retention
     if retention.days is None:

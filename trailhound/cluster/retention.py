@@ -32,7 +32,7 @@ class RetentionReport:
 
     `foreign`: have the name of a day, but are not Trailhound's. `moved`: were moved to a warm or
     cold tier, or given to ISM or ILM for that. `handed`: past retention, and given to ISM or ILM.
-    `managed`: have a policy of somebody else, and are left to it. `waiting`: days that stay because
+    `managed`: have a foreign policy, and are left to it. `waiting`: days that stay because
     dead letters wait for them, with their number. `failed`: days that did not reach their tier,
     with the reason.
     """

@@ -31,7 +31,7 @@ _ENTIRE = 100
 
 
 class LightSearch(Protocol):
-    """A search for less than a request asks for, from whose hits those of the request are made."""
+    """A search that fetches less than a request, from whose hits those of the request are made."""
 
     @property
     def body(self) -> Mapping[str, Any]:
@@ -129,7 +129,7 @@ class Snapshot:
                     made = light.ordered(made) if ordered else made
                     yield from made if entire is None else self._with_sources(made, entire)
                     return
-                light = None  # one of these has to be asked for as it was
+                light = None  # one of these has to be searched as requested
         sort = list(self._options.order) if ordered else self._any_order
         for hits in self._pages(query, request, light, page, sort):
             yield from hits if entire is None else self._with_sources(hits, entire)

@@ -32,7 +32,7 @@ PRIORITY = 500
 """Above catch-all templates, which commonly have 0 to 200; a template above ours is an error."""
 
 _EVERY = {"expand_wildcards": "all", "ignore_unavailable": "true", "allow_no_indices": "true"}
-"""Parameters by which closed and hidden indices are asked of, too."""
+"""Parameters by which closed and hidden indices are included."""
 
 IndexKind = Literal["events", "ledger", "deadletter", "alerts"]
 

@@ -1,6 +1,6 @@
 """Counts dead letters: by code, and by the day that they wait for.
 
-Those that somebody has dismissed stay stored and no longer wait: they are counted by themselves.
+Those that were dismissed stay stored and no longer wait: they are counted by themselves.
 """
 
 from __future__ import annotations

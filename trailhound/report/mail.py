@@ -196,7 +196,7 @@ def send_report(
 
 
 def deadline_of(settings: MailSettings) -> Deadline:
-    """The deadline of a mail as a whole; kept by whoever sends several."""
+    """The deadline of a mail as a whole; a caller that sends several passes one to each."""
     return Deadline("report-mail", STEPS * settings.timeout)
 
 

@@ -26,7 +26,7 @@ _MARGIN = 0.2
 
 
 class LeaseState(StateDocument, frozen=True, kw_only=True):
-    """The holder of a lease (empty: nobody); `term` grows with each change of holder.
+    """The holder of a lease (empty for none); `term` grows with each change of holder.
 
     Daemons of the last release use the same document, so it also has the fields of that release.
     """

@@ -3,7 +3,7 @@
 An object is `claimed` by a worker, then `done` or `failed`; `released` is a released claim. An
 object that holds no CloudTrail events, by its content, is `skipped`, with the reason. One that is
 read again keeps the entry of its last reading, with a `claim` beside it, until the new reading is
-finished: whoever gives it back, or is killed, leaves that entry.
+finished: a worker that releases it, or is killed, leaves that entry.
 """
 
 from __future__ import annotations
@@ -307,7 +307,7 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
         )
 
 
-@lru_cache(maxsize=4_096)  # asked for at each step of an object: listed, claimed, done
+@lru_cache(maxsize=4_096)  # needed at each step of an object: listed, claimed, done
 def object_id(uri: str) -> str:
     """`_id` of an object's document: keys are longer than an `_id` may be."""
     return hashlib.sha256(uri.encode()).hexdigest()

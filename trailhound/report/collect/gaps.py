@@ -368,7 +368,7 @@ def _recorded(index: Index, facts: GapFacts) -> Iterator[Gap]:
 
 
 def _recorded_reads(calls: Mapping[str, int]) -> str:
-    """The calls that return content and are recorded nevertheless, so that nobody misses them.
+    """The calls that return content and are recorded: without a note they would seem to be missing.
 
     >>> _recorded_reads({})
     ''
