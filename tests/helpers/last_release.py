@@ -180,8 +180,9 @@ def alert_group(key: str, last: datetime) -> tuple[str, Document]:
 
 
 def of_every_kind(now: datetime | None = None) -> dict[str, Document]:
-    """A document of every kind, by `_id`."""
+    """A document of every kind, by `_id`; its processes live, however long a test takes."""
     now = now or datetime.now(UTC)
+    later = datetime.now(UTC) + timedelta(minutes=30)
     return dict(
         [
             object_entry(1),
@@ -189,8 +190,8 @@ def of_every_kind(now: datetime | None = None) -> dict[str, Document]:
             object_entry(3, state="failed", reason="gzip breaks off"),
             object_entry(4, state="claimed", worker="w1", finished_at=None),
             object_entry(5, state="released"),
-            worker("w1", datetime.now(UTC)),
-            daemon("d1", datetime.now(UTC)),
+            worker("w1", later),
+            daemon("d1", later),
             feed_mark(FOLDER, now - timedelta(minutes=7)),
             rule_mark("r1", now - timedelta(minutes=9)),
             rule_mark("r2", now - timedelta(days=3), resting=True, failures=2, last_error="x"),

@@ -35,7 +35,7 @@ _asked = False
 
 _OF_TERMINALS = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS")
 """Variables by which rich and typer write other lines than into a pipe."""
-_WITHOUT_PROXY = "127.0.0.1,localhost"
+_WITHOUT_PROXY = "127.0.0.1,localhost,::1,[::1]"
 _NO_AWS = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,

@@ -95,7 +95,7 @@ def test_what_fails_is_named_and_ends_no_other(api: LogsInsightsApi) -> None:
         ("us-east-1", "good"): Group(events(5)),
     }
     names = [name for _, name in api.groups]
-    done = run("fields n", names, "--timeout=1", "--json")
+    done = run("fields n", names, "--timeout=4", "--json")
     found = printed(done, 1)
     states = {each["log_group"]: (each["state"], each["rows"]) for each in found["failed"]}
     assert states == {

@@ -22,6 +22,7 @@ from opensearchpy import OpenSearch
 from ingest.telemetry.endpoint import Endpoint, Health
 from ingest.telemetry.metrics import Metrics
 from tests.helpers import session
+from tests.helpers.engines import START_SECONDS
 from tests.helpers.ports import own_port
 from tests.helpers.queues import until
 from trailhound.app.health.local_daemon import identity
@@ -47,7 +48,9 @@ class Home:
 
     @property
     def engine(self) -> LocalEngine:
-        return LocalEngine(self.folder / "engine", self.port, heap_mb=512)
+        return LocalEngine(
+            self.folder / "engine", self.port, heap_mb=512, start_timeout=START_SECONDS
+        )
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
         """`trailhound ARGUMENTS`, under way."""
@@ -55,6 +58,7 @@ class Home:
             "TRAILHOUND_HOME": str(self.folder),
             "TRAILHOUND_ENGINE__PORT": str(self.port),
             "TRAILHOUND_ENGINE__HEAP_MB": "512",
+            "TRAILHOUND_ENGINE__START_TIMEOUT": str(START_SECONDS),
             "PATH": "/nonexistent",
         }
         return subprocess.Popen(
@@ -76,7 +80,7 @@ class Home:
 
 
 def _finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=2 * START_SECONDS)
     return process.returncode, out, err
 
 

@@ -36,7 +36,8 @@ ONE, TWO = "111122223333", "444455556666"
 
 @pytest.fixture
 def queue(s3_endpoint: str) -> Queue:
-    return Queue(s3_endpoint)
+    """On which a message stays, however slow a test is."""
+    return Queue(s3_endpoint, receives=1000)
 
 
 @pytest.fixture

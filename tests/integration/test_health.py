@@ -198,8 +198,9 @@ def test_a_daemon_is_ready_only_while_all_of_it_works(
         write_trail(trail, [record()], "a")
         until(lambda: codes(address) == {("channel", "c")}, "the channel alone")
         (tmp_path / "url").write_text("json://127.0.0.1:9")
-        until(lambda: readiness(address)[0] == 200, "a daemon that is ready")
-        assert readiness(address, "text/plain") == (200, "ready\n")
+        until(
+            lambda: readiness(address, "text/plain") == (200, "ready\n"), "a daemon that is ready"
+        )
 
         client.indices.close(index=alerts)
         until(lambda: codes(address) == {("job", "detections")}, "a job that fails")
@@ -211,7 +212,7 @@ def test_a_daemon_is_ready_only_while_all_of_it_works(
         for name in ("write", "read_only"):
             client.indices.put_settings(index=deadletter, body={f"index.blocks.{name}": True})
             until(lambda: codes(address) == blocked, "an index of dead letters without writes")
-            assert blocked <= reasons_of_status(settings, file)
+            until(lambda: blocked <= reasons_of_status(settings, file), "the same in status")
             client.indices.put_settings(index=deadletter, body={f"index.blocks.{name}": None})
         until(lambda: readiness(address)[0] == 200, "an index of dead letters that takes writes")
 

@@ -15,6 +15,7 @@ from opensearchpy import OpenSearch
 
 from detections.alerts.store import AlertQuery, AlertStore
 from detections.running.scheduler import Turn
+from tests.helpers.clock import lasting_now
 from tests.helpers.commands import command
 from tests.helpers.receiver import Receiver
 from tests.helpers.trails import backfill, own_settings, record, write_trail
@@ -103,6 +104,7 @@ def test_a_first_day_is_one_message_and_a_burst_after_it_an_alert(
     settings: Settings, client: OpenSearch, receiver: Receiver, tmp_path: Path
 ) -> None:
     """One story, since each step needs the one before."""
+    lasting_now()  # there is one digest a day
     bring(client, settings, tmp_path / "first", [*day(2, ada=40), *day(1, bob=40)])
     scheduled = ScheduledDetections(client, settings)
     note = scheduled.turn(TURN)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -245,16 +244,20 @@ def test_ctrl_c_and_resume_read_each_window_once(settings: Settings, history: Ev
     history.add(*(event(hours) for hours in range(3, 45)))
     given = ("backfill", "lookup://us-east-1", "--since", SINCE, "--detect", "--json")
     process = start(settings, *given)
-    stopped = threading.Event()
+    ended = threading.Event()
 
     def interrupt(number: int) -> None:
-        if number == 12 and not stopped.is_set():
-            stopped.set()
+        """At the twelfth request; that one and later ones are answered once it is heard."""
+        if number == 12:
             process.send_signal(signal.SIGINT)
-            time.sleep(0.2)
+        while number >= 12 and b"stopping" not in process.written(1) and not ended.wait(0.02):
+            pass
 
     history.before = interrupt
-    out, _ = process.communicate(timeout=LONGEST)
+    try:
+        out, _ = process.communicate(timeout=LONGEST)
+    finally:
+        ended.set()
     assert process.returncode == 130
     done = [e for e in ledger(prepared(settings), settings) if e["state"] == "done"]
     assert done

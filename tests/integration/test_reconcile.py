@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opensearchpy import OpenSearch
 
+from tests.helpers.clock import lasting_today
 from tests.helpers.commands import command
 from tests.helpers.schemas import require_listing
 from tests.helpers.trails import (
@@ -397,9 +398,9 @@ def test_what_the_retention_drops_is_said_and_not_compared(trails: Bucket) -> No
         trails.s3.delete_object(Bucket=trails.name, Key=key(trail, 1, "a"))
     unread = trails.reconciled()  # nothing of the two objects would be indexed
     assert (unread["past_retention"], unread["whole"], unread["findings"]) == (2, 0, [])
+    oldest = lasting_today() - timedelta(days=5)
     done = trails.run("backfill", trails.uri)
     assert done.exit_code == 0, done.output
-    oldest = TODAY - timedelta(days=5)
     assert f"6 filtered records past retention: before {oldest}, the first day" in done.stdout
     assert (
         json.loads(trails.run("backfill", trails.uri, "--force", "--json").stdout)["past_retention"]

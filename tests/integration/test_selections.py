@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import pytest
 from ingest.backfill.plan import plan
 from ingest.objects import Selection
 from ingest.sources import open_source
+from tests.helpers.clock import lasting_today
 from tests.helpers.ports import own_port
 from tests.helpers.processes import printed, run
 from tests.helpers.trails import (
@@ -92,9 +93,6 @@ def test_a_forced_run_over_a_part_narrows_nothing(settings: Settings, tmp_path: 
     assert [(each["kind"], each["events"]) for each in found["findings"]] == [("partial", 1)]
 
 
-RETENTION = {"days": (datetime.now(UTC).date() - date(2025, 3, 4)).days}
-
-
 @pytest.mark.parametrize(
     ("selected", "sections"),
     [
@@ -103,7 +101,7 @@ RETENTION = {"days": (datetime.now(UTC).date() - date(2025, 3, 4)).days}
         ({"accounts": frozenset({ONE})}, {}),
         ({"regions": frozenset({"us-east-1"})}, {}),
         ({}, {"filter": [{"eventName": "CreateUser"}]}),
-        ({}, {"retention": RETENTION}),
+        ({}, {"retention": {"days": "from 4 March 2025 on"}}),
     ],
 )
 def test_whatever_was_left_out_is_in_after_a_run_without_it(
@@ -119,6 +117,8 @@ def test_whatever_was_left_out_is_in_after_a_run_without_it(
             for region in ("us-east-1", "eu-west-1")
         ],
     )
+    if "retention" in sections:
+        sections = {"retention": {"days": (lasting_today() - date(2025, 3, 4)).days}}
     narrow = own_settings(settings.hosts[0], settings.namespace, settings.home, **sections)
     assert backfill(narrow, trail, **selected).counts.filtered > 0
     assert backfill(narrow, trail, **selected).objects == 0

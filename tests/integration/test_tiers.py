@@ -11,6 +11,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from tests.faults.proxy import Proxy
+from tests.helpers.clock import lasting_today
 from tests.helpers.commands import command
 from tests.helpers.lifecycle_plugins import IlmPlugin, IsmPlugin, Plugin
 from tests.helpers.trails import (
@@ -119,7 +120,7 @@ def test_a_day_that_letters_wait_for_stays_writable(settings: Settings, tmp_path
 def test_status_and_doctor_show_the_tiers(settings: Settings, tmp_path: Path) -> None:
     client, names = prepared(settings), Names(settings.prefix)
     assert "tiers" not in command(settings, "status").output
-    today = datetime.now(UTC).date()
+    today = lasting_today()
     events(settings, tmp_path / "trail", WARM, f"{today:%Y.%m.%d}", name="a")
     env = {"TRAILHOUND_RETENTION__WARM_AFTER": "7"}
     tiered = own_settings(
@@ -295,7 +296,7 @@ def test_ilm_counts_a_day_from_its_begin(
 def test_status_and_doctor_name_the_days_that_the_next_run_removes(
     settings: Settings, tmp_path: Path
 ) -> None:
-    client, today = prepared(settings), datetime.now(UTC).date()
+    client, today = prepared(settings), lasting_today()
     recent = f"{today:%Y.%m.%d}"
     events(settings, tmp_path / "trail", PAST, COLD, recent, name="a")
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.clock import lasting_now
 from tests.helpers.commands import command
 from tests.helpers.engines import remove_namespace
 from tests.helpers.installation import key_of, stamp
@@ -87,7 +88,8 @@ def test_where_nothing_is_the_namespaces_that_there_are_are_named(
 def test_what_a_daemons_rules_cover_is_not_named(settings: Settings, tmp_path: Path) -> None:
     client, now = connect(settings), datetime.now(UTC)
     recent = stamp(now - timedelta(hours=2))
-    Daemons(client, settings).write(DaemonState(id="d", heartbeat=now))
+    later = now + timedelta(minutes=30)  # however long the backfills take
+    Daemons(client, settings).write(DaemonState(id="d", heartbeat=later))
     write_trail(tmp_path / "trail", [record(eventTime=recent)], "a")
     # One that runs no rules covers nothing.
     assert backfilled(settings, tmp_path / "trail")["events"] == 1
@@ -129,7 +131,7 @@ def test_a_dry_run_says_what_names_show_of_what_would_be_left_out(
     settings: Settings, tmp_path: Path
 ) -> None:
     """The objects of which it says that the retention filters them are those that it filters."""
-    now = datetime.now(UTC)
+    now = lasting_now()
     home, trail = settings.home, tmp_path / "AWSLogs"
     moments = [now - timedelta(days=each) for each in (100, 99, 31, 30, 0)]
     for moment in moments:

@@ -290,12 +290,13 @@ def test_a_backfill_that_runs_is_not_named_by_another(settings: Settings, trail:
     """It runs while it renews its note: the number of a process that ended may be another's now,
     and those of another machine mean nothing here."""
     now, here = datetime.now(UTC), Worker.this()
+    later = now + timedelta(minutes=30)  # however long the commands take
     long_ago = now - timedelta(seconds=settings.ingest.claim_seconds)
     this: dict[str, Any] = {"host": here.host, "boot": here.boot}
     left_by(
         settings,
-        BackfillState(id="runs", began=now, heartbeat=now, pid=here.pid, **this),
-        BackfillState(id="runs elsewhere", began=now, heartbeat=now, host="another", pid=1),
+        BackfillState(id="runs", began=now, heartbeat=later, pid=here.pid, **this),
+        BackfillState(id="runs elsewhere", began=now, heartbeat=later, host="another", pid=1),
         BackfillState(id="ended", began=now, heartbeat=now, pid=4_000_000, **this),
         BackfillState(id="silent", began=now, heartbeat=long_ago, pid=here.pid, **this),
         BackfillState(id="silent elsewhere", began=now, heartbeat=long_ago, host="another", pid=1),
@@ -346,7 +347,8 @@ def test_what_is_late_is_so_at_the_time_when_it_was_ingested(
 ) -> None:
     """Also at the end of a backfill of hours: rules cover 24 hours before an event is ingested."""
     client, now = connect(settings), datetime.now(UTC)
-    Daemons(client, settings).write(DaemonState(id="d", heartbeat=now))
+    later = now + timedelta(minutes=30)  # however long the backfills take
+    Daemons(client, settings).write(DaemonState(id="d", heartbeat=later))
     Jobs(client, settings).write(JobState(name="detections", last_success=now.isoformat()))
     late, covered = (stamp(now - timedelta(hours=each)) for each in (25, 23))
     write_trail(tmp_path / "trail", [record(eventTime=each) for each in (late, covered)])

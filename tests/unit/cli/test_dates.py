@@ -8,6 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from tests.helpers.clock import lasting_now
 from trailhound.cli import dates
 from trailhound.cli.main import app
 from trailhound.errors import UsageError
@@ -78,7 +79,7 @@ def test_a_duration_of_what_is_to_come_is_after_now(text: str, length: timedelta
 def test_what_is_to_come_is_a_plain_time_that_can_be_stored() -> None:
     for text in ("2198-03-01", "2198-03-01T23:00Z", "30d"):
         assert type(dates.coming(text)) is datetime
-    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    today = f"{lasting_now(timedelta(seconds=5)):%Y-%m-%d}"
     assert dates.coming(today) == dates.end_of(dates.time(today))
 
 

@@ -125,6 +125,7 @@ def test_a_receiver_that_answers_a_byte_at_a_time_does_not_hold_the_notifier() -
         assert SECRET not in f"{caught.value!r}{caught.value.hint}"
         with pytest.raises(NotifyError, match="previous delivery has not ended"):
             opened.send(MESSAGE)
+        until(lambda: bool(came), "the first one")
         assert len(came) == 1
         released.set()
     # It ends when the receiver does, and the channel is used again.
