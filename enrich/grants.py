@@ -41,12 +41,14 @@ _MEMBERS: Final = {
 _NAMING: Final = {
     "CreateGrant": "granteePrincipal",
     "GrantPermissions": "dataLakePrincipalIdentifier",
+    "ModifyEbsDefaultKmsKeyId": "KmsKeyId",
+    "PutBucketEncryption": "KMSMasterKeyID",
     "PutReplicationConfiguration": "registryId",
     "PutSubscriptionFilter": "destinationArn",
     "StartCopyJob": "destinationBackupVaultArn",
 }
 """Calls that give something to somebody whom a member names, wherever it is in the request: of
-keys, data lakes, registries, logs and backups."""
+keys, data lakes, registries, logs and backups, or whose key encrypts what is yours."""
 _ACL_HEADER: Final = "x-amz-grant-"
 _GRANTEE: Final = re.compile(r'(?:id|emailaddress)\s*=\s*"?([^",\s]+)', re.IGNORECASE)
 LOG_DELIVERY: Final = "c4c1ede66af53448b93c283ce9448c4ba468c9432aa01d700d3878632f77d2d0"
@@ -105,7 +107,8 @@ def granted(view: RecordView, own: Own = _NOTHING) -> bytes:
     provider that all may use. `unknown`: organisations, networks, VPCs and
     ids of users, roles and accounts that something is allowed to and that nothing says the owner
     of; `own` is what is known to be one's own. `broad`: a statement allows a wildcard of actions
-    that includes changing the permissions of principals, or assuming any role. Of each list at most
+    that includes changing the permissions of principals, or assuming any role; `powers` are these
+    actions, in lower case, also where they are named one by one. Of each list at most
     `MOST_VALUES` are named. Without an own account none is known to be another one.
     """
     request = view.requestParameters
@@ -135,12 +138,14 @@ class _Grants:
         self._accounts: dict[str, None] = {}
         self._principals: dict[str, None] = {}
         self._unknown: dict[str, None] = {}
+        self._powers: dict[str, None] = {}
         self._public = self._broad = False
 
     def fields(self) -> dict[str, Any]:
         found = {
             "accounts": list(self._accounts)[:MOST_VALUES],
             "broad": self._broad,
+            "powers": sorted(self._powers),
             "principals": list(self._principals)[:MOST_VALUES],
             "public": self._public,
             "unknown": list(self._unknown)[:MOST_VALUES],
@@ -188,7 +193,9 @@ class _Grants:
 
     def state(self, statement: Mapping[str, Any]) -> None:
         """Add what a statement allows."""
-        self._broad = self._broad or _is_broad(statement)
+        powers, by_wildcard = _powers(statement)
+        self._powers |= dict.fromkeys(powers)
+        self._broad = self._broad or by_wildcard
         principal = statement.get("Principal")
         named: list[str] = [principal] if isinstance(principal, str) else []
         if isinstance(principal, Mapping):
@@ -309,27 +316,34 @@ def _decoded(text: str) -> Any:
         return None
 
 
-def _is_broad(statement: Mapping[str, Any]) -> bool:
-    """Whether a statement allows, by a wildcard, to give oneself all other rights: to change
-    permissions of more than single principals, or to assume any role.
+def _powers(statement: Mapping[str, Any]) -> tuple[list[str], bool]:
+    """The actions that a statement allows by which one gives oneself all other rights, of more than
+    single principals, and whether by a wildcard.
 
-    >>> _is_broad({"Action": ["s3:Get*", "i?m:*"]}), _is_broad({"Action": "iam:PutUserPolicy"})
-    (True, False)
+    >>> _powers({"Action": ["s3:Get*", "iam:PutUserPolicy"]})
+    (['iam:putuserpolicy'], False)
+    >>> _powers({"Action": "iam:PutU*"}), _powers({"Action": "iam:*", "Resource": "arn:aws:s3:::a"})
+    ((['iam:putuserpolicy'], True), ([], False))
     """
     resources = [_text(each) for each in _items(statement.get("Resource", "*"))]
     anything = "NotResource" in statement or "*" in resources
     several = [each for each in resources if _OF_IAM.match(each)]
     oneself = any(each.endswith(_ONESELF) for each in resources)
     if not (anything or several or oneself):
-        return False
+        return [], False
     others = anything or any(_ONESELF not in each for each in several)
-    powers = (*_POWERS, _ASSUME) if anything else _POWERS if others else _RIGHTS
+    powers = _POWERS if others else _RIGHTS
     if "NotAction" in statement:
         left_out = [_text(each).lower() for each in _items(statement["NotAction"])]
-        return any(not _matched(power, left_out) for power in powers if power != _ASSUME)
-    actions = [_text(each).lower() for each in _items(statement.get("Action"))]
-    wild = [each for each in dict.fromkeys(actions) if _WILD.search(each)]
-    return any(_matched(power, wild) for power in powers)
+        found = [power for power in powers if not _matched(power, left_out)]
+        return found, bool(found)
+    actions = dict.fromkeys(_text(each).lower() for each in _items(statement.get("Action")))
+    wild = [each for each in actions if _WILD.search(each)]
+    by_wildcard = [each for each in powers if _matched(each, wild)]
+    if anything and _matched(_ASSUME, wild):
+        by_wildcard.append(_ASSUME)
+    named = [each for each in powers if each in actions and each not in by_wildcard]
+    return by_wildcard + named, bool(by_wildcard)
 
 
 def _matched(power: str, patterns: list[str]) -> bool:

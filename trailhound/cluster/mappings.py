@@ -183,7 +183,7 @@ ADDED: Mapping = {
     "error": tree({"code": alias("errorCode"), "message": alias("errorMessage")}),
     "resource": tree(fields(*sorted(LEAVES))),
     "resource_incomplete": dict(KEYWORD),
-    "grants": tree(fields("accounts", "broad", "principals", "public", "unknown")),
+    "grants": tree(fields("accounts", "broad", "powers", "principals", "public", "unknown")),
     "threat": tree(
         {
             "indicator": tree(

@@ -145,7 +145,18 @@ def test_actions_that_give_all_others(statement: dict[str, Any], broad: bool) ->
     if "NotResource" not in statement:
         statement = {"Resource": "*"} | statement
     policy = json.dumps({"Statement": {"Effect": "Allow"} | statement})
-    assert grants({"policyDocument": policy}, "PutUserPolicy").get("broad", False) is broad
+    found = grants({"policyDocument": policy}, "PutUserPolicy")
+    assert found.get("broad", False) is broad
+    assert found.get("powers") or not broad
+
+
+def test_actions_named_one_by_one_give_all_others_too() -> None:
+    actions = ["iam:AttachUserPolicy", "iam:CreateAccessKey", "iam:GetUser", "sts:AssumeRole"]
+    for resource, powers in (("*", ["iam:attachuserpolicy", "iam:createaccesskey"]), ("x", None)):
+        statement = {"Effect": "Allow", "Action": actions, "Resource": resource}
+        found = grants({"policyDocument": json.dumps({"Statement": statement})}, "CreatePolicy")
+        assert found.get("powers") == powers
+        assert "broad" not in found
 
 
 @pytest.mark.parametrize(
