@@ -12,15 +12,15 @@ from trailhound.aws.posture import monitored
 from trailhound.aws.posture.catalogue import CHECKS
 from trailhound.aws.posture.evaluation import evaluate
 from trailhound.aws.posture.facts import (
-    Account,
-    Bucket,
+    AccountFacts,
+    BucketFacts,
     Key,
-    LogGroup,
-    MetricFilter,
+    LogGroupFacts,
+    MetricFilterFacts,
     Refused,
     Region,
     Requirements,
-    Trail,
+    TrailFacts,
 )
 from trailhound.posture import CheckedAccount, Posture, PostureFinding, Unreached
 
@@ -33,9 +33,9 @@ TOPIC = SETUP.alarm_topic_arn
 LATELY = NOW - timedelta(minutes=10)
 
 
-def trail(**changes: Any) -> Trail:
+def trail(**changes: Any) -> TrailFacts:
     """Ours; `described` members as further arguments are replaced."""
-    made = Trail(
+    made = TrailFacts(
         described={
             "Name": SETUP.name,
             "TrailARN": SETUP.trail_arn,
@@ -63,8 +63,8 @@ def trail(**changes: Any) -> Trail:
     return replace(made, **changes, described={**made.described, **own})
 
 
-def bucket(**changes: Any) -> Bucket:
-    made = Bucket(
+def bucket(**changes: Any) -> BucketFacts:
+    made = BucketFacts(
         name=SETUP.bucket_name,
         public_access=dict.fromkeys(
             ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"),
@@ -96,12 +96,12 @@ def alarm(**changes: Any) -> dict[str, Any]:
     }
 
 
-def group(**changes: Any) -> LogGroup:
-    made = LogGroup(
+def group(**changes: Any) -> LogGroupFacts:
+    made = LogGroupFacts(
         arn=GROUP,
         described={"logGroupName": SETUP.log_group, "retentionInDays": 90, "kmsKeyId": KEY},
         filters=[
-            MetricFilter(
+            MetricFilterFacts(
                 name="everything",
                 metrics=(("N", "M"),),
                 matches=frozenset(label for label, _ in monitored.events()),
@@ -127,11 +127,11 @@ def region(**changes: Any) -> Region:
     return replace(made, **changes)
 
 
-def account(**changes: Any) -> Account:
+def account(**changes: Any) -> AccountFacts:
     """With `trail`, `bucket`, `group` and `region` as further arguments."""
     buckets = {SETUP.bucket_name: changes.pop("bucket", bucket())}
     groups = {GROUP: changes.pop("group", group())}
-    made = Account(
+    made = AccountFacts(
         id=ACCOUNT,
         partition="aws",
         regions=[region(name="us-east-1"), changes.pop("region", region())],
@@ -150,7 +150,7 @@ def account(**changes: Any) -> Account:
     return replace(made, **changes)
 
 
-def found(*accounts: Account, wanted: Requirements | None = None) -> list[PostureFinding]:
+def found(*accounts: AccountFacts, wanted: Requirements | None = None) -> list[PostureFinding]:
     return list(evaluate(accounts, wanted or Requirements(), NOW))
 
 

@@ -33,7 +33,7 @@ from trailhound.aws.filter_patterns import matcher
 from trailhound.aws.posture import monitored
 from trailhound.aws.posture.catalogue import CHECKS
 from trailhound.aws.posture.evaluation import EVALUATORS
-from trailhound.aws.posture.facts import Account, Key, MetricFilter, Refused, Requirements
+from trailhound.aws.posture.facts import AccountFacts, Key, MetricFilterFacts, Refused, Requirements
 from trailhound.aws.posture.read_calls import READ_CALLS, policy
 from trailhound.errors import UsageError
 from trailhound.posture import PostureFinding, read_posture
@@ -44,7 +44,9 @@ NO = Refused("service:Look", "the look is denied", "grant service:Look", denied=
 EVERYBODY = {"Grantee": {"URI": "http://acs.amazonaws.com/groups/global/AllUsers"}}
 
 
-def of(check: str, *accounts: Account, wanted: Requirements | None = None) -> list[PostureFinding]:
+def of(
+    check: str, *accounts: AccountFacts, wanted: Requirements | None = None
+) -> list[PostureFinding]:
     return [each for each in found(*accounts, wanted=wanted) if each.check == check]
 
 
@@ -80,7 +82,7 @@ def test_an_account_without_a_trail_fails_and_one_that_cannot_be_listed_is_not_k
     } == set()
 
 
-SPOILT: list[tuple[str, str, str, Account]] = [
+SPOILT: list[tuple[str, str, str, AccountFacts]] = [
     ("trail-every-region", "fail", "no trail logs us-east-1", account(trail=trail(
         IsMultiRegionTrail=False))),
     ("trail-every-region", "unknown", "whether a trail logs", account(trail=trail(status=NO))),
@@ -179,14 +181,14 @@ SPOILT: list[tuple[str, str, str, Account]] = [
 
 
 @pytest.mark.parametrize(("check", "verdict", "said", "spoilt"), SPOILT)
-def test_what_is_spoilt_is_found(check: str, verdict: str, said: str, spoilt: Account) -> None:
+def test_what_is_spoilt_is_found(check: str, verdict: str, said: str, spoilt: AccountFacts) -> None:
     (finding,) = of(check, spoilt)
     assert finding.verdict == verdict
     assert said in finding.evidence
     assert bool(finding.fix) == (verdict in ("fail", "unknown"))
 
 
-LOOKED: list[Account] = [
+LOOKED: list[AccountFacts] = [
     *(account(trail=trail(**{name: NO})) for name in (
         "status", "selectors", "insights")),
     account(trail=trail(key=Key(described=NO, rotates=NO))),
@@ -195,7 +197,7 @@ LOOKED: list[Account] = [
     *(account(group=group(**{name: NO})) for name in (
         "described", "filters", "policies", "alarms")),
     account(group=group(topics={TOPIC: NO})),
-    account(group=group(filters=[MetricFilter(
+    account(group=group(filters=[MetricFilterFacts(
         name="f", metrics=(("N", "M"),), matches=NO)])),
     *(account(region=region(**{name: NO})) for name in (
         "recorders", "vpcs", "flow_logs", "hub")),
@@ -205,7 +207,7 @@ LOOKED: list[Account] = [
 
 
 @pytest.mark.parametrize("seen", LOOKED)
-def test_a_look_that_fails_is_never_a_pass(seen: Account) -> None:
+def test_a_look_that_fails_is_never_a_pass(seen: AccountFacts) -> None:
     findings = found(seen)
     assert {each.verdict for each in findings} <= {"pass", "unknown"}
     unknown = [each for each in findings if each.verdict == "unknown"]
@@ -431,8 +433,8 @@ def test_what_the_twelve_leave_open_the_others_cover_within_the_quotas() -> None
 
 def test_several_filters_together_cover_a_control() -> None:
     calls = sorted(f"4.5 {call}" for call in monitored.MONITORED[4].calls)
-    one = MetricFilter(name="a", metrics=(("N", "A"),), matches=frozenset(calls[:2]))
-    other = MetricFilter(name="b", metrics=(("N", "B"),), matches=frozenset(calls[2:]))
+    one = MetricFilterFacts(name="a", metrics=(("N", "A"),), matches=frozenset(calls[:2]))
+    other = MetricFilterFacts(name="b", metrics=(("N", "B"),), matches=frozenset(calls[2:]))
     alarms = [alarm(MetricName="A"), alarm(MetricName="B", AlarmName="second")]
     both = account(group=group(filters=[one, other], alarms=alarms))
     assert of("alarm-trail-changes", both)[0].verdict == "pass"
@@ -457,7 +459,7 @@ def test_an_unconfirmed_subscription_is_one_cause_of_all_alarms_that_fail() -> N
     assert "--subscribe ADDRESS" in same[2]
 
 
-def member(**changes: Any) -> Account:
+def member(**changes: Any) -> AccountFacts:
     """A member that shows the organisation's trail, and owns none of its things."""
     return account(
         id="444455556666",

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from trailhound.aws import account as aws_account
 from trailhound.aws.posture.collect import collect
-from trailhound.aws.posture.facts import Account, Refused, known
+from trailhound.aws.posture.facts import AccountFacts, Refused, known
 from trailhound.aws.posture.read_calls import Reader
 from trailhound.errors import AwsError, TrailhoundError, UsageError
 from trailhound.posture import CheckedAccount, Unreached
@@ -37,7 +37,7 @@ class Target:
 class Read:
     """The accounts that were read, in the order of the targets, and those that could not be."""
 
-    accounts: list[Account] = field(default_factory=list)
+    accounts: list[AccountFacts] = field(default_factory=list)
     named: list[CheckedAccount] = field(default_factory=list)
     unreached: list[Unreached] = field(default_factory=list)
 
@@ -91,7 +91,7 @@ def read_all(
     buckets: Sequence[str] = (),
 ) -> Read:
     """Reads the targets, some at a time. `buckets` are those named by `--bucket`."""
-    by_id: dict[str, Account] = {}
+    by_id: dict[str, AccountFacts] = {}
     why: dict[str, Unreached] = {
         each.id: Unreached(account=each.id, reason=each.closed, closed=True)
         for each in found
@@ -103,7 +103,7 @@ def read_all(
     def progress(what: str) -> None:
         stage(what, done, len(due))
 
-    def one(target: Target) -> Account:
+    def one(target: Target) -> AccountFacts:
         there = own if target.id == own.id else own.in_role(target.id, role)
         return collect(Reader(there), regions, progress, buckets)
 
@@ -128,7 +128,7 @@ def read_all(
     return read
 
 
-def _disabled(account: Account, regions: Sequence[str]) -> list[Unreached]:
+def _disabled(account: AccountFacts, regions: Sequence[str]) -> list[Unreached]:
     """Requested regions that the account has not enabled."""
     enabled = known(account.enabled, regions)
     return [

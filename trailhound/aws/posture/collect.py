@@ -11,15 +11,15 @@ from typing import Any, Final
 from trailhound.aws import filter_patterns
 from trailhound.aws.posture import monitored
 from trailhound.aws.posture.facts import (
-    Account,
-    Bucket,
+    AccountFacts,
+    BucketFacts,
     Key,
-    LogGroup,
-    MetricFilter,
+    LogGroupFacts,
+    MetricFilterFacts,
     Refused,
     Region,
     Reply,
-    Trail,
+    TrailFacts,
     known,
 )
 from trailhound.aws.posture.read_calls import Reader
@@ -45,7 +45,7 @@ Progress = Callable[[str], None]
 
 def collect(
     reader: Reader, regions: Sequence[str], progress: Progress, named: Sequence[str] = ()
-) -> Account:
+) -> AccountFacts:
     """All facts of an account; with `regions`, of these regions only. `progress` is called with a
     text on what is read; `named` are the buckets named by `--bucket`. Raises `AwsError`."""
     own = reader.account
@@ -78,7 +78,7 @@ def collect(
         reader.ask("buckets", "the account's buckets"),
         lambda all_: frozenset(each["Name"] for each in all_),
     )
-    account = Account(
+    account = AccountFacts(
         id=own.id,
         partition=own.partition,
         regions=[region for region, _ in seen],
@@ -123,7 +123,7 @@ def _mapped(seen: Any, made: Callable[[Any], Any]) -> Any:
     return seen if isinstance(seen, Refused) else made(seen)
 
 
-def _account_block(reader: Reader, buckets: Iterable[Bucket]) -> Any:
+def _account_block(reader: Reader, buckets: Iterable[BucketFacts]) -> Any:
     """Block Public Access of the account; not read if all of its buckets have all settings."""
     if all(not isinstance(each.public_access, Refused) and blocks(each) for each in buckets):
         return None
@@ -131,7 +131,7 @@ def _account_block(reader: Reader, buckets: Iterable[Bucket]) -> Any:
     return reader.ask("account block", f"public access block of account {own}", AccountId=own)
 
 
-def blocks(bucket: Bucket) -> bool:
+def blocks(bucket: BucketFacts) -> bool:
     """Whether a bucket itself has all four settings of Block Public Access."""
     own = known(bucket.public_access, None) or {}
     return all(own.get(name) for name in BLOCKS)
@@ -177,12 +177,12 @@ def _region(reader: Reader, name: str, opted_in: bool) -> tuple[Region, list[Rep
     return region, [] if isinstance(trails, Refused) else trails
 
 
-def _trail(reader: Reader, described: Reply) -> Trail:
+def _trail(reader: Reader, described: Reply) -> TrailFacts:
     arn = described["TrailARN"]
     home, what = described.get("HomeRegion") or arn.split(":")[3], f"trail {described['Name']}"
     selectors = reader.ask("selectors", what, home, TrailName=arn)
     key = described.get("KmsKeyId")
-    return Trail(
+    return TrailFacts(
         described=described,
         status=reader.ask("status", what, home, Name=arn),
         selectors=_mapped(
@@ -205,11 +205,11 @@ def _key(reader: Reader, key: str, home: str) -> Key:
     )
 
 
-def _bucket(reader: Reader, name: str) -> Bucket:
+def _bucket(reader: Reader, name: str) -> BucketFacts:
     def ask(look: str) -> Any:
         return reader.ask(look, f"bucket {name}", Bucket=name)
 
-    return Bucket(
+    return BucketFacts(
         name=name,
         public_access=ask("public access"),
         policy=_mapped(ask("policy"), lambda text: None if text is None else json.loads(text)),
@@ -225,7 +225,7 @@ def _bucket(reader: Reader, name: str) -> Bucket:
     )
 
 
-def _group(reader: Reader, arn: str) -> LogGroup:
+def _group(reader: Reader, arn: str) -> LogGroupFacts:
     """A log group, its filters, and the alarms of its region with those they notify."""
     region, name = arn.split(":")[3], arn.split(":", 6)[6]
     what = f"log group {name}"
@@ -243,7 +243,7 @@ def _group(reader: Reader, arn: str) -> LogGroup:
         for action in alarm.get("AlarmActions") or ()
         if action.split(":")[2:3] == ["sns"]
     )
-    return LogGroup(
+    return LogGroupFacts(
         arn=arn,
         described=_mapped(
             listed,
@@ -271,7 +271,7 @@ def metrics_of(alarm: Reply) -> list[tuple[str, str]]:
     return [(str(namespace), str(name)) for namespace, name in found if namespace and name]
 
 
-def _filter(reader: Reader, region: str, described: Reply) -> MetricFilter:
+def _filter(reader: Reader, region: str, described: Reply) -> MetricFilterFacts:
     """A filter, and the monitored events that it matches: by `filter_patterns`, or by
     TestMetricFilter if the pattern is not supported there."""
     pattern, name = described.get("filterPattern") or "", described["filterName"]
@@ -284,7 +284,7 @@ def _filter(reader: Reader, region: str, described: Reply) -> MetricFilter:
     ordinary = not isinstance(matched, Refused) and any(
         label.startswith(_ORDINARY) for label in matched
     )
-    return MetricFilter(
+    return MetricFilterFacts(
         name=name,
         metrics=tuple(
             (each["metricNamespace"], each["metricName"])

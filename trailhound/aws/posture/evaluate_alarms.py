@@ -11,7 +11,14 @@ from typing import Final
 from trailhound.aws.names import TrailSetup
 from trailhound.aws.posture.collect import metrics_of
 from trailhound.aws.posture.evaluate_watching import other_account
-from trailhound.aws.posture.facts import LogGroup, MetricFilter, Refused, Reply, Scope, Trail
+from trailhound.aws.posture.facts import (
+    LogGroupFacts,
+    MetricFilterFacts,
+    Refused,
+    Reply,
+    Scope,
+    TrailFacts,
+)
 from trailhound.aws.posture.finding_builder import (
     Evaluator,
     Evaluators,
@@ -91,7 +98,7 @@ def _ruled(of: FindingBuilder, control: Monitored) -> PostureFinding:
     return _missing(of, control, wide[0], found, missing)
 
 
-def _cover(found: _Coverage, group: LogGroup, labels: set[str]) -> None:
+def _cover(found: _Coverage, group: LogGroupFacts, labels: set[str]) -> None:
     """Follows each filter of a log group to the alarms on its metrics and to their subscribers."""
     for seen in (group.described, group.filters, group.alarms):
         if isinstance(seen, Refused):
@@ -111,7 +118,7 @@ def _cover(found: _Coverage, group: LogGroup, labels: set[str]) -> None:
                 found.heard |= mine
 
 
-def _is_heard(found: _Coverage, group: LogGroup, each: MetricFilter) -> bool:
+def _is_heard(found: _Coverage, group: LogGroupFacts, each: MetricFilterFacts) -> bool:
     """Whether an alarm on one of a filter's metrics notifies somebody."""
     assert not isinstance(group.alarms, Refused)  # noqa: S101 - `_cover` asked before
     alarms = [alarm for alarm in group.alarms if set(each.metrics) & set(metrics_of(alarm))]
@@ -133,7 +140,7 @@ def _slow(alarm: Reply) -> str:
     return f" (from {threshold:g} in {period} s)" if threshold > 1 and period else ""
 
 
-def _silent(found: _Coverage, group: LogGroup, alarm: Reply) -> str | None:
+def _silent(found: _Coverage, group: LogGroupFacts, alarm: Reply) -> str | None:
     """Why an alarm notifies nobody; empty if it notifies somebody, None if that is not known."""
     if alarm.get("ComparisonOperator") not in _RISES:
         return f"does not rise with events ({alarm.get('ComparisonOperator')})"
@@ -158,7 +165,7 @@ def _silent(found: _Coverage, group: LogGroup, alarm: Reply) -> str | None:
 
 
 def _missing(
-    of: FindingBuilder, control: Monitored, trail: Trail, found: _Coverage, missing: set[str]
+    of: FindingBuilder, control: Monitored, trail: TrailFacts, found: _Coverage, missing: set[str]
 ) -> PostureFinding:
     """The finding for a control that is not covered: what is missing, and the fix."""
     group = trail.log_group.split(":", 6)[6]
@@ -183,7 +190,9 @@ def _missing(
     )
 
 
-def _fix(control: Monitored, trail: Trail, scope: Scope, found: _Coverage, unmatched: bool) -> str:
+def _fix(
+    control: Monitored, trail: TrailFacts, scope: Scope, found: _Coverage, unmatched: bool
+) -> str:
     setup = TrailSetup(account=trail.owner, region=trail.home, name=trail.name)
     if not unmatched and found.topics:
         topic = found.topics[0]

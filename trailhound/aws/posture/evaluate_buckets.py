@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from trailhound.aws.posture.collect import BLOCKS, blocks
-from trailhound.aws.posture.facts import Bucket, Refused, Reply, Trail
+from trailhound.aws.posture.facts import BucketFacts, Refused, Reply, TrailFacts
 from trailhound.aws.posture.finding_builder import (
     OWNER,
     Evaluator,
@@ -33,7 +33,7 @@ _LOCK: Final = (
     '{"ObjectLockEnabled":"Enabled","Rule":{"DefaultRetention":{"Mode":"GOVERNANCE","Days":365}}}'
 )
 
-BucketEvaluator = Callable[[FindingBuilder, Bucket, Trail], PostureFinding]
+BucketEvaluator = Callable[[FindingBuilder, BucketFacts, TrailFacts], PostureFinding]
 """A check of one bucket, with the first trail that writes to it."""
 
 
@@ -63,12 +63,12 @@ def _of_another(of: FindingBuilder, found: PostureFinding) -> PostureFinding:
     )
 
 
-def _fixed(of: FindingBuilder, trail: Trail, call: str, *more: str) -> str:
+def _fixed(of: FindingBuilder, trail: TrailFacts, call: str, *more: str) -> str:
     """By our set-up, or by a call of S3's API."""
     return setup_command(trail, of.scope) or aws("s3api", call, "--bucket", trail.bucket, *more)
 
 
-def _public_access(of: FindingBuilder, bucket: Bucket, trail: Trail) -> PostureFinding:
+def _public_access(of: FindingBuilder, bucket: BucketFacts, trail: TrailFacts) -> PostureFinding:
     """Blocked on the bucket, or on all buckets of the account."""
     own, account = bucket.public_access, _owner_block(of, bucket)
     both: list[Reply] = [
@@ -91,7 +91,7 @@ def _public_access(of: FindingBuilder, bucket: Bucket, trail: Trail) -> PostureF
     )
 
 
-def _owner_block(of: FindingBuilder, bucket: Bucket) -> Reply | Refused | None:
+def _owner_block(of: FindingBuilder, bucket: BucketFacts) -> Reply | Refused | None:
     """The block of all buckets of the account that owns it."""
     for account in of.scope.others.values():
         if not isinstance(account.own_buckets, Refused) and bucket.name in account.own_buckets:
@@ -99,7 +99,7 @@ def _owner_block(of: FindingBuilder, bucket: Bucket) -> Reply | Refused | None:
     return None
 
 
-def _not_public(of: FindingBuilder, bucket: Bucket, trail: Trail) -> PostureFinding:
+def _not_public(of: FindingBuilder, bucket: BucketFacts, trail: TrailFacts) -> PostureFinding:
     granted = [] if isinstance(bucket.grants, Refused) else bucket.grants
     public = sorted(
         {
@@ -126,7 +126,7 @@ def _not_public(of: FindingBuilder, bucket: Bucket, trail: Trail) -> PostureFind
     return of.passed(bucket.name, "neither its ACL nor its policy is public")
 
 
-def _policy(of: FindingBuilder, bucket: Bucket, trail: Trail) -> PostureFinding:
+def _policy(of: FindingBuilder, bucket: BucketFacts, trail: TrailFacts) -> PostureFinding:
     if isinstance(bucket.policy, Refused):
         return of.unknown(bucket.name, bucket.policy)
     writing = [
@@ -166,7 +166,7 @@ def _names_source(statement: Reply) -> bool:
     return bool(named) and all(_SOMEBODY.search(text) for text in named)
 
 
-def _tls(of: FindingBuilder, bucket: Bucket, trail: Trail) -> PostureFinding:
+def _tls(of: FindingBuilder, bucket: BucketFacts, trail: TrailFacts) -> PostureFinding:
     """A statement denies all of S3 to everybody without TLS, for the bucket and its objects."""
     if isinstance(bucket.policy, Refused):
         return of.unknown(bucket.name, bucket.policy)
@@ -224,7 +224,7 @@ def _allows(statement: Reply, action: str) -> bool:
     return any(fnmatchcase(action.lower(), text.lower()) for text in texts(statement.get("Action")))
 
 
-def _versioning(of: FindingBuilder, bucket: Bucket, trail: Trail) -> PostureFinding:
+def _versioning(of: FindingBuilder, bucket: BucketFacts, trail: TrailFacts) -> PostureFinding:
     if isinstance(bucket.versioning, Refused):
         return of.unknown(bucket.name, bucket.versioning)
     state = bucket.versioning.get("Status") or "never enabled"
@@ -238,7 +238,9 @@ def _versioning(of: FindingBuilder, bucket: Bucket, trail: Trail) -> PostureFind
     )
 
 
-def _delete_protection(of: FindingBuilder, bucket: Bucket, trail: Trail) -> PostureFinding:
+def _delete_protection(
+    of: FindingBuilder, bucket: BucketFacts, trail: TrailFacts
+) -> PostureFinding:
     """Object lock with a default retention, or MFA delete: CIS names the second alone."""
     lock, versioning = bucket.lock, bucket.versioning
     retention = (
@@ -267,7 +269,7 @@ def _delete_protection(of: FindingBuilder, bucket: Bucket, trail: Trail) -> Post
     )
 
 
-def _encrypted(of: FindingBuilder, bucket: Bucket, trail: Trail) -> PostureFinding:
+def _encrypted(of: FindingBuilder, bucket: BucketFacts, trail: TrailFacts) -> PostureFinding:
     seen = bucket.encryption
     if isinstance(seen, Refused):
         return of.unknown(bucket.name, seen)
@@ -286,7 +288,7 @@ def _encrypted(of: FindingBuilder, bucket: Bucket, trail: Trail) -> PostureFindi
     return of.failed(bucket.name, "no default encryption is set", fix)
 
 
-def _access_log(of: FindingBuilder, bucket: Bucket, _trail: Trail) -> PostureFinding:
+def _access_log(of: FindingBuilder, bucket: BucketFacts, _trail: TrailFacts) -> PostureFinding:
     seen = bucket.access_log
     if isinstance(seen, Refused):
         return of.unknown(bucket.name, seen)
@@ -305,7 +307,7 @@ def _access_log(of: FindingBuilder, bucket: Bucket, _trail: Trail) -> PostureFin
     return of.failed(bucket.name, "server access logging is off", fix)
 
 
-def _retention(of: FindingBuilder, bucket: Bucket, trail: Trail) -> PostureFinding:
+def _retention(of: FindingBuilder, bucket: BucketFacts, trail: TrailFacts) -> PostureFinding:
     if isinstance(bucket.lifecycle, Refused):
         return of.unknown(bucket.name, bucket.lifecycle)
     keep = of.scope.wanted.keep_days
@@ -332,7 +334,7 @@ def _retention(of: FindingBuilder, bucket: Bucket, trail: Trail) -> PostureFindi
     return of.passed(bucket.name, f"files stay {kept}")
 
 
-def _lifecycle(of: FindingBuilder, bucket: Bucket, trail: Trail) -> PostureFinding:
+def _lifecycle(of: FindingBuilder, bucket: BucketFacts, trail: TrailFacts) -> PostureFinding:
     if isinstance(bucket.lifecycle, Refused):
         return of.unknown(bucket.name, bucket.lifecycle)
     steps = [
@@ -355,7 +357,7 @@ def _lifecycle(of: FindingBuilder, bucket: Bucket, trail: Trail) -> PostureFindi
     )
 
 
-def _about(rules: Any, trail: Trail) -> list[Reply]:
+def _about(rules: Any, trail: TrailFacts) -> list[Reply]:
     """The enabled rules that apply to a trail's files; one with tags does not, since CloudTrail
     sets no tags."""
     folder = str(trail.described.get("S3KeyPrefix") or "").strip("/")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from trailhound.aws.posture.facts import Refused, Trail, known
+from trailhound.aws.posture.facts import Refused, TrailFacts, known
 from trailhound.aws.posture.finding_builder import (
     OWNER,
     Evaluator,
@@ -95,7 +95,7 @@ def _management(of: FindingBuilder) -> Iterator[PostureFinding]:
         yield from bare
         return
     missing: dict[str, list[str]] = {}
-    unsure: list[Trail] = []
+    unsure: list[TrailFacts] = []
     dark = False
     for region in account.regions:
         trails = [each for each in account.trails if each.covers(region.name)]
@@ -132,13 +132,13 @@ def _management(of: FindingBuilder) -> Iterator[PostureFinding]:
         yield of.passed(account.id, f"reads and writes, in {where}")
 
 
-def _unread(of: FindingBuilder, trail: Trail) -> PostureFinding:
+def _unread(of: FindingBuilder, trail: TrailFacts) -> PostureFinding:
     why = trail.selectors if isinstance(trail.selectors, Refused) else trail.status
     assert isinstance(why, Refused)  # noqa: S101 - it is what makes it unread
     return of.unknown(trail.arn, why, region=trail.home)
 
 
-def _lets(trail: Trail, event: Mapping[str, str]) -> bool:
+def _lets(trail: TrailFacts, event: Mapping[str, str]) -> bool:
     return logs(known(trail.selectors, ()), event)
 
 
@@ -269,7 +269,7 @@ def _objects(of: FindingBuilder, bucket: str, read: str) -> PostureFinding:
     )
 
 
-def _left_out(of: FindingBuilder, trails: list[Trail], event: Mapping[str, str]) -> list[str]:
+def _left_out(of: FindingBuilder, trails: list[TrailFacts], event: Mapping[str, str]) -> list[str]:
     """The account's own buckets that trails leave out, apart from those that trails write to."""
     account = of.scope.account
     logged_to = {each.bucket for each in account.trails}

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from trailhound.aws.documents import INSIGHTS
-from trailhound.aws.posture.facts import Refused, Trail
+from trailhound.aws.posture.facts import Refused, TrailFacts
 from trailhound.aws.posture.finding_builder import (
     Evaluators,
     FindingBuilder,
@@ -19,7 +19,7 @@ from trailhound.aws.posture.finding_builder import (
 from trailhound.posture import PostureFinding
 
 
-def _logging(of: FindingBuilder, trail: Trail) -> PostureFinding:
+def _logging(of: FindingBuilder, trail: TrailFacts) -> PostureFinding:
     state = trail.is_logging
     if isinstance(state, Refused):
         return of.unknown(trail.arn, state, region=trail.home)
@@ -35,13 +35,15 @@ def _logging(of: FindingBuilder, trail: Trail) -> PostureFinding:
     )
 
 
-def _delivery(of: FindingBuilder, trail: Trail) -> PostureFinding:
+def _delivery(of: FindingBuilder, trail: TrailFacts) -> PostureFinding:
     return delivered(
         of, trail, "LatestDeliveryTime", "LatestDeliveryError", f"to bucket {trail.bucket}"
     )
 
 
-def delivered(of: FindingBuilder, trail: Trail, time: str, error: str, to: str) -> PostureFinding:
+def delivered(
+    of: FindingBuilder, trail: TrailFacts, time: str, error: str, to: str
+) -> PostureFinding:
     """Whether a kind of delivery works, by `GetTrailStatus`."""
     status = trail.status
     if isinstance(status, Refused):
@@ -84,7 +86,7 @@ def _moment(value: Any) -> str:
     return f"{value:%Y-%m-%dT%H:%MZ}" if isinstance(value, datetime) else str(value)
 
 
-def _validation(of: FindingBuilder, trail: Trail) -> PostureFinding:
+def _validation(of: FindingBuilder, trail: TrailFacts) -> PostureFinding:
     if trail.described.get("LogFileValidationEnabled"):
         return of.passed(trail.arn, "LogFileValidationEnabled is true", trail.home)
     return of.failed(
@@ -99,7 +101,7 @@ def _validation(of: FindingBuilder, trail: Trail) -> PostureFinding:
     )
 
 
-def _digests(of: FindingBuilder, trail: Trail) -> PostureFinding:
+def _digests(of: FindingBuilder, trail: TrailFacts) -> PostureFinding:
     if not trail.described.get("LogFileValidationEnabled"):
         return of.not_applicable(trail.arn, "log file validation is off", trail.home)
     return delivered(
@@ -111,7 +113,7 @@ def _digests(of: FindingBuilder, trail: Trail) -> PostureFinding:
     )
 
 
-def _kms(of: FindingBuilder, trail: Trail) -> PostureFinding:
+def _kms(of: FindingBuilder, trail: TrailFacts) -> PostureFinding:
     if trail.key is None:
         fix = setup_command(trail, of.scope, "--kms") or aws(
             *("cloudtrail", "update-trail", "--name", trail.arn, "--kms-key-id", "KEY_ARN"),
@@ -132,7 +134,7 @@ def _kms(of: FindingBuilder, trail: Trail) -> PostureFinding:
     )
 
 
-def _rotation(of: FindingBuilder, trail: Trail) -> PostureFinding:
+def _rotation(of: FindingBuilder, trail: TrailFacts) -> PostureFinding:
     if trail.key is None:
         return of.not_applicable(trail.arn, "it has no KMS key", trail.home)
     key, described, rotates = (
@@ -154,7 +156,7 @@ def _rotation(of: FindingBuilder, trail: Trail) -> PostureFinding:
     )
 
 
-def _insights(of: FindingBuilder, trail: Trail) -> PostureFinding:
+def _insights(of: FindingBuilder, trail: TrailFacts) -> PostureFinding:
     if isinstance(trail.insights, Refused):
         return of.unknown(trail.arn, trail.insights, region=trail.home)
     missing = [each for each in INSIGHTS if each not in trail.insights]

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from trailhound.aws.posture.evaluate_trails import delivered
-from trailhound.aws.posture.facts import LogGroup, Refused, Reply, Trail, known
+from trailhound.aws.posture.facts import LogGroupFacts, Refused, Reply, TrailFacts, known
 from trailhound.aws.posture.finding_builder import (
     Evaluator,
     Evaluators,
@@ -24,7 +24,7 @@ from trailhound.aws.posture.finding_builder import (
 from trailhound.plural import plural
 from trailhound.posture import PostureFinding
 
-GroupEvaluator = Callable[[FindingBuilder, LogGroup, Reply], PostureFinding]
+GroupEvaluator = Callable[[FindingBuilder, LogGroupFacts, Reply], PostureFinding]
 """A check of an existing log group, with its description by `DescribeLogGroups`."""
 
 
@@ -38,7 +38,7 @@ def other_account(of: FindingBuilder, arn: str) -> PostureFinding:
     )
 
 
-def _cloudwatch(of: FindingBuilder, trail: Trail) -> PostureFinding:
+def _cloudwatch(of: FindingBuilder, trail: TrailFacts) -> PostureFinding:
     if not trail.log_group:
         return of.failed(
             trail.arn,
@@ -93,7 +93,7 @@ def _without_groups(of: FindingBuilder) -> Iterator[PostureFinding]:
         )
 
 
-def _retention(of: FindingBuilder, group: LogGroup, described: Reply) -> PostureFinding:
+def _retention(of: FindingBuilder, group: LogGroupFacts, described: Reply) -> PostureFinding:
     days, wanted = described.get("retentionInDays"), of.scope.wanted.log_days
     if days is None:
         return of.passed(group.name, "events stay for ever", group.region)
@@ -110,7 +110,7 @@ def _retention(of: FindingBuilder, group: LogGroup, described: Reply) -> Posture
     )
 
 
-def _encrypted(of: FindingBuilder, group: LogGroup, described: Reply) -> PostureFinding:
+def _encrypted(of: FindingBuilder, group: LogGroupFacts, described: Reply) -> PostureFinding:
     if key := described.get("kmsKeyId"):
         return of.passed(group.name, f"key {key}", group.region)
     return of.failed(
@@ -124,7 +124,7 @@ def _encrypted(of: FindingBuilder, group: LogGroup, described: Reply) -> Posture
     )
 
 
-def _not_public(of: FindingBuilder, group: LogGroup, _described: Reply) -> PostureFinding:
+def _not_public(of: FindingBuilder, group: LogGroupFacts, _described: Reply) -> PostureFinding:
     if isinstance(group.policies, Refused):
         return of.unknown(group.name, group.policies, region=group.region)
     open_ = sorted(
@@ -153,7 +153,7 @@ def _read(policy: Reply) -> list[Reply]:
         return []
 
 
-def _opens(statement: Reply, group: LogGroup) -> bool:
+def _opens(statement: Reply, group: LogGroupFacts) -> bool:
     """Whether anybody may do something with a log group, without a condition that says who."""
     principal = statement.get("Principal")
     everybody = principal == "*" or (

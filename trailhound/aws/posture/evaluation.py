@@ -15,7 +15,7 @@ from trailhound.aws.posture import (
     evaluate_watching,
 )
 from trailhound.aws.posture.catalogue import CHECKS
-from trailhound.aws.posture.facts import Account, Requirements, Scope, Trail
+from trailhound.aws.posture.facts import AccountFacts, Requirements, Scope, TrailFacts
 from trailhound.aws.posture.finding_builder import Evaluators, FindingBuilder
 from trailhound.posture import PostureFinding
 
@@ -30,7 +30,7 @@ EVALUATORS: Final[Evaluators] = {
 
 
 def evaluate(
-    accounts: Iterable[Account], wanted: Requirements, now: datetime
+    accounts: Iterable[AccountFacts], wanted: Requirements, now: datetime
 ) -> Iterator[PostureFinding]:
     """Findings, account by account, in the order of the catalogue."""
     others = {each.id: each for each in accounts}
@@ -42,7 +42,7 @@ def evaluate(
             yield from EVALUATORS[check.id](FindingBuilder(check.id, scope))
 
 
-def _evaluated_in(accounts: Mapping[str, Account]) -> dict[str, str]:
+def _evaluated_in(accounts: Mapping[str, AccountFacts]) -> dict[str, str]:
     """The account in which each trail is evaluated: its own, or else the first that shows it."""
     found: dict[str, str] = {}
     for account in accounts.values():
@@ -51,7 +51,7 @@ def _evaluated_in(accounts: Mapping[str, Account]) -> dict[str, str]:
     return found
 
 
-def _owner(trail: Trail, accounts: Mapping[str, Account]) -> str:
+def _owner(trail: TrailFacts, accounts: Mapping[str, AccountFacts]) -> str:
     """The owner, if it was read and shows the trail too."""
     owner = accounts.get(trail.owner)
     shows = owner is not None and any(each.arn == trail.arn for each in owner.trails)

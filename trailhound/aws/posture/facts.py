@@ -45,7 +45,7 @@ class Key:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trail:
+class TrailFacts:
     """A trail as `DescribeTrails` shows it, with the results of further calls."""
 
     described: Reply
@@ -101,7 +101,7 @@ class Trail:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bucket:
+class BucketFacts:
     """A trail's bucket. Values are as S3 gives them; None: nothing is set."""
 
     name: str
@@ -118,7 +118,7 @@ class Bucket:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MetricFilter:
+class MetricFilterFacts:
     """A filter of a log group. `matches` are names of monitored events (`monitored.events`);
     `counts_all`: it matches ordinary events too."""
 
@@ -130,13 +130,13 @@ class MetricFilter:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LogGroup:
+class LogGroupFacts:
     """A trail's log group. `described` is None where there is no such group; `alarms` are those of
     its region, `topics` the subscriptions of each topic that such an alarm notifies."""
 
     arn: str
     described: Reply | Refused | None
-    filters: Sequence[MetricFilter] | Refused
+    filters: Sequence[MetricFilterFacts] | Refused
     policies: Sequence[Reply] | Refused
     alarms: Sequence[Reply] | Refused
     topics: Mapping[str, Sequence[Reply] | Refused] = field(default_factory=dict)
@@ -171,7 +171,7 @@ class Region:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
+class AccountFacts:
     """All that was read of one account."""
 
     id: str
@@ -182,7 +182,7 @@ class Account:
     chosen: bool
     """Whether the regions were named by `--region`."""
     enabled: Sequence[str] | Refused
-    trails: Sequence[Trail]
+    trails: Sequence[TrailFacts]
     organisation: Reply | Refused | None
     """As DescribeOrganization gives it; None: it is in none."""
     delegated: frozenset[str] | Refused
@@ -194,8 +194,8 @@ class Account:
     """Whether each requested bucket exists that is not known to be the account's own."""
     sharing_role: Reply | Refused | None
     """`CloudWatch-CrossAccountSharingRole`, if there is one."""
-    buckets: Mapping[str, Bucket] = field(default_factory=dict)
-    groups: Mapping[str, LogGroup] = field(default_factory=dict)
+    buckets: Mapping[str, BucketFacts] = field(default_factory=dict)
+    groups: Mapping[str, LogGroupFacts] = field(default_factory=dict)
 
     @property
     def unlisted(self) -> Refused | None:
@@ -226,15 +226,15 @@ class Requirements:
 class Scope:
     """One account among those that were read, and when."""
 
-    account: Account
-    others: Mapping[str, Account]
+    account: AccountFacts
+    others: Mapping[str, AccountFacts]
     """All that were read, by their ids; this one too."""
-    trails: Sequence[Trail]
+    trails: Sequence[TrailFacts]
     """Those that are evaluated here: a trail that several accounts show is evaluated once."""
     wanted: Requirements
     now: datetime
 
-    def bucket(self, name: str) -> Bucket | None:
+    def bucket(self, name: str) -> BucketFacts | None:
         """As its owner sees it, if it was among the accounts."""
         seen = [each for each in self.others.values() if name in each.buckets]
         owners = [each for each in seen if name in known(each.own_buckets, frozenset())]
@@ -245,7 +245,7 @@ class Scope:
         """Whether one of the accounts that were read is known to own a bucket."""
         return any(name in known(each.own_buckets, frozenset()) for each in self.others.values())
 
-    def group(self, arn: str) -> LogGroup | None:
+    def group(self, arn: str) -> LogGroupFacts | None:
         """The log group as its owner sees it; None where that account was not read."""
         owner = self.others.get(arn.split(":")[4])
         return owner.groups.get(arn) if owner else None

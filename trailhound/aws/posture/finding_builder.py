@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trailhound.aws.names import PREFIX
-from trailhound.aws.posture.facts import Refused, Reply, Scope, Trail, known
+from trailhound.aws.posture.facts import Refused, Reply, Scope, TrailFacts, known
 from trailhound.plural import plural as plural
 from trailhound.posture import PostureFinding, Verdict
 
@@ -67,7 +67,7 @@ Evaluator = Callable[[FindingBuilder], Iterator[PostureFinding]]
 Evaluators = Mapping[str, Evaluator]
 
 
-def each_trail(evaluator: Callable[[FindingBuilder, Trail], PostureFinding]) -> Evaluator:
+def each_trail(evaluator: Callable[[FindingBuilder, TrailFacts], PostureFinding]) -> Evaluator:
     """A check of one trail as a check of all trails that are evaluated in an account."""
 
     def evaluate(of: FindingBuilder) -> Iterator[PostureFinding]:
@@ -99,7 +99,7 @@ def unseen_regions(of: FindingBuilder) -> PostureFinding:
     return of.unknown(of.scope.account.id, why.with_reason(f"{why.reason}{more}"))
 
 
-def setup_command(trail: Trail, scope: Scope, *flags: str) -> str:
+def setup_command(trail: TrailFacts, scope: Scope, *flags: str) -> str:
     """The command that plans to correct a trail of `aws setup`; empty for any other trail.
 
     It is a plan, which shows what else would change and ends with the command that applies it.
@@ -125,7 +125,7 @@ def setup_command(trail: Trail, scope: Scope, *flags: str) -> str:
     return shlex.join([*words, *flags])
 
 
-def setup_or(trail: Trail, scope: Scope, *words: str) -> str:
+def setup_or(trail: TrailFacts, scope: Scope, *words: str) -> str:
     """The command of `setup_command`; for any other trail, a command of the AWS CLI."""
     return setup_command(trail, scope) or aws(*words, "--region", trail.home)
 
