@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from ingest.sources.aws_codes import FAILURES, THROTTLED
 from ingest.sources.s3_errors import code_of
 from trailhound.aws.insights_query import AT_ONCE, SECONDS, Query, Row, limited, ordered
-from trailhound.aws.query_spans import Span, distinct, divisible, is_cut, parts
+from trailhound.aws.query_spans import QuerySpan, distinct, divisible, is_cut, parts
 from trailhound.aws.refusals import refused
 from trailhound.backoff import Backoff
 from trailhound.errors import UsageError
@@ -54,7 +54,7 @@ class GroupQuery:
 
     region: str
     group: str
-    span: Span
+    span: QuerySpan
 
     @property
     def text(self) -> str:

@@ -21,7 +21,7 @@ _MOST_PARTS: Final = 48
 
 
 @dataclass(frozen=True, order=True)
-class Span:
+class QuerySpan:
     """Whole seconds since 1970, both included."""
 
     first: int
@@ -40,7 +40,7 @@ class Span:
     def text(self) -> str:
         """Both ends, in UTC.
 
-        >>> Span(0, 59).text
+        >>> QuerySpan(0, 59).text
         '1970-01-01T00:00:00Z to 1970-01-01T00:01:00Z'
         """
         since, until = (
@@ -50,16 +50,16 @@ class Span:
         return f"{since} to {until}"
 
 
-def parts(span: Span, matched: int) -> list[Span]:
+def parts(span: QuerySpan, matched: int) -> list[QuerySpan]:
     """A span in parts, each of which probably has fewer than `ROWS` of the `matched` rows.
 
-    >>> parts(Span(0, 9), 15_000)
+    >>> parts(QuerySpan(0, 9), 15_000)
     [Span(first=0, last=4), Span(first=5, last=9)]
     """
     wanted = max(2, -(-matched // int(ROWS * _FILL)))
     number = min(wanted, _MOST_PARTS, span.seconds)
     bounds = [span.first + span.seconds * each // number for each in range(number + 1)]
-    return [Span(first, after - 1) for first, after in pairwise(bounds)]
+    return [QuerySpan(first, after - 1) for first, after in pairwise(bounds)]
 
 
 def is_cut(rows: int, matched: float) -> bool:
@@ -79,6 +79,6 @@ def distinct(rows: Iterable[Row], seen: set[str]) -> Iterator[Row]:
         yield row
 
 
-def divisible(span: Span, rows: Sequence[Row]) -> bool:
+def divisible(span: QuerySpan, rows: Sequence[Row]) -> bool:
     """Whether the answers for parts of the span can be combined: its rows name their events."""
     return span.seconds > 1 and all(POINTER in row for row in rows)

@@ -26,7 +26,7 @@ from trailhound.errors import UsageError
 with late_imports():
     from trailhound.aws.log_groups import LogGroup, described, dollars
     from trailhound.aws.logs_insights import Fault, FoundRow, GroupQuery, LogsInsights, Result
-    from trailhound.aws.query_spans import Span
+    from trailhound.aws.query_spans import QuerySpan
 
 _CENT: Final = 0.01
 _HOUR: Final = timedelta(hours=1)
@@ -234,7 +234,7 @@ def run(
 ) -> Result:
     """Run the query over the span of every group, with progress. A signal stops it at AWS."""
     since, until = (int(each.timestamp()) for each in span)
-    whole = Span(since, max(since, until - 1))
+    whole = QuerySpan(since, max(since, until - 1))
     with show_stages("logs-query", unit="queries") as stage:
         job = LogsInsights(clients, query, at_once=at_once, seconds=seconds, progress=stage)
         with stop_on_signal(job):

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from trailhound.aws import query_spans
 from trailhound.aws.insights_query import commands_of, limited, ordered, parsed
 from trailhound.aws.logs_insights import GroupQuery, LogsInsights
-from trailhound.aws.query_spans import Span
+from trailhound.aws.query_spans import QuerySpan
 from trailhound.errors import UsageError
 
-ASKED = Span(1_000, 1_119)
+ASKED = QuerySpan(1_000, 1_119)
 MOMENTS = st.lists(
     st.integers(0, 119).flatmap(lambda s: st.sampled_from([0, 1, 500, 999]).map(
         lambda ms: (1_000 + s) * 1_000 + ms)) | st.just(1_042_500),
@@ -80,7 +80,7 @@ def test_no_row_is_lost_or_twice_and_seconds_with_too_many_are_named(
 
 @given(st.integers(0, 10_000), st.integers(2, 400), st.integers(0, 10**7))
 def test_parts_of_a_time_are_all_of_it_and_apart(first: int, seconds: int, matched: int) -> None:
-    span = Span(first, first + seconds - 1)
+    span = QuerySpan(first, first + seconds - 1)
     parts = query_spans.parts(span, matched)
     assert [second for each in parts for second in range(each.first, each.last + 1)] == list(
         range(span.first, span.last + 1)
