@@ -67,7 +67,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Change:
+class PartChange:
     """A part, its existing value (`now`), and the value that it will have (`then`)."""
 
     part: Part
@@ -99,7 +99,7 @@ class Applied:
 
 def planned(
     parts: Iterable[Part], refused: Callable[[Part, TrailhoundError], None] | None = None
-) -> list[Change]:
+) -> list[PartChange]:
     """Each part compared with its existing value. Raises `AwsError` for a part that can't be read;
     with `refused`, that is called with part and error instead, and the others are compared."""
     missing: set[str] = set()
@@ -114,11 +114,11 @@ def planned(
             continue
         if now is None:
             missing.add(part.name)
-        found.append(Change(part, now, part.merge(now, part.wanted)))
+        found.append(PartChange(part, now, part.merge(now, part.wanted)))
     return found
 
 
-def applied(changes: Sequence[Change], on_write: Callable[[str, Action], None]) -> Applied:
+def applied(changes: Sequence[PartChange], on_write: Callable[[str, Action], None]) -> Applied:
     """Write what differs, in order.
 
     A part that somebody else changed since it was planned is not written, since that would undo the

@@ -20,7 +20,7 @@ Verdict = Literal["remove", "keep", "absent"]
 
 
 @dataclass(frozen=True)
-class Removal:
+class PartRemoval:
     """A resource of a set-up, and what `--destroy` does with it; `why`: the reason to keep it."""
 
     what: str
@@ -32,15 +32,15 @@ class Removal:
         return {"what": self.what, "action": self.verdict, "why": self.why}
 
 
-def removals(trail: Trail, delete_bucket: str = "") -> list[Removal]:
+def removals(trail: Trail, delete_bucket: str = "") -> list[PartRemoval]:
     """The resources of a set-up in the order of removal. Raises `UsageError` if the bucket that
     `delete_bucket` names is not the set-up's or must not be deleted, and `AwsError`."""
     return list(_removals(trail, delete_bucket))
 
 
-def removed(planned: list[Removal]) -> list[Removal]:
+def removed(planned: list[PartRemoval]) -> list[PartRemoval]:
     """Removes what is planned. Raises `AwsError`, which lists what was removed and what was not."""
-    done: list[Removal] = []
+    done: list[PartRemoval] = []
     left = [each for each in planned if each.verdict == "remove"]
     while left:
         try:
@@ -57,7 +57,7 @@ def removed(planned: list[Removal]) -> list[Removal]:
     return done
 
 
-def _removals(trail: Trail, delete_bucket: str) -> Iterator[Removal]:
+def _removals(trail: Trail, delete_bucket: str) -> Iterator[PartRemoval]:
     setup = trail.setup
     bucket = _bucket(trail, delete_bucket)  # first: a wrong name is refused before all else
     yield _trail(trail)
@@ -79,19 +79,19 @@ def _tagged(
     what: str,
     tags: Callable[[], dict[str, str] | None],
     remove: Callable[[], object],
-) -> Removal:
+) -> PartRemoval:
     """The removal of what has the set-up's tag; `tags` returns None where there is no such
     thing."""
     with refusals(what):
         there = tags()
     if there is None:
-        return Removal(what, "absent")
+        return PartRemoval(what, "absent")
     if there.get(TAG) != trail.setup.name:
-        return Removal(what, "keep", f"it has no tag {TAG}={trail.setup.name}")
-    return Removal(what, "remove", "", remove)
+        return PartRemoval(what, "keep", f"it has no tag {TAG}={trail.setup.name}")
+    return PartRemoval(what, "remove", "", remove)
 
 
-def _trail(trail: Trail) -> Removal:
+def _trail(trail: Trail) -> PartRemoval:
     arn, cloudtrail = trail.setup.trail_arn, trail.account.client("cloudtrail")
 
     def tags() -> dict[str, str] | None:
@@ -105,7 +105,7 @@ def _trail(trail: Trail) -> Removal:
     )
 
 
-def _topic(trail: Trail, name: str, arn: str) -> Removal:
+def _topic(trail: Trail, name: str, arn: str) -> PartRemoval:
     sns = trail.account.client("sns")
 
     def tags() -> dict[str, str] | None:
@@ -123,7 +123,7 @@ def _topic(trail: Trail, name: str, arn: str) -> Removal:
     return _tagged(trail, f"topic {name}", tags, delete)
 
 
-def _queue(trail: Trail, name: str) -> Removal:
+def _queue(trail: Trail, name: str) -> PartRemoval:
     what, sqs = f"queue {name}", trail.account.client("sqs")
     with refusals(what):
         address = trail.queue_url(name)
@@ -136,7 +136,7 @@ def _queue(trail: Trail, name: str) -> Removal:
     return _tagged(trail, what, tags, lambda: sqs.delete_queue(QueueUrl=address))
 
 
-def _role(trail: Trail, name: str) -> Removal:
+def _role(trail: Trail, name: str) -> PartRemoval:
     iam = trail.account.client("iam")
 
     def tags() -> dict[str, str] | None:
@@ -152,7 +152,7 @@ def _role(trail: Trail, name: str) -> Removal:
     return _tagged(trail, f"role {name}", tags, delete)
 
 
-def _log_group(trail: Trail) -> Removal:
+def _log_group(trail: Trail) -> PartRemoval:
     setup, logs = trail.setup, trail.account.client("logs")
 
     def tags() -> dict[str, str] | None:
@@ -166,16 +166,18 @@ def _log_group(trail: Trail) -> Removal:
     return _tagged(trail, f"log group {setup.log_group}", tags, delete)
 
 
-def _key(trail: Trail) -> Iterator[Removal]:
+def _key(trail: Trail) -> Iterator[PartRemoval]:
     """The key, if there is one: never removed."""
     alias, kms = trail.setup.key_alias, trail.account.client("kms")
     with refusals(f"key {alias}"):
         reply = reply_or_none(kms.describe_key, "NotFoundException", KeyId=alias)
     if reply is not None:
-        yield Removal(f"key {alias}", "keep", "without it no file that it encrypted can be read")
+        yield PartRemoval(
+            f"key {alias}", "keep", "without it no file that it encrypted can be read"
+        )
 
 
-def _alarms(trail: Trail) -> Iterator[Removal]:
+def _alarms(trail: Trail) -> Iterator[PartRemoval]:
     """The alarms of the set-up; their filters are deleted with the log group."""
     setup, cloudwatch = trail.setup, trail.account.client("cloudwatch")
     names = [each.alarm_name for each in (*ALARMS, *CIS_ALARMS)]
@@ -184,7 +186,7 @@ def _alarms(trail: Trail) -> Iterator[Removal]:
             listed = cloudwatch.list_tags_for_resource(ResourceARN=each["AlarmArn"])["Tags"]
             name = each["AlarmName"]
             if tags_of(listed).get(TAG) == setup.name:
-                yield Removal(
+                yield PartRemoval(
                     f"alarm {name}",
                     "remove",
                     "",
@@ -192,7 +194,7 @@ def _alarms(trail: Trail) -> Iterator[Removal]:
                 )
 
 
-def _notification(trail: Trail) -> Iterator[Removal]:
+def _notification(trail: Trail) -> Iterator[PartRemoval]:
     """Removes only the set-up's notification from the bucket's configuration."""
     setup, s3 = trail.setup, trail.account.client("s3")
     what = f"bucket {setup.bucket_name}: notifications"
@@ -203,11 +205,11 @@ def _notification(trail: Trail) -> Iterator[Removal]:
     if not any(each.get("Id") == NOTIFICATION for each in topics):
         return
     if (tags or {}).get(TAG) != setup.name:
-        yield Removal(what, "keep", f"the bucket has no tag {TAG}={setup.name}")
+        yield PartRemoval(what, "keep", f"the bucket has no tag {TAG}={setup.name}")
         return
     rest = [each for each in topics if each.get("Id") != NOTIFICATION]
     then = {**(now or {}), "TopicConfigurations": rest}
-    yield Removal(
+    yield PartRemoval(
         what,
         "remove",
         "",
@@ -219,15 +221,15 @@ def _notification(trail: Trail) -> Iterator[Removal]:
     )
 
 
-def _bucket(trail: Trail, named: str) -> Removal:
+def _bucket(trail: Trail, named: str) -> PartRemoval:
     setup, s3 = trail.setup, trail.account.client("s3")
     what = f"bucket {setup.bucket_name}"
     with refusals(what):
         tags = trail.bucket_tags()
     if tags is None:
-        return Removal(what, "absent")
+        return PartRemoval(what, "absent")
     if not named:
-        return Removal(what, "keep", f"--delete-bucket {setup.bucket_name} deletes it")
+        return PartRemoval(what, "keep", f"--delete-bucket {setup.bucket_name} deletes it")
     if named != setup.bucket_name:
         raise UsageError(
             f"--delete-bucket {named}: the bucket of this set-up is {setup.bucket_name}",
@@ -250,7 +252,7 @@ def _bucket(trail: Trail, named: str) -> Removal:
             hint="its files are kept on purpose; wait until their retention has ended",
         )
 
-    return Removal(f"{what} and all of its files", "remove", "", lambda: _delete_bucket(trail))
+    return PartRemoval(f"{what} and all of its files", "remove", "", lambda: _delete_bucket(trail))
 
 
 def _delete_bucket(trail: Trail) -> None:

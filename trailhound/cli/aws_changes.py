@@ -13,7 +13,7 @@ from trailhound.cli.listing import Form, Listing, note
 from trailhound.cli.screen import err, is_quiet, out, plural, safe, sentence
 
 with late_imports():
-    from trailhound.aws.parts import Change
+    from trailhound.aws.parts import PartChange
 
 
 _MARKS: Final = {
@@ -22,7 +22,7 @@ _MARKS: Final = {
     "unchanged": Text("= ", style="dim"),
 }
 
-LISTING = Listing[Change](
+LISTING = Listing[PartChange](
     "parts",
     (
         Column("action", lambda each: each.action, "action", ColumnType.ENTIRE),
@@ -39,7 +39,7 @@ def show_written(part: str, action: str) -> None:
         sentence(_MARKS[action] + safe(part), 4, screen=err)
 
 
-def show_changes(changes: list[Change]) -> None:
+def show_changes(changes: list[PartChange]) -> None:
     """Each part, and what differs, for people."""
     for each in changes:
         same = Text("  unchanged" if each.action == "unchanged" else "", "dim")
@@ -49,7 +49,7 @@ def show_changes(changes: list[Change]) -> None:
             out.print(Text("    "), Text(safe(line).plain, style=style), sep="")
 
 
-def planned_text(changes: list[Change], *, apply: bool) -> str:
+def planned_text(changes: list[PartChange], *, apply: bool) -> str:
     """How many parts an apply creates and changes; of a plan, also that nothing was changed."""
     made, changed, alike = _numbers(changes)
     return (
@@ -58,13 +58,13 @@ def planned_text(changes: list[Change], *, apply: bool) -> str:
     )
 
 
-def applied_text(changes: list[Change]) -> str:
+def applied_text(changes: list[PartChange]) -> str:
     """How many parts were made and changed."""
     made, changed, alike = _numbers(changes)
     return f"{plural(made, 'part')} created, {changed:,} changed, {alike:,} were as they are to be"
 
 
-def _numbers(changes: list[Change]) -> tuple[int, int, int]:
+def _numbers(changes: list[PartChange]) -> tuple[int, int, int]:
     """How many parts are created, changed and unchanged, in this order."""
     made, changed, alike = (
         sum(each.action == action for each in changes)
@@ -73,7 +73,7 @@ def _numbers(changes: list[Change]) -> tuple[int, int, int]:
     return made, changed, alike
 
 
-def show_planned(changes: list[Change], form: Form, *, apply: bool) -> None:
+def show_planned(changes: list[PartChange], form: Form, *, apply: bool) -> None:
     """Say how many parts change, and what kinds of resources are new."""
     note(planned_text(changes, apply=apply), form)
     things = Counter(_kind(each) for each in changes if each.action == "create")
@@ -81,7 +81,7 @@ def show_planned(changes: list[Change], form: Form, *, apply: bool) -> None:
         note("new: " + ", ".join(f"{kind} {n:,}" for kind, n in things.items() if kind), form)
 
 
-def _kind(change: Change) -> str:
+def _kind(change: PartChange) -> str:
     """The kind of resource that a part is; empty for an attribute of a resource.
 
     The name of a part is a kind and a name, for an attribute followed by a colon and its name.

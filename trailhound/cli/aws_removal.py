@@ -13,7 +13,7 @@ from trailhound.cli.listing import Form, Listing, is_table, note
 from trailhound.cli.screen import plural, safe, sentence
 
 with late_imports():
-    from trailhound.aws.teardown import Removal, removals, removed
+    from trailhound.aws.teardown import PartRemoval, removals, removed
     from trailhound.aws.trail_setup import Trail
 
 
@@ -23,7 +23,7 @@ _MARKS: Final = {
     "absent": Text("= ", style="dim"),
 }
 
-REMOVALS = Listing[Removal](
+REMOVALS = Listing[PartRemoval](
     "removals",
     (
         Column("action", lambda each: each.verdict, "action", ColumnType.ENTIRE),

@@ -32,7 +32,7 @@ with late_imports():
     from trailhound.aws.cost import Cost, bytes_of_a_file, event_costs, storage_costs
     from trailhound.aws.documents import INSIGHTS
     from trailhound.aws.names import PREFIX, TrailSetup
-    from trailhound.aws.parts import Change, applied, planned
+    from trailhound.aws.parts import PartChange, applied, planned
     from trailhound.aws.template import for_a_stack, template
     from trailhound.aws.trail_setup import Trail
 
@@ -271,7 +271,9 @@ def setup(
     _show_applied(trail, changes, form, beside)
 
 
-def _show_applied(trail: Trail, changes: list[Change], form: Form, beside: dict[str, Any]) -> None:
+def _show_applied(
+    trail: Trail, changes: list[PartChange], form: Form, beside: dict[str, Any]
+) -> None:
     """Show what was applied, and whether the trail logs now. Exits with 1 if it does not."""
     status = trail.status()
     logs = bool(status["IsLogging"])
@@ -346,7 +348,7 @@ def _checked(wanted: TrailSetup) -> TrailSetup:
     return wanted
 
 
-def _apply(trail: Trail, changes: list[Change]) -> None:
+def _apply(trail: Trail, changes: list[PartChange]) -> None:
     """Apply the changes: first the KMS key, whose ARN the other parts need."""
     keys = len(trail.key_parts())
     done = applied(changes[:keys], show_written)
@@ -385,7 +387,7 @@ def _apply_command(context: typer.Context) -> str:
     return shlex.join(["trailhound", *words])
 
 
-def _last(trail: Trail, changes: list[Change], form: Form, apply_by: str | None = None) -> None:
+def _last(trail: Trail, changes: list[PartChange], form: Form, apply_by: str | None = None) -> None:
     """Say what was done or how to do it, and which commands read the trail."""
     if apply_by is None:
         note(applied_text(changes), form)
