@@ -24,7 +24,7 @@ with late_imports():
 WHICH = "Which alerts"
 
 
-class State(StrEnum):
+class AlertState(StrEnum):
     """What `--state` takes."""
 
     OPEN = "open"
@@ -135,7 +135,7 @@ Query = Annotated[
     ),
 ]
 InState = Annotated[
-    list[State] | None,
+    list[AlertState] | None,
     typer.Option(
         "--state",
         help="open, acknowledged, closed or all. May be repeated.",
@@ -145,7 +145,7 @@ InState = Annotated[
 
 
 def alert_query(
-    states: Sequence[State],
+    states: Sequence[AlertState],
     *,
     level: Level,
     since: datetime | None,
@@ -164,7 +164,7 @@ def alert_query(
     for sentence in unknown_fields(text or "", alert_field_fault):
         warn(sentence)
     return AlertQuery(
-        states=() if State.ALL in states else tuple(states),
+        states=() if AlertState.ALL in states else tuple(states),
         level=level,
         since=since,
         rule=rule,

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import typer
 
-from trailhound.cli.alert_selection import State
+from trailhound.cli.alert_selection import AlertState
 from trailhound.cli.consent import agree
 from trailhound.cli.decisions import (
     ambiguous,
@@ -68,11 +68,11 @@ HELP: Final[Mapping[Verb, str]] = {
 }
 
 SELECT: Final[Mapping[Verb, Callable[..., SelectedAlerts]]] = {
-    "ack": alert_selector(State.OPEN),
-    "close": alert_selector(State.OPEN, State.ACKNOWLEDGED),
-    "reopen": alert_selector(State.CLOSED),
-    "assign": alert_selector(State.OPEN, State.ACKNOWLEDGED),
-    "note": alert_selector(State.OPEN, State.ACKNOWLEDGED),
+    "ack": alert_selector(AlertState.OPEN),
+    "close": alert_selector(AlertState.OPEN, AlertState.ACKNOWLEDGED),
+    "reopen": alert_selector(AlertState.CLOSED),
+    "assign": alert_selector(AlertState.OPEN, AlertState.ACKNOWLEDGED),
+    "note": alert_selector(AlertState.OPEN, AlertState.ACKNOWLEDGED),
 }
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 from trailhound.cli import alert_precision, completion
 from trailhound.cli.alert_selection import (
     WHICH,
+    AlertState,
     AtLevel,
     InState,
     OfAccount,
@@ -23,7 +24,6 @@ from trailhound.cli.alert_selection import (
     OfTactic,
     Query,
     Since,
-    State,
     Until,
     alert_query,
 )
@@ -66,7 +66,7 @@ _EVENTS = 10
 """The most events of an alert that are shown; `--json` has all that it names."""
 
 
-class Sort(StrEnum):
+class AlertSort(StrEnum):
     """What `--sort` takes."""
 
     LAST_SEEN = "last-seen"
@@ -136,9 +136,9 @@ def list_alerts(
         typer.Option("--flat", help="On a terminal: a row for each alert, not for each incident."),
     ] = False,
     sort: Annotated[
-        Sort,
+        AlertSort,
         typer.Option("--sort", help="What comes first: the latest, or the most severe or largest."),
-    ] = Sort.LAST_SEEN,
+    ] = AlertSort.LAST_SEEN,
     limit: Annotated[
         int, typer.Option("--limit", min=1, metavar="N", help="Show at most N.")
     ] = 100,
@@ -159,7 +159,9 @@ def list_alerts(
     form = form_of(output, json)
     settings = settings_from(config, url, namespace)
     # Only closed alerts have a disposition.
-    states = state or ([State.CLOSED] if disposition else [State.OPEN, State.ACKNOWLEDGED])
+    states = state or (
+        [AlertState.CLOSED] if disposition else [AlertState.OPEN, AlertState.ACKNOWLEDGED]
+    )
     wanted = alert_query(
         states,
         level=level,

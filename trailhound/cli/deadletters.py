@@ -68,7 +68,7 @@ def dismissal_of(letter: dict[str, Any]) -> str:
 
 
 @dataclass
-class Reason:
+class LetterReason:
     """Dead letters with the same code and reason, and the same dismissal; `latest` is the first of
     them."""
 
@@ -76,7 +76,7 @@ class Reason:
     count: int = 1
 
 
-REASONS = Listing[Reason](
+REASONS = Listing[LetterReason](
     "reasons",
     (
         Column("count", lambda each: each.count, "count", ColumnType.NUMBER),
@@ -91,7 +91,7 @@ REASONS = Listing[Reason](
 """The listing for a terminal, by reason: hundreds of records may have the same one."""
 
 
-OF_REASON = Column[Reason](
+OF_REASON = Column[LetterReason](
     "dismissed", lambda each: dismissal_of(each.latest), "dismissed", whole=True
 )
 
@@ -216,15 +216,15 @@ def show(
         out.print(safe(line))
 
 
-def reasons_of(rows: Iterable[dict[str, Any]]) -> list[Reason]:
+def reasons_of(rows: Iterable[dict[str, Any]]) -> list[LetterReason]:
     """Dead letters by code and reason, the most frequent first; of equal ones the latest first."""
-    found: dict[tuple[str, str, str], Reason] = {}
+    found: dict[tuple[str, str, str], LetterReason] = {}
     for row in rows:
         key = row["code"], row["reason"], dismissal_of(row)
         if key in found:
             found[key].count += 1
         else:
-            found[key] = Reason(row)
+            found[key] = LetterReason(row)
     return sorted(found.values(), key=lambda each: -each.count)
 
 

@@ -11,12 +11,12 @@ from rich.text import Text
 
 from trailhound.cli import completion
 from trailhound.cli.alert_selection import (
+    AlertState,
     AtLevel,
     InState,
     OfAccount,
     OfPrincipal,
     Since,
-    State,
     Until,
     alert_query,
 )
@@ -53,7 +53,7 @@ _RULES = 10
 """The most rules that `show` names; `--json` has all."""
 
 
-class Sort(StrEnum):
+class IncidentSort(StrEnum):
     """What `--sort` takes."""
 
     LEVEL = "level"
@@ -118,8 +118,9 @@ def list_incidents(
     principal: OfPrincipal = None,
     account: OfAccount = None,
     sort: Annotated[
-        Sort, typer.Option("--sort", help="What comes first: the most severe, latest or largest.")
-    ] = Sort.LEVEL,
+        IncidentSort,
+        typer.Option("--sort", help="What comes first: the most severe, latest or largest."),
+    ] = IncidentSort.LEVEL,
     limit: Annotated[
         int, typer.Option("--limit", min=1, metavar="N", help="Show at most N.")
     ] = 100,
@@ -144,7 +145,7 @@ def list_incidents(
     form = form_of(output, json)
     settings = settings_from(config, url, namespace)
     wanted = alert_query(
-        state or [State.OPEN, State.ACKNOWLEDGED],
+        state or [AlertState.OPEN, AlertState.ACKNOWLEDGED],
         level=level,
         since=since,
         until=until,

@@ -30,7 +30,7 @@ app = typer.Typer(
 )
 
 
-class State(StrEnum):
+class LedgerState(StrEnum):
     """What `--state` takes."""
 
     FAILED = "failed"
@@ -43,7 +43,7 @@ class State(StrEnum):
     ALL = "all"
 
 
-class Verdict(StrEnum):
+class LedgerVerdict(StrEnum):
     """What `--verdict` takes."""
 
     VERIFIED = "verified"
@@ -54,7 +54,7 @@ class Verdict(StrEnum):
     PENDING = "pending"
 
 
-_LEFT = [State.FAILED, State.PARTIAL, State.SKIPPED, State.ARCHIVED]
+_LEFT = [LedgerState.FAILED, LedgerState.PARTIAL, LedgerState.SKIPPED, LedgerState.ARCHIVED]
 
 Limit = Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Show at most N.")]
 All = Annotated[bool, typer.Option("--all", help="Show all; no limit.")]
@@ -119,7 +119,7 @@ def _verdict(row: dict[str, Any]) -> str:
 @app.command("list")
 def list_objects(
     state: Annotated[
-        list[State] | None,
+        list[LedgerState] | None,
         typer.Option(
             "--state",
             help="Default: failed, partial (some of its records are dead letters), skipped and "
@@ -127,7 +127,7 @@ def list_objects(
         ),
     ] = None,
     verdict: Annotated[
-        list[Verdict] | None,
+        list[LedgerVerdict] | None,
         typer.Option(
             "--verdict",
             help="The verdict of a recorded verification; of any state unless `--state` is given.",
@@ -151,8 +151,8 @@ def list_objects(
     form = form_of(output, json)
     dates.check_order(since, until)
     settings = settings_from(config, url, namespace)
-    states = state or ([State.ALL] if verdict else _LEFT)
-    wanted = [] if State.ALL in states else [each.value for each in states]
+    states = state or ([LedgerState.ALL] if verdict else _LEFT)
+    wanted = [] if LedgerState.ALL in states else [each.value for each in states]
     most = None if every else limit
     with cluster_errors(settings.hosts[0]):
         page = LedgerSearch(connect(settings), settings).find(

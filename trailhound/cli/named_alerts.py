@@ -10,6 +10,7 @@ import typer
 
 from trailhound.cli import completion
 from trailhound.cli.alert_selection import (
+    AlertState,
     AtLevel,
     InState,
     OfAccount,
@@ -19,7 +20,6 @@ from trailhound.cli.alert_selection import (
     OfTactic,
     Query,
     Since,
-    State,
     Until,
     alert_query,
 )
@@ -65,7 +65,7 @@ class SelectedAlerts:
     """Their twins (alerts of other rules about the same events) are left unchanged."""
 
 
-def alert_selector(*states: State) -> Callable[..., SelectedAlerts]:
+def alert_selector(*states: AlertState) -> Callable[..., SelectedAlerts]:
     """A function whose parameters are the options that name alerts.
 
     `states`: the states that `--all` selects where `--state` is not given.

@@ -47,7 +47,7 @@ _SHOWN: Final = 50
 _SHOWN_FAILURES: Final = 10
 
 
-class Commands:
+class RepairCommands:
     """The command lines that repair findings, with the flags of this command."""
 
     def __init__(self, source: str, flags: str) -> None:
@@ -88,7 +88,7 @@ def _is_pattern(name: str) -> bool:
     return re.search(r"[*?]" if name.startswith("s3://") else r"\\x", name) is not None
 
 
-def listing(commands: Commands) -> Listing[ReconcileFinding]:
+def listing(commands: RepairCommands) -> Listing[ReconcileFinding]:
     """The findings; the last column is the command that repairs each."""
 
     def record(each: ReconcileFinding) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def reconcile(
     settings = settings_from(config, url, namespace, check_filter)
     opened = open_source(source, settings, selection)
     flags = command_flags(url=url, namespace=namespace, config=config)
-    commands = Commands(source, flags)
+    commands = RepairCommands(source, flags)
     with cluster_errors(settings.hosts[0]):
         client = connect(settings)
         with show_stages("reconcile", unit="objects") as stage:
@@ -193,7 +193,7 @@ def _repair(
     return repaired
 
 
-def _report(done: Repaired, commands: Commands) -> dict[str, Any]:
+def _report(done: Repaired, commands: RepairCommands) -> dict[str, Any]:
     """The JSON object."""
     return done.as_dict() | {"left": [listing(commands).record(each) for each in done.left]}
 
@@ -202,7 +202,7 @@ def _events(stage: Stage) -> Any:
     return lambda what, events: stage(what, events, 0)
 
 
-def _show(job: Reconciliation, form: Form, commands: Commands, *, advise: bool) -> None:
+def _show(job: Reconciliation, form: Form, commands: RepairCommands, *, advise: bool) -> None:
     found = job.summary
     if not is_table(form):
         listing(commands).show(job.findings, form)
@@ -235,7 +235,7 @@ def _advice(found: Summary, repair: str) -> list[str]:
     return lines
 
 
-def _show_finding(each: ReconcileFinding, commands: Commands) -> None:
+def _show_finding(each: ReconcileFinding, commands: RepairCommands) -> None:
     """Print a finding on a terminal, folded at its width. The name of the object is printed once,
     in the repair command if there is one, and never broken, so that it can be copied."""
     lines = commands.of(each)
@@ -307,7 +307,7 @@ def _sentences(found: Summary, letters: str) -> list[str]:
     return lines
 
 
-def _show_repaired(done: Repaired, form: Form, commands: Commands) -> None:
+def _show_repaired(done: Repaired, form: Form, commands: RepairCommands) -> None:
     counts = done.backfills.counts
     note(
         f"repaired: {plural(done.backfills.objects, 'object')} read, "

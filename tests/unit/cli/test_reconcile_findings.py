@@ -29,7 +29,7 @@ def test_a_finding_names_its_object_once_and_is_folded(
     monkeypatch.setattr(reconcile, "out", terminal)
     detail = "some of its events are in no index, " * 6
     finding = ReconcileFinding(kind=kind, object=NAME, detail=detail, repairs=repairs)
-    reconcile._show_finding(finding, reconcile.Commands("s3://a-bucket/", " --namespace own"))
+    reconcile._show_finding(finding, reconcile.RepairCommands("s3://a-bucket/", " --namespace own"))
     shown = file.getvalue()
     assert shown.count("a-long-folder/" * 8) == 1
     assert all(len(line) <= 80 for line in shown.splitlines() if "a-long-folder" not in line)
