@@ -45,7 +45,7 @@ Row = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Command:
+class QueryCommand:
     """One command of a query; `name` in lower case."""
 
     name: str
@@ -110,7 +110,7 @@ def parsed(text: str) -> Query:
     return Query(sent, limit, order, per_event)
 
 
-def commands_of(text: str) -> list[Command]:
+def commands_of(text: str) -> list[QueryCommand]:
     """The commands, separated by pipes. A pipe in a text, a regular expression or a comment does
     not separate.
 
@@ -127,7 +127,7 @@ def commands_of(text: str) -> list[Command]:
     for part in filter(None, map(str.strip, parts)):
         words = part.split(None, 1)
         name, rest = words[0], words[1] if len(words) > 1 else ""
-        made.append(Command(name.lower(), rest.strip()))
+        made.append(QueryCommand(name.lower(), rest.strip()))
     return made
 
 
