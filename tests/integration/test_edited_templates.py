@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 from tests.helpers.commands import command
 from tests.helpers.processes import printed
 from tests.helpers.trails import own_settings, prepared
-from trailhound.cluster.initialization import Change, init
+from trailhound.cluster.initialization import InitChange, init
 from trailhound.cluster.templates import Names, get_template
 from trailhound.settings import Settings
 
@@ -26,7 +26,7 @@ def there(client: OpenSearch, name: str) -> dict[str, Any]:
     return {key: value for key, value in body.items() if not key.startswith(managed)}
 
 
-def of(changes: list[Change], name: str) -> Change:
+def of(changes: list[InitChange], name: str) -> InitChange:
     (found,) = [each for each in changes if each.name == name]
     return found
 
@@ -111,7 +111,7 @@ def test_an_upgraded_template_keeps_what_is_its_users(settings: Settings) -> Non
         "sort": {"field": "eventName", "order": "asc"},
     }
     client.indices.put_index_template(name=name, body=body)
-    assert of(init(client, settings), name) == Change(name, "upgraded", "index template")
+    assert of(init(client, settings), name) == InitChange(name, "upgraded", "index template")
     index = there(client, name)["template"]["settings"]["index"]
     assert index["max_result_window"] == "20000"
     assert index["sort"] == {"field": settings.index.sort}

@@ -33,7 +33,7 @@ from trailhound.app.enrichment import enricher_from
 from trailhound.cluster import mappings, templates
 from trailhound.cluster.client import connect
 from trailhound.cluster.dialect import dialect_of
-from trailhound.cluster.initialization import Change, init
+from trailhound.cluster.initialization import InitChange, init
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
 from trailhound.errors import ClusterBlockedError, ForeignTemplateError
@@ -62,7 +62,7 @@ def trail(tmp_path: Path) -> Path:
     return folder
 
 
-def actions(changes: list[Change]) -> dict[str, str]:
+def actions(changes: list[InitChange]) -> dict[str, str]:
     return {change.name: change.action for change in changes}
 
 

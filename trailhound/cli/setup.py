@@ -9,12 +9,12 @@ from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 
 with late_imports():
     from trailhound.cluster.client import connect
-    from trailhound.cluster.initialization import Change
+    from trailhound.cluster.initialization import InitChange
     from trailhound.cluster.refusals import cluster_errors
     from trailhound.state.setup import init_namespace
 
 
-LISTING = Listing[Change](
+LISTING = Listing[InitChange](
     "changes",
     (
         Column("action", lambda each: each.action, "did", ColumnType.ENTIRE),

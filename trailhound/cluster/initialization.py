@@ -37,7 +37,7 @@ from trailhound.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class InitChange:
     """The name of a template or index that `init` looked at, and what was done to it."""
 
     name: str
@@ -48,7 +48,7 @@ class Change:
     detail: str = ""
 
 
-def init(client: OpenSearch, settings: Settings) -> list[Change]:
+def init(client: OpenSearch, settings: Settings) -> list[InitChange]:
     """Create or upgrade templates and indices; idempotent.
 
     Raises `ForeignTemplateError` where a name of ours is taken by something that isn't ours.
@@ -64,13 +64,13 @@ def init(client: OpenSearch, settings: Settings) -> list[Change]:
     return changes + [each for each in indices if each.name not in named] + upgraded
 
 
-def _init_template(client: OpenSearch, settings: Settings, kind: IndexKind) -> Change:
+def _init_template(client: OpenSearch, settings: Settings, kind: IndexKind) -> InitChange:
     name = Names(settings.prefix).template(kind)
     wanted = template(kind, settings, dialect_of(client))
     there = get_template(client, name)
     if there is None:
         _put_template(client, settings, name, wanted)
-        return Change(name, "created", "index template")
+        return InitChange(name, "created", "index template")
     if not mark_of(there):
         raise ForeignTemplateError(
             f"the index template {name} was not made by Trailhound",
@@ -82,11 +82,11 @@ def _init_template(client: OpenSearch, settings: Settings, kind: IndexKind) -> C
     expected = mark_of(wanted), mark_of(wanted["template"]["mappings"])
     is_current = (mark_of(there), inside) == expected
     if is_current and not found:
-        return Change(name, "unchanged", "index template")
+        return InitChange(name, "unchanged", "index template")
     _put_template(client, settings, name, differences.keep_user_changes(wanted, there))
     if not is_current:
-        return Change(name, "upgraded", "index template")
-    return Change(name, "corrected", f"index template: {described(found, 'was')}")
+        return InitChange(name, "upgraded", "index template")
+    return InitChange(name, "corrected", f"index template: {described(found, 'was')}")
 
 
 def _put_template(
@@ -115,21 +115,21 @@ def _put_template(
 
 def _init_index(
     client: OpenSearch, settings: Settings, kind: IndexKind, there: Collection[str]
-) -> Change:
+) -> InitChange:
     name = Names(settings.prefix).single(kind)
     if name in there:
-        return Change(name, "unchanged", "index")
+        return InitChange(name, "unchanged", "index")
     try:
         client.indices.create(index=name)
     except RequestError as error:
         if "resource_already_exists" not in str(error.error):
             raise
         check_singles(client, settings)
-        return Change(name, "unchanged", "index")
-    return Change(name, "created", "index")
+        return InitChange(name, "unchanged", "index")
+    return InitChange(name, "created", "index")
 
 
-def _upgrade(client: OpenSearch, settings: Settings) -> list[Change]:
+def _upgrade(client: OpenSearch, settings: Settings) -> list[InitChange]:
     """Bring the mappings of existing indices to the present one, as far as they can change."""
     names = Names(settings.prefix)
     pattern = f"{names.days},{names.prefix}trailhound-*"
@@ -144,7 +144,7 @@ def _upgrade(client: OpenSearch, settings: Settings) -> list[Change]:
     foreign = "not made by Trailhound: left as it is, and events of its day are not written to it"
     ours = {index for index, mark in found.items() if mark.get("kind") in MAPPINGS}
     return changes + [
-        Change(index, "skipped", foreign) for index in sorted(_names(client, names.days) - ours)
+        InitChange(index, "skipped", foreign) for index in sorted(_names(client, names.days) - ours)
     ]
 
 
@@ -154,7 +154,7 @@ def _upgrade_index(
     mark: dict[str, Any],
     wanted: dict[str, Any],
     there: dict[str, Any] | None,
-) -> list[Change]:
+) -> list[InitChange]:
     """`there`: its mapping; None where a block hides it. Nothing if it is current."""
     is_current = mark.get("fingerprint") == mark_of(wanted)["fingerprint"]
     found = differences.mapping_differences(wanted, there) if there is not None else []
@@ -169,18 +169,18 @@ def _upgrade_index(
         except NotFoundError:
             return []  # it was removed meanwhile
         except RequestError as error:
-            return [Change(index, "kept", from_response(error).message)]
+            return [InitChange(index, "kept", from_response(error).message)]
         except TransportError as error:
             if not is_index_block(error):
                 raise
             detail = "read-only: its mapping stays as it is, its events are found as before"
-            return [Change(index, "skipped", detail)]
-        done = Change(index, "upgraded", "fields added to its mapping")
+            return [InitChange(index, "skipped", detail)]
+        done = InitChange(index, "upgraded", "fields added to its mapping")
         if is_current:
-            done = Change(index, "corrected", f"its mapping: {described(change, 'was')}")
+            done = InitChange(index, "corrected", f"its mapping: {described(change, 'was')}")
     if stay:
         more = f"; {done.action}: {done.detail}" if done is not None else ""
-        return [Change(index, "kept", f"only a reindex can change it: {described(stay)}{more}")]
+        return [InitChange(index, "kept", f"only a reindex can change it: {described(stay)}{more}")]
     return [done] if done is not None else []
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from opensearchpy import OpenSearch
 
-from trailhound.cluster.initialization import Change, init
+from trailhound.cluster.initialization import InitChange, init
 from trailhound.cluster.templates import Names
 from trailhound.plural import plural
 from trailhound.settings import Settings
@@ -14,7 +14,7 @@ from trailhound.state.housekeeping import remove_stale
 from trailhound.state.migration import begin_catch_up, migrate, note_backfills
 
 
-def init_namespace(client: OpenSearch, settings: Settings) -> list[Change]:
+def init_namespace(client: OpenSearch, settings: Settings) -> list[InitChange]:
     """Create or upgrade everything of a namespace; idempotent, and safe to interrupt.
 
     Raises `ForeignTemplateError` if another tool uses one of Trailhound's names,
@@ -27,22 +27,22 @@ def init_namespace(client: OpenSearch, settings: Settings) -> list[Change]:
     ledger = Names(settings.prefix).ledger
     if catch_up is not None:
         what = f"`run --poll` had switched off the scheduled rules: {catch_up.describe()}"
-        changes.append(Change(ledger, "upgraded", what))
+        changes.append(InitChange(ledger, "upgraded", what))
     if noted := note_backfills(client, settings):
         what = f"{plural(noted, 'backfill')} of the last release did not end"
         named = "the next one names the events that no rule has looked at"
-        changes.append(Change(ledger, "upgraded", f"{what}: {named}"))
+        changes.append(InitChange(ledger, "upgraded", f"{what}: {named}"))
     made = migrate(client, settings)
     if made.total:
         kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(made.kinds.items()))
         changes.append(
-            Change(ledger, "upgraded", f"documents upgraded to the present form: {kinds}")
+            InitChange(ledger, "upgraded", f"documents upgraded to the present form: {kinds}")
         )
-    changes += [Change(ledger, "kept", reason) for reason in made.unreadable.values()]
+    changes += [InitChange(ledger, "kept", reason) for reason in made.unreadable.values()]
     stale = remove_stale(client, settings, datetime.now(UTC))
     if stale:
         kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(stale.items()))
         changes.append(
-            Change(ledger, "upgraded", f"removed documents of processes that ended: {kinds}")
+            InitChange(ledger, "upgraded", f"removed documents of processes that ended: {kinds}")
         )
     return changes
