@@ -104,7 +104,7 @@ class Source(Protocol):
 
 
 @runtime_checkable
-class Stoppable(Protocol):
+class StoppableSource(Protocol):
     """A source whose objects take so long to open that a run which ends should not wait for it."""
 
     def stop(self) -> None:
@@ -112,7 +112,7 @@ class Stoppable(Protocol):
 
 
 @runtime_checkable
-class Counted(Protocol):
+class CountedSource(Protocol):
     """A source that knows how many objects it has without listing them."""
 
     def count(self, selection: Selection) -> int:

@@ -19,7 +19,7 @@ from ingest.counts import Counts
 from ingest.integrity.expected import ExpectedHashes
 from ingest.late_count import LateCount
 from ingest.object_progress import ObjectProgress, outcome_of
-from ingest.objects import Selection, Source, Stoppable, TrailObject
+from ingest.objects import Selection, Source, StoppableSource, TrailObject
 from ingest.pipeline import Pipeline
 from ingest.run_report import FAILURES_KEPT, RunReport
 from ingest.telemetry.late_events import LateEventsTotal
@@ -80,7 +80,7 @@ class Backfill:
         self._stopping.set()
         self.ledger.no_more.set()
         for source in self._sources:
-            if isinstance(source, Stoppable):
+            if isinstance(source, StoppableSource):
                 source.stop()
 
     def snapshot(self) -> RunReport:

@@ -17,7 +17,7 @@ from trailhound.errors import TrailhoundError
 with late_imports():
     from ingest.backfill.backfill import Backfill
     from ingest.backfill.request import BackfillRequest
-    from ingest.objects import Counted, Selection
+    from ingest.objects import CountedSource, Selection
     from ingest.run_report import RunReport
     from ingest.sources import is_stream, open_source
     from trailhound.settings import Settings
@@ -73,7 +73,7 @@ class ObjectCounter:
         with suppress(TrailhoundError, OSError):
             for text in self._sources:
                 source = open_source(text, self._settings)
-                if isinstance(source, Counted):
+                if isinstance(source, CountedSource):
                     self.found += source.count(self._selection)
                     sized = False
                     continue

@@ -19,7 +19,7 @@ _stopped = threading.Event()
 _STOPPING = "stopping: finishing the objects in progress (repeat to stop at once)"
 
 
-class Stoppable(Protocol):
+class StoppableJob(Protocol):
     """A job that ends early when it is asked to."""
 
     def stop(self) -> None: ...
@@ -52,7 +52,7 @@ def forget_signal() -> None:
 
 
 @contextmanager
-def stopped_by_signals(job: Stoppable, message: str = _STOPPING) -> Iterator[None]:
+def stopped_by_signals(job: StoppableJob, message: str = _STOPPING) -> Iterator[None]:
     """A context in which the first SIGINT or SIGTERM stops the job gracefully, and the second one
     ends the command at once. `message` is printed at the first. No effect outside the main thread,
     which alone receives signals."""
