@@ -17,7 +17,8 @@ from tests.helpers.commands import command
 from tests.helpers.installation import key_of, stamp
 from tests.helpers.processes import printed, start
 from tests.helpers.queues import until
-from tests.helpers.trails import own_settings, prepared, record, trail_bytes
+from tests.helpers.trails import documents, own_settings, prepared, record, trail_bytes
+from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 from trailhound.state.late_events import LateEvents, LateEventsStore
@@ -59,7 +60,8 @@ def test_what_came_after_an_outage_is_named_until_rules_ran_over_it(
     (trail / "export.json.gz").write_bytes(trail_bytes([record(eventTime=stamp(OUTAGE))]))
     process = start(settings, "run", "--config", file)
     try:
-        until(lambda: status(settings)["events"] == 4, "all events")
+        client = connect(settings)
+        until(lambda: len(documents(client, settings)) == 4, "all events")  # refreshes
         until(lambda: (status(settings)["late_events"] or {}).get("events") == 3, "late events")
     finally:
         process.send_signal(signal.SIGTERM)

@@ -102,19 +102,20 @@ def test_a_daemon_whose_objects_cannot_be_read_or_whose_days_are_not_ours_is_not
     folder.mkdir()
     for name in "abc":
         (folder / f"{name}.json.gz").write_bytes(trail_bytes([record()])[:40])  # cut off
-    arguments = ("run", "--watch", folder)
-    env = {
-        "TRAILHOUND_RUN__LISTEN": address,
-        "TRAILHOUND_DETECTIONS__SCHEDULED": "false",
-        "TRAILHOUND_INGEST__BATCH_SECONDS": "0.2",
+    file = tmp_path / "trailhound.yaml"
+    content = {
+        "run": {"sources": [{"watch": str(folder), "every": 0.3}], "listen": address},
+        "ingest": {"batch_seconds": 0.2},
+        "detections": {"scheduled": False},
     }
-    process = start(settings, *arguments, env=env)
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    process = start(settings, "run", "--config", file)
     unready = (503, {("refused", "events")})
     try:
         until(lambda: readiness(address) == unready, "no object can be read")
         process.kill()
         process.communicate()
-        process = start(settings, *arguments, env=env)
+        process = start(settings, "run", "--config", file)
         until(lambda: readiness(address) == unready, "as before, by the ledger")
         write_trail(folder, [record(eventTime=stamp(datetime.now(UTC)))], "d")
         until(lambda: readiness(address) == (200, set()), "a daemon that works")

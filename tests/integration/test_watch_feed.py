@@ -19,7 +19,7 @@ from tests.helpers.installation import readiness
 from tests.helpers.ports import free_address
 from tests.helpers.processes import LONGEST, printed, run, start
 from tests.helpers.queues import until
-from tests.helpers.trails import documents, own_settings, prepared, record, write_trail
+from tests.helpers.trails import documents, ledger, own_settings, prepared, record, write_trail
 from trailhound.backoff import Backoff
 from trailhound.errors import ObjectNotFoundError
 from trailhound.settings import FeedSettings
@@ -242,16 +242,24 @@ def test_files_that_cannot_be_read_are_counted_in_status_and_doctor(
         )
 
     assert shown() == ("", ["ok: none that could not be read"])
+    file = tmp_path / "trailhound.yaml"
+    file.write_text(f"run: {{sources: [{{watch: {trail}, every: 0.3}}]}}\n", encoding="utf-8")
     fast = {"TRAILHOUND_INGEST__BATCH_SECONDS": "0.2", "TRAILHOUND_RUN__LISTEN": "127.0.0.1:0"}
-    process = start(settings, "run", "--watch", trail, env=fast)
+    process = start(settings, "run", "--config", file, env=fast)
+
+    def failed() -> int:
+        return sum(each["state"] == "failed" for each in ledger(client, settings))
+
     try:
-        until(lambda: "2 objects" in shown()[0], "both files")
+        until(lambda: failed() == 2, "both files")
         line, checks = shown()
+        assert "2 objects" in line
         assert "`trailhound ledger list --state failed" in line
         assert checks == ["warning: 2 could not be read to the end"]
         assert printed(run(settings, "status", "--json").stdout)["failed_objects"] == 2
         (trail / "cut.json.gz").write_bytes(whole)
-        until(lambda: "1 object," in shown()[0], "the file that is whole now")
+        until(lambda: failed() == 1, "the file that is whole now")
+        assert "1 object," in shown()[0]
         assert len(documents(client, settings)) == 1
     finally:
         process.kill()
