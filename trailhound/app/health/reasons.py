@@ -46,7 +46,7 @@ may be past due."""
 
 
 @dataclass(slots=True)
-class Shared:
+class SharedState:
     """The state that all daemons of a namespace share, as read at `read_at`."""
 
     daemons: Sequence[DaemonState] = ()
@@ -62,9 +62,9 @@ class Shared:
     """The ledger index, if there is none: then nothing of the above is known."""
 
 
-def read_shared(client: OpenSearch, settings: Settings) -> Shared:
+def read_shared(client: OpenSearch, settings: Settings) -> SharedState:
     """Read the shared state. Raises opensearch-py's exceptions and `RequestFailedError`."""
-    return Shared(
+    return SharedState(
         Daemons(client, settings).active(),
         Jobs(client, settings).all(),
         list(RuleCheckpoints(client, settings).read().values()),
@@ -97,7 +97,7 @@ def clock_reason(apart: float, settings: Settings) -> Reason | None:
     return Reason("clock", "clock", message)
 
 
-def reasons(shared: Shared, settings: Settings, intervals: Intervals) -> list[Reason]:
+def reasons(shared: SharedState, settings: Settings, intervals: Intervals) -> list[Reason]:
     """All reasons why an installation is not ready, as seen from outside its daemons."""
     return [*_daemons(shared, settings), *shared_reasons(shared, settings, intervals)]
 
@@ -119,7 +119,7 @@ def rule_path_reasons(
     ]
 
 
-def readiness(shared: Shared, settings: Settings) -> Readiness:
+def readiness(shared: SharedState, settings: Settings) -> Readiness:
     """Whether an installation is ready, for a program that is not a daemon.
 
     Daemons report faults in the files of `enrich` and `detections` of their machines; where no
@@ -140,7 +140,7 @@ def _unread(settings: DetectionSettings) -> list[UnreadPath]:
     return unread_paths(settings)
 
 
-def shared_reasons(shared: Shared, settings: Settings, intervals: Intervals) -> list[Reason]:
+def shared_reasons(shared: SharedState, settings: Settings, intervals: Intervals) -> list[Reason]:
     """What is wrong with jobs, rules and channels, whichever daemon runs them."""
     return [
         *_ledger(shared.missing),
@@ -207,7 +207,7 @@ def daemon_reasons(
     return found
 
 
-def _daemons(shared: Shared, settings: Settings) -> Iterator[Reason]:
+def _daemons(shared: SharedState, settings: Settings) -> Iterator[Reason]:
     """The reasons that the active daemons report; and that no daemon is active."""
     for daemon in shared.daemons:
         where = f"{daemon.host} {daemon.pid}"
@@ -251,7 +251,7 @@ def jobs_in_use(settings: Settings) -> list[str]:
     return [name for name, wanted in asked.items() if wanted]
 
 
-def _leaders(shared: Shared, settings: Settings) -> Iterator[Reason]:
+def _leaders(shared: SharedState, settings: Settings) -> Iterator[Reason]:
     """Jobs that no daemon runs, though some are active: each may have settings without them."""
     started = [
         datetime.fromisoformat(daemon.report["started"])
@@ -283,7 +283,7 @@ def _jobs(jobs: Iterable[JobState], settings: Settings) -> Iterator[Reason]:
             yield Reason("job", job.name, f"the job {job.name} fails ({since}): {job.last_error}")
 
 
-def _rules(shared: Shared, settings: Settings, intervals: Intervals) -> Iterator[Reason]:
+def _rules(shared: SharedState, settings: Settings, intervals: Intervals) -> Iterator[Reason]:
     if not settings.detections.scheduled:
         return
     active = [rule for rule in shared.rules if not rule.inactive]

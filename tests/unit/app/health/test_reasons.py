@@ -11,7 +11,7 @@ import pytest
 from ingest.daemon.status import DaemonStatus
 from ingest.feeds.feed import FeedStatus
 from trailhound.app.health.readiness import Reason
-from trailhound.app.health.reasons import Shared, daemon_reasons, reasons
+from trailhound.app.health.reasons import SharedState, daemon_reasons, reasons
 from trailhound.settings import Settings, load
 from trailhound.state.channels import ChannelState
 from trailhound.state.daemons import DaemonState
@@ -48,7 +48,7 @@ def intervals() -> Mapping[str, timedelta]:
     return {"r1": timedelta(minutes=5), "r2": timedelta(days=1)}
 
 
-def found(shared: Shared, **sections: Any) -> dict[tuple[str, str], str]:
+def found(shared: SharedState, **sections: Any) -> dict[tuple[str, str], str]:
     shared.read_at = NOW
     made = reasons(shared, settings(**sections), intervals)
     assert all(each.advice for each in made)
@@ -63,24 +63,26 @@ def test_an_installation_that_works_has_none() -> None:
         last_error_at="2025-03-01T11",
         last_delivery="2025-03-01T12",
     )
-    shared = Shared([daemon()], [done], [rule()], {"mail": channel})
+    shared = SharedState([daemon()], [done], [rule()], {"mail": channel})
     assert found(shared, notify=CHANNELS) == {}
-    assert found(Shared()) == {}
+    assert found(SharedState()) == {}
 
 
 def test_what_is_not_known_is_not_ready() -> None:
     older = DaemonState(id="d", heartbeat=NOW, host="h", pid=7, report={"leads": True})
-    assert "does not report whether it is ready" in found(Shared([older]))["release", "h 7"]
-    unread = found(Shared(missing="x-trailhound-ledger"))["state", "ledger"]
+    assert "does not report whether it is ready" in found(SharedState([older]))["release", "h 7"]
+    unread = found(SharedState(missing="x-trailhound-ledger"))["state", "ledger"]
     assert "there is no index x-trailhound-ledger" in unread
 
 
 def test_a_job_that_fails() -> None:
     failing = JobState(name="detections", last_error="KeyError: 'seen_until'", failures=9)
-    assert "KeyError: 'seen_until'" in found(Shared([daemon()], [failing]))["job", "detections"]
-    assert found(Shared([daemon()], [failing]), detections={"scheduled": False}) == {}
+    assert (
+        "KeyError: 'seen_until'" in found(SharedState([daemon()], [failing]))["job", "detections"]
+    )
+    assert found(SharedState([daemon()], [failing]), detections={"scheduled": False}) == {}
     unused = JobState(name="report-mail", last_error="no server")
-    assert found(Shared([daemon()], [unused])) == {}
+    assert found(SharedState([daemon()], [unused])) == {}
 
 
 @pytest.mark.parametrize(
@@ -89,9 +91,9 @@ def test_a_job_that_fails() -> None:
 )
 def test_a_rule_is_past_due_by_its_own_interval(minutes: int, identifier: str, late: bool) -> None:
     mark = rule(rule_id=identifier, seen_until=NOW - timedelta(minutes=minutes))
-    assert (("rule", "Root login") in found(Shared([daemon()], rules=[mark]))) is late
+    assert (("rule", "Root login") in found(SharedState([daemon()], rules=[mark]))) is late
     inactive = rule(seen_until=NOW - timedelta(days=9), inactive=True)
-    assert found(Shared([daemon()], rules=[inactive])) == {}
+    assert found(SharedState([daemon()], rules=[inactive])) == {}
 
 
 def test_rules_that_fail_are_named() -> None:
@@ -99,7 +101,7 @@ def test_rules_that_fail_are_named() -> None:
         rule(rule_id=str(number), title=f"Rule {number}", failures=number, last_error="no field")
         for number in range(6)
     ]
-    (message,) = found(Shared([daemon()], rules=marks)).values()
+    (message,) = found(SharedState([daemon()], rules=marks)).values()
     assert "5 rules (Rule 1, Rule 2, Rule 3, …)" in message
     assert "Rule 5: no field" in message
 
@@ -112,7 +114,7 @@ def test_a_channel_that_does_not_deliver() -> None:
         last_error_at="2025-03-01T12",
         last_delivery="2025-03-01T11",
     )
-    shared = Shared([daemon()], channels={"mail": down})
+    shared = SharedState([daemon()], channels={"mail": down})
     assert "3 alerts wait" in found(shared, notify=CHANNELS)["channel", "mail"]
     assert found(shared) == {}
 
@@ -120,47 +122,47 @@ def test_a_channel_that_does_not_deliver() -> None:
 def test_a_channel_whose_alerts_were_given_up() -> None:
     up = ChannelState(name="mail", last_error="refused", last_error_at="2025-03-01T11")
     lost = up.gave_up("2025-03-01T11:00:00.000Z").gave_up("2025-03-01T11:30:00.000Z")
-    said = found(Shared([daemon()], channels={"mail": lost}), notify=CHANNELS)
+    said = found(SharedState([daemon()], channels={"mail": lost}), notify=CHANNELS)
     assert said["channel", "mail"] == (
         "the channel mail has delivered nothing since 2 alerts were given up, from "
         "2025-03-01 11:00:00 UTC on: refused"
     )
     again = lost.delivered("2025-03-01T11:40:00.000Z")
-    assert found(Shared([daemon()], channels={"mail": again}), notify=CHANNELS) == {}
+    assert found(SharedState([daemon()], channels={"mail": again}), notify=CHANNELS) == {}
 
 
 def test_no_daemon_and_no_leader() -> None:
-    assert ("daemon", "daemon") in found(Shared(jobs=[JobState(name="retention")]))
+    assert ("daemon", "daemon") in found(SharedState(jobs=[JobState(name="retention")]))
     # None was ever started, and the settings name what it should follow.
-    assert found(Shared()) == {}
-    assert ("daemon", "daemon") in found(Shared(), run={"sources": [{"watch": "/trail"}]})
-    assert ("leader", "scheduler") in found(Shared([daemon(leads=False, jobs=[])]))
+    assert found(SharedState()) == {}
+    assert ("daemon", "daemon") in found(SharedState(), run={"sources": [{"watch": "/trail"}]})
+    assert ("leader", "scheduler") in found(SharedState([daemon(leads=False, jobs=[])]))
     fresh = daemon(leads=False, jobs=[], started=NOW.isoformat())
-    assert found(Shared([fresh])) == {}
+    assert found(SharedState([fresh])) == {}
 
 
 def test_a_job_that_no_daemon_runs_is_named() -> None:
     """Daemons may have other settings than whoever asks."""
     ingesting = daemon(jobs=["housekeeping"])
-    said = found(Shared([ingesting]))
+    said = found(SharedState([ingesting]))
     assert said == {
         ("leader", "detections"): "no daemon runs the job detections, which these settings ask for"
     }
-    assert found(Shared([ingesting]), detections={"scheduled": False}) == {}
-    assert found(Shared([ingesting, daemon(jobs=["detections"])])) == {}
-    kept = found(Shared([daemon()]), retention={"days": 400}, integrity={"every": 3600})
+    assert found(SharedState([ingesting]), detections={"scheduled": False}) == {}
+    assert found(SharedState([ingesting, daemon(jobs=["detections"])])) == {}
+    kept = found(SharedState([daemon()]), retention={"days": 400}, integrity={"every": 3600})
     assert set(kept) == {("leader", "retention"), ("leader", "integrity")}
 
 
 def test_a_daemon_of_the_last_release_runs_all_jobs_and_names_none() -> None:
     older = daemon()
     del older.report["jobs"]
-    assert found(Shared([older]), retention={"days": 400}) == {}
+    assert found(SharedState([older]), retention={"days": 400}) == {}
 
 
 def test_what_a_daemon_says_of_itself_is_repeated() -> None:
     said = Reason("thread", "watch x", "the thread watch x failed").as_dict()
-    assert "h 7" in found(Shared([daemon(reasons=[said])]))["thread", "watch x"]
+    assert "h 7" in found(SharedState([daemon(reasons=[said])]))["thread", "watch x"]
 
 
 def test_what_a_daemon_knows_alone() -> None:
