@@ -24,7 +24,12 @@ with late_imports():
     from detections.packs.pack import Pack
     from detections.running.recording import RuleRun
     from detections.span import Span
-    from trailhound.app.detection.detection import DetectionTotals, History, rules_in_force, tallied
+    from trailhound.app.detection.detection import (
+        DetectionTotals,
+        History,
+        rules_in_force,
+        totals_by_rule,
+    )
     from trailhound.settings import Settings
 
 
@@ -55,7 +60,7 @@ def run_history(
                 done += piece.events
                 yield piece, runs
 
-        found = tallied(counted())
+        found = totals_by_rule(counted())
     if history.left is None:
         forget_signal()
     if record and (refused := history.join()):

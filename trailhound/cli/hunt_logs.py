@@ -17,7 +17,7 @@ with late_imports():
     from detections.investigation.lead import Lead
     from detections.span import Span
     from trailhound.app.detection.file_hunt import FileHunt
-    from trailhound.app.detection.log_records import LogRecords, described
+    from trailhound.app.detection.log_records import LogRecords, sentences_of
     from trailhound.app.enrichment import enricher_from
     from trailhound.aws.insights_query import AT_ONCE, SECONDS, parsed
     from trailhound.aws.log_groups import dollars
@@ -113,7 +113,7 @@ def _beside(
 
 
 def _warnings(records: LogRecords, reading: OfflineReport, not_run: Sequence[str]) -> Iterator[str]:
-    yield from described(records)
+    yield from sentences_of(records)
     for each in reading.unreadable:
         yield f"{each.uri}: {each.records:,} not readable ({each.code}): {each.reason}"
     for text in not_run:

@@ -58,7 +58,7 @@ def send_test(
     """
     form = form_of(output, json)
     settings = settings_from(config)
-    tried = notifying.tried(settings, channel)
+    tried = notifying.send_tests(settings, channel)
     if form is not Form.TABLE:
         LISTING.show(tried, form)
     else:

@@ -228,7 +228,9 @@ class History:
         return bounds(self._client, self.survey.indices)
 
 
-def tallied(runs: Iterator[tuple[HistorySlice, list[RuleRun]]]) -> dict[str, DetectionTotals]:
+def totals_by_rule(
+    runs: Iterator[tuple[HistorySlice, list[RuleRun]]],
+) -> dict[str, DetectionTotals]:
     """The runs of a history by rule id, the most severe rules first."""
     found: dict[str, DetectionTotals] = {}
     for _, several in runs:

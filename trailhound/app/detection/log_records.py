@@ -97,7 +97,7 @@ def _fault(message: bytes) -> str:
     return ""
 
 
-def described(records: LogRecords) -> Sequence[str]:
+def sentences_of(records: LogRecords) -> Sequence[str]:
     """A sentence for each kind of unused log event."""
     return [
         f"{plural(number, 'log event')} left out: {kind}, the first {_first(records, kind)}"

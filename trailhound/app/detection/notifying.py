@@ -18,7 +18,7 @@ from trailhound.state.channels import Channels
 _SECONDS: Final = 10.0
 
 
-def tried(settings: Settings, only: str | None = None) -> Sequence[ChannelTest]:
+def send_tests(settings: Settings, only: str | None = None) -> Sequence[ChannelTest]:
     """Send a test message to each channel, or to one. Raises `UsageError` if there is no
     channel."""
     return try_channels(settings, aws_session, datetime.now(UTC), only)
