@@ -24,7 +24,7 @@ with late_imports():
     from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
     from trailhound.app.backfill.noted import NotedRun
     from trailhound.app.enrichment import enricher_from
-    from trailhound.app.search.ledger import DeadLetterSearch, readable
+    from trailhound.app.search.ledger import DeadLetterSearch, record_text
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
     from trailhound.cluster.waiting import BLOCKED_CODES
@@ -212,7 +212,7 @@ def show(
     if found.get("dismissed"):
         say_field("dismissed", dismissal_of(found), indent=11)
     out.heading("record")
-    for line in readable(found).splitlines():
+    for line in record_text(found).splitlines():
         out.print(safe(line))
 
 

@@ -20,7 +20,7 @@ from trailhound.errors import UsageError
 
 with late_imports():
     from trailhound.app.search.ledger import LedgerSearch
-    from trailhound.app.search.measured_volume import MeasuredVolume, measured
+    from trailhound.app.search.measured_volume import MeasuredVolume, measure_volume
     from trailhound.aws.returns import EVENTS, Returns, grouped, returns_of, yearly
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
@@ -286,7 +286,7 @@ def _rows(assumed: Returns, real: Returns | None) -> Iterator[_Row]:
 def _volume(settings: Settings) -> MeasuredVolume:
     with show_stages("roi") as stage, cluster_errors(settings.hosts[0]):
         page = LedgerSearch(connect(settings), settings).find(["done", "partial"])
-        return measured(page.rows, lambda done: stage("objects", done, page.total))
+        return measure_volume(page.rows, lambda done: stage("objects", done, page.total))
 
 
 def _words(volume: MeasuredVolume, events_a_year: int) -> str:

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.helpers.schemas import require_listing
-from trailhound.app.search.measured_volume import measured
+from trailhound.app.search.measured_volume import measure_volume
 from trailhound.aws.returns import Assumptions, grouped, returns_of, yearly
 from trailhound.cli.main import app
 from trailhound.errors import UsageError
@@ -94,12 +94,12 @@ def row(day: str, read: int) -> dict[str, Any]:
 
 def test_the_volume_is_of_the_days_on_which_files_came() -> None:
     rows = [row("2025/03/01", 100), row("2025/03/01", 20), row("2025/03/05", 80)]
-    volume = measured([*rows, row("2025/03/09", 0), {"uri": "s3://b/x.json", "read": 7}])
+    volume = measure_volume([*rows, row("2025/03/09", 0), {"uri": "s3://b/x.json", "read": 7}])
     assert (volume.records, volume.days, volume.undated, volume.undated_records) == (200, 2, 1, 7)
     assert (f"{volume.first}", f"{volume.last}") == ("2025-03-01", "2025-03-05")
     assert yearly(volume.records, volume.days) == 36_500
     with pytest.raises(UsageError):
-        measured([{"uri": "s3://b/x.json", "read": 7}])
+        measure_volume([{"uri": "s3://b/x.json", "read": 7}])
 
 
 def test_the_list_price_is_for_a_hundred_thousand() -> None:

@@ -41,7 +41,7 @@ def _too_short(prefix: str) -> str:
     return f"give at least {_SHORTEST} characters of an id; " if len(prefix) < _SHORTEST else ""
 
 
-def reading(state: ObjectState) -> Reading:
+def reading_of(state: ObjectState) -> Reading:
     """How far an object was read."""
     return "partial" if state.state == "done" and state.dead_lettered else state.state
 
@@ -77,7 +77,7 @@ class LedgerSearch:
     ) -> Page:
         """Objects by how far they were read (`readings`; empty for any), by a text in their name
         (`*` stands for any text), by the time they were finished, and by the `verdicts` of a
-        verification. Rows are made by `row`."""
+        verification. Rows are made by `object_row`."""
         clauses = [ObjectState.query()]
         if verdicts:
             clauses.append({"terms": {"integrity.verdict": list(verdicts)}})
@@ -128,10 +128,10 @@ class LedgerSearch:
     def _rows(self, query: Query, limit: int | None) -> Iterator[Row]:
         for hit in self._reader.documents(query, limit=limit):
             with suppress(StateDocumentError):  # /readyz and `doctor` name it
-                yield row(ObjectState.parse(hit["_id"], hit["_source"]))
+                yield object_row(ObjectState.parse(hit["_id"], hit["_source"]))
 
 
-def row(state: ObjectState) -> Row:
+def object_row(state: ObjectState) -> Row:
     """An object for programs: the fields of the ledger, its id, and as `state` how far it was
     read. `worker` and `claimed_at` are of the present claim where there is one."""
     members: Row = msgspec.to_builtins(state)  # the document of a claim lacks the counts
@@ -141,7 +141,7 @@ def row(state: ObjectState) -> Row:
     if state.claim is not None:
         members["claimed_at"] = state.claim.at
     short = short_id(state.uri)
-    return {"id": state.identifier, **members, "object": short, "state": reading(state)}
+    return {"id": state.identifier, **members, "object": short, "state": reading_of(state)}
 
 
 def _reading(wanted: str) -> Query:
@@ -236,7 +236,7 @@ class DeadLetterSearch:
         return {"id": found["_id"], **found["_source"]} if found is not None else None
 
 
-def readable(letter: Row) -> str:
+def record_text(letter: Row) -> str:
     """A dead letter's record as text: indented where it is JSON, else as it is."""
     raw = raw_of(letter)
     with suppress(ValueError, RecursionError):

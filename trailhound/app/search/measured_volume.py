@@ -24,7 +24,7 @@ class MeasuredVolume:
     undated_records: int
 
 
-def measured(
+def measure_volume(
     rows: Iterable[Mapping[str, Any]], on_progress: Callable[[int], None] = lambda _: None
 ) -> MeasuredVolume:
     """The volume of objects as `LedgerSearch` gives them; `on_progress` is called with the number

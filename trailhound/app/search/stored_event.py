@@ -28,7 +28,7 @@ _SHOWN = 20
 """The most documents with the same eventID that are named."""
 
 
-class AlsoBy(msgspec.Struct, frozen=True):
+class DuplicateSource(msgspec.Struct, frozen=True):
     """Another file that delivered `events` of this file, and the verdict of a verification on
     it."""
 
@@ -56,7 +56,7 @@ class StoredEvent:
     object: str
     others: tuple[str, ...] = ()
     integrity: Integrity | None = None
-    also_by: tuple[AlsoBy, ...] = ()
+    also_by: tuple[DuplicateSource, ...] = ()
     """Other files that delivered events of this file, perhaps this event."""
 
     def as_json(self) -> bytes:
@@ -171,7 +171,9 @@ def _object(
     return (held, None) if found is None else (found.uri, found)
 
 
-def _also_by(client: OpenSearch, settings: Settings, document: dict[str, Any]) -> Iterator[AlsoBy]:
+def _also_by(
+    client: OpenSearch, settings: Settings, document: dict[str, Any]
+) -> Iterator[DuplicateSource]:
     """The files that delivered events of this event's file again."""
     held = short_id(str((document.get("trail") or {}).get("object") or ""))
     if not held:
@@ -179,4 +181,4 @@ def _also_by(client: OpenSearch, settings: Settings, document: dict[str, Any]) -
     entries = StateStore(client, settings, ObjectState).all({"term": {"shared.object": held}})
     for each in islice(entries, _SHOWN):
         events = sum(shared.events for shared in each.shared if shared.object == held)
-        yield AlsoBy(each.uri, events, each.integrity.verdict if each.integrity else "")
+        yield DuplicateSource(each.uri, events, each.integrity.verdict if each.integrity else "")

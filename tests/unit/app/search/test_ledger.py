@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trailhound.app.search.ledger import row
+from trailhound.app.search.ledger import object_row
 from trailhound.cli.ledger import LISTING
 from trailhound.state.objects import Integrity, ObjectState
 
@@ -26,7 +26,7 @@ URI = "s3://a-trail/AWSLogs/111122223333/CloudTrail/eu-west-1/2025/03/01/x.json.
     ids=["claimed", "released", "done"],
 )
 def test_every_column_has_a_value_however_far_it_was_read(entry: ObjectState) -> None:
-    made = row(ObjectState.parse(entry.identifier, entry.document()))
+    made = object_row(ObjectState.parse(entry.identifier, entry.document()))
     assert "token" not in made
     assert made["object"] == entry.document()["object"]
     for column in LISTING.columns:
