@@ -46,7 +46,7 @@ def missing_folders(settings: Settings) -> Iterator[tuple[Location, str]]:
             yield ("run", "sources", position, "watch"), f"there is no folder {source.watch}"
 
 
-def doubts(settings: Settings) -> Iterator[tuple[Location, str]]:
+def settings_warnings(settings: Settings) -> Iterator[tuple[Location, str]]:
     """What is no fault, and hardly what the author of the settings expects of them."""
     yield from doubtful_filters(settings)
     yield from without_effect(settings)

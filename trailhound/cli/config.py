@@ -18,7 +18,7 @@ from trailhound.cli.screen import plural, say, warn
 from trailhound.errors import UnusablePathError, UsageError
 
 with late_imports():
-    from trailhound.app.settings_check import doubts
+    from trailhound.app.settings_check import settings_warnings
     from trailhound.cluster.refusals import redact_url
     from trailhound.private_files import open_private
     from trailhound.settings import DEFAULT_FILE
@@ -96,7 +96,7 @@ def show(
         raise UsageError(f"there is no setting {name}", hint="see `trailhound config show`")
     rows = [each for each in rows if not changed or each.origin != DEFAULT]
     LISTING.show(rows, form)
-    for location, doubt in doubts(settings):
+    for location, doubt in settings_warnings(settings):
         warn(f"{'.'.join(map(str, location))}: {doubt}")
     note(plural(len(rows), "setting"), form)
 

@@ -23,7 +23,7 @@ with late_imports():
     from trailhound.app.daemon import logs
     from trailhound.app.daemon.service import Service
     from trailhound.app.enrichment import LoadedEnricher, load_enricher
-    from trailhound.app.settings_check import check, doubts, missing_folders
+    from trailhound.app.settings_check import check, missing_folders, settings_warnings
     from trailhound.settings import Settings
 
 
@@ -92,7 +92,7 @@ def run(
     settings, loaded = load()
     for location, fault in missing_folders(settings):
         warn(f"{'.'.join(map(str, location))}: {fault}; it is waited for")
-    for location, doubt in doubts(settings):
+    for location, doubt in settings_warnings(settings):
         warn(f"{'.'.join(map(str, location))}: {doubt}")
     style = settings.run.log or ("console" if sys.stderr.isatty() else "json")
     logs.set_up(style, settings.run.log_level)

@@ -90,7 +90,7 @@ def _settings(settings: Settings) -> Iterator[Check]:
     faults = list(_faults(settings))
     for location, said in faults:
         yield Check(f"setting {'.'.join(map(str, location))}", "failed", said, "fix the setting")
-    for location, said in settings_check.doubts(settings):
+    for location, said in settings_check.settings_warnings(settings):
         yield Check(f"setting {'.'.join(map(str, location))}", "warning", said)
     if not faults:
         yield Check("settings", "ok", "no fault in the filter, the sources and the named files")
