@@ -9,6 +9,7 @@ clock               a day that does not end in the middle of a test
 commands            commands run within the test's own process
 correlation_oracle  correlations by brute force, to compare with
 dashboards_api      an HTTP server with the saved objects API of Dashboards
+definitions         the alarms as they were asked for, by name
 detections          queries of bare detections
 detection_rules     rules of the tests' own, in a folder to be given as a pack
 event_history       a server that answers LookupEvents as AWS documents it

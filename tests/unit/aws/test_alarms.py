@@ -14,6 +14,7 @@ from sigma.rule import SigmaRule
 import detections
 from detections.matcher import SigmaMatcher
 from detections.samples import read_samples
+from tests.helpers.definitions import ALARMS as DEFINITIONS
 from trailhound.aws.alarm_catalogue import (
     ALARMS,
     LONGEST,
@@ -29,20 +30,6 @@ from trailhound.aws.filter_patterns import matcher
 
 RULES = Path(detections.__file__).parent / "rules" / "alarms"
 BY_NAME = {each.name: each for each in ALARMS}
-THRESHOLDS = {
-    "RootAccountUsage": ("critical", 1),
-    "UnauthorizedAPICalls": ("high", 5),
-    "ConsoleLoginWithoutMFA": ("high", 1),
-    "IAMPolicyChanges": ("medium", 1),
-    "NetworkACLChanges": ("medium", 1),
-    "SecurityGroupChanges": ("medium", 1),
-    "CloudTrailChanges": ("critical", 1),
-    "S3BucketPolicyChanges": ("high", 1),
-    "PotentialCryptoMining": ("high", 3),
-    "SuspiciousRoleCreation": ("medium", 1),
-    "DataExfiltrationPattern": ("high", 100),
-    "MultipleFailedLogins": ("medium", 5),
-}
 
 
 def events_of(alarm: Alarm) -> Iterator[Mapping[str, Any]]:
@@ -52,7 +39,7 @@ def events_of(alarm: Alarm) -> Iterator[Mapping[str, Any]]:
 
 
 def test_names_severities_and_thresholds_are_to_the_letter() -> None:
-    assert {each.name: (each.severity, each.threshold) for each in ALARMS} == THRESHOLDS
+    assert {each.name: (each.severity, each.threshold) for each in ALARMS} == DEFINITIONS
     first, last = BY_NAME["RootAccountUsage"], BY_NAME["MultipleFailedLogins"]
     assert (first.filter.name, first.filter.namespace, first.alarm_name, first.kind) == (
         "SecurityAlert-RootAccountUsage",

@@ -6,24 +6,11 @@ import pytest
 
 from detections.matcher import SigmaMatcher
 from enrich.enricher import Enricher
+from tests.helpers.definitions import ALARMS
 from tests.unit.detections.packs.shipped import Shipped, shipped
 
 BY_TITLE = {rule.main["title"]: rule for rule in shipped()}
 
-ALARMS = {
-    "RootAccountUsage": ("critical", 1),
-    "UnauthorizedAPICalls": ("high", 5),
-    "ConsoleLoginWithoutMFA": ("high", 1),
-    "IAMPolicyChanges": ("medium", 1),
-    "NetworkACLChanges": ("medium", 1),
-    "SecurityGroupChanges": ("medium", 1),
-    "CloudTrailChanges": ("critical", 1),
-    "S3BucketPolicyChanges": ("high", 1),
-    "PotentialCryptoMining": ("high", 3),
-    "SuspiciousRoleCreation": ("medium", 1),
-    "DataExfiltrationPattern": ("high", 100),
-    "MultipleFailedLogins": ("medium", 5),
-}
 PATTERNS = {
     "privilege_escalation": (
         8,
