@@ -263,3 +263,10 @@ RECORDS: dict[str, Sample] = {
         _who("iam_user", "a\u0000\u202e\U0001f431\ufffd"),
     ),
 }  # fmt: skip
+
+
+def value_at(fields: Any, path: str) -> Any:
+    """The value at a dotted path of nested objects; None where there is none."""
+    for name in path.split("."):
+        fields = fields.get(name) if isinstance(fields, dict) else None
+    return fields

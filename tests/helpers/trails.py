@@ -52,6 +52,12 @@ def record(**changes: Any) -> dict[str, Any]:
     return made | changes
 
 
+def record_text(changes: dict[str, str]) -> bytes:
+    """A record with members spliced in as text, for what `json.dumps` would not write."""
+    inner = ",".join(f"{json.dumps(key)}:{value}" for key, value in changes.items())
+    return json.dumps(record()).encode()[:-1] + b"," + inner.encode() + b"}"
+
+
 def trail_bytes(records: Sequence[dict[str, Any] | bytes], *, compressed: bool = True) -> bytes:
     """A trail file; a record given as bytes is written unchanged."""
     texts = [item if isinstance(item, bytes) else json.dumps(item).encode() for item in records]

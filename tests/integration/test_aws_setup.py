@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner, Result
 
 from tests.helpers.aws_api import AwsApi
+from tests.helpers.namespaces import new_name
 from tests.helpers.schemas import require_listing
 from trailhound.aws.names import TAG
 from trailhound.cli.main import app
@@ -37,11 +37,6 @@ pytestmark = pytest.mark.integration
 
 
 Setup = Callable[..., Result]
-
-
-def new_name() -> str:
-    """A set-up of a test's own."""
-    return f"t{uuid.uuid4().hex[:10]}"
 
 
 def setup_of(name: str) -> Setup:

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-from tests.helpers.records import RECORDS
+from tests.helpers.records import RECORDS, value_at
 from tests.helpers.trails import backfill, documents, own_settings, prepared, write_trail
-
-
-def at(fields: Any, path: str) -> Any:
-    for name in path.split("."):
-        fields = fields.get(name) if isinstance(fields, dict) else None
-    return fields
 
 
 def test_every_shape_is_indexed_with_its_fields(
@@ -33,4 +26,6 @@ def test_every_shape_is_indexed_with_its_fields(
     for name, sample in RECORDS.items():
         if name not in missing:
             document = found[ids[name]]
-            assert {path: at(document, path) for path in sample.expected} == sample.expected, name
+            assert {
+                path: value_at(document, path) for path in sample.expected
+            } == sample.expected, name

@@ -9,13 +9,7 @@ import pytest
 
 from enrich.enricher import Enricher
 from enrich.view import view_of
-from tests.helpers.records import RECORDS
-
-
-def at(fields: Any, path: str) -> Any:
-    for name in path.split("."):
-        fields = fields.get(name) if isinstance(fields, dict) else None
-    return fields
+from tests.helpers.records import RECORDS, value_at
 
 
 @pytest.mark.parametrize("name", RECORDS)
@@ -24,7 +18,7 @@ def test_every_shape_gets_its_fields(name: str) -> None:
     enricher = Enricher()
     written, _ = enricher.fields(view_of(json.dumps(record).encode()))
     fields = orjson.loads(b"{" + written[:-1] + b"}}")
-    assert {path: at(fields, path) for path in expected} == expected
+    assert {path: value_at(fields, path) for path in expected} == expected
     # A decoded record, and one enricher for all (its caches are warm), give the same.
     assert enricher.document_fields(record) == fields
     assert WARM.document_fields(record) == WARM.document_fields(record) == fields
@@ -46,4 +40,4 @@ def test_reported_situations(shared_data: Path, name: str, path: str, value: Any
     place = shared_data.parent / "cases" / f"{name}.json"
     if not place.exists():
         pytest.skip(f"{place} is not there")
-    assert at(Enricher().document_fields(json.loads(place.read_bytes())), path) == value
+    assert value_at(Enricher().document_fields(json.loads(place.read_bytes())), path) == value

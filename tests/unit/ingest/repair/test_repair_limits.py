@@ -12,15 +12,10 @@ from detections.matcher.moved import put_back
 from ingest.bulk import canonical
 from ingest.repair.record import MOST_MOVED, MOST_PATHS, MOST_TEXTS, repair
 from ingest.repair.restore import restore
-from tests.helpers.trails import record
+from tests.helpers.trails import record, record_text
 
 UNREADABLE = "9" * 1_001
 """A number that the engine's JSON reader refuses."""
-
-
-def text(changes: dict[str, str]) -> bytes:
-    inner = ",".join(f"{json.dumps(key)}:{value}" for key, value in changes.items())
-    return json.dumps(record()).encode()[:-1] + b"," + inner.encode() + b"}"
 
 
 def members(prefix: str, number: int, value: str = "0") -> str:
@@ -28,19 +23,21 @@ def members(prefix: str, number: int, value: str = "0") -> str:
 
 
 RECORDS = {
-    "values below a long path": text(
+    "values below a long path": record_text(
         {"additionalEventData": f'{{"{"k" * 29_000}":{members("a", 3_000)}}}'}
     ),
-    "values below a path": text({"additionalEventData": members("a", 12_000)}),
-    "texts below a long name": text(
+    "values below a path": record_text({"additionalEventData": members("a", 12_000)}),
+    "texts below a long name": record_text(
         {"n" * 5_000: "[" + ",".join(['"a"'] * 30_000) + f",{UNREADABLE}]"}
     ),
-    "items of a mapped list": text({"resources": "[" + ",".join(['{"a..b":"x"}'] * 12_000) + "]"}),
-    "names at the top": text({f"a..{each}": '"x"' for each in range(12_000)}),
-    "repeated keys": text(
+    "items of a mapped list": record_text(
+        {"resources": "[" + ",".join(['{"a..b":"x"}'] * 12_000) + "]"}
+    ),
+    "names at the top": record_text({f"a..{each}": '"x"' for each in range(12_000)}),
+    "repeated keys": record_text(
         {"additionalEventData": "{" + ",".join(f'"{k}":1,"{k}":2' for k in range(12_000)) + "}"}
     ),
-    "a repeated key that is long": text(
+    "a repeated key that is long": record_text(
         {"additionalEventData": f'{{"{"k" * 40_000}":1,"{"k" * 40_000}":2}}'}
     ),
 }
