@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -54,13 +55,14 @@ def searchable(client: OpenSearch, settings: Settings) -> int:
 
 
 def readiness(address: str) -> tuple[int, set[tuple[str, str]]]:
-    """Status of `/readyz`, and its reasons by code and subject; 0 while nobody answers."""
+    """Status of `/readyz`, and its reasons by code and subject; 0 while nobody answers to the
+    end."""
     try:
         with urllib.request.urlopen(f"http://{address}/readyz") as reply:
             status, body = reply.status, reply.read()
     except HTTPError as error:
         status, body = error.code, error.read()
-    except OSError:
+    except (OSError, HTTPException):
         return 0, set()
     details = json.loads(body).get("details", ())
     return status, {(each["code"], each["subject"]) for each in details}

@@ -6,6 +6,7 @@ import json
 import signal
 import urllib.request
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -36,7 +37,7 @@ def readiness(address: str, accept: str = "*/*") -> tuple[int, str]:
             return reply.status, reply.read().decode()
     except HTTPError as error:
         return error.code, error.read().decode()
-    except OSError:
+    except (OSError, HTTPException):
         return 0, "{}"
 
 

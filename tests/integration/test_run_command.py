@@ -6,6 +6,7 @@ import json
 import signal
 import urllib.request
 from datetime import UTC, datetime
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def metrics(address: str) -> dict[tuple[str, ...], float]:
     try:
         with urllib.request.urlopen(f"http://{address}/metrics") as reply:
             text = reply.read().decode()
-    except OSError:
+    except (OSError, HTTPException):
         return {}
     return {
         (sample.name, *sample.labels.values()): sample.value
