@@ -36,6 +36,8 @@ PRIVATE = (
 )
 """Internal fields, which no command and no message shows."""
 
+_LONGEST_KEY = 128
+"""Of an access key, as IAM's AccessKeyId; a forged one may be longer, and hold anything."""
 _KEY_TOKEN = "key:"  # noqa: S105 - the kind of a link
 """The prefix of access keys among links (`detections.incidents.actors`)."""
 
@@ -289,13 +291,17 @@ def changed_state(document: Document, state: str, by: str, now: datetime, note: 
 
 
 def access_keys(document: Mapping[str, Any]) -> list[str]:
-    """The access keys of the actor that an alert is linked by; empty if it was never joined.
+    """The access keys of the actor that an alert is linked by, each as one clean line; empty if it
+    was never joined.
 
     >>> access_keys({"links": {"own": ["key:AKIAEXAMPLE", "user:111122223333:ada"]}})
     ['AKIAEXAMPLE']
+    >>> access_keys({"links": {"own": ["key:AKIA\\x1b[2J\\nBuy"]}})
+    ['AKIA [2J Buy']
     """
     own = (document.get("links") or {}).get("own") or ()
-    return [each.removeprefix(_KEY_TOKEN) for each in own if each.startswith(_KEY_TOKEN)]
+    keys = (each.removeprefix(_KEY_TOKEN) for each in own if each.startswith(_KEY_TOKEN))
+    return [one_line(key, _LONGEST_KEY) for key in keys]
 
 
 def shown(name: str, document: Mapping[str, Any]) -> Document:

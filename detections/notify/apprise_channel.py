@@ -27,6 +27,8 @@ _LINK: Final = re.compile(r"\](?=[(\[:])|<(?=[a-z][a-z0-9+.-]*:)", re.IGNORECASE
 and `[name]: address` of Markdown, `<address|text>` of Slack. Many chats interpret these in plain
 text, and apprise escapes them for some chats only. A bare address stays a link: it shows its
 target."""
+_TAG: Final = re.compile(r"<(?=[a-z/!?])", re.IGNORECASE)
+"""The begin of a tag: a service without titles puts the subject into the body, as it is."""
 _BREAK: Final = "\u200b"
 
 
@@ -69,10 +71,13 @@ class AppriseChannel:
 
     def send(self, message: Message) -> None:
         text = message.markup or message.text
+        subject = _broken(_MENTION, _broken(_LINK, message.subject))
+        if message.markup and self._format == "html":
+            subject = _broken(_TAG, subject)
         try:
             delivered = self._apprise.notify(
                 body=_broken(_MENTION, text if message.markup else _broken(_LINK, text)),
-                title=_broken(_MENTION, _broken(_LINK, message.subject)),
+                title=subject,
                 notify_type=_KINDS.get(message.level, "failure"),
                 body_format=self._format if message.markup else "text",
                 timeout=self._timeout,

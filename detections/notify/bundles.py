@@ -2,8 +2,8 @@
 
 A channel gets a message for an incident when its first alert is due. It gets one more when an alert
 is more severe than that message, or is at least `NEW_RULES_FROM` and of a rule that no message
-about the incident named, or of one that messages named for attempts alone, and a call has
-succeeded. Which messages were sent is read from the deliveries recorded in the
+about the incident named, or has a call that succeeded where messages named attempts alone: of its
+rule, or of all rules. Which messages were sent is read from the deliveries recorded in the
 incident's alerts, so the next run completes a run that was interrupted. Closed alerts do not count:
 an incident with new alerts after it was closed gets a message again.
 """
@@ -113,8 +113,11 @@ def covers(notified: Notified, level: Level, known_by: frozenset[str]) -> bool:
     plain = {name.removesuffix(ATTEMPT) for name in known_by}
     if not known_by or not notified.named.isdisjoint(known_by | plain):
         return True
-    succeeded = any(f"{name}{ATTEMPT}" in notified.named for name in known_by)
-    return not succeeded and _rank(level) < _rank(NEW_RULES_FROM)
+    attempts = {name for name in notified.named if name.endswith(ATTEMPT)}
+    succeeded = {f"{name}{ATTEMPT}" for name in known_by if not name.endswith(ATTEMPT)}
+    if succeeded & attempts or (succeeded and attempts and attempts == notified.named):
+        return False
+    return _rank(level) < _rank(NEW_RULES_FROM)
 
 
 def bundled(due: Sequence[Due], notified: Mapping[str, Notified]) -> Bundled:
@@ -152,7 +155,7 @@ def notified_of(
             {"bool": {"should": either, "minimum_should_match": 1}},
         ]
         but = [{"term": {"state": "closed"}}, {"exists": {"field": "merged_into"}}]
-        fields = (by, "level", "delivery", "rule.name", "attempt", TWIN_KEY)
+        fields = (by, "level", "delivery", "rule.name", "attempt", "succeeded", TWIN_KEY)
         for alert, document in every(client, index, clauses, but=but, fields=fields):
             tried.setdefault(document[by], []).append({"id": alert} | document)
     return {name: _notified(alerts, channel, now) for name, alerts in tried.items()}
@@ -165,7 +168,7 @@ def _notified(alerts: Sequence[Mapping[str, Any]], channel: str, now: datetime) 
     rules = {
         title
         for each, log in logs
-        for title in log.get(RULES) or (_title(each) if log.get("state") == SENT else [])
+        for title in log.get(RULES) or (_sent_title(each) if log.get("state") == SENT else [])
     }
     twins = {name for each, _ in logs for name in known_by(each) if rules & {*_title(each)}}
     made = Notified(named=frozenset(rules | twins))
@@ -176,6 +179,11 @@ def _notified(alerts: Sequence[Mapping[str, Any]], channel: str, now: datetime) 
 
 def _title(alert: Mapping[str, Any]) -> list[str]:
     return [marked(alert["rule"]["name"], alert)]
+
+
+def _sent_title(alert: Mapping[str, Any]) -> list[str]:
+    """The title in a message that was sent before a call succeeded, if it was an attempt then."""
+    return _title({**alert, "attempt": True} if alert.get("succeeded") else alert)
 
 
 def _with(

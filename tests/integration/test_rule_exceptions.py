@@ -195,6 +195,16 @@ def test_a_name_beyond_ascii_is_left_out_to_the_letter(
     assert isinstance(again, UsageError)
 
 
+def test_of_a_principal_with_a_long_name_too(
+    client: OpenSearch, settings: Settings, pack: dict[str, str]
+) -> None:
+    """A rule's title has at most 256 characters; a path of IAM has up to 512."""
+    before = raised(client, settings, pack, ("e" * 300, "bob"))
+    (name,) = [before[each] for each in before if each.startswith("Trail deleted: eee")]
+    made = asked(settings, pack, "rules", "except", name, "--by", "principal")
+    assert made["effect"]["hidden_alerts"] == [name]
+
+
 def test_what_would_narrow_other_rules_is_refused(
     client: OpenSearch, settings: Settings, pack: dict[str, str], tmp_path: Path
 ) -> None:

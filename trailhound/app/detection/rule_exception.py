@@ -19,6 +19,7 @@ from sigma.rule import SigmaRule
 
 from detections.alerts.document import stamp
 from detections.alerts.paging import every
+from detections.alerts.text import one_line
 from detections.correlations.correlation import Correlation
 from detections.kinds.anomaly import Anomaly
 from detections.matcher import SigmaMatcher
@@ -41,6 +42,8 @@ from trailhound.cluster.templates import Names
 from trailhound.errors import RuleError, UnusablePathError, UsageError
 from trailhound.settings import DetectionSettings, Settings
 
+_LONGEST_TITLE: Final = 256
+"""Of a rule's title, by Sigma's specification."""
 DAYS: Final = 30
 _MONOTONE: Final = frozenset({"gt", "gte"})
 """Comparisons of a threshold that fewer events never meet where more do not."""
@@ -130,7 +133,7 @@ def propose(
     content = exception_content(
         narrows,
         conditions,
-        title=f"{rule.title}: {who}",
+        title=one_line(f"{rule.title}: {who}", _LONGEST_TITLE),
         description=f"From the alert {alert['id']}: {alert['summary']}",
         author=author,
         today=now.date(),

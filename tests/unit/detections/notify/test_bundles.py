@@ -60,6 +60,19 @@ def test_a_message_about_an_attempt_covers_no_success() -> None:
     assert bundled(alerts, both).send == []
 
 
+def test_messages_about_attempts_alone_cover_no_success_of_another_rule() -> None:
+    attempts = Notified("a", "critical", named=frozenset({"Trail stopped (attempt)"}))
+    alerts = [
+        due("b", "medium", "x", "Policy changed"),
+        due("c", "medium", "x", "Users listed (attempt)"),
+    ]
+    made = bundled(alerts, {"x": attempts})
+    assert [[each.name for each in bundle.alerts] for bundle in made.send] == [["b"]]
+    assert [each.name for each, _ in made.covered] == ["c"]
+    done = replace(attempts, named=attempts.named | {"Policy changed"})
+    assert bundled([due("d", "medium", "x", "Group changed")], {"x": done}).send == []
+
+
 def test_a_message_is_about_the_most_significant_alert() -> None:
     alarm = replace(due("a", "high", "x"), significance=(-3, True))
     says = replace(due("b", "high", "x"), significance=(-3, False))

@@ -256,7 +256,12 @@ def test_what_is_harmless_is_sent_as_it_is_and_so_is_our_own_markup() -> None:
             channel("apprise", url=f"{address}?format=markdown", format="markdown"),
             Message("k", "alert", "s", "s", markup=markup),
         )
-    plain, marked = receiver.received
+        send(
+            channel("apprise", url=f"{address}?format=html", format="html"),
+            Message("k", "alert", "u<img src=x>", "s", markup="<p>ours</p>"),
+        )
+    plain, marked, html = receiver.received
+    assert (html.json["title"], html.json["message"]) == ("u<\u200bimg src=x>", "<p>ours</p>")
     assert (plain.json["title"], plain.json["message"]) == (text, text)
     assert marked.json["message"] == markup
 
