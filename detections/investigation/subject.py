@@ -8,7 +8,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from opensearchpy import OpenSearch
 
@@ -28,6 +28,7 @@ from detections.events.index import EventIndex, terms
 from detections.events.selection import RESOURCE, by_address, by_principal, by_resource
 from detections.incidents.store import IncidentStore
 from detections.investigation.nodes import KINDS
+from detections.investigation.sessions import FIELDS, Sessions
 from trailhound.cluster.queries import Query, any_of, both, either
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
@@ -41,9 +42,9 @@ _ACCOUNTS: Final = (ACCOUNT, RECIPIENT)
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A subject. `did`: a query for the events it made; `target`: for those about it; `evidence`:
-    for those that an incident's alerts name. `follow`: whether sessions that it opened belong to
-    it."""
+    """A subject. `did`: a query for the events it made; `target`: for those about it, of an
+    incident those that opened its sessions; `evidence`: for those that an incident's alerts name.
+    `follow`: whether sessions that it opened belong to it."""
 
     text: str
     kind: str
@@ -169,8 +170,9 @@ def _incidents(client: OpenSearch, settings: Settings, text: str) -> str:
 
 
 def _of_incident(client: OpenSearch, settings: Settings, index: EventIndex, name: str) -> Subject:
-    """The events of an incident's alerts, and further events from its addresses with the keys that
-    its principals used."""
+    """The events of an incident's alerts; the calls that opened the sessions of its principals; and
+    further events from its addresses, with the keys that its principals used and those with which
+    their sessions were opened."""
     store = IncidentStore(client, settings)
     incident = store.get(name)
     ids: list[str] = []
@@ -182,19 +184,29 @@ def _of_incident(client: OpenSearch, settings: Settings, index: EventIndex, name
         else:
             clauses.append(found.query)
     evidence = either([{"ids": {"values": sorted(set(ids))}}, *clauses])
-    did = _by_incident(index, incident, evidence)
-    return Subject(f"incident:{name}", "incident", did=did, evidence=evidence)
-
-
-def _by_incident(index: EventIndex, incident: dict[str, Any], evidence: Query) -> Query | None:
-    named: list[Query] = [evidence]
-    if incident["principals"]:
-        named.append({"terms": {NAME: list(incident["principals"])}})
     addresses = list(incident["addresses"])
     where: list[Query] = [{"terms": {ADDRESS: addresses}}] if addresses else []
-    used = both(*named, *where, {"exists": {"field": KEY}})
-    keys = [each["key"]["key"] for each in index.buckets(used, [terms("key", KEY)])]
-    keys = [str(each) for each in keys if each]
-    if not keys:
-        return None
-    return {"bool": {"filter": [{"terms": {KEY: keys}}, *where]}}
+    named: list[Query] = (
+        [{"terms": {NAME: list(incident["principals"])}}] if incident["principals"] else []
+    )
+    used = both(evidence, *named, *where, {"exists": {"field": KEY}})
+    keys, opening = _keys_and_opening(index, used)
+    target: Query | None = {"ids": {"values": opening}} if opening else None
+    if target and where:  # without an address, all that the opener ever did would be the incident's
+        callers = both(target, {"exists": {"field": KEY}})
+        keys |= {str(each["key"]["key"]) for each in index.buckets(callers, [terms("key", KEY)])}
+    keys.discard("")
+    did = both({"terms": {KEY: sorted(keys)}}, *where) if keys else None
+    return Subject(f"incident:{name}", "incident", did=did, target=target, evidence=evidence)
+
+
+def _keys_and_opening(index: EventIndex, used: Query) -> tuple[set[str], list[str]]:
+    """The keys of these events, and the ids of the calls that opened their sessions, through any
+    number of roles."""
+    one = {"one": {"top_hits": {"size": 1, "_source": list(FIELDS)}}}
+    events = {
+        str(each["key"]["key"]): each["one"]["hits"]["hits"][0]["_source"]
+        for each in index.buckets(used, [terms("key", KEY)], one)
+    }
+    traces = Sessions(index).trace(events.values())
+    return set(events), sorted({hop.event for each in traces.values() for hop in each.hops})
