@@ -37,7 +37,7 @@ from detections.notify.delivery import Deliveries, done_for
 from detections.notify.due_alerts import MAX_READ, DueAlerts, alerts_for, due_alerts
 from detections.notify.learning_digest import LearningDigest
 from detections.notify.message import Channel
-from detections.notify.of_incident import OfIncident, others_of
+from detections.notify.of_incident import OfIncident, closed_before, others_of
 from detections.notify.offered import Offered
 from detections.notify.origin import origin_of
 from detections.notify.rate_limiter import RateLimiter
@@ -309,6 +309,7 @@ class _ChannelRun:
                 of_incident = self._others_of(alert[INCIDENT], bundle)
                 alert["of_incident"] = of_incident.part
                 alert["explained_by"] = of_incident.explained_by
+                alert["closed_before"] = closed_before(self._client, self._alerts, alert[INCIDENT])
                 rules |= of_incident.rules
             message = self._renderer.alert(alert, self._channel.format, per_incident=per_incident)
             self._opened.send(message)

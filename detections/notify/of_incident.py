@@ -89,6 +89,33 @@ def others_of(
     )
 
 
+def closed_before(client: OpenSearch, index: str, incident: str) -> Document:
+    """What was closed of an incident that goes on: the number of `alerts`, their `dispositions`,
+    `by` whom, and the `rule` and `level` of the `most_severe` one. Empty if nothing was. Raises
+    opensearch-py's exceptions."""
+    found = every(
+        client,
+        index,
+        [{"term": {INCIDENT: incident}}, {"term": {"state": "closed"}}],
+        but=[{"exists": {"field": "merged_into"}}],
+        fields=("rule.name", "level", "disposition", "state_by"),
+        sort=[{"severity": "desc"}, {"first_seen": "asc"}],
+    )
+    closed = [document for _, document in found]
+    if not closed:
+        return {}
+    return {
+        "alerts": len(closed),
+        "dispositions": _distinct(closed, "disposition"),
+        "by": _distinct(closed, "state_by"),
+        "most_severe": {"rule": closed[0]["rule"]["name"], "level": closed[0]["level"]},
+    }
+
+
+def _distinct(documents: Sequence[Mapping[str, Any]], name: str) -> list[str]:
+    return sorted({each[name] for each in documents if each.get(name)})
+
+
 def _explained_by(
     client: OpenSearch, index: str, alerts: Mapping[str, Mapping[str, Any]], lead: str
 ) -> Document:

@@ -302,7 +302,12 @@ def test_an_incident_is_one_message_and_one_more_when_it_is_more_severe(
         store.close(name, "ada")
     again = house.raise_alerts("medium", 6)
     in_one_incident(house, high, medium, more, worst, again)
+    before = len(receiver.received)
     assert notifier.deliver(NOW).sent == {"hook": 1}
+    (message,) = [each.json for each in receiver.received[before:]]
+    closed = message["alert"]["closed_before"]
+    assert (closed["by"], closed["most_severe"]["level"]) == (["ada"], "critical")
+    assert f"goes on after it was closed: {closed['alerts']} of its alerts are" in message["text"]
 
 
 def test_an_incident_that_goes_on_by_other_rules_is_sent_again_once_a_rule(
