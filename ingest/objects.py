@@ -92,7 +92,8 @@ class Source(Protocol):
         """Objects listed whose name says that they are not trail files, by kind: no errors."""
 
     def objects(self, selection: Selection) -> Iterator[TrailObject]:
-        """The trail objects selected, listed lazily. Raises `SourceUnreachableError`."""
+        """The trail objects selected, listed lazily. Raises `SourceUnreachableError`;
+        `FoldersDeniedError` comes after the last object, and only folders are then left out."""
 
     def open(self, item: TrailObject) -> BinaryIO:
         """The object's bytes as stored. Raises `ObjectNotFoundError`,

@@ -8,6 +8,7 @@ from typing import Any
 
 from ingest.backfill.matched import Matched, SelectedRecords
 from ingest.counts import Counts
+from trailhound.errors import FoldersDeniedError
 
 FAILURES_KEPT = 1_000
 
@@ -66,6 +67,12 @@ class RunReport:
         self.failures = (self.failures + other.failures)[:FAILURES_KEPT]
         for code, number in other.dead_letter_codes.items():
             self.dead_letter_codes[code] = self.dead_letter_codes.get(code, 0) + number
+
+    def add_unlisted(self, error: FoldersDeniedError) -> None:
+        """Count folders that may not be listed, each as an object that failed."""
+        self.failed_objects += len(error.folders)
+        found = [(uri, each.message) for uri, each in error.folders.items()]
+        self.failures = (self.failures + found)[:FAILURES_KEPT]
 
     def as_dict(self) -> dict[str, Any]:
         """The object that `--json` prints; sizes in bytes, time in seconds."""

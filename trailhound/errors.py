@@ -28,6 +28,8 @@ Whoever catches one shows both; a traceback is shown by `--debug` alone.
     ├── SourceError                 a place trail files come from                    exit 1
     │   ├── SourceUnreachableError  the bucket or folder as a whole
     │   │   ├── SourceNotFoundError it does not exist                                exit 2
+    │   │   ├── ListingDeniedError  it may not be listed
+    │   │   ├── FoldersDeniedError  some of its folders may not be listed; the others were
     │   │   └── BucketNotFoundError the bucket of an object does not exist
     │   ├── ObjectAccessDeniedError one object, permission
     │   │   └── ObjectArchivedError it is in an archive tier, to be restored first
@@ -171,6 +173,23 @@ class SourceUnreachableError(SourceError):
 
 class SourceNotFoundError(SourceUnreachableError):
     """A bucket, folder, file or queue that does not exist: a wrong name was given."""
+
+
+class ListingDeniedError(SourceUnreachableError):
+    """A bucket, or a folder of it, that may not be listed."""
+
+
+class FoldersDeniedError(SourceUnreachableError):
+    """Folders of a bucket that may not be listed, raised once all the others have been.
+
+    `folders` has what was said of each, by its `s3://bucket/folder/`.
+    """
+
+    def __init__(self, folders: Mapping[str, ListingDeniedError]) -> None:
+        first = next(iter(folders.values()))
+        more = f"; of {len(folders) - 1:,} more of its folders too" if len(folders) > 1 else ""
+        super().__init__(first.message + more, hint=first.hint)
+        self.folders = dict(folders)
 
 
 class BucketNotFoundError(SourceUnreachableError):

@@ -24,7 +24,7 @@ from ingest.pipeline import Pipeline
 from ingest.run_report import FAILURES_KEPT, RunReport
 from ingest.telemetry.late_events import LateEventsTotal
 from trailhound.cluster.retry_policy import RetryPolicy, Stopped
-from trailhound.errors import AccountingError, SourceError
+from trailhound.errors import AccountingError, FoldersDeniedError, SourceError
 from trailhound.settings import Settings
 
 _STOPPING_SECONDS = 30.0
@@ -182,12 +182,17 @@ class Backfill:
             fetched.close()
 
     def _reserve_days(self, items: Iterator[TrailObject]) -> Iterator[TrailObject]:
-        """Reserve days while listing, so that a shard limit stops the run before a write fails."""
-        for item in items:
-            place = self._report.matched.add(item)
-            if place is not None and place.day is not None:
-                self.pipeline.days.reserve(place.day.strftime("%Y.%m.%d"))
-            yield item
+        """Reserve days while listing, so that a shard limit stops the run before a write fails. A
+        folder that may not be listed is one object that failed."""
+        try:
+            for item in items:
+                place = self._report.matched.add(item)
+                if place is not None and place.day is not None:
+                    self.pipeline.days.reserve(place.day.strftime("%Y.%m.%d"))
+                yield item
+        except FoldersDeniedError as error:
+            with self._lock:
+                self._report.add_unlisted(error)
 
     def _counted(self, items: Iterator[TrailObject]) -> Iterator[TrailObject]:
         """Counts objects as they are started: those of an earlier source may not be done yet."""

@@ -30,7 +30,7 @@ from ingest.sources.layout import place_of
 from trailhound.backoff import Backoff
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
-from trailhound.errors import SourceUnreachableError, UsageError
+from trailhound.errors import FoldersDeniedError, SourceUnreachableError, UsageError
 from trailhound.settings import Settings
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ class Enqueue:
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self.report = Enqueued(dry_run=dry_run)
+        self._denied: FoldersDeniedError | None = None
 
     def stop(self) -> None:
         """List no further object."""
@@ -131,6 +132,8 @@ class Enqueue:
                 self._send_all(wanted, lambda group: self._send(client, url, group))
             finally:
                 client.close()
+        if self._denied is not None:
+            raise self._denied
         self.report.ignored_objects += sum(sum(source.ignored.values()) for source in sources)
         self.report.interrupted = self._stopping.is_set()
         self.report.seconds = time.monotonic() - began
@@ -149,7 +152,7 @@ class Enqueue:
         """Objects that are not done, as far as the limit reaches."""
         handed_out = 0
         for source in sources:
-            items = source.objects(self._selection)
+            items = self._but_denied(source.objects(self._selection))
             while group := list(islice(items, _LOOKED_UP)):
                 known = {} if self._force else self._ledger.entries(group)
                 for item in group:
@@ -164,6 +167,13 @@ class Enqueue:
                         self.report.objects_read_again += 1
                     handed_out += 1
                     yield item
+
+    def _but_denied(self, items: Iterator[TrailObject]) -> Iterator[TrailObject]:
+        """The objects; folders that may not be listed are told once the others are enqueued."""
+        try:
+            yield from items
+        except FoldersDeniedError as error:
+            self._denied = error
 
     def _send_all(
         self, items: Iterator[TrailObject], send: Callable[[list[TrailObject]], None]

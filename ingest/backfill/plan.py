@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -16,10 +16,11 @@ from ingest.backfill.places import PlaceSizes
 from ingest.counts import Counts
 from ingest.documents.record_filter import criteria
 from ingest.ledger.ledger import Ledger
-from ingest.objects import Selection, Source
+from ingest.objects import Selection, Source, TrailObject
 from ingest.sources.layout import NameClass, classify
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
+from trailhound.errors import FoldersDeniedError
 from trailhound.settings import Settings
 
 _AT_ONCE = 1_000
@@ -44,6 +45,8 @@ class Plan:
     matched: Matched = field(default_factory=Matched)
     places: PlaceSizes = field(default_factory=PlaceSizes)
     """Of the objects to read."""
+    denied: dict[str, str] = field(default_factory=dict)
+    """Folders that may not be listed, with the reason."""
     left_out: LeftOut | None = None
     """What would be left out of these, by their names."""
 
@@ -59,7 +62,7 @@ class Plan:
             "dry_run": True,
             "objects": self.objects,
             "skipped_objects": self.skipped_objects,
-            "failed_objects": 0,
+            "failed_objects": len(self.denied),
             "archived_objects": 0,
             "ignored_objects": self.ignored_objects,
             "ignored_kinds": dict(self.ignored_kinds.most_common()),
@@ -97,7 +100,7 @@ def plan(
     found = Plan(left_out=left_out)
     listed: set[str] = set()
     for source in sources:
-        items = source.objects(selection)
+        items = _but_denied(source.objects(selection), found)
         while group := list(islice(items, _AT_ONCE)):
             known = {} if force else ledger.entries(group)
             for item in group:
@@ -119,3 +122,11 @@ def plan(
         found.ignored_kinds.update(source.ignored)
     left_out.compare(client, settings, retry_policy, listed)
     return found
+
+
+def _but_denied(items: Iterator[TrailObject], found: Plan) -> Iterator[TrailObject]:
+    """The objects; folders that may not be listed are noted."""
+    try:
+        yield from items
+    except FoldersDeniedError as error:
+        found.denied |= {uri: each.message for uri, each in error.folders.items()}

@@ -30,7 +30,7 @@ from trailhound import errors
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.retry_policy import RetryPolicy
-from trailhound.errors import TrailhoundError
+from trailhound.errors import FoldersDeniedError, TrailhoundError
 from trailhound.settings import Settings
 
 _PROGRESS_EVERY = 0.25
@@ -62,7 +62,13 @@ class Shard:
         return self._source.ignored if self._shard == 0 else {}
 
     def objects(self, selection: Selection) -> Iterator[TrailObject]:
-        return (item for item in self._source.objects(selection) if self._mine(item.uri))
+        try:
+            for item in self._source.objects(selection):
+                if self._mine(item.uri):
+                    yield item
+        except FoldersDeniedError:
+            if self._shard == 0:  # told once, as what is ignored is counted once
+                raise
 
     def open(self, item: TrailObject) -> BinaryIO:
         return self._source.open(item)

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from ingest.feeds.error_state import ErrorState
 from ingest.feeds.feed import FeedStatus, Submit
-from trailhound.errors import TrailhoundError
+from trailhound.errors import FoldersDeniedError, TrailhoundError
 from trailhound.threads import SupervisedThread
 
 
@@ -75,6 +75,8 @@ class ListingFeed(ABC):
             try:
                 self._list()
                 self._errors.clear()
+            except FoldersDeniedError as error:  # the others are listed as often as ever
+                self._errors.backoff(f"{error.message}; the others are read", at_most=0.0)
             except self.outside_errors as error:
                 message = error.message if isinstance(error, TrailhoundError) else str(error)
                 self._errors.backoff(message)

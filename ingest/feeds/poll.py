@@ -14,7 +14,7 @@ import logging
 import re
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from itertools import islice
 
@@ -26,7 +26,7 @@ from ingest.feeds.listing import ListingFeed
 from ingest.objects import Selection, TrailObject
 from ingest.reading.recognise import may_be_trail
 from ingest.sources.s3 import S3Source
-from trailhound.errors import ClusterError, SourceError
+from trailhound.errors import ClusterError, FoldersDeniedError, SourceError
 from trailhound.settings import FeedSettings, Settings
 from trailhound.state.feed_checkpoints import FeedCheckpoints
 
@@ -97,6 +97,8 @@ class PollFeed(ListingFeed):
         self._sweep_at = 0.0
         """When (monotonic) late files are searched for next."""
         self._sweeping = False
+        self._owed: date | None = None
+        """From which day on folders without a checkpoint are listed, while some may not be."""
         self._looks = 0
         self._store = checkpoints
         self._checkpoints: dict[str, datetime] = {}
@@ -122,21 +124,30 @@ class PollFeed(ListingFeed):
         if not self._known:
             self._checkpoints = self._store.get(self._root)
             self._known = True
-        self._look()
+        denied = self._look()
         self._move_checkpoints()
+        if denied is not None:
+            raise denied
 
-    def _look(self) -> None:
-        """List possibly new objects, and submit the new ones."""
+    def _look(self) -> FoldersDeniedError | None:
+        """List possibly new objects, and submit the new ones. The folders that may not be listed
+        are returned, so that the others are followed."""
         self._looks += 1
         self._sweeping = bool(self._late) and time.monotonic() >= self._sweep_at
         since = self._since or datetime.now(UTC).date() - timedelta(days=1)
         with self._lock:  # a folder last followed a month ago continues from there
             since = min([since, *(self._edge(mark).date() for mark in self._checkpoints.values())])
+        since = min(since, self._owed or since)
         found = self.source.objects(Selection(since=since), self._after, beside=self._sweeping)
-        for item in found:
-            if self._stopping.is_set():
-                return
-            self._consider(item)
+        denied: FoldersDeniedError | None = None
+        try:
+            for item in found:
+                if self._stopping.is_set():
+                    return None
+                self._consider(item)
+        except FoldersDeniedError as error:
+            denied = error
+        self._owed = since if denied else None
         with self._lock:  # a late file that failed is listed again only a day later
             again = [
                 file.item
@@ -145,11 +156,12 @@ class PollFeed(ListingFeed):
             ]
         for item in again:
             if self._stopping.is_set():
-                return
+                return None
             self._consider(item)
         if self._sweeping:
             self._sweep_at = time.monotonic() + self._sweep_every
             self._sweeping = False
+        return denied
 
     def _consider(self, item: TrailObject) -> None:
         with self._lock:

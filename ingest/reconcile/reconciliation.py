@@ -24,7 +24,7 @@ from opensearchpy import OpenSearch
 from ingest.backfill.prefetch import Prefetcher
 from ingest.documents.record_filter import criteria
 from ingest.ledger.ledger import Ledger
-from ingest.objects import Selection, Source, TrailObject
+from ingest.objects import UNSEEN, Selection, Source, TrailObject
 from ingest.reconcile.contents import Content, Contents
 from ingest.reconcile.extra import Extras, Known, there
 from ingest.reconcile.findings import (
@@ -40,7 +40,13 @@ from ingest.reconcile.stored import Letters, StoredEvents
 from ingest.sources.layout import NameClass, classify, place_of, wanted
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
-from trailhound.errors import ObjectNotFoundError, SourceError, SourceUnreachableError, UsageError
+from trailhound.errors import (
+    FoldersDeniedError,
+    ObjectNotFoundError,
+    SourceError,
+    SourceUnreachableError,
+    UsageError,
+)
 from trailhound.settings import Settings
 from trailhound.state.objects import ObjectState
 from trailhound.state.store import StateStore
@@ -113,6 +119,7 @@ class Reconciliation:
         self._contents = Contents(settings, selection, self._stored)
         self._tables = TemporaryTables(_TABLES)
         self._candidates = 0
+        self._denied: tuple[str, ...] = ()
         self.findings = ReconcileFindings()
         self.summary = Summary()
 
@@ -152,7 +159,7 @@ class Reconciliation:
         self._tables.write_many("INSERT OR REPLACE INTO known VALUES (?, ?)", rows())
 
     def _list(self) -> None:
-        items = self._source.objects(self._selection)
+        items = self._but_denied(self._source.objects(self._selection))
         while group := list(islice(items, _AT_ONCE)):
             self._tables.write_many(
                 "DELETE FROM known WHERE id = ?", ((_key(each.uri),) for each in group)
@@ -163,6 +170,16 @@ class Reconciliation:
             self.summary.objects += len(group)
             self._on_progress("listing", self.summary.objects, 0)
         self.summary.ignored_kinds.update(self._source.ignored)
+
+    def _but_denied(self, items: Iterator[TrailObject]) -> Iterator[TrailObject]:
+        """The objects; folders that may not be listed become findings."""
+        try:
+            yield from items
+        except FoldersDeniedError as error:
+            self._denied = tuple(error.folders)
+            for folder, why in error.folders.items():
+                item = TrailObject(folder, UNSEEN, 0)
+                self._found(item, ReconcileFindingKind.UNREADABLE, why.message)
 
     def _look_up(self, group: list[TrailObject]) -> None:
         entries = self._ledger.entries(group)
@@ -310,7 +327,9 @@ class Reconciliation:
             msgspec.msgpack.decode(entry, type=Known)
             for (entry,) in self._tables.rows("SELECT entry FROM known")
         )
-        gone = (each for each in entries if not self._is_there(each.uri))
+        # What lies in a folder that may not be listed is not known to be gone.
+        seen = (each for each in entries if not each.uri.startswith(self._denied))
+        gone = (each for each in seen if not self._is_there(each.uri))
         while group := list(islice(gone, _AT_ONCE)):
             counts = extras.counts(group)
             for each in group:

@@ -89,7 +89,8 @@ class S3Source:
         *,
         beside: bool = True,
     ) -> Iterator[TrailObject]:
-        """The trail files selected, lazily. Raises `SourceUnreachableError`.
+        """The trail files selected, lazily. Raises `SourceUnreachableError`, and after the last of
+        them `FoldersDeniedError` for folders that may not be listed.
 
         A source that is one key's full name is read, however that name looks. `after` may
         name, for a region's folder, the key behind which its files matter; without `beside`, what

@@ -14,6 +14,7 @@ from ingest.sources.aws_codes import CREDENTIALS, LOGIN_FAILURES, THROTTLED
 from ingest.sources.session import NO_CREDENTIALS_FOR_S3
 from trailhound.errors import (
     BucketNotFoundError,
+    ListingDeniedError,
     ObjectAccessDeniedError,
     ObjectArchivedError,
     ObjectNotFoundError,
@@ -69,7 +70,7 @@ def listing_error(error: Exception, place: str) -> SourceUnreachableError:
         if code in _EVERYWHERE:
             return SourceUnreachableError(f"{place}: {code}", hint=_EVERYWHERE[code])
         if code in _DENIED:
-            return SourceUnreachableError(
+            return ListingDeniedError(
                 f"{place}: listing is denied ({reason_of(error)})", hint=_LIST
             )
         if code in _GONE:

@@ -7,7 +7,8 @@ its last. So finding days costs nothing, and at most the rest of a page is liste
 lies beside the years in a region's folder has no day and is wanted by every selection of days, and
 what lies in the folder of a year or a month, beside those of the days, by every selection that the
 year or the month overlaps: up to five requests more for a region find it.
-Folders are listed some ahead, in parallel, since an organisation has thousands of them.
+Folders are listed some ahead, in parallel, since an organisation has thousands of them. One that
+may not be listed does not keep the others from it: it is told at the end.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from ingest.sources.aws_codes import FAILURES
 from ingest.sources.layout import INGESTED, is_region
 from ingest.sources.lookahead import Lookahead
 from ingest.sources.s3_errors import listing_error
+from trailhound.errors import FoldersDeniedError, ListingDeniedError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -106,12 +108,15 @@ class Listing:
         self._bucket = bucket
         self._prefix = prefix
         self._extra = extra or {}
+        self._denied: dict[str, ListingDeniedError] = {}
 
     def entries(self, selection: Selection) -> Iterator[Entry]:
         """The keys that can matter to the selection, by ascending key within a folder.
 
-        More than the selection may come, never less. Raises `SourceUnreachableError`.
+        More than the selection may come, never less. Raises `SourceUnreachableError`, and after the
+        last key `FoldersDeniedError` for folders that may not be listed.
         """
+        self._denied = {}
         if selection.everything:
             yield from self._flat(Span(self._prefix))
             return
@@ -125,7 +130,9 @@ class Listing:
                 if isinstance(step, Entry):
                     yield step
                 else:
-                    yield from self._flat(_flat(step), page)
+                    yield from self._rest(_flat(step), page)
+        if self._denied:
+            raise FoldersDeniedError(dict(sorted(self._denied.items())))
 
     def folders(self) -> Iterator[tuple[str, bool]]:
         """The names above the days' folders, and whether each is a folder; at most `_SURVEYED`
@@ -187,7 +194,13 @@ class Listing:
         """One level further down: each folder replaced by what it holds, the rest as it is."""
 
         def children(step: Step) -> list[Step]:
-            return self._children(step, selection) if isinstance(step, Folder) else [step]
+            if not isinstance(step, Folder):
+                return [step]
+            try:
+                return self._children(step, selection)
+            except ListingDeniedError as error:
+                self._note_denied(step.prefix, error)
+                return []
 
         for step, found in ahead.map(children, steps, only=lambda step: isinstance(step, Folder)):
             yield from [step] if found is None else found
@@ -277,10 +290,27 @@ class Listing:
             steps.append(Folder(prefix, folder.depth + 1, probe=not known))
         return steps
 
+    def _note_denied(self, folder: str, error: ListingDeniedError) -> None:
+        """Leave out a folder that may not be listed. Raises the error for the prefix itself."""
+        if folder == self._prefix:
+            raise error
+        self._denied[f"s3://{self._bucket}/{folder}"] = error
+
     def _first_page(self, step: Step) -> ListObjectsV2OutputTypeDef:
         assert not isinstance(step, Entry)  # noqa: S101 - narrows the type; `only` sees to it
         span = _flat(step)
-        return self._page(span.prefix, after=span.after)
+        try:
+            return self._page(span.prefix, after=span.after)
+        except ListingDeniedError as error:
+            self._note_denied(span.prefix, error)
+            return {"KeyCount": 0}  # type: ignore[typeddict-item]  # no key
+
+    def _rest(self, span: Span, page: ListObjectsV2OutputTypeDef | None) -> Iterator[Entry]:
+        """All keys of a span from its first page on, or those before a page that is denied."""
+        try:
+            yield from self._flat(span, page)
+        except ListingDeniedError as error:
+            self._note_denied(span.prefix, error)
 
     def _flat(self, span: Span, page: ListObjectsV2OutputTypeDef | None = None) -> Iterator[Entry]:
         """All keys of a span, a page at a time; `page` is its first where it is there already."""

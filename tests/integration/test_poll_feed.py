@@ -13,6 +13,7 @@ from opensearchpy import OpenSearch
 
 from ingest.feeds.feed import Delivery, Outcome
 from ingest.feeds.poll import PollFeed
+from tests.helpers.denying_proxy import denying
 from tests.helpers.queues import until
 from tests.helpers.trails import own_settings
 from trailhound.settings import FeedSettings, Settings
@@ -300,3 +301,24 @@ def test_a_bucket_that_is_not_there_is_waited_for(
         s3.create_bucket(Bucket=missing.name)
         missing.put("20250301T1200", "a")
         polled.await_names("a")
+
+
+def test_a_folder_that_may_not_be_listed_is_named_and_the_others_are_followed(
+    client: OpenSearch, settings: Settings, s3_endpoint: str, trail: Bucket
+) -> None:
+    denied = f"s3://{trail.name}/AWSLogs/111122223333/"
+    trail.put("20250301T1200", "denied")
+    trail.put("20250301T1200", "other", account="444455556666")
+    with denying(s3_endpoint) as proxy:
+        proxy.denied = "AWSLogs/111122223333/"
+        aws = settings.aws.model_copy(update={"endpoint_url": proxy.url})
+        with polling(settings.model_copy(update={"aws": aws}), client, trail) as polled:
+            polled.await_names("other")
+            polled.finish()
+            until(lambda: denied in polled.feed.status().failing, "the folder's name")
+            trail.put("20250301T1210", "next", account="444455556666")
+            polled.await_names("next")
+            polled.finish()
+            proxy.denied = ""
+            polled.await_names("denied")
+            until(lambda: not polled.feed.status().failing, "no fault any more")

@@ -14,6 +14,7 @@ from opensearchpy import OpenSearch
 
 from tests.helpers.clock import lasting_today
 from tests.helpers.commands import command
+from tests.helpers.denying_proxy import denying
 from tests.helpers.schemas import require_listing
 from tests.helpers.trails import (
     backfill,
@@ -26,7 +27,7 @@ from tests.helpers.trails import (
     write_trail,
 )
 from trailhound.cluster.templates import Names
-from trailhound.errors import UsageError
+from trailhound.errors import ListingDeniedError, UsageError
 from trailhound.settings import Settings
 from trailhound.state.objects import short_id
 
@@ -425,3 +426,41 @@ def test_an_account_or_region_that_the_source_lacks_is_named(trails: Bucket) -> 
 
 def _dotted(days_ago: int) -> str:
     return f"{TODAY - timedelta(days=days_ago):%Y.%m.%d}"
+
+
+def test_a_folder_that_may_not_be_listed_keeps_no_other_from_being_read(trails: Bucket) -> None:
+    trails.put(key("one", 1, "read before"), [at(1)])
+    with denying(trails.env["TRAILHOUND_AWS__ENDPOINT_URL"]) as proxy:
+        trails.env["TRAILHOUND_AWS__ENDPOINT_URL"] = proxy.url
+        before = trails.run("backfill", f"{trails.uri}one/")
+        assert before.exit_code == 0, before.output
+        denied, since = "two/", f"--since={TODAY - timedelta(days=2)}"
+        trails.put(key("one", 1, "new"), [at(1)])
+
+        def backfilled(*arguments: str) -> dict[str, Any]:
+            done = trails.run("backfill", trails.uri, since, "--json", *arguments)
+            assert done.exit_code == 1, done.output
+            assert f"s3://{trails.name}/{proxy.denied}: listing is denied" in done.output
+            found: dict[str, Any] = json.loads(done.stdout)
+            return found
+
+        proxy.denied = denied
+        planned = backfilled("--dry-run")
+        assert (planned["objects"], planned["failed_objects"]) == (2, 1)
+        read = backfilled("--workers", "2")
+        assert (read["objects"], read["failed_objects"]) == (1, 1)  # the other is text
+        assert {each["uri"] for each in ledger(trails.client, trails.settings)} >= {
+            trails.uri + key("one", 1, "new")
+        }
+        found = trails.reconciled(since, code=1)
+        assert trails.kinds(found) == {denied: "unreadable"}
+
+        proxy.denied = "one/"  # what was read from it is not gone
+        found = trails.reconciled(since, code=1)
+        assert trails.kinds(found) == {
+            proxy.denied: "unreadable",
+            key("two", 1, "a"): "missing",
+        }
+        proxy.denied = "two/"
+        refused = trails.run("backfill", f"{trails.uri}two/", since)
+        assert isinstance(refused.exception, ListingDeniedError)

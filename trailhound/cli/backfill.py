@@ -299,6 +299,9 @@ def _show_plan(settings: Settings, request: BackfillRequest, *, json: bool) -> N
     selection, limit = request.selection, request.limit
     planned = plan(client, settings, opened, selection, force=request.force, limit=limit)
     problems = [] if limit else warn_unmatched(planned, settings, request.sources, selection)
+    for why in planned.denied.values():
+        warn(why)
+        problems.append(why)
     history = [each.estimate(selection) for each in opened if isinstance(each, Estimated)]
     show_plan(planned, rate_of(client, settings), problems, json=json, history=sum_of(history))
     show_notes(opened)
