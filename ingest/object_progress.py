@@ -37,7 +37,8 @@ class ObjectProgress:
     __slots__ = (
         "_lock", "_on_done", "_reading", "_under", "aborted", "archived", "bytes", "choice",
         "counts", "criteria", "dead_codes", "dead_reasons", "expected", "fault", "item", "late",
-        "new_days", "other_kind", "place", "progressed", "proof", "retry", "sha256", "shared",
+        "new_days", "other_kind", "place", "progressed", "proof", "read_before", "resumed", "retry",
+        "sha256", "shared",
     )  # fmt: skip
 
     def __init__(self, item: TrailObject, on_done: Callable[[ObjectProgress], None]) -> None:
@@ -72,6 +73,11 @@ class ObjectProgress:
         """It is in an archive tier, and could not be read: see `fault`."""
         self.aborted = False
         """Given up before all of its records had an outcome: see `abort`."""
+        self.resumed = False
+        """An earlier reading of it was not finished. What that one indexed is among the duplicates
+        now, and was counted nowhere."""
+        self.read_before = False
+        """Its entry in the ledger is of a reading that was finished."""
         self.retry = False
         """The fault is outside of the object: it is to be read again."""
         self.new_days = 0

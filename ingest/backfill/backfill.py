@@ -169,6 +169,7 @@ class Backfill:
                 run = ObjectProgress(item, self._done)
                 if self._late is not None:
                     run.late = LateCount.of(self._settings)
+                    self.ledger.begin(run)
                 with self._lock:
                     self._active[item.uri] = run
                 small.read(stream, run)

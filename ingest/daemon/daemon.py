@@ -25,6 +25,7 @@ from ingest.feeds.feed import Feed
 from ingest.late_count import LateCount
 from ingest.objects import Selection
 from ingest.pipeline import Pipeline
+from ingest.telemetry.late_events import LateEventsTotal
 from trailhound.backoff import Backoff
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.retry_policy import RetryPolicy, Stopped
@@ -56,7 +57,11 @@ class Daemon:
         feeds: Sequence[Feed],
         *,
         on_object: ObjectDone | None = None,
+        late: LateEventsTotal | None = None,
     ) -> None:
+        """`late`: the total that `on_object` adds to. It is stored before the ledger has an object
+        as done."""
+        self._late = late
         self._connect = connect
         self._settings = settings
         self._enricher = enricher
@@ -179,6 +184,11 @@ class Daemon:
                 pipeline = Pipeline(
                     client, self._settings, self._enricher, retry_policy, selection=_EVERYTHING
                 )
+                if (late := self._late) is not None:
+                    settings = self._settings
+                    pipeline.ledger.outcomes.before = lambda: retry_policy.run(
+                        lambda: late.store(client, settings)
+                    )
                 with self._lock:
                     self._retry_policy, self._pipeline = retry_policy, pipeline
                 if self._stopping.is_set():

@@ -117,6 +117,7 @@ class DeliveredObjects:
             self._faults.opened(delivery.feed)
         run = ObjectProgress(item, lambda run: self._done(pipeline, run, delivery))
         run.late = late
+        pipeline.ledger.begin(run)
         self._runs[item.uri] = run
         try:
             pipeline.read(stream, run)

@@ -29,11 +29,12 @@ from trailhound.state.objects import Claim, Criteria, ObjectState, object_id
 @dataclass(frozen=True, slots=True)
 class HeldClaim:
     """A claim of this worker, and how it is `stored`. `anew`: what was covered before is forgotten
-    where the object cannot be read to its end."""
+    where the object cannot be read to its end. `resumed`: an earlier reading was not finished."""
 
     stored: Stored
     entry: ObjectState
     anew: bool
+    resumed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,12 @@ class _Wanted:
     entry: ObjectState
     stored: Stored | None
     again: bool
+
+    @property
+    def resumed(self) -> bool:
+        """Whether an earlier reading of it was given up, or its worker ended."""
+        before = self.stored.entry if self.stored is not None else None
+        return before is not None and (before.is_unread or bool(before.holder))
 
     def actions(self) -> list[dict[str, Any]]:
         """Of two workers at the same entry, the second one's write is refused."""
@@ -177,7 +184,7 @@ class Claims:
             else:
                 overtaken.append(each.item)
                 continue
-            held[each.entry.identifier] = HeldClaim(found, each.entry, anew)
+            held[each.entry.identifier] = HeldClaim(found, each.entry, anew, each.resumed)
             taken.append(each.item)
         with self._lock:
             self._held |= held
@@ -190,6 +197,11 @@ class Claims:
         if found is None or found.entry is None:
             return None
         return found if found.entry.claim_token == claim.claim_token else None
+
+    def held(self, item: TrailObject) -> HeldClaim | None:
+        """The claim on an object; None if this worker has none."""
+        with self._lock:
+            return self._held.get(object_id(item.uri))
 
     def pop(self, item: TrailObject) -> HeldClaim | None:
         """The claim on an object, which ends here; None if this worker has none."""

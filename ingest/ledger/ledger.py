@@ -161,6 +161,13 @@ class Ledger:
 
     # Outcomes.
 
+    def begin(self, run: ObjectProgress) -> None:
+        """Note on an object that is read under a claim of this worker what its entry says of
+        earlier readings."""
+        claim = self.claims.held(run.item)
+        if claim is not None:
+            run.resumed, run.read_before = claim.resumed, not claim.entry.is_unread
+
     def finish(
         self, run: ObjectProgress, state: State, then: Callable[[], None] | None = None
     ) -> None:

@@ -119,6 +119,9 @@ class Outcomes:
         self._entries = entries
         self.lost = 0
         """Objects finished here after another worker had taken over the claim."""
+        self.before: Callable[[], object] = lambda: None
+        """Called before entries are written: it stores what must not be lost once an object counts
+        as done. Where it raises, the entries are kept for the next call."""
         self._finished: list[_Finished] = []
         self._lock = threading.Lock()
 
@@ -139,6 +142,8 @@ class Outcomes:
         with self._lock:
             finished, self._finished = self._finished, []
         try:
+            if finished:
+                self.before()
             lost = self._write(finished)
         except BaseException:
             with self._lock:

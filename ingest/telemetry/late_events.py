@@ -16,19 +16,30 @@ from trailhound.state.late_events import LateEvents, LateEventsStore
 
 
 class LateEventsTotal:
-    """Those since it was last taken. Several threads add to it."""
+    """Those since it was last taken. Several threads add to it and store it.
 
-    def __init__(self) -> None:
+    What a process has in memory is lost when it is killed. So the late events of an object are
+    added with its outcome, and stored before that is written (`Outcomes.before`): after a kill the
+    ledger has the object as unfinished, and its next reading counts them.
+    """
+
+    def __init__(self, on_first: Callable[[], None] = lambda: None) -> None:
+        """`on_first` is called when events are recorded while no others are."""
+        self._on_first = on_first
         self._lock = threading.Lock()
+        self._storing = threading.Lock()
         self._late = LateEvents()
 
     def add(self, run: ObjectProgress) -> None:
         """Add those of an object that was read. Of one whose events were partly indexed before, at
-        most as many as were indexed now."""
+        most as many as were indexed now, or by an earlier reading of it that was not finished."""
         late = run.late
         if late is None:
             return
-        events = min(late.events, run.counts.indexed)
+        indexed = run.counts.indexed
+        if run.resumed:  # duplicates of other objects were counted with those
+            indexed += max(0, run.counts.duplicates - run.shared.total())
+        events = min(late.events, indexed)
         if events:
             now = datetime.now(UTC)
             self._put(LateEvents(events=events, first=late.first, last=late.last, added=now))
@@ -39,27 +50,23 @@ class LateEventsTotal:
             taken, self._late = self._late, LateEvents()
         return taken if taken.events else None
 
-    def store(
-        self,
-        client: OpenSearch,
-        settings: Settings,
-        on_first: Callable[[], None] = lambda: None,
-    ) -> LateEvents | None:
-        """Record them for `status` and `doctor`, and return them; None for none. `on_first` is
-        called if no others are recorded.
+    def store(self, client: OpenSearch, settings: Settings) -> LateEvents | None:
+        """Record them for `status` and `doctor`, and return them; None for none. On return all that
+        were added before the call are recorded, whichever thread did it.
 
         Raises opensearch-py's exceptions and `RequestFailedError`; they are kept for the next call.
         """
-        late = self.take()
-        if late is None:
-            return None
-        try:
-            is_first = LateEventsStore(client, settings).add(late)
-        except (OpenSearchException, TrailhoundError):
-            self._put(late)
-            raise
+        with self._storing:
+            late = self.take()
+            if late is None:
+                return None
+            try:
+                is_first = LateEventsStore(client, settings).add(late)
+            except (OpenSearchException, TrailhoundError):
+                self._put(late)
+                raise
         if is_first:
-            on_first()
+            self._on_first()
         return late
 
     def _put(self, late: LateEvents) -> None:

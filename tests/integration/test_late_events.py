@@ -22,7 +22,9 @@ from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 from trailhound.state.late_events import LateEvents, LateEventsStore
+from trailhound.state.objects import ObjectState
 from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
+from trailhound.state.store import StateStore
 
 NOW = datetime.now(UTC)
 OUTAGE = (NOW - timedelta(days=3)).replace(hour=12)
@@ -54,10 +56,16 @@ def test_what_came_after_an_outage_is_named_until_rules_ran_over_it(
     trail, file = tmp_path / "trail", tmp_path / "trailhound.yaml"
     source = {"sources": [{"watch": str(trail), "every": 0.3}], "listen": None}
     file.write_text(yaml.safe_dump({"run": source, "ingest": {"batch_seconds": 0.2}}))
+    # An export of old events: neither its name nor its date says so. A daemon was killed once its
+    # event was in the index.
+    trail.mkdir()
+    (trail / "export.json.gz").write_bytes(trail_bytes([record(eventTime=stamp(OUTAGE))]))
+    command(settings, "backfill", str(trail))
+    objects = StateStore(prepared(settings), settings, ObjectState)
+    (export,) = objects.all()
+    objects.write([structs.replace(export, state="claimed", worker="killed", covered=())])
     deliver(trail, OUTAGE, "A", "B")
     deliver(trail, NOW, "C")
-    # An export of old events: neither its name nor its date says so.
-    (trail / "export.json.gz").write_bytes(trail_bytes([record(eventTime=stamp(OUTAGE))]))
     process = start(settings, "run", "--config", file)
     try:
         client = connect(settings)

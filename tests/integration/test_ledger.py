@@ -15,6 +15,7 @@ from ingest.objects import TrailObject
 from tests.helpers.trails import ledger as entries
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
+from trailhound.errors import ClusterError
 from trailhound.settings import Settings
 from trailhound.state.objects import Criteria, Integrity, ObjectState, object_id
 from trailhound.state.store import StateStore
@@ -63,6 +64,47 @@ def test_who_lost_a_claim_writes_nothing_while_the_other_reads(
     second.finish(finished(30), "done")
     second.flush()
     assert (second.outcomes.lost, only(client, settings)["read"]) == (0, 30)
+
+
+@pytest.mark.parametrize(
+    ("ended", "resumed"), [("never begun", 0), ("killed", 1), ("released", 1), ("done", 0)]
+)
+def test_a_reading_that_was_not_finished_is_resumed(
+    client: OpenSearch, settings: Settings, ended: str, resumed: int
+) -> None:
+    before, own = worker(client, settings), worker(client, settings)
+    if ended != "never begun":
+        before.take([ITEM])
+    if ended == "released":
+        before.release(ITEM)
+    if ended == "done":
+        before.finish(finished(3), "done")
+        before.flush()
+    own.take([ITEM], force=True)
+    run = finished(3)
+    own.begin(run)
+    assert (run.resumed, run.read_before) == (bool(resumed), ended == "done")
+
+
+def test_what_must_not_be_lost_is_stored_before_an_object_counts_as_done(
+    client: OpenSearch, settings: Settings
+) -> None:
+    own = worker(client, settings)
+    states: list[str] = []
+
+    def before() -> None:
+        states.append(only(client, settings)["state"])
+        if len(states) == 1:
+            raise ClusterError("not now")
+
+    own.outcomes.before = before
+    own.flush()
+    own.take([ITEM])
+    own.finish(finished(3), "done")
+    with pytest.raises(ClusterError):
+        own.flush()
+    own.flush()
+    assert (states, only(client, settings)["state"]) == (["claimed", "claimed"], "done")
 
 
 @pytest.mark.parametrize("how", ["finish", "fail", "release", "close"])

@@ -228,7 +228,7 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
         for name in ("claim", "counted"):
             if made[name] is None:
                 del made[name]
-        if self.state not in _UNREAD:
+        if not self.is_unread:
             return made
         return {name: value for name, value in made.items() if value}
 
@@ -256,13 +256,18 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
         """Whether this content holds no CloudTrail records; `reason` says what it is."""
         return self.etag == etag and self.state == "skipped"
 
+    @property
+    def is_unread(self) -> bool:
+        """Whether no reading of it was finished."""
+        return self.state in _UNREAD
+
     def was_read(self, etag: str) -> bool:
         """Whether this content was read to its end by any criteria."""
         return self.etag == etag and (bool(self.covered) or self.state == "done")
 
     def claimed(self, claim: Claim, size: int) -> Self:
         """Claimed for another reading, or for the first one where none was finished."""
-        if self.state not in _UNREAD:
+        if not self.is_unread:
             return msgspec.structs.replace(self, claim=claim)
         return msgspec.structs.replace(
             self,

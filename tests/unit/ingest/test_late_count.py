@@ -52,6 +52,21 @@ def test_any_form_of_a_record_counts() -> None:
     assert (run.late.first, run.late.last) == (NOW - timedelta(hours=70), NOW - timedelta(days=2))
 
 
+def test_what_an_unfinished_reading_indexed_is_added_up_by_the_next() -> None:
+    """A process was killed before it recorded the late events of an object."""
+    for resumed, late in ((True, 2), (False, 1)):
+        total = LateEventsTotal()
+        run = assembled(event(70), event(60), event(50))
+        run.resumed = resumed
+        run.share("another object")  # which counted it
+        run.record("duplicates", 2)
+        run.record("indexed", 1)
+        total.add(run)
+        found = total.take()
+        assert found is not None
+        assert found.events == late
+
+
 def test_only_what_was_indexed_now_is_added_up() -> None:
     total = LateEventsTotal()
     for indexed in (0, 2, 3):

@@ -56,7 +56,7 @@ class Service:
             self.running.leads,
             self.running.job_runs,
         )
-        self._late = LateEventsTotal()
+        self._late = LateEventsTotal(_warn_of_late_events)
         self._probe = SearchProbe(settings, self.metrics.searchable)
         self.endpoint = None
         if settings.run.listen is not None:
@@ -109,7 +109,14 @@ class Service:
             settings, loaded = running.settings, running.loaded
             jobs = ScheduledJobs(client, settings, self._id, self._ran)
             feeds = [open_feed(settings, each, client) for each in settings.run.sources]
-            daemon = Daemon(connect, settings, loaded.enricher, feeds, on_object=self._observe)
+            daemon = Daemon(
+                connect,
+                settings,
+                loaded.enricher,
+                feeds,
+                on_object=self._observe,
+                late=self._late,
+            )
             running.jobs, running.daemon = jobs, daemon
         if stopping.is_set():
             daemon.stop()
@@ -140,7 +147,10 @@ class Service:
             LOG.info("stopped", extra={"fields": daemon.status().counts.as_dict()})
 
     def _observe(self, run: ObjectProgress, delivery: Delivery, outcome: Outcome) -> None:
-        self._late.add(run)
+        # The next reading of one that is returned resumes this one, and counts its late events; not
+        # where the ledger has an entry of a finished reading, which stays.
+        if outcome is not Outcome.RETURNED or run.read_before:
+            self._late.add(run)
         if outcome is Outcome.DONE:
             self.metrics.delivered(delivery.delivered)
             self._probe.indexed(run.item.uri, delivery.delivered, run.counts.indexed)
@@ -148,3 +158,11 @@ class Service:
     def _ran(self, run: RuleRun) -> None:
         alerts, failed = len(run.recorded.created), run.error is not None
         self.metrics.detected(run.seconds, run.rule.level, alerts, failed=failed)
+
+
+def _warn_of_late_events() -> None:
+    """Once, not every few seconds while a backlog is read."""
+    LOG.warning(
+        "events came too late for the scheduled rules: `trailhound status` names the `detect` "
+        "command that runs the rules over them"
+    )

@@ -98,15 +98,7 @@ class StatusDocument:
 
     def _store_late(self, client: OpenSearch) -> None:
         """Record the events that came too late for the rules since it was last called."""
-        self._late.store(client, self._running.settings, _warn_of_late_events)
-
-
-def _warn_of_late_events() -> None:
-    """Once, not every few seconds while a backlog is read."""
-    LOG.warning(
-        "events came too late for the scheduled rules: `trailhound status` names the `detect` "
-        "command that runs the rules over them"
-    )
+        self._late.store(client, self._running.settings)
 
 
 def _newest_event(client: OpenSearch, settings: Settings) -> float | None:
