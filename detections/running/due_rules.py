@@ -116,7 +116,8 @@ class DueRules:
             begin = min(begin, catch_up.since)
         for rule in self._rules:
             if rule.id not in known:
-                yield RuleCheckpoint(rule.id, rule.title, begin, begin - rule.interval)
+                ran = begin - rule.interval
+                yield RuleCheckpoint(rule.id, rule.title, begin, ran, begun=begin)
         for each in known.values():
             if each.rule_id not in in_force and not each.inactive:
                 yield msgspec.structs.replace(each, inactive=True)
@@ -160,6 +161,7 @@ def _checkpoint(run: RuleRun, batch: RuleBatch, before: RuleCheckpoint | None) -
         "ran_at": batch.moment,
         "seconds": round(run.seconds, 3),
         "found": run.findings,
+        "begun": before.begun if before is not None else batch.span.since,
     }
     if run.error is None:
         return RuleCheckpoint(**about, seen_until=batch.checkpoint)

@@ -260,7 +260,9 @@ def test_a_rule_that_is_taken_away_rests_and_goes_on_where_it_was(
     pack = rules_in_force(settings)
     run_all(watch)
     due_again(client, settings, hours=2)
-    stood = RuleCheckpoints(client, settings).read()[BURST].seen_until
+    before = RuleCheckpoints(client, settings).read()[BURST]
+    stood, begun = before.seen_until, before.begun
+    assert begun is not None
     fewer = tuple(rule for rule in pack.alerting if rule.id != BURST)
     run_all(DueRules(client, settings, detector(client, settings, pack), fewer))
     marks = RuleCheckpoints(client, settings).read()
@@ -273,6 +275,7 @@ def test_a_rule_that_is_taken_away_rests_and_goes_on_where_it_was(
     watch.run_once(TURN)
     mark = RuleCheckpoints(client, settings).read()[BURST]
     assert (mark.inactive, mark.seen_until) == (False, stood + timedelta(hours=1))
+    assert mark.begun == begun
 
 
 def test_history_reaches_to_the_event_that_was_written_last(

@@ -24,7 +24,8 @@ _LONGEST = 480
 class RuleCheckpoint(StateDocument, frozen=True):
     """How far a rule has run. Times are UTC. `ran_at` is the beginning of its last run, `failures`
     the number of failures since the last success. An `inactive` rule does not run; when it is
-    activated again, it continues from here."""
+    activated again, it continues from here. It has never looked at what was ingested before it
+    `begun`; None in checkpoints of the last release."""
 
     kind: ClassVar[str] = "rule_checkpoint"
     id_prefix: ClassVar[str] = "rule-checkpoint-"
@@ -38,6 +39,7 @@ class RuleCheckpoint(StateDocument, frozen=True):
     failures: int = 0
     last_error: str = ""
     inactive: bool = False
+    begun: datetime | None = None
 
     @property
     def key(self) -> str:
@@ -48,7 +50,9 @@ class RuleCheckpoint(StateDocument, frozen=True):
     def as_dict(self) -> dict[str, Any]:
         """As `--json` prints it; times in ISO 8601."""
         times = {"seen_until": self.seen_until.isoformat(), "ran_at": self.ran_at.isoformat()}
-        return msgspec.structs.asdict(self) | times
+        made = msgspec.structs.asdict(self) | times
+        del made["begun"]  # of use to us alone
+        return made
 
     @classmethod
     def upgraded(cls, source: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,6 +1,7 @@
 """Events that a backfill indexed and that no scheduled rule looks at.
 
 Scheduled rules cover events that were ingested up to `detections.late_hours` after they happened,
+from when they began to run on (a new rule begins a few minutes before its first run),
 and only while a daemon runs them. Everything else needs `trailhound detect`.
 """
 
@@ -57,9 +58,15 @@ class Undetected:
 
 
 def undetected(
-    client: OpenSearch, settings: Settings, spans: Iterable[Span], written: Collection[str] = ()
+    client: OpenSearch,
+    settings: Settings,
+    spans: Iterable[Span],
+    written: Collection[str] = (),
+    *,
+    scheduled: bool = True,
 ) -> Undetected | None:
     """The undetected events that were ingested in some spans; None where rules cover all of them.
+    Without `scheduled`, all events of the spans, as if no daemon ran the rules.
 
     `written`: the daily indices that were written to, where they are known.
 
@@ -71,9 +78,13 @@ def undetected(
         return None
     refresh_ahead(client, written, settings.ingest.in_flight)
     make_searchable(client, indices.expression)
-    clauses = [each.query() for each in _joined(spans)]
-    if rules_are_run(client, settings):
-        clauses = _late(_joined(spans), pace_of(settings))
+    joined = _joined(spans)
+    clauses = [each.query() for each in joined]
+    if scheduled and rules_are_run(client, settings):
+        before, after = _divided(joined, _rules_begun(client, settings))
+        clauses = [each.query() for each in before] + _late(after, pace_of(settings))
+        if not clauses:
+            return None
     found = EventIndex(client, indices.expression).search(
         {
             "query": either(clauses),
@@ -103,6 +114,26 @@ def _joined(spans: Iterable[Span]) -> list[Span]:
     if len(made) > _PARTS:  # many runs that were killed, one after another
         return [Span(made[0].since, made[-1].until, "event.ingested")]
     return made
+
+
+def _rules_begun(client: OpenSearch, settings: Settings) -> datetime:
+    """Since when of ingestion all rules that daemons run have looked: since the last of them is
+    new. Those of the last release count as having run always."""
+    always = datetime.min.replace(tzinfo=UTC)
+    known = RuleCheckpoints(client, settings).read().values()
+    return max((each.begun or always for each in known if not each.inactive), default=always)
+
+
+def _divided(spans: Iterable[Span], begun: datetime) -> tuple[list[Span], list[Span]]:
+    """What of these spans is before a moment, and what is after it."""
+    before: list[Span] = []
+    after: list[Span] = []
+    for each in spans:
+        if each.since < begun:
+            before.append(Span(each.since, min(each.until, begun), each.clock))
+        if each.until > begun:
+            after.append(Span(max(each.since, begun), each.until, each.clock))
+    return before, after
 
 
 def _late(spans: Sequence[Span], pace: RulePace) -> list[Query]:
@@ -148,7 +179,10 @@ def note_searched(
     late.mark_searched(span.since, span.until, began)
 
     def covered(backfills: Sequence[BackfillState]) -> bool:
-        left = undetected(client, settings, unfinished.spans(backfills))
+        spans = unfinished.spans(backfills)
+        left = undetected(client, settings, spans)
+        if left is None:  # what rules on schedule have looked at was not searched by these
+            left = undetected(client, settings, spans, scheduled=False)
         return left is None or (span.since <= left.first and left.last < span.until)
 
     before = [each for each in unfinished.all() if each.began < began]
