@@ -40,6 +40,8 @@ _LONGEST_KEY = 128
 """Of an access key, as IAM's AccessKeyId; a forged one may be longer, and hold anything."""
 _KEY_TOKEN = "key:"  # noqa: S105 - the kind of a link
 """The prefix of access keys among links (`detections.incidents.actors`)."""
+_USER_TOKEN = "user:"  # noqa: S105 - the kind of a link
+"""The prefix of users, who have their account before their name."""
 
 LEARNING = "learning"
 """The field of an alert that was found while its rule had too little history: true, else absent."""
@@ -302,6 +304,18 @@ def access_keys(document: Mapping[str, Any]) -> list[str]:
     own = (document.get("links") or {}).get("own") or ()
     keys = (each.removeprefix(_KEY_TOKEN) for each in own if each.startswith(_KEY_TOKEN))
     return [one_line(key, _LONGEST_KEY) for key in keys]
+
+
+def openers(document: Mapping[str, Any]) -> list[str]:
+    """The users that an alert is linked by, each as one clean line: its actor, or who opened the
+    actor's sessions; empty if it was never joined.
+
+    >>> openers({"links": {"own": ["key:AKIAEXAMPLE", "user:111122223333:ada"]}})
+    ['ada']
+    """
+    own = (document.get("links") or {}).get("own") or ()
+    users = (each.split(":", 2)[2] for each in own if each.startswith(_USER_TOKEN))
+    return [one_line(name, LONGEST_VALUE) for name in users]
 
 
 def shown(name: str, document: Mapping[str, Any]) -> Document:

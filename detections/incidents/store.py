@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
-from detections.alerts.document import access_keys, stamp
+from detections.alerts.document import access_keys, openers, stamp
 from detections.alerts.paging import every
 from detections.alerts.store import NO_ALERT, SHORTEST_PREFIX, AlertQuery, AlertStore, Decided
 from detections.alerts.summary import summary
@@ -271,7 +271,12 @@ def made(alerts: Sequence[tuple[str, Document]]) -> Incident:
         "closed_as": closed_as(documents),
         "rules": rules,
         "tactics": _distinct(tactics),
-        "principals": _distinct(name for it in steps for name in _about(it, "principal")),
+        "principals": _distinct(
+            [
+                *(name for it in steps for name in _about(it, "principal")),
+                *(name for it in steps for name in openers(it)),
+            ]
+        ),
         "addresses": _distinct(name for it in steps for name in _about(it, "address")),
         "accounts": _distinct(name for it in steps for name in _about(it, "account")),
         "access_keys": _distinct(name for it in steps for name in access_keys(it)),

@@ -124,6 +124,16 @@ def test_what_says_the_same_is_one_row_and_counted() -> None:
     assert [each["id"] for each in folded(few)] == ["n1", "n2"]
 
 
+def test_who_opened_a_session_is_one_of_its_principals() -> None:
+    own = ["key:AKIAEXAMPLE", "key:ASIAEXAMPLE", "user:1:eve"]
+    several = [
+        alert("a", "10:00", "10:05", links={"principal": ["Ops/alice"], "own": own}),
+        alert("b", "10:01", "10:05", links={"principal": ["eve"], "own": own[2:]}),
+    ]
+    assert made(several[:1])["principals"] == ["Ops/alice", "eve"]
+    assert made(several)["principals"] == ["Ops/alice", "eve"]
+
+
 def test_what_covers_a_day_or_counts_others_does_not_stretch_it() -> None:
     day = alert("a", "00:00", "23:59", rule={"name": "anomalous_activity", "kind": "anomaly"})
     shared = alert(
