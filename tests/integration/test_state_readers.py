@@ -21,6 +21,7 @@ from tests.helpers.detection_rules import BURST, write_rules
 from tests.helpers.processes import run
 from tests.helpers.trails import backfill, own_settings, record, write_trail
 from trailhound.app.detection.detection import rules_in_force
+from trailhound.app.doctor.cluster_checks import disk
 from trailhound.app.health.reasons import read_shared, reasons
 from trailhound.cluster.templates import Names
 from trailhound.settings import RetentionSettings, Settings
@@ -87,6 +88,22 @@ def test_documents_that_lack_a_field_are_counted_and_named(
     assert "2 documents of the ledger index cannot be used" in found.message
     assert "is not a valid channel" in found.message
     assert found.advice.startswith("delete it from the ledger index")
+
+
+def test_the_block_of_a_full_disk_is_named_as_one(client: OpenSearch, settings: Settings) -> None:
+    index = Names(settings.prefix).alerts
+    assert read_shared(client, settings).disk_full == ""
+    body = {"index.blocks.read_only_allow_delete": True}
+    full, check = "", None
+    for _ in range(5):  # an engine with free space lifts the block by itself, once in a while
+        client.indices.put_settings(index=index, body=body)
+        full, check = read_shared(client, settings).disk_full, disk(client, settings)
+        if full and check.verdict == "failed":
+            break
+    assert full.startswith("disk full at node ")
+    assert index in full
+    assert check is not None
+    assert (check.verdict, check.fact.partition(" (")[0]) == ("failed", full.partition(" (")[0])
 
 
 def burst(day: datetime, size: int = 5) -> list[dict[str, Any]]:

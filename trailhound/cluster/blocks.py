@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,9 @@ from opensearchpy.exceptions import AuthorizationException
 
 _OF_WRITES = ("read_only", "read_only_allow_delete", "write")
 """The other blocks, `metadata` and `read`, let documents be written."""
+
+
+_FLOOD_STAGE = "read_only_allow_delete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,46 @@ def _state(about: Mapping[str, Any]) -> IndexState:
 def index_state(client: OpenSearch, index: str) -> IndexState:
     """The state of one index; the default state if it does not exist. Raises as `index_states`."""
     return index_states(client, index).get(index, IndexState())
+
+
+def disk_full(client: OpenSearch, indices: Sequence[str]) -> str:
+    """That the engine blocked some of these indices because a disk is full, in a sentence with the
+    fullest node; empty if it did not, or if the role may not read the cluster's state.
+
+    The engine sets `index.blocks.read_only_allow_delete` at its flood-stage watermark, puts it back
+    while the disk is full, and lifts it afterwards. Raises opensearch-py's exceptions.
+    """
+    try:
+        states = index_states(client, ",".join(indices))
+    except AuthorizationException:
+        return ""
+    full = sorted(name for name, state in states.items() if _FLOOD_STAGE in state.blocks)
+    if not full:
+        return ""
+    more = f" and {len(full) - 1:,} more" if len(full) > 1 else ""
+    return (
+        f"disk full{_fullest_node(client)}: past the flood-stage watermark the cluster blocks "
+        f"{full[0]}{more} (index.blocks.{_FLOOD_STAGE}), and accepts no writes"
+    )
+
+
+def _fullest_node(client: OpenSearch) -> str:
+    """` at node …` with its free space; empty if the role may not read the nodes' statistics."""
+    wanted = "nodes.*.name,nodes.*.fs.total"
+    try:
+        stats = client.nodes.stats(metric="fs", params={"filter_path": wanted})
+    except AuthorizationException:
+        return ""
+    nodes = [
+        (total["available_in_bytes"], total["total_in_bytes"], node.get("name", ""))
+        for node in (stats.get("nodes") or {}).values()
+        if (total := (node.get("fs") or {}).get("total"))
+    ]
+    if not nodes:
+        return ""
+    free, size, name = min(nodes, key=lambda node: node[0] / max(1, node[1]))
+    gib = 1024**3
+    return f" at node {name} ({free / gib:,.0f} of {size / gib:,.0f} GiB free)"
 
 
 def writes_blocked(client: OpenSearch, index: str) -> str:

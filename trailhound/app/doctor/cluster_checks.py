@@ -15,8 +15,11 @@ from ingest.bulk.days import shard_room
 from ingest.deadletters.spool import SPOOL_FILE, count_spooled
 from ingest.documents.day_limit import KEPT_DAYS
 from trailhound.app.doctor.check import LITTLE_DISK, Check
+from trailhound.app.health.readiness import ADVICE
+from trailhound.app.health.reasons import written_now
 from trailhound.app.search.ledger import LedgerSearch
 from trailhound.cluster import templates
+from trailhound.cluster.blocks import disk_full
 from trailhound.cluster.clock import seconds_apart
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.past_retention import read_past_retention
@@ -76,8 +79,11 @@ def shards(client: OpenSearch, settings: Settings) -> Check:
     )
 
 
-def disk(client: OpenSearch, _settings: Settings) -> Check:
-    """The free disk space of the fullest node."""
+def disk(client: OpenSearch, settings: Settings) -> Check:
+    """The free disk space of the fullest node, and whether the cluster blocks indices for lack of
+    it."""
+    if full := disk_full(client, written_now(templates.Names(settings.prefix))):
+        return Check("disk", "failed", full, ADVICE["disk"])
     stats = client.nodes.stats(metric="fs", params={"filter_path": "nodes.*.fs.total"})
     free = min(node["fs"]["total"]["available_in_bytes"] for node in stats["nodes"].values())
     fact = f"{free / 1024**3:.0f} GiB free on the fullest node"

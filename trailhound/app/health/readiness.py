@@ -59,6 +59,8 @@ ADVICE = {
     "release": "run the same release of Trailhound on every machine, and restart the daemon",
     "leader": "start a daemon whose settings ask for it, or switch it off in these; where one is "
     "running, see its log: it does not get the lease",
+    "disk": "free disk space on the cluster's nodes, or add one: the cluster then lifts its "
+    "blocks, and the daemon continues by itself",
     "deadletter": "remove the index's block or open it; the daemon continues by itself",
     "job": "see the daemon's log; the job is tried again at its next time",
     "rule": "`trailhound rules check`, and see the daemon's log",

@@ -16,7 +16,7 @@ from opensearchpy import OpenSearch
 
 from trailhound.app.enrichment import EnrichmentProblem, load_enricher
 from trailhound.app.health.readiness import Readiness, Reason
-from trailhound.cluster.blocks import writes_blocked
+from trailhound.cluster.blocks import disk_full, writes_blocked
 from trailhound.cluster.namespaces import has_namespace
 from trailhound.cluster.templates import Names
 from trailhound.errors import TrailhoundError
@@ -58,20 +58,31 @@ class SharedState:
     """What is wrong with documents that lack a field of their kind, by `_id`."""
     dead_letters_blocked: str = ""
     """Why the index of dead letters rejects writes; empty if it does not."""
+    disk_full: str = ""
+    """That a disk of the cluster is full, in a sentence; empty if none is."""
     missing: str = ""
     """The ledger index, if there is none: then nothing of the above is known."""
 
 
+def written_now(names: Names) -> list[str]:
+    """The indices that a daemon writes to today."""
+    now = datetime.now(UTC)
+    newest = [names.day(f"{now - timedelta(days=ago):%Y.%m.%d}") for ago in (0, 1)]
+    return [names.ledger, names.deadletter, names.alerts, *newest]
+
+
 def read_shared(client: OpenSearch, settings: Settings) -> SharedState:
     """Read the shared state. Raises opensearch-py's exceptions and `RequestFailedError`."""
+    names = Names(settings.prefix)
     return SharedState(
         Daemons(client, settings).active(),
         Jobs(client, settings).all(),
         list(RuleCheckpoints(client, settings).read().values()),
         Channels(client, settings).all(),
         malformed=malformed_documents(client, settings),
-        dead_letters_blocked=writes_blocked(client, Names(settings.prefix).deadletter),
-        missing="" if has_namespace(client, settings.prefix) else Names(settings.prefix).ledger,
+        dead_letters_blocked=writes_blocked(client, names.deadletter),
+        disk_full=disk_full(client, written_now(names)),
+        missing="" if has_namespace(client, settings.prefix) else names.ledger,
     )
 
 
@@ -149,7 +160,8 @@ def shared_reasons(shared: SharedState, settings: Settings, intervals: Intervals
         *_rules(shared, settings, intervals),
         *_channels(shared.channels, settings),
         *_documents(shared.malformed),
-        *_dead_letters(shared.dead_letters_blocked, settings),
+        *_disk(shared.disk_full),
+        *_dead_letters("" if shared.disk_full else shared.dead_letters_blocked, settings),
     ]
 
 
@@ -345,6 +357,11 @@ def _documents(malformed: Mapping[str, str]) -> Iterator[Reason]:
         shown,
         f"{number} of the ledger index cannot be used ({shown}): {malformed[names[0]]}",
     )
+
+
+def _disk(full: str) -> Iterator[Reason]:
+    if full:
+        yield Reason("disk", "disk", full)
 
 
 def _dead_letters(blocked: str, settings: Settings) -> Iterator[Reason]:

@@ -195,3 +195,12 @@ def test_what_a_daemon_knows_alone() -> None:
     assert daemon_reasons(DaemonStatus(started=1.0), [], cluster_answers=True) == []
     (away,) = daemon_reasons(None, [], cluster_answers=False)
     assert away.code == "cluster"
+
+
+def test_a_full_disk_is_the_one_reason_for_what_the_cluster_blocks() -> None:
+    blocked = "index.blocks.read_only_allow_delete"
+    assert set(found(SharedState(dead_letters_blocked=blocked))) == {
+        ("deadletter", "trailhound-deadletter")
+    }
+    full = SharedState(dead_letters_blocked=blocked, disk_full="disk full at node n")
+    assert found(full) == {("disk", "disk"): "disk full at node n"}
