@@ -10,6 +10,7 @@ commands            commands run within the test's own process
 correlation_oracle  correlations by brute force, to compare with
 dashboards_api      an HTTP server with the saved objects API of Dashboards
 definitions         the alarms as they were asked for, by name
+denying_proxy       a server in front of S3 that denies the listing of one folder
 detections          queries of bare detections
 detection_rules     rules of the tests' own, in a folder to be given as a pack
 event_history       a server that answers LookupEvents as AWS documents it

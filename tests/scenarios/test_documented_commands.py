@@ -64,6 +64,7 @@ ELSEWHERE = {
 """Commands that are not run here, and where they are tried instead."""
 UNTIL_STOPPED = {"run"}
 CODES = {
+    "deadletters": {0, 1},
     "doctor": {0, 1},
     "notify": {0, 2},
     "rules": {0, 1},
@@ -76,7 +77,7 @@ CODES = {
 }
 """Exit codes that are right here: doctor may find a full disk; no channel is set; a budget; what
 other lines have not read yet; names of the pages that are not in this sample; a folder that is not
-empty any more, and a form that nobody filled in."""
+empty any more, and a form that nobody filled in; no dead letter that matches."""
 
 
 def documented() -> dict[str, str]:

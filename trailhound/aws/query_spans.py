@@ -54,7 +54,7 @@ def parts(span: QuerySpan, matched: int) -> list[QuerySpan]:
     """A span in parts, each of which probably has fewer than `ROWS` of the `matched` rows.
 
     >>> parts(QuerySpan(0, 9), 15_000)
-    [Span(first=0, last=4), Span(first=5, last=9)]
+    [QuerySpan(first=0, last=4), QuerySpan(first=5, last=9)]
     """
     wanted = max(2, -(-matched // int(ROWS * _FILL)))
     number = min(wanted, _MOST_PARTS, span.seconds)
