@@ -46,8 +46,8 @@ SHIPPED: Final[Mapping[str, Sequence[str]]] = {
 
 `acting_for_callers`: services that make calls of their user's choice, with the rights of that user
 or of a role that it passes. What they do (`userIdentity.invokedBy`) is that user's act.
-`calling_any_api`: those that call any API as they are told and deploy nothing, for rules on what a
-deployment also does."""
+`calling_any_api`: those that call any API that they are asked for and deploy nothing, for rules on
+what a deployment also does."""
 MOST_VALUES = 100_000
 """Most values that one value may expand to; more is a mistake, or the product of two long lists."""
 

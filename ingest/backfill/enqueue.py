@@ -169,7 +169,7 @@ class Enqueue:
                     yield item
 
     def _but_denied(self, items: Iterator[TrailObject]) -> Iterator[TrailObject]:
-        """The objects; folders that may not be listed are told once the others are enqueued."""
+        """The objects; folders that may not be listed are an error once the others are sent."""
         try:
             yield from items
         except FoldersDeniedError as error:

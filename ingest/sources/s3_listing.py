@@ -8,7 +8,7 @@ lies beside the years in a region's folder has no day and is wanted by every sel
 what lies in the folder of a year or a month, beside those of the days, by every selection that the
 year or the month overlaps: up to five requests more for a region find it.
 Folders are listed some ahead, in parallel, since an organisation has thousands of them. One that
-may not be listed does not keep the others from it: it is told at the end.
+may not be listed does not keep the others from it: an error names it at the end.
 """
 
 from __future__ import annotations
