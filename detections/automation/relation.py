@@ -17,6 +17,7 @@ from detections.compiled import Query
 from detections.events.identity import ADDRESS, ISSUER, RECIPIENT
 from detections.matcher.event_values import Record, RecordTest, text, values_at
 from detections.span import milliseconds
+from trailhound.cluster.queries import between
 from trailhound.settings.detections import KnownAutomationSettings
 from trailhound.state.known_automation import KnownAutomation
 
@@ -145,13 +146,7 @@ def query_of(entry: Trusted, calls: Sequence[str]) -> Query:
     found: list[Query] = [{"terms": {"eventName": list(calls)}}]
     found += [{"term": {name: value}} for name, value in fields.items() if value]
     found.append({"term": {ADDRESS: entry.network}})
-    limits = {
-        name: when.isoformat()
-        for name, when in (("gte", entry.since), ("lt", entry.until))
-        if when is not None
-    }
-    if limits:
-        found.append({"range": {"@timestamp": limits}})
+    found += between("@timestamp", entry.since, entry.until)
     barred = {} if entry.endpoint else {"must_not": [{"exists": {"field": ENDPOINT}}]}
     return {"bool": {"filter": found, **barred}}
 

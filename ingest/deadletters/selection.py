@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from trailhound.cluster.queries import Query, any_of, both, either
+from trailhound.cluster.queries import Query, any_of, anywhere, between, both, either
 from trailhound.cluster.waiting import DISMISSED, WAITING
 
 
@@ -38,14 +38,8 @@ class LetterSelection:
             clauses.append(either([any_of(code, ("code",)) for code in self.codes]))
         for name, text in (("object", self.object), ("reason", self.reason)):
             if text:
-                clauses.append(any_of(_within(text), (name,)))
-        limits = {
-            name: moment.isoformat()
-            for name, moment in (("gte", self.since), ("lt", self.until))
-            if moment
-        }
-        if limits:
-            clauses.append({"range": {"at": limits}})
+                clauses.append(any_of(anywhere(text), (name,)))
+        clauses += between("at", self.since, self.until)
         if self.dismissed is not None:
             clauses.append(DISMISSED if self.dismissed else WAITING)
         return both(*clauses)
@@ -62,8 +56,8 @@ class LetterSelection:
         tests = (
             not self.ids or letter.get("id") in self.ids,
             not self.codes or any(_is(letter, "code", code) for code in self.codes),
-            not self.object or _is(letter, "object", _within(self.object)),
-            not self.reason or _is(letter, "reason", _within(self.reason)),
+            not self.object or _is(letter, "object", anywhere(self.object)),
+            not self.reason or _is(letter, "reason", anywhere(self.reason)),
             not (self.since or self.until) or self._is_between(letter),
             self.dismissed is None or bool(letter.get("dismissed")) is self.dismissed,
         )
@@ -75,10 +69,6 @@ class LetterSelection:
         except ValueError:
             return False
         return (self.since is None or at >= self.since) and (self.until is None or at < self.until)
-
-
-def _within(text: str) -> str:
-    return text if "*" in text else f"*{text}*"
 
 
 def _is(letter: Mapping[str, Any], name: str, wanted: str) -> bool:

@@ -9,10 +9,10 @@ from typing import Any
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import AuthorizationException
 
+from trailhound.cluster.node_disks import GIB, node_disks
+
 _OF_WRITES = ("read_only", "read_only_allow_delete", "write")
 """The other blocks, `metadata` and `read`, let documents be written."""
-
-
 _FLOOD_STAGE = "read_only_allow_delete"
 
 
@@ -80,21 +80,15 @@ def disk_full(client: OpenSearch, indices: Sequence[str]) -> str:
 
 def _fullest_node(client: OpenSearch) -> str:
     """` at node …` with its free space; empty if the role may not read the nodes' statistics."""
-    wanted = "nodes.*.name,nodes.*.fs.total"
     try:
-        stats = client.nodes.stats(metric="fs", params={"filter_path": wanted})
+        disks = node_disks(client)
     except AuthorizationException:
         return ""
-    nodes = [
-        (total["available_in_bytes"], total["total_in_bytes"], node.get("name", ""))
-        for node in (stats.get("nodes") or {}).values()
-        if (total := (node.get("fs") or {}).get("total"))
-    ]
-    if not nodes:
+    if not disks:
         return ""
-    free, size, name = min(nodes, key=lambda node: node[0] / max(1, node[1]))
-    gib = 1024**3
-    return f" at node {name} ({free / gib:,.0f} of {size / gib:,.0f} GiB free)"
+    fullest = min(disks, key=lambda disk: disk.free / max(1, disk.size))
+    free, size = fullest.free / GIB, fullest.size / GIB
+    return f" at node {fullest.node} ({free:,.0f} of {size:,.0f} GiB free)"
 
 
 def writes_blocked(client: OpenSearch, index: str) -> str:

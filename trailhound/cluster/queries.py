@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 Query = dict[str, Any]
@@ -18,6 +19,29 @@ def any_of(value: str, fields: Sequence[str]) -> Query:
     if "*" in value:
         kind, value = "wildcard", value.replace("\\", "\\\\").replace("?", "\\?")
     return either([{kind: {name: {"value": value, "case_insensitive": True}}} for name in fields])
+
+
+def anywhere(text: str) -> str:
+    """A text for `any_of` that may stand anywhere in a field, unless it has a `*` of its own.
+
+    >>> anywhere("logs"), anywhere("logs*")
+    ('*logs*', 'logs*')
+    """
+    return text if "*" in text else f"*{text}*"
+
+
+def between(field: str, since: datetime | None, until: datetime | None) -> list[Query]:
+    """Clauses for the times from `since` on and before `until`; empty without limits.
+
+    >>> between("at", None, None)
+    []
+    """
+    limits = {
+        name: moment.isoformat()
+        for name, moment in (("gte", since), ("lt", until))
+        if moment is not None
+    }
+    return [{"range": {field: limits}}] if limits else []
 
 
 def either(clauses: Sequence[Query]) -> Query:

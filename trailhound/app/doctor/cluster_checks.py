@@ -22,6 +22,7 @@ from trailhound.cluster import templates
 from trailhound.cluster.blocks import disk_full
 from trailhound.cluster.clock import seconds_apart
 from trailhound.cluster.dialect import dialect_of
+from trailhound.cluster.node_disks import GIB, node_disks
 from trailhound.cluster.past_retention import read_past_retention
 from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.refusals import cluster_errors
@@ -84,9 +85,8 @@ def disk(client: OpenSearch, settings: Settings) -> Check:
     it."""
     if full := disk_full(client, written_now(templates.Names(settings.prefix))):
         return Check("disk", "failed", full, ADVICE["disk"])
-    stats = client.nodes.stats(metric="fs", params={"filter_path": "nodes.*.fs.total"})
-    free = min(node["fs"]["total"]["available_in_bytes"] for node in stats["nodes"].values())
-    fact = f"{free / 1024**3:.0f} GiB free on the fullest node"
+    free = min(each.free for each in node_disks(client))
+    fact = f"{free / GIB:.0f} GiB free on the fullest node"
     advice = "free disk space, or add a node: at the flood stage the cluster rejects all writes"
     return (
         Check("disk", "ok", fact) if free > LITTLE_DISK else Check("disk", "warning", fact, advice)

@@ -15,11 +15,11 @@ from opensearchpy import OpenSearch
 from ingest.deadletters.selection import LetterSelection
 from ingest.deadletters.spool import SPOOL_FILE, SpoolCount, count_spooled
 from ingest.deadletters.store import raw_of
-from trailhound.cluster.queries import Query, any_of, either
+from trailhound.cluster.queries import Query, any_of, anywhere, between, either
 from trailhound.cluster.reader import IndexReader, document_of
 from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
-from trailhound.cluster.waiting import DISMISSED, WAITING
+from trailhound.cluster.waiting import WAITING, dismissed
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
 from trailhound.state.document import StateDocumentError
@@ -84,8 +84,8 @@ class LedgerSearch:
         if readings:
             clauses.append(either([_reading(each) for each in readings]))
         if name is not None:
-            clauses.append(any_of(name if "*" in name else f"*{name}*", ("uri",)))
-        clauses += _between("finished_at", since, until)
+            clauses.append(any_of(anywhere(name), ("uri",)))
+        clauses += between("finished_at", since, until)
         return self._page({"bool": {"filter": clauses}}, limit)
 
     def number_failed(self) -> int:
@@ -155,19 +155,13 @@ def _reading(wanted: str) -> Query:
     return state
 
 
-def _between(field: str, since: datetime | None, until: datetime | None) -> list[Query]:
-    limits = {
-        name: moment.isoformat() for name, moment in (("gte", since), ("lt", until)) if moment
-    }
-    return [{"range": {field: limits}}] if limits else []
-
-
 class DeadLetterSearch:
     """The dead letters of one namespace, and those in the spool of this machine."""
 
     def __init__(self, client: OpenSearch, settings: Settings) -> None:
         self._client = client
-        self._index = Names(settings.prefix).deadletter
+        self._names = Names(settings.prefix)
+        self._index = self._names.deadletter
         self._spool = settings.spool
         order: list[dict[str, Any]] = [{"at": "desc"}, {"_seq_no": "desc"}]
         self._reader = IndexReader(client, self._index, order=order)
@@ -193,7 +187,7 @@ class DeadLetterSearch:
 
     def dismissed(self) -> int:
         """How many were dismissed, in the index."""
-        return self._reader.count(DISMISSED)
+        return dismissed(self._client, self._names)
 
     def spooled(self) -> SpoolCount:
         """The dead letters in the spool file of this machine. Raises `UsageError` if it can't be

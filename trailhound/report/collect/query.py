@@ -14,6 +14,7 @@ from opensearchpy import OpenSearch
 
 from detections.alerts.paging import every
 from detections.events.index import EventIndex
+from trailhound.cluster.queries import between
 from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
@@ -47,12 +48,7 @@ class ReportWindow:
 
     def clause(self, field: str = "@timestamp") -> list[Query]:
         """The time as clauses of a filter; empty without limits."""
-        limits = {
-            name: moment.isoformat()
-            for name, moment in (("gte", self.since), ("lt", self.until))
-            if moment is not None
-        }
-        return [{"range": {field: limits}}] if limits else []
+        return between(field, self.since, self.until)
 
     def events(self) -> list[Query]:
         """The query for events of the window."""
