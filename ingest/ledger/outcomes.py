@@ -63,7 +63,8 @@ def entry_of(run: ObjectProgress, state: State, claim: HeldClaim | None) -> Obje
             SharedEvents(object=name, events=number)
             for name, number in run.shared.most_common(MOST_SHARED)
         ),
-        integrity=_judged(run) or (before.integrity if before is not None else None),
+        integrity=_judged(run)
+        or _still_true(before.integrity if before is not None else None, item.etag, run.sha256),
         by_folder=run.choice.by_folder if run.choice is not None else 0,
         read=counts.read,
         indexed=counts.indexed,
@@ -97,6 +98,24 @@ def _judged(run: ObjectProgress) -> Integrity | None:
         expected=run.expected,
         found=run.sha256 or (DAMAGED if run.proof == "corrupt" else AFTER),
     )
+
+
+def _still_true(judged: Integrity | None, etag: str, sha256: str) -> Integrity | None:
+    """An earlier verdict, if it holds for the content that was read now.
+
+    An object that was overwritten since is of an unknown verdict until the next verification: its
+    events are not proved by what was in its place.
+    """
+    if judged is None or judged.verdict in _OF_A_PLACE:
+        return judged
+    if judged.verdict == "missing":
+        return None
+    same = judged.found == sha256 if sha256 else judged.etag == etag
+    return judged if same else None
+
+
+_OF_A_PLACE: Final = frozenset({"unlisted", "pending"})
+"""Verdicts on where and when a file lies, whatever its content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +201,9 @@ class Outcomes:
                     left.append((each, {}))  # the index was created again: nobody else has it
                 elif now.entry is not None and now.entry.claim_token == each.entry.token:
                     # Ours still: a verification wrote to it.
-                    entry = msgspec.structs.replace(each.entry, integrity=now.entry.integrity)
+                    ours = each.entry
+                    judged = _still_true(now.entry.integrity, ours.etag, ours.sha256)
+                    entry = msgspec.structs.replace(ours, integrity=judged or ours.integrity)
                     left.append((replace(each, entry=entry), now.version))
                 elif now.entry is None or now.entry.token != each.entry.token:
                     lost.append(each)

@@ -184,6 +184,46 @@ def test_events_of_a_file_that_is_not_genuine_are_marked_where_their_day_takes_i
     assert after == before, "nothing else is changed"
 
 
+def test_a_verdict_holds_for_the_content_that_it_was_made_of(
+    run: Run, made: DigestedTrail, s3: S3Client, client: OpenSearch, settings: Settings
+) -> None:
+    """What is forged in the place of a verified file is proved by nothing."""
+    source = made.stored(s3)
+    assert run("backfill", source)[0] == 0
+    assert run("verify", source, "--record", *UNTIL)[0] == 0
+    (same, forged), (restored, _), _ = made.files
+    genuine = made.objects[restored].body
+
+    def overwritten(key: str, body: bytes) -> str:
+        """Read anew; the ledger's verdict after it."""
+        put(s3, made, key, body)
+        assert run("backfill", source, "--force")[0] == 0
+        return verdicts(client, settings)[key.removeprefix("logs/")]
+
+    content = gzip.decompress(made.objects[forged].body)
+    other = content.replace(b"GetCallerIdentity", b"DeleteTrail").replace(b'ID":"', b'ID":"f')
+    assert overwritten(forged, gzip.compress(other)) == ""
+    assert verdicts(client, settings)[same.removeprefix("logs/")] == "verified", "read again too"
+    added = [
+        name
+        for name, each in documents(client, settings).items()
+        if each["eventName"] == "DeleteTrail"
+    ]
+    assert [run("event", each)[1]["integrity"] for each in added] == [None]
+    trail = compose(client, settings, ReportWindow()).integrity
+    assert (trail.verified, trail.unverified) == (5, 3)
+
+    # A wrong verdict ends likewise once the genuine file is back.
+    put(s3, made, restored, gzip.compress(b" " + gzip.decompress(genuine)))
+    assert run("verify", source, "--record", *UNTIL)[0] == 1
+    assert verdicts(client, settings)[restored.removeprefix("logs/")] == "tampered"
+    assert overwritten(restored, genuine) == ""
+    assert run("verify", source, "--record", *UNTIL)[0] == 1
+    found = verdicts(client, settings)
+    assert found[restored.removeprefix("logs/")] == "verified"
+    assert found[forged.removeprefix("logs/")] == "tampered"
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_backfill_verifies_first(
     run: Run,
