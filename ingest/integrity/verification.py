@@ -3,117 +3,34 @@ that no digest lists."""
 
 from __future__ import annotations
 
-from array import array
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from typing import Final, Protocol
+from datetime import datetime, timedelta
+from typing import Final
 
-from ingest.integrity.chain import ChainWalk, Listed
-from ingest.integrity.digest import (
-    MINUTE,
-    SHA_256,
-    Chain,
-    Digest,
-    LogFile,
-    Place,
-    chain_of,
-    file_of,
-    root_of,
-)
+from ingest.integrity.chain import ChainWalk
+from ingest.integrity.checks import ExpectedFiles, FileChecks, HashedFiles, NullRecord, Record
+from ingest.integrity.digest import MINUTE, Chain, Digest, Place
 from ingest.integrity.findings import (
-    AFTER,
     FileVerdict,
     IntegrityFinding,
     IntegrityFindingKind,
     VerificationResult,
-    described,
 )
 from ingest.integrity.keys import KeysApi, PublicKeys
-from ingest.integrity.store import Name, Store, hashed
-from ingest.sources.layout import INGESTED, NameClass, classify, place_of
-from trailhound.errors import CorruptFileError, ObjectNotFoundError, SourceError, TrailFileError
+from ingest.integrity.listed import ListedObjects
+from ingest.integrity.scope import HOUR, VerificationScope
+from ingest.integrity.store import Name, Store
 from trailhound.plural import plural
-from trailhound.state.objects import ObjectState, ObjectVerdict
+from trailhound.state.objects import ObjectVerdict
 
 STALE: Final = timedelta(hours=3)
 """A newest digest older than this is reported. A digest comes each hour, mostly within the next
 one."""
 LATE: Final = timedelta(minutes=15)
 """Files delivered this shortly before the end of a digest's hour may be listed by the next one."""
-PENDING: Final = timedelta(hours=6)
-"""How long a file may wait for the digest that lists it."""
-_HOUR: Final = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
-class VerificationScope:
-    """What to verify: digests and files delivered in a span (UTC), of accounts and regions."""
-
-    since: datetime | None = None
-    until: datetime | None = None
-    accounts: frozenset[str] = frozenset()
-    regions: frozenset[str] = frozenset()
-
-    def of(self, place: Place) -> bool:
-        return (not self.accounts or place.account in self.accounts) and (
-            not self.regions or place.region in self.regions
-        )
-
-    def digest(self, end: datetime) -> bool:
-        """Whether a digest's hour, given by its end, overlaps the span."""
-        return (self.since is None or end >= self.since) and (
-            self.until is None or end <= self.until + _HOUR
-        )
-
-    def days(self, span: tuple[date, date] | None) -> bool:
-        """Whether these days may overlap the span; true where they are not known."""
-        return span is None or (
-            (self.since is None or span[1] >= self.since.date())
-            and (self.until is None or span[0] <= self.until.date())
-        )
-
-    def file(self, at: datetime) -> bool:
-        return (self.since is None or at >= self.since) and (self.until is None or at <= self.until)
-
-
-class Record(Protocol):
-    """What is known of files since they were read, and where the verdicts on them are kept."""
-
-    def known(self, addresses: Sequence[str], /) -> Mapping[str, ObjectState]:
-        """Of these files those that were read, by address."""
-
-    def judge(self, found: FileVerdict, /) -> None:
-        """Called for each file, in one thread."""
-
-
-class NullRecord:
-    """A `Record` without memory: every file is read, and its verdict is only counted."""
-
-    def known(self, addresses: Sequence[str]) -> Mapping[str, ObjectState]:  # noqa: ARG002
-        return {}
-
-    def judge(self, found: FileVerdict) -> None:
-        """Does nothing."""
-
-
-@dataclass(slots=True)
-class _Files:
-    """The files of a place: a hash of each key, and the minute of its delivery."""
-
-    hashes: array[int] = field(default_factory=lambda: array("q"))
-    minutes: array[int] = field(default_factory=lambda: array("q"))
-
-    def add(self, key: str, at: datetime) -> None:
-        self.hashes.append(hash(key))
-        self.minutes.append(int(at.timestamp()) // 60)
-
-    def unlisted(self, listed: set[int]) -> Iterator[tuple[int, datetime]]:
-        for number, minute in zip(self.hashes, self.minutes, strict=True):
-            if number not in listed:
-                yield number, datetime.fromtimestamp(minute * 60, UTC)
+_KEYS: Final = 1_000
+"""Listed keys between two signs of progress."""
 
 
 class Verification:
@@ -138,13 +55,6 @@ class Verification:
         record: Record | None = None,
         expects: Callable[[str, str], None] | None = None,
     ) -> None:
-        self._expects = expects
-        self._here: set[int] = set()
-        """Where files are not read: the hashes of the keys of the place that is verified."""
-        self._record: Record = record or NullRecord()
-        self._named = record is not None
-        self._recent: dict[int, str] = {}
-        """Keys of files that were delivered lately, by hash: the next digest lists them."""
         self._store = store
         self._keys = keys
         self._wanted = wanted
@@ -153,80 +63,46 @@ class Verification:
         self._threads = threads
         self._now = now
         self._on_progress = on_progress
-        self._chains: dict[Chain, list[Listed]] = defaultdict(list)
-        self._files: dict[Place, _Files] = defaultdict(_Files)
-        self._after: dict[Chain, Listed] = {}
-        """The first digest after the span: it names the last one in it."""
-        self._odd: dict[Place, list[str]] = defaultdict(list)
-        """Keys in a folder of trail files that have no trail file's name."""
-        self._uncovered: dict[Place, int] = defaultdict(int)
-        """Files of Insights and network activity."""
+        self._record: Record = record or NullRecord()
+        self._expects = expects
+        self._listed = ListedObjects(wanted, now)
 
     def run(self) -> list[tuple[Place, VerificationResult]]:
         """The verdict on each account and region, in their order.
 
         Raises `SourceUnreachableError`: where nothing can be listed, or no key can be fetched.
         """
-        since = self._wanted.since
-        for number, key in enumerate(self._store.listed(None if since is None else since.date())):
-            if number % 1_000 == 0:
+        for number, key in enumerate(self._store.listed(self._wanted.first_day)):
+            if number % _KEYS == 0:
                 self._on_progress(0)
-            self._list(key)
-        places = sorted(
-            {*self._files, *self._odd, *self._uncovered, *(chain.place for chain in self._chains)}
+            self._listed.add(key)
+        with ThreadPoolExecutor(self._threads, "hash") as pool:
+            checks = self._checks(pool)
+            return [(place, self._place(place, checks)) for place in self._listed.places()]
+
+    def _checks(self, pool: ThreadPoolExecutor) -> FileChecks:
+        if self._expects is not None:
+            return ExpectedFiles(self._store, self._record, self._expects, self._on_progress)
+        return HashedFiles(
+            self._store, self._record, pool, limit=self._limit, on_progress=self._on_progress
         )
-        with ThreadPoolExecutor(self._threads, "hash") as self._pool:
-            return [(place, self._place(place)) for place in places]
 
-    def _list(self, key: str) -> None:
-        if (digest := chain_of(key)) is not None:
-            self._list_digest(*digest, key)
-        elif (file := file_of(key)) is not None:
-            place, at = file
-            if self._wanted.of(place) and self._wanted.file(at):
-                self._files[place].add(key, at)
-                if self._named and self._now - at < PENDING:
-                    self._recent[hash(key)] = key
-        elif (lies := place_of(key)) is not None and lies.kind in INGESTED:
-            if classify(key)[0] is NameClass.OTHER:
-                return
-            account, region = lies.account or "", lies.region or ""
-            place = Place(f"{root_of(key)}AWSLogs/", account, region)
-            if not self._wanted.of(place) or not self._wanted.days(lies.span):
-                return
-            if lies.kind == "CloudTrail":
-                self._odd[place].append(key)
-            else:
-                self._uncovered[place] += 1
-
-    def _list_digest(self, chain: Chain, end: datetime, key: str) -> None:
-        if not self._wanted.of(chain.place):
-            return
-        if self._wanted.digest(end):
-            self._chains[chain].append((key, end))
-        elif self._wanted.since is None or end >= self._wanted.since:  # it is after the span
-            first = self._after.get(chain)
-            if first is None or end < first[1]:
-                self._after[chain] = key, end
-
-    def _place(self, place: Place) -> VerificationResult:
+    def _place(self, place: Place, checks: FileChecks) -> VerificationResult:
         """Verify all chains of an account and region: several trails may have delivered there, one
         after the other or at once."""
         whole = VerificationResult()
-        if self._expects is not None:
-            self._here = set(self._files[place].hashes)
+        files = self._listed.files[place]
+        checks.enter(files.hashes)
         listed: set[int] = set()
         spans: list[tuple[datetime, datetime]] = []
-        for chain in sorted(each for each in self._chains if each.place == place):
-            digests = sorted(self._chains[chain], key=lambda each: (each[1], each[0]))
-            if chain in self._after:
-                digests.append(self._after[chain])
+        for chain in self._listed.chains(place):
+            digests = self._listed.digests(chain)
             walk = ChainWalk(
                 self._store,
                 chain,
                 self._keys,
                 ask=self._ask,
-                files=self._checked,
+                files=checks.check,
                 since=self._wanted.since,
                 limit=self._limit,
             )
@@ -244,9 +120,9 @@ class Verification:
                 spans.append((found.first, found.last))
         self._require_newest(place, spans, whole)
         self._unlisted(place, listed, whole)
-        whole.unverified += self._uncovered[place]
-        whole.files.unlisted += len(self._odd[place])
-        for key in self._odd[place]:
+        whole.unverified += files.uncovered
+        whole.files.unlisted += len(files.odd)
+        for key in files.odd:
             self._find(
                 whole, IntegrityFindingKind.UNLISTED, key, "not named as CloudTrail names its files"
             )
@@ -263,8 +139,8 @@ class Verification:
         """Report files without any digest, hours between the trails' digests, and a newest digest
         that is too old. `spans` are the hours of each chain's valid digests."""
         folder = f"{place.base}{place.account}/CloudTrail-Digest/{place.region}/"
-        if not any(chain.place == place for chain in self._chains):
-            number = len(self._files[place].hashes)
+        if not self._listed.chains(place):
+            number = len(self._listed.files[place].hashes)
             whole.unverified += number
             if number:
                 whole.digests.missing += 1
@@ -273,12 +149,12 @@ class Verification:
             return
         newest: datetime | None = None
         for first, last in sorted(spans):
-            if newest is not None and first - newest > _HOUR:
+            if newest is not None and first - newest > HOUR:
                 detail = f"no trail has a digest from {newest:{MINUTE}} to {first:{MINUTE}}"
                 self._find(whole, IntegrityFindingKind.GAP, folder, detail)
             newest = last if newest is None else max(newest, last)
         # The newest digest of a folder is not known to be genuine.
-        old = STALE if self._store.signed else STALE + _HOUR
+        old = STALE if self._store.signed else STALE + HOUR
         if newest is not None and self._wanted.until is None and self._now - newest > old:
             detail = (
                 f"the newest digest ends at {newest:{MINUTE}}: logging was stopped, or later "
@@ -293,12 +169,12 @@ class Verification:
             return
         named: set[int] = set()
         earlier = 0
-        for number, at in self._files[place].unlisted(listed):
+        for number, at in self._listed.files[place].unlisted(listed):
             if at < first - timedelta(minutes=1):
                 earlier += 1
-            elif last - LATE < at < self._now + _HOUR:
+            elif last - LATE < at < self._now + HOUR:
                 whole.pending += 1
-                if (key := self._recent.get(number)) is not None:
+                if (key := self._listed.recent.get(number)) is not None:
                     self._judge(key, "pending")
             else:
                 named.add(number)
@@ -308,8 +184,7 @@ class Verification:
             self._find(whole, IntegrityFindingKind.EARLIER, folder, detail)
         if named:
             whole.files.unlisted += len(named)
-            since = self._wanted.since
-            for key in self._store.listed(None if since is None else since.date()):
+            for key in self._store.listed(self._wanted.first_day):
                 if hash(key) in named:
                     self._find(
                         whole, IntegrityFindingKind.UNLISTED, key, "no digest lists this file"
@@ -328,93 +203,3 @@ class Verification:
 
     def _judge(self, key: str, verdict: ObjectVerdict) -> None:
         self._record.judge(FileVerdict(self._store.address(Name("", key)), verdict))
-
-    def _checked(self, base: str, files: Sequence[LogFile]) -> Iterable[IntegrityFinding | None]:
-        names = [self._name(base, each) for each in files]
-        addresses = [self._store.address(name) for name in names]
-        if self._expects is not None:
-            for name, address, file in zip(names, addresses, files, strict=True):
-                self._on_progress(1)
-                yield self._expected(name, address, file)
-            return
-        known = self._record.known(addresses)
-        entries = [known.get(address) for address in addresses]
-        for address, file, found in zip(
-            addresses, files, self._pool.map(self._check, names, files, entries), strict=True
-        ):
-            self._on_progress(1)
-            yield self._found(address, file, found)
-
-    def _expected(self, name: Name, address: str, file: LogFile) -> IntegrityFinding | None:
-        """Pass a file's hash on. Returns what is wrong with it as far as that is known without
-        reading it."""
-        assert self._expects is not None  # noqa: S101 - the caller asked
-        if file.hashAlgorithm != SHA_256:
-            return IntegrityFinding(
-                IntegrityFindingKind.UNREADABLE, address, f"its hash is {file.hashAlgorithm!r}"
-            )
-        self._expects(address, file.hashValue)
-        if hash(name.key) in self._here:
-            return None
-        try:
-            self._store.etag(name)
-        except ObjectNotFoundError:
-            gone = FileVerdict(address, "missing", file.hashValue, "nothing")
-            return self._found(address, file, gone)
-        except SourceError as error:
-            return IntegrityFinding(IntegrityFindingKind.UNREADABLE, address, error.message)
-        return None
-
-    def _name(self, base: str, file: LogFile) -> Name:
-        there = Name(file.s3Bucket, file.s3Object)
-        return Name(there.bucket, self._store.own(base, there) or there.key)
-
-    def _found(
-        self, address: str, file: LogFile, found: FileVerdict | SourceError | str
-    ) -> IntegrityFinding | None:
-        """What is wrong with a file that a digest lists; None if it is as it was delivered."""
-        if isinstance(found, str):
-            return IntegrityFinding(IntegrityFindingKind.UNREADABLE, address, found)
-        if isinstance(found, SourceError):
-            return IntegrityFinding(IntegrityFindingKind.UNREADABLE, address, found.message)
-        self._record.judge(found)
-        if found.verdict == "verified":
-            return None
-        if found.verdict == "missing":
-            detail = "a file that a digest lists"
-            return IntegrityFinding(
-                IntegrityFindingKind.MISSING, address, detail, found.expected, found.found
-            )
-        detail = described(found.found, file.hashValue)
-        return IntegrityFinding(
-            IntegrityFindingKind.INVALID, address, detail, found.expected, found.found
-        )
-
-    def _check(
-        self, name: Name, file: LogFile, entry: ObjectState | None
-    ) -> FileVerdict | SourceError | str:
-        """The verdict on a file that a digest lists, or why there is none."""
-        address = self._store.address(name)
-        if file.hashAlgorithm != SHA_256:
-            return f"its hash is {file.hashAlgorithm!r}"
-        expected, etag = file.hashValue, ""
-        verdict: ObjectVerdict = "tampered"
-        try:
-            if entry is not None:
-                etag = self._store.etag(name)
-            if entry is not None and entry.sha256 and entry.etag == etag:
-                found = entry.sha256
-            else:
-                found = hashed(self._store.file(name), address, self._limit)
-        except ObjectNotFoundError:
-            return FileVerdict(address, "missing", expected, "nothing")
-        except SourceError as error:
-            return error
-        except CorruptFileError as error:
-            found = error.message
-            verdict = "tampered" if found == AFTER else "corrupt"
-        except TrailFileError as error:
-            found = error.message
-        if found == expected:
-            verdict = "verified"
-        return FileVerdict(address, verdict, expected, found, etag)

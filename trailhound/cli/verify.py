@@ -28,7 +28,7 @@ with late_imports():
     from ingest.integrity.digest import Place
     from ingest.integrity.findings import IntegrityFinding, VerificationResult
     from ingest.integrity.keys import PublicKeys
-    from ingest.integrity.verification import VerificationScope
+    from ingest.integrity.scope import VerificationScope
     from ingest.objects import Selection
     from ingest.sources import open_source
     from trailhound.app.integrity.verify import RecordedVerdicts

@@ -10,7 +10,7 @@ from opensearchpy import OpenSearch
 
 from detections.running.scheduler import Job, Turn
 from ingest.integrity.findings import IntegrityFindingKind
-from ingest.integrity.verification import VerificationScope
+from ingest.integrity.scope import VerificationScope
 from trailhound.app.integrity.verify import RecordedVerdicts, keys_of, verify
 from trailhound.errors import TrailhoundError, UsageError
 from trailhound.plural import plural

@@ -13,7 +13,7 @@ from detections.alerts import trail_files
 from detections.alerts.trail_files import WrongFile
 from ingest.integrity.expected import ExpectedHashes
 from ingest.integrity.findings import VerificationResult, described
-from ingest.integrity.verification import VerificationScope
+from ingest.integrity.scope import VerificationScope
 from ingest.objects import Selection
 from ingest.sources.layout import place_of
 from trailhound.app.integrity.verify import RecordedVerdicts, keys_of, verify

@@ -23,8 +23,9 @@ from ingest.integrity.findings import IntegrityFinding, IntegrityFindingKind, Ve
 from ingest.integrity.keys import KeysApi, PublicKeys
 from ingest.integrity.marking import EventMarker
 from ingest.integrity.recording import LedgerRecord
+from ingest.integrity.scope import VerificationScope
 from ingest.integrity.store import BucketStore, FolderStore, Store
-from ingest.integrity.verification import Verification, VerificationScope
+from ingest.integrity.verification import Verification
 from ingest.sources.session import cloudtrail_client
 from trailhound.settings import Settings
 from trailhound.state.objects import ObjectState
