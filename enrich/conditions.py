@@ -46,7 +46,9 @@ _CALLERS: Final = frozenset(
     }
 )  # fmt: skip
 """Keys that say who calls, not from where or for what."""
-_WILD: Final = re.compile(r"[*?]")
+WILD: Final = re.compile(r"[*?]|\$\{")
+"""What a value is not fixed with: wildcards and policy variables, which a request fills in."""
+_VARIABLE: Final = re.compile(r"\$\{[^}]*\}?")
 _IDS: Final = re.compile(
     r"o-[a-z0-9]{10,32}|vpce?-[0-9a-f]{8,17}|A(?:ID|RO)A[A-Z0-9]{12,124}|[0-9a-f]{64}"
 )
@@ -147,11 +149,14 @@ def _is_fixed(key: str, value: str) -> bool:
     [False, True]
     >>> _is_fixed("aws:sourcearn", "arn:aws:s3:::mine"), _is_fixed("aws:userid", "AROAEXAMPLE:*")
     (True, True)
+    >>> _is_fixed("aws:principalarn", "arn:aws:iam::${aws:PrincipalAccount}:*")
+    False
     """
+    value = _VARIABLE.sub("*", value)
     part = decisive(key, value)
     if value.startswith("arn:"):
         part = (value.split(":", 5) + [""] * 5)[4] or value
-    return bool(part) and not _WILD.search(part)
+    return bool(part) and not WILD.search(part)
 
 
 def _are_few_addresses(values: list[str]) -> bool:

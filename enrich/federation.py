@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from enrich.conditions import items, text
+from enrich.conditions import WILD, items, text
 
 _ONE_APPLICATION: Final = re.compile(
     r"(?:accounts\.google\.com|graph\.facebook\.com|www\.amazon\.com|"
@@ -20,7 +20,6 @@ _ONE_AUDIENCE: Final = re.compile(
 """Providers of build systems: the audience is the same for all of their customers, or can be."""
 _OPERATORS: Final = frozenset({"stringequals", "stringequalsignorecase", "stringlike"})
 _AUDIENCES: Final = ("aud", "app_id", "oaud")
-_WILD: Final = re.compile(r"[*?]")
 
 
 def lets_everybody_in(principal: Mapping[str, Any], condition: Any) -> bool:
@@ -64,7 +63,9 @@ def _is_fixed(value: str) -> bool:
 
     >>> [_is_fixed(each) for each in ("repo:me/*", "repo:*", "*", "organization:me:project:*")]
     [True, False, False, True]
+    >>> _is_fixed("repo:${token.actions.githubusercontent.com:repository_owner}/*")
+    False
     """
     kind, colon, rest = value.partition(":")
     owner = re.split("[/:]", rest)[0] if colon else kind
-    return bool(owner) and not _WILD.search(kind + owner)
+    return bool(owner) and not WILD.search(kind + owner)

@@ -329,6 +329,25 @@ def test_secrets_that_are_read_are_no_data_events(
     assert NO_DATA not in {gap.title for gap in found.gaps}
 
 
+def test_requests_that_the_trail_left_out_are_a_gap(
+    each_engine: str, namespace: str, tmp_path: Path
+) -> None:
+    settings = own_settings(each_engine, namespace, tmp_path / "home")
+    client = prepared(settings)
+    omitted = {
+        "reason": "requestParameters too large",
+        "omitted": True,
+        "originalSize": 102401,
+    }
+    padded = record(eventName="UpdateAssumeRolePolicy", requestParameters=omitted)
+    write_trail(tmp_path / "trail", [padded, record(requestParameters={"omitted": "no"})])
+    backfill(settings, tmp_path / "trail")
+    gaps = compose(client, settings, ReportWindow(), now=NOW).gaps
+    (gap,) = [each for each in gaps if each.title == "Requests that the trail left out"]
+    assert gap.important
+    assert gap.detail.startswith("1 event had a request of more than 100 KB")
+
+
 def test_codes_of_calls_that_succeeded_are_no_errors(
     engine: str, namespace: str, tmp_path: Path
 ) -> None:

@@ -72,6 +72,11 @@ def of(*statements: Any) -> Any:
         ({"DateGreaterThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}, True),
         ({"Bool": {"aws:SecureTransport": "true"}}, True),
         ({"StringEquals": {"sts:ExternalId": "42"}}, True),
+        ({"StringEquals": {"aws:PrincipalAccount": "${aws:PrincipalAccount}"}}, True),
+        ({"StringLike": {"aws:PrincipalArn": "arn:aws:iam::${aws:PrincipalAccount}:*"}}, True),
+        ({"StringEquals": {"aws:PrincipalOrgID": "${aws:PrincipalOrgID}"}}, True),
+        ({"StringLike": {"aws:userid": "${aws:userid}"}}, True),
+        ({"StringLike": {"aws:PrincipalArn": f"{ROOT[:-4]}user/${{aws:username}}"}}, False),
         ("no condition", True),
     ],
 )
@@ -317,6 +322,11 @@ GITHUB = "token.actions.githubusercontent.com"
         ),
         (f"arn:aws:iam::{OWN}:oidc-provider/{GITHUB}", {f"{GITHUB}:sub": "repo:*"}, True),
         (f"arn:aws:iam::{OWN}:oidc-provider/{GITHUB}", {f"{GITHUB}:sub": "repo:mine/*"}, False),
+        (
+            f"arn:aws:iam::{OWN}:oidc-provider/{GITHUB}",
+            {f"{GITHUB}:sub": f"${{{GITHUB}:sub}}"},
+            True,
+        ),
         (f"arn:aws:iam::{OWN}:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/A", {}, False),
         (f"arn:aws:iam::{OWN}:saml-provider/corp", {}, False),
         ("accounts.google.com", {}, True),

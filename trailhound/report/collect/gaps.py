@@ -15,7 +15,7 @@ from trailhound.report.collect.attack import BEFORE_THE_TRAIL
 from trailhound.report.collect.query import Index, Tally, moment
 from trailhound.report.collect.rule_state import RuleState
 from trailhound.report.collect.stats import OUTSIDE
-from trailhound.report.compliance.clauses import DATA
+from trailhound.report.compliance.clauses import DATA, term
 from trailhound.report.findings import Findings
 from trailhound.report.render.words import count, listed, share, when, without_alerts
 from trailhound.report.value import Coverage, Gap, Integrity, Scope, Totals
@@ -324,12 +324,21 @@ def _recorded(index: Index, facts: GapFacts) -> Iterator[Gap]:
                 "filter": OUTSIDE,
                 "aggs": {"placed": {"filter": {"exists": {"field": "geolocation.country"}}}},
             },
+            "left_out": {"filter": term("requestParameters.omitted", "true")},
             "newest": {"max": {"field": "@timestamp"}},
         }
     )
     found = reply["aggregations"]
     if not facts.totals.events:
         return
+    if number := found["left_out"]["doc_count"]:
+        yield Gap(
+            "Requests that the trail left out",
+            f"{count(number, 'event')} had a request of more than 100 KB, of which CloudTrail keeps "
+            "only the size: rules about what was requested could not decide.",
+            "`trailhound events --query requestParameters.omitted:true` lists them",
+            important=True,
+        )
     if not found["data"]["doc_count"]:
         buckets = found["reads"]["calls"]["buckets"]
         yield Gap(
