@@ -334,8 +334,8 @@ def _recorded(index: Index, facts: GapFacts) -> Iterator[Gap]:
     if number := found["left_out"]["doc_count"]:
         yield Gap(
             "Requests that the trail left out",
-            f"{count(number, 'event')} had a request of more than 100 KB, of which CloudTrail keeps "
-            "only the size: rules about what was requested could not decide.",
+            f"{count(number, 'event')} had a request of more than 100 KB, of which CloudTrail "
+            "keeps only the size: rules about what was requested could not decide.",
             "`trailhound events --query requestParameters.omitted:true` lists them",
             important=True,
         )
