@@ -212,6 +212,65 @@ def longest_chain(window: Sequence[Member], rules: int) -> int:
     )
 
 
+@dataclass(frozen=True)
+class SameSecond:
+    """What a correlation finds, of rules A and B within ten seconds, where events share a second:
+    `calls` are rule, second and region of each, `found` the numbers of those in its one burst."""
+
+    type: str
+    condition: dict[str, Any] | str
+    calls: tuple[tuple[str, int, str], ...]
+    found: tuple[int, ...] = ()
+
+    def events(self) -> list[Event]:
+        return [
+            Event(f"e{number}", second, name, {"awsRegion": region})
+            for number, (name, second, region) in enumerate(self.calls)
+        ]
+
+    def correlation(self) -> dict[str, Any]:
+        """The body of the correlation."""
+        rules = ["A", "B"] if self.type.startswith("temporal") else ["A"]
+        return {
+            "type": self.type,
+            "rules": rules,
+            "timespan": "10s",
+            "condition": self.condition,
+        }
+
+    @property
+    def ids(self) -> list[list[str]]:
+        """The ids of the events of every burst."""
+        return [[f"e{number}" for number in self.found]] if self.found else []
+
+
+def at_seconds(*seconds: int) -> tuple[tuple[str, int, str], ...]:
+    """Calls of A."""
+    return tuple(("A", second, "eu") for second in seconds)
+
+
+BETWEEN = {"gt": 2, "lte": 3}
+VALUES = {"eq": 2, "field": "awsRegion"}
+TOGETHER = (("A", 0, "eu"), ("B", 0, "eu"))
+SAME_SECOND = (
+    SameSecond("event_count", {"eq": 3}, at_seconds(0, 1, 2, 3), (0, 1, 2)),
+    SameSecond("event_count", {"eq": 3}, at_seconds(0, 0, 1, 1)),
+    SameSecond("event_count", {"eq": 3}, at_seconds(0, 0, 0), (0, 1, 2)),
+    SameSecond("event_count", {"eq": 3}, at_seconds(0, 0, 0, 0)),
+    SameSecond("event_count", BETWEEN, at_seconds(0, 0, 1, 2), (0, 1, 2)),
+    SameSecond("event_count", BETWEEN, at_seconds(0, 0, 1, 1)),
+    SameSecond("event_count", {"lt": 3}, at_seconds(0, 0, 1), (0, 1)),
+    SameSecond("event_count", {"lt": 3}, at_seconds(0, 0, 0)),
+    SameSecond("value_count", VALUES, (("A", 0, "eu"), ("A", 1, "us"), ("A", 2, "ap")), (0, 1)),
+    SameSecond("value_count", VALUES, (("A", 0, "eu"), ("A", 1, "us"), ("A", 1, "ap"))),
+    SameSecond("temporal", "A and not B", (("A", 0, "eu"), ("B", 1, "eu")), (0,)),
+    SameSecond("temporal", "A and not B", TOGETHER),
+    SameSecond("temporal_ordered", {"gte": 2}, TOGETHER, (0, 1)),
+    SameSecond("temporal_ordered", {"eq": 1}, TOGETHER),
+)
+"""Conditions that a larger number breaks: a window has all events of its last second or none."""
+
+
 def is_number(text: str) -> bool:
     return text.removeprefix("-").isdigit()
 

@@ -15,7 +15,9 @@ from detections.correlations.correlator import Correlator, Limits
 from detections.events.index import EventIndex, histogram
 from detections.finding import Finding
 from detections.span import Clock, Span
+from tests.helpers.correlation_oracle import SAME_SECOND, SameSecond
 from tests.helpers.event_store import EventStore, at, event_store
+from tests.helpers.random_trails import index_events
 from tests.helpers.sigma_correlations import correlation, exactly, loaded, plain
 from tests.helpers.trails import own_settings, prepared
 from trailhound.errors import ClusterError, RuleError
@@ -263,6 +265,29 @@ def test_thousands_of_groups_that_must_all_be_looked_at(store: EventStore) -> No
     )
     bursts = found(store, mark, documents, 0, 1000, whole=1000)
     assert sorted(groups(bursts)) == sorted(f"u{n}" for n in range(1500, 3000))
+
+
+@pytest.mark.parametrize("case", SAME_SECOND)
+def test_calls_of_one_second_in_either_order(store: EventStore, case: SameSecond) -> None:
+    for events in (case.events(), case.events()[::-1]):
+        mark = store.mark()
+        index_events(store, mark, events)
+        documents = [plain("A", mark), plain("B", mark), correlation(**case.correlation())]
+        for whole in (0, 10_000):
+            bursts = found(store, mark, documents, whole=whole)
+            names = [sorted(id_.removeprefix(f"{mark}-") for id_ in each.events) for each in bursts]
+            assert names == case.ids
+
+
+def test_an_alert_stays_though_a_later_event_breaks_its_condition(store: EventStore) -> None:
+    """What was found with the events that were there is not found again once one more is there."""
+    mark = store.mark()
+    documents = burst_of(mark, condition={"eq": 3})
+    store.add(mark, [call(n, n, userIdentity__arn="ada") for n in (0, 1, 2)])
+    (burst,) = found(store, mark, documents, -10, 60, "event.ingested")
+    assert numbers(burst) == [0, 1, 2]
+    store.add(mark, [call(3, 2, userIdentity__arn="ada", ingested=90)])
+    assert found(store, mark, documents, 60, 100, "event.ingested") == []
 
 
 def test_a_burst_of_bursts_counts_once(store: EventStore) -> None:

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sigma.rule import SigmaRule
 
@@ -23,7 +23,15 @@ from detections.rule import FilePosition, Rule
 from detections.running.file_rules import FileRules
 from detections.running.rule_matching import RuleMatching
 from detections.span import Span
-from tests.helpers.correlation_oracle import Event, Found, Plain, Spec, bursts
+from tests.helpers.correlation_oracle import (
+    SAME_SECOND,
+    Event,
+    Found,
+    Plain,
+    SameSecond,
+    Spec,
+    bursts,
+)
 from tests.helpers.event_store import DAY, at
 from tests.helpers.random_trails import (
     ARN,
@@ -39,7 +47,7 @@ from tests.helpers.sigma_correlations import correlation, parsed, plain
 
 MARK = "111122223333"
 WHOLE = Span(at(-3600), at(3600))
-RANDOM = settings(max_examples=25, deadline=None)
+RANDOM = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 GROUPINGS = st.sampled_from([[], [ARN], [ARN, REGION], [FLAT], [MANY], [ARN, FLAT]])
 TYPES: dict[str, tuple[str | None, list[str]]] = {
     "event_count": (None, ["A", "B"]),
@@ -120,11 +128,14 @@ def test_every_type(type_: str, data: st.DataObject) -> None:
     Random(data.draw(st.integers(0, 99), "order")).shuffle(shuffled)
     grouping = data.draw(GROUPINGS, "group-by")
     timespan = data.draw(st.integers(1, 12), "timespan")
-    op = data.draw(st.sampled_from(["gte", "gte", "gt", "eq", "lt"]), "operator")
+    op = data.draw(st.sampled_from(["gte", "gte", "gt", "eq", "lt", "neq"]), "operator")
     limit = data.draw(st.integers(1, 4), "limit")
+    most = data.draw(st.none() | st.integers(1, 6), "at most")
     since = data.draw(st.integers(-5, 50), "since")
     until = since + data.draw(st.integers(1, 60), "length")
-    condition = {op: limit} | ({"field": field} if field else {})
+    condition: dict[str, Any] = {op: limit} | ({"field": field} if field else {})
+    if most is not None:
+        condition["lte"] = most
     pack = pack_of(
         *(plain(name, MARK) for name in names),
         correlation(
@@ -141,9 +152,18 @@ def test_every_type(type_: str, data: st.DataObject) -> None:
         timespan,
         op,
         limit,
+        most=float("inf") if most is None else most,
     )
     found = answers(pack, shuffled, Span(at(since), at(until)))
     assert found == wanted(spec, events, (since, until))
+
+
+@pytest.mark.parametrize("case", SAME_SECOND)
+def test_calls_of_one_second_in_either_order(case: SameSecond) -> None:
+    pack = pack_of(plain("A", MARK), plain("B", MARK), correlation(**case.correlation()))
+    for events in (case.events(), case.events()[::-1]):
+        found = found_in(FileRules(pack, WHOLE), events)
+        assert [sorted(each.events) for each in found] == case.ids
 
 
 @RANDOM
