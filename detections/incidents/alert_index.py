@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -77,6 +77,15 @@ class AlertIndex:
         """Alerts that were joined by one of these addresses, around the time of others."""
         clause = {"terms": {"links.joined_address": list(addresses)}}
         yield from self._read([clause, *self._around(alerts)])
+
+    def of_keys(self, tokens: Collection[str]) -> Iterator[tuple[str, frozenset[str]]]:
+        """The ids of alerts that are not due and whose actor has one of these tokens, each with all
+        of the actor's."""
+        reader = IndexReader(self._client, self._index)
+        clauses = [{"terms": {"links.own": sorted(tokens)}}]
+        query = {"bool": {"filter": clauses, "must_not": [_NOT_MERGED, {"term": {DUE: True}}]}}
+        for hit in reader.documents(query, {"_source": ["links.own"]}):
+            yield hit["_id"], frozenset(hit["_source"]["links"]["own"])
 
     def members(self, incidents: Iterable[str]) -> Iterator[Stored]:
         """All alerts that name one of these incidents."""

@@ -50,6 +50,25 @@ _EVENT_FIELDS: Final = (
     "source.ip",
     "resource",
 )
+KEYS: Final = "resource.access_key"
+"""The field with the keys that a call issued, and with its own."""
+ISSUING_CALLS: Final = (
+    {"terms": {"eventName": list(ISSUING)}},
+    {"term": {"event.outcome": "success"}},
+)
+"""Clauses for the calls of which `issued` says what they issued to whom."""
+
+
+def issued(source: Source) -> Iterator[tuple[str, Actor]]:
+    """The temporary keys that a call issued, each with the actor who made the call; none where that
+    is an AWS service."""
+    actor = actor_of(source)
+    if actor is None or not actor.own:
+        return
+    made = source.get("resource", {}).get("access_key", ())
+    for key in made if isinstance(made, list) else [made]:
+        if key != actor.key:
+            yield key, actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,19 +169,12 @@ class Facts:
 
     def _issued(self, keys: Sequence[str], since: datetime, until: datetime) -> dict[str, Actor]:
         found: dict[str, Actor] = {}
-        request = {"_source": Mapped([*FIELDS, "resource.access_key"])}
+        request = {"_source": Mapped([*FIELDS, KEYS])}
         for part in batched(keys, _AT_ONCE):
-            clauses = [
-                {"terms": {"resource.access_key": list(part)}},
-                {"terms": {"eventName": list(ISSUING)}},
-                {"term": {"event.outcome": "success"}},
-                _between(since, until),
-            ]
+            clauses = [{"terms": {KEYS: list(part)}}, *ISSUING_CALLS, _between(since, until)]
             for hit in self._index.documents({"bool": {"filter": clauses}}, request):
-                actor = actor_of(hit["_source"])
-                made = hit["_source"].get("resource", {}).get("access_key", ())
-                for key in made if isinstance(made, list) else [made]:
-                    if actor is not None and actor.own and key in part and key != actor.key:
+                for key, actor in issued(hit["_source"]):
+                    if key in part:
                         found.setdefault(key, actor)
         return found
 

@@ -1,8 +1,16 @@
-"""Rules of the tests' own: a plain one, a burst of failures, in a folder to be given as a pack."""
+"""Rules of the tests' own: a plain one, a burst of failures, in a folder to be given as a pack; and
+when they run."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
+
+import msgspec
+from opensearchpy import OpenSearch
+
+from trailhound.settings import Settings
+from trailhound.state.rule_checkpoints import RuleCheckpoints
 
 DELETED = "5f0c3f0e-8b1a-4a52-9d0c-0c8f5f7b1a01"
 FAILURES = "5f0c3f0e-8b1a-4a52-9d0c-0c8f5f7b1a02"
@@ -45,3 +53,16 @@ def write_rules(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "rules.yml").write_text(RULES)
     return folder
+
+
+def due_again(client: OpenSearch, settings: Settings, **back: float) -> None:
+    """Let time go by: every rule's last run, and what it has seen, were so long ago."""
+    marks = RuleCheckpoints(client, settings)
+    moved = []
+    for mark in marks.read().values():
+        changes = {
+            "seen_until": mark.seen_until - timedelta(**back),
+            "ran_at": mark.ran_at - timedelta(**back),
+        }
+        moved.append(msgspec.structs.replace(mark, **changes))
+    marks.write(moved)

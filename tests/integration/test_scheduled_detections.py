@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 import yaml
 from opensearchpy import OpenSearch
@@ -22,7 +21,7 @@ from detections.running.pace import pace_of
 from detections.running.schedule import batches
 from detections.running.scheduler import Turn
 from detections.span import Span
-from tests.helpers.detection_rules import BURST, DELETED, write_rules
+from tests.helpers.detection_rules import BURST, DELETED, due_again, write_rules
 from tests.helpers.trails import backfill, own_settings, record, write_trail
 from trailhound.app.detection import scheduled_detections
 from trailhound.app.detection.detection import History, detector, rules_in_force
@@ -83,19 +82,6 @@ def deleted(**changes: Any) -> dict[str, Any]:
 
 def alerts(client: OpenSearch, settings: Settings) -> list[dict[str, Any]]:
     return AlertStore(client, settings).find(AlertQuery())
-
-
-def due_again(client: OpenSearch, settings: Settings, **back: float) -> None:
-    """Let time go by: every rule's last run, and what it has seen, were so long ago."""
-    marks = RuleCheckpoints(client, settings)
-    moved = []
-    for mark in marks.read().values():
-        changes = {
-            "seen_until": mark.seen_until - timedelta(**back),
-            "ran_at": mark.ran_at - timedelta(**back),
-        }
-        moved.append(msgspec.structs.replace(mark, **changes))
-    marks.write(moved)
 
 
 def test_what_comes_in_is_found_once_however_often_the_rules_run(

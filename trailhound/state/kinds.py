@@ -10,6 +10,7 @@ from trailhound.state.daemons import DaemonState
 from trailhound.state.document import StateDocument
 from trailhound.state.feed_checkpoints import FeedCheckpoint
 from trailhound.state.jobs import JobState
+from trailhound.state.joining_checkpoints import JoiningCheckpoint
 from trailhound.state.known_automation import KnownAutomation
 from trailhound.state.late_events import LateEvents
 from trailhound.state.leases import LeaseState
@@ -25,6 +26,7 @@ KINDS: tuple[type[StateDocument], ...] = (
     DaemonState,
     FeedCheckpoint,
     JobState,
+    JoiningCheckpoint,
     KnownAutomation,
     LateEvents,
     LeaseState,

@@ -14,6 +14,7 @@ from detections.alerts.recounting import Recount
 from detections.automation.left_out import LeftOut, left_out
 from detections.finding import Finding
 from detections.history import HistorySlice, bounds, survey
+from detections.incidents.late_openers import LateOpeners
 from detections.incidents.updater import IncidentUpdater
 from detections.packs.loading import load
 from detections.packs.pack import Pack
@@ -216,11 +217,13 @@ class History:
 
     def join(self) -> str:
         """Count anew what came before alerts that were there, and join the alerts that were raised
-        into incidents. Returns why they could not be joined, or "".
+        into incidents, and those of sessions whose opener came late. Returns why they could not be
+        joined, or "".
 
         Raises `ClusterError` and opensearch-py's errors.
         """
         Recount(self._client, self._settings).run()
+        LateOpeners(self._client, self._settings).mark()
         return IncidentUpdater(self._client, self._settings).run().refused
 
     def bounds(self) -> tuple[datetime, datetime] | None:

@@ -12,6 +12,7 @@ from opensearchpy.exceptions import OpenSearchException
 
 from detections.alerts.recounting import Recount
 from detections.events.index import EventIndex
+from detections.incidents.late_openers import LateOpeners
 from detections.incidents.updater import IncidentUpdater
 from detections.notify.notifier import Notifier
 from detections.packs.describe import line
@@ -45,7 +46,7 @@ LONGEST = 60.0
 """Seconds after which a run ends although more is due; the next run continues."""
 
 
-_Made = tuple[DueRules, IncidentUpdater, Notifier]
+_Made = tuple[DueRules, LateOpeners, IncidentUpdater, Notifier]
 
 
 class ScheduledDetections:
@@ -111,19 +112,38 @@ class ScheduledDetections:
                 ran = more = made[0].run_once(turn)
             finally:
                 self._turn = None
-                self._send(turn, made, self._recount if ran else None)
+                self._send(turn, made, ran=ran)
         return self._history_note()
 
-    def _send(self, turn: Turn, made: _Made, recount: Recount | None) -> None:
-        """Join alerts into incidents, and deliver those that are not delivered."""
-        due_rules, updater, notifier = made
+    def _send(self, turn: Turn, made: _Made, *, ran: bool) -> None:
+        """Join alerts into incidents, and deliver those that are not delivered. `ran`: whether
+        rules have run, over events that are new."""
+        due_rules, openers, updater, notifier = made
         try:
             if turn.holds_lease():
-                _join(updater, turn, recount)
+                self._join(turn, updater, openers if ran else None)
         finally:
             if turn.holds_lease():
                 sent = notifier.deliver(datetime.now(UTC), turn.holds_lease, due_rules.caught_up)
                 self.broken_channels = dict(sent.broken)
+
+    def _join(self, turn: Turn, updater: IncidentUpdater, openers: LateOpeners | None) -> None:
+        """Join alerts; with `openers`, also those of sessions whose opener came late, and count
+        anew what came before others. A failure of one does not keep the others from running."""
+        try:
+            if openers is not None:
+                openers.mark(turn.holds_lease)
+        finally:
+            ends = time.monotonic() + JOINING
+
+            def may_continue() -> bool:
+                return turn.holds_lease() and time.monotonic() < ends
+
+            try:
+                updater.run(may_continue)
+            finally:
+                if openers is not None:
+                    self._recount.run(may_continue)
 
     def _after(self, run: RuleRun) -> None:
         """A rule has run: send what was found so far, if the run takes long. What fails is tried
@@ -137,7 +157,7 @@ class ScheduledDetections:
             return
         self._unsent_since, self._sent_within = None, 2 * self._sent_within
         try:
-            self._send(turn, made, self._recount)
+            self._send(turn, made, ran=True)
         except (TrailhoundError, OpenSearchException) as error:
             LOG.warning("alerts are sent once the other rules have run: %s", error)
 
@@ -210,20 +230,7 @@ class ScheduledDetections:
         LOG.info("rules in force", extra={"fields": fields})
         return (
             DueRules(self._client, settings, made, pack.alerting, self._after),
+            LateOpeners(self._client, settings),
             IncidentUpdater(self._client, settings),
             Notifier(self._client, settings, aws_session),
         )
-
-
-def _join(updater: IncidentUpdater, turn: Turn, recount: Recount | None) -> None:
-    """Join alerts; then, with `recount`, count anew what came before others."""
-    ends = time.monotonic() + JOINING
-
-    def may_continue() -> bool:
-        return turn.holds_lease() and time.monotonic() < ends
-
-    try:
-        updater.run(may_continue)
-    finally:
-        if recount is not None:
-            recount.run(may_continue)

@@ -1,0 +1,185 @@
+"""Who opened a session, where that call is ingested after the session's alert was joined."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opensearchpy import OpenSearch
+
+from detections.incidents.late_openers import LateOpeners
+from detections.incidents.updater import IncidentUpdater
+from detections.running.scheduler import Turn
+from tests.helpers.commands import command
+from tests.helpers.detection_rules import due_again, write_rules
+from tests.helpers.trails import backfill, own_settings, record, write_trail
+from trailhound.app.detection.scheduled_detections import ScheduledDetections
+from trailhound.cluster.templates import Names
+from trailhound.settings import Settings
+from trailhound.state.joining_checkpoints import JoiningCheckpoints
+
+ACCOUNT = "111122223333"
+BEGAN = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
+Bring = Callable[..., None]
+
+
+@pytest.fixture
+def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
+    pack = write_rules(tmp_path / "rules") / "rules.yml"
+    # Longer than a run takes: else a rule would be due again once it has run.
+    pack.write_text(pack.read_text().replace("interval: 1s", "interval: 1h"))
+    rules = {"shipped": False, "rules": [str(tmp_path / "rules")]}
+    return own_settings(engine, namespace, tmp_path / "home", detections=rules)
+
+
+@pytest.fixture
+def bring(client: OpenSearch, settings: Settings, tmp_path: Path) -> Bring:
+    """Index records, and let them be found."""
+
+    def work(*records: dict[str, Any]) -> None:
+        number = len(list(tmp_path.glob("in-*")))
+        backfill(settings, write_trail(tmp_path / f"in-{number}", records))
+        client.indices.refresh(index=Names(settings.prefix).days)
+
+    return work
+
+
+def at(minute: int) -> str:
+    return f"{BEGAN + timedelta(minutes=minute):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def user(name: str) -> dict[str, Any]:
+    return {
+        "type": "IAMUser",
+        "arn": f"arn:aws:iam::{ACCOUNT}:user/{name}",
+        "accountId": ACCOUNT,
+        "userName": name,
+        "accessKeyId": f"AKIA{name.upper()}",
+    }
+
+
+def session(role: str) -> dict[str, Any]:
+    return {
+        "type": "AssumedRole",
+        "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/s",
+        "accountId": ACCOUNT,
+        "accessKeyId": f"ASIA{role.upper()}",
+        "sessionContext": {
+            "sessionIssuer": {"type": "Role", "arn": f"arn:aws:iam::{ACCOUNT}:role/{role}"},
+            "attributes": {"creationDate": at(0)},
+        },
+    }
+
+
+def assumed(who: dict[str, Any], role: str, address: str = "203.0.113.1") -> dict[str, Any]:
+    return record(
+        eventTime=at(0),
+        eventSource="sts.amazonaws.com",
+        eventName="AssumeRole",
+        userIdentity=who,
+        sourceIPAddress=address,
+        requestParameters={"roleArn": f"arn:aws:iam::{ACCOUNT}:role/{role}"},
+        responseElements={"credentials": {"accessKeyId": f"ASIA{role.upper()}"}},
+    )
+
+
+def deleted(who: dict[str, Any], minute: int, address: str) -> dict[str, Any]:
+    """What a rule finds."""
+    return record(
+        eventTime=at(minute),
+        eventSource="cloudtrail.amazonaws.com",
+        eventName="DeleteTrail",
+        userIdentity=who,
+        sourceIPAddress=address,
+    )
+
+
+def incidents(settings: Settings) -> list[dict[str, Any]]:
+    listed = command(settings, "incidents", "list", "--json")
+    assert listed.exit_code == 0, listed.output
+    made: list[dict[str, Any]] = json.loads(listed.stdout)["incidents"]
+    return sorted(made, key=lambda each: str(each["first_seen"]))
+
+
+def turn(client: OpenSearch, settings: Settings) -> None:
+    """As the daemon, when every rule is due."""
+    due_again(client, settings, hours=2)
+    ScheduledDetections(client, settings).turn(Turn(None, lambda: True))
+
+
+def test_a_late_opener_joins_the_alerts_of_the_session_to_those_of_the_person(
+    bring: Bring, client: OpenSearch, settings: Settings
+) -> None:
+    """Through two roles, the last of whose calls comes first."""
+    bring(
+        deleted(user("mallory"), 1, "203.0.113.1"),
+        deleted(session("Ops"), 10, "203.0.113.2"),
+        deleted(session("Other"), 20, "203.0.113.3"),
+    )
+    turn(client, settings)
+    assert [each["principals"] for each in incidents(settings)] == [
+        ["mallory"],
+        ["Ops/s"],
+        ["Other/s"],
+    ]
+    bring(assumed(session("Deploy"), "Ops"))
+    assert LateOpeners(client, settings).mark() == 1
+    IncidentUpdater(client, settings).run()
+    (_, ops, _) = incidents(settings)
+    assert ops["access_keys"] == ["ASIADEPLOY", "ASIAOPS"]
+    bring(assumed(user("mallory"), "Deploy"))
+    turn(client, settings)
+    (one, other) = incidents(settings)
+    assert (one["alerts"], one["principals"]) == (2, ["mallory", "Ops/s"])
+    assert one["access_keys"] == ["AKIAMALLORY", "ASIADEPLOY", "ASIAOPS"]
+    assert (other["alerts"], other["principals"]) == (1, ["Other/s"])
+    assert LateOpeners(client, settings).mark() == 0, "nothing is joined again and again"
+
+
+def test_detect_looks_at_what_was_ingested_since_the_last_time(
+    bring: Bring, client: OpenSearch, settings: Settings
+) -> None:
+    """The opener's file is of a day that is not searched."""
+    bring(deleted(session("Ops"), 10, "203.0.113.2"))
+    days = ("--since", at(5), "--until", at(30))
+    assert command(settings, "detect", *days).exit_code == 0
+    (before,) = incidents(settings)
+    bring(assumed(user("mallory"), "Ops"))
+    # Long ago, as if the file had come while nothing ran.
+    body: dict[str, Any] = {
+        "query": {"term": {"eventName": "AssumeRole"}},
+        "script": {"source": "ctx._source.event.ingested = params.at", "params": {"at": at(60)}},
+    }
+    client.update_by_query(index=Names(settings.prefix).days, body=body, refresh=True)
+    assert command(settings, "detect", *days).exit_code == 0
+    assert incidents(settings) == [before], "ingested before the last look"
+    body["script"]["params"]["at"] = at(121)
+    client.update_by_query(index=Names(settings.prefix).days, body=body, refresh=True)
+    assert command(settings, "detect", *days).exit_code == 0
+    (after,) = incidents(settings)
+    assert (after["id"], after["principals"]) == (before["id"], ["Ops/s", "mallory"])
+
+
+def test_another_that_has_looked_further_is_not_set_back(
+    client: OpenSearch, settings: Settings
+) -> None:
+    checkpoints = JoiningCheckpoints(client, settings)
+    assert checkpoints.get() is None
+    checkpoints.advance(BEGAN)
+    checkpoints.advance(BEGAN - timedelta(hours=1))
+    assert checkpoints.get() == BEGAN
+
+
+def test_one_that_must_end_does_not_say_that_it_has_looked(
+    bring: Bring, client: OpenSearch, settings: Settings
+) -> None:
+    bring(deleted(session("Ops"), 10, "203.0.113.2"))
+    turn(client, settings)
+    seen = JoiningCheckpoints(client, settings).get()
+    bring(assumed(user("mallory"), "Ops"))
+    assert LateOpeners(client, settings).mark(lambda: False) == 0
+    assert JoiningCheckpoints(client, settings).get() == seen
