@@ -7,7 +7,7 @@ only with those of its own principals.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +24,15 @@ _AT_ONCE = 100
 _FIELDS = ("arn", "principal")
 """What distinguishes principals, the best first: an ARN has the account too."""
 _GROUP = "group_key"
+_NEWEST = {
+    "query": {"match_all": {}},
+    "size": 1,
+    "sort": [{"_seq_no": "desc"}],
+    "seq_no_primary_term": True,
+    "_source": False,
+    "track_total_hits": False,
+}
+"""A search for the alert that was written last."""
 
 Key = tuple[str, ...]
 
@@ -36,12 +45,32 @@ class Earlier(NamedTuple):
     followed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class EarlierFound:
+    """What `earlier_alerts` found, by `_id`. `seen`: the sequence number of the last write that it
+    saw; None if there was nothing to ask."""
+
+    of: Mapping[str, Earlier]
+    seen: int | None = None
+
+    def alone(self, written: Collection[int]) -> bool:
+        """Whether nobody else wrote alerts between these searches and our writes, of these sequence
+        numbers.
+
+        >>> EarlierFound({}, 7).alone([8, 9]), EarlierFound({}, 7).alone([8, 10])
+        (True, False)
+        """
+        if self.seen is None or not written:
+            return True
+        return max(written) - self.seen == len(written)
+
+
 def earlier_alerts(
     client: OpenSearch,
     index: str,
     alerts: Mapping[str, Document],
     replaced: Collection[str] = (),
-) -> dict[str, Earlier]:
+) -> EarlierFound:
     """For each alert that will be written, by `_id`, the `before` of its document: `count` and
     `relation` of the alerts that ended before it began, stored and among `alerts`, and the end of
     the `last`.
@@ -50,18 +79,37 @@ def earlier_alerts(
     `ClusterError`.
     """
     if not alerts:
-        return {}
+        return EarlierFound({})
     make_searchable(client, index, required=True)
     ours = EarlierAlerts()
     for name, alert in alerts.items():
         ours.add(name, alert)
     found: dict[str, Earlier] = {}
-    for name, stored in _stored(client, index, alerts, replaced):
+    stored = _Counts(client, index)
+    for name, counts in stored.of(alerts, replaced):
         count, last = ours.found(alerts[name])
-        ends = [each for each in (last, stored.last) if each is not None]
-        before = _before(count + stored.count, max(ends, default=None))
-        found[name] = Earlier(before, stored.followed)
-    return found
+        ends = [each for each in (last, counts.last) if each is not None]
+        before = _before(count + counts.count, max(ends, default=None))
+        found[name] = Earlier(before, counts.followers > 0)
+    return EarlierFound(found, stored.seen)
+
+
+def overtaken(
+    client: OpenSearch, index: str, alerts: Mapping[str, Document], found: EarlierFound
+) -> set[str]:
+    """Those of the alerts that were written, by `_id`, that have another `before` by now, or that
+    others follow by now: another writer wrote meanwhile. Raises `ClusterError`."""
+    make_searchable(client, index, required=True)
+    ours = EarlierAlerts()
+    for name, alert in alerts.items():
+        ours.add(name, alert)
+    made: set[str] = set()
+    for name, counts in _Counts(client, index).of(alerts, ()):
+        earlier = found.of[name]
+        known = earlier.followed or counts.followers == ours.followers(alerts[name])
+        if not known or earlier.before != _before(counts.count, counts.last):
+            made.add(name)
+    return made
 
 
 def stored_before(
@@ -71,43 +119,65 @@ def stored_before(
     `ClusterError`."""
     return {
         name: _before(stored.count, stored.last)
-        for name, stored in _stored(client, index, alerts, ())
+        for name, stored in _Counts(client, index).of(alerts, ())
     }
 
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
     """About the stored alerts: how many ended before one began, when the last of them did, and
-    whether any began after it."""
+    how many began after it."""
 
     count: int
     last: datetime | None
-    followed: bool
+    followers: int
 
 
-def _stored(
-    client: OpenSearch, index: str, alerts: Mapping[str, Document], replaced: Collection[str]
-) -> Iterator[tuple[str, _Stored]]:
-    for part in batched(list(alerts), _AT_ONCE):
-        bodies = [_body(alerts[name], replaced) for name in part]
-        replies = IndexReader(client, index).searches(bodies)
-        for name, reply in zip(part, replies, strict=True):
-            before, later = (reply["aggregations"][each] for each in ("before", "later"))
-            ended = before["last"]["value"]
-            last = None if ended is None else datetime.fromtimestamp(ended / 1000, UTC)
-            yield name, _Stored(int(before["doc_count"]), last, later["doc_count"] > 0)
+class _Counts:
+    """Counts the stored alerts before and after others, as of the last refresh. `seen`: the highest
+    sequence number among them as they were first asked; -1 for none."""
+
+    def __init__(self, client: OpenSearch, index: str) -> None:
+        self._reader = IndexReader(client, index)
+        self.seen: int | None = None
+
+    def of(
+        self, alerts: Mapping[str, Document], replaced: Collection[str]
+    ) -> Iterator[tuple[str, _Stored]]:
+        """Of each alert, without those that are `replaced`."""
+        for part in batched(list(alerts), _AT_ONCE):
+            bodies = [_body(alerts[name], replaced) for name in part]
+            *replies, newest = self._reader.searches([*bodies, _NEWEST])
+            if self.seen is None:
+                hits = newest["hits"]["hits"]
+                self.seen = hits[0]["_seq_no"] if hits else -1
+            for name, reply in zip(part, replies, strict=True):
+                before, later = (reply["aggregations"][each] for each in ("before", "later"))
+                ended = before["last"]["value"]
+                last = None if ended is None else datetime.fromtimestamp(ended / 1000, UTC)
+                yield name, _Stored(int(before["doc_count"]), last, int(later["doc_count"]))
 
 
 class EarlierAlerts:
-    """Alerts in memory: when each ended, by rule and principal."""
+    """Alerts in memory: when each began and ended, by rule and principal."""
 
     def __init__(self) -> None:
+        self._begins: dict[Key, list[tuple[datetime, str]]] = {}
         self._ends: dict[Key, list[tuple[datetime, str]]] = {}
 
     def add(self, name: str, alert: Document) -> None:
-        ended = datetime.fromisoformat(alert["last_seen"])
+        began, ended = (datetime.fromisoformat(alert[each]) for each in ("first_seen", "last_seen"))
         for key in _keys(alert):
+            insort(self._begins.setdefault(key, []), (began, name))
             insort(self._ends.setdefault(key, []), (ended, name))
+
+    def followers(self, alert: Document) -> int:
+        """The number of alerts that began after this one."""
+        began = datetime.fromisoformat(alert["first_seen"])
+        lists = [self._begins[key] for key in _keys(alert) if key in self._begins]
+        parts = [each[bisect_right(each, began, key=_time) :] for each in lists]
+        names = {name for each in parts for _, name in each}
+        return len(names)
 
     def before(self, alert: Document) -> Document:
         """The `before` of an alert's document."""
@@ -125,6 +195,10 @@ class EarlierAlerts:
             len(parts[0]) if len(parts) == 1 else len({name for each in parts for _, name in each})
         )
         return number, max(each[-1][0] for each in parts)
+
+
+def _time(item: tuple[datetime, str]) -> datetime:
+    return item[0]
 
 
 def _before(count: int, last: datetime | None) -> Document:

@@ -42,11 +42,12 @@ from detections.alerts.document import (
     succeeded,
     worded,
 )
-from detections.alerts.earlier import Earlier, earlier_alerts
+from detections.alerts.earlier import Earlier, EarlierFound, earlier_alerts
 from detections.alerts.event_query import EventQueries, EventQuery, Totals, totals
 from detections.alerts.facts import day_of, of_one_day_each, read_facts
 from detections.alerts.group_plan import GroupFindings, GroupPlan
 from detections.alerts.merging import alert_id, group_key
+from detections.alerts.recounting import mark_overtaken
 from detections.alerts.twins import TWIN_KEY, twin_key
 from detections.finding import Finding, Group
 from detections.incidents.document import DUE
@@ -183,15 +184,16 @@ class Recorder:
         }
         earlier = earlier_alerts(self._client, self._names.alerts, documents)
         writes = {
-            name: Write(self._finished(document, earlier[name], now), None)
+            name: Write(self._finished(document, earlier.of[name], now), None)
             for name, document in documents.items()
         }
-        written: set[str] = set()
+        written: dict[str, int] = {}
         try:
             write_many(self._client, self._names.alerts, writes, written)
         finally:
             for name in written:
                 made[named[name].rule_id].created.add(name)
+        mark_overtaken(self._client, self._names.alerts, documents, earlier, written)
 
     def _record_groups(self, batches: Sequence[GroupFindings], made: ByRule) -> None:
         # A schedule finds the same events repeatedly: read only those that no alert names yet.
@@ -267,8 +269,8 @@ class Recorder:
                 writes = {name: self._closing(owners[name], name, now) for name in owners}
             else:
                 owners = {name: plan for plan in whole for name in plan.merger.changed}
-                writes = self._texts(owners, now)
-            done: set[str] = set()
+                writes, earlier = self._texts(owners, now)
+            done: dict[str, int] = {}
             try:
                 write_many(self._client, self._names.alerts, writes, done)
             finally:
@@ -280,12 +282,18 @@ class Recorder:
                         of_rule.created.add(name)
                     else:
                         of_rule.updated.add(name)
+            if not absorbed:
+                texts = {name: writes[name].document for name in earlier.of}
+                mark_overtaken(self._client, self._names.alerts, texts, earlier, done)
             conflicted = [owners[name] for name in writes if name not in done]
             whole = [plan for plan in whole if plan not in conflicted]
         return whole
 
-    def _texts(self, owners: Mapping[str, GroupPlan], now: datetime) -> dict[str, Write]:
-        """The documents of alerts that changed. `owners`: the plan of each."""
+    def _texts(
+        self, owners: Mapping[str, GroupPlan], now: datetime
+    ) -> tuple[dict[str, Write], EarlierFound]:
+        """The documents of alerts that changed, and what is before those without a group. `owners`:
+        the plan of each."""
         made = {name: self._text(plan, name, now) for name, plan in owners.items()}
         of_anybody = {name: made[name] for name, plan in owners.items() if not plan.batch.group}
         replaced = {
@@ -295,11 +303,11 @@ class Recorder:
             for name in plan.stored.keys() & (plan.merger.changed | plan.merger.absorbed)
         }
         earlier = earlier_alerts(self._client, self._names.alerts, of_anybody, replaced)
-        return {
+        writes = {
             name: Write(
                 self._finished(
                     made[name],
-                    earlier[name] if name in earlier else plan.earlier(name),
+                    earlier.of[name] if name in earlier.of else plan.earlier(name),
                     now,
                     moved=plan.moves(name, made[name]),
                 ),
@@ -307,6 +315,7 @@ class Recorder:
             )
             for name, plan in owners.items()
         }
+        return writes, earlier
 
     def _text(self, plan: GroupPlan, name: str, now: datetime) -> Document:
         """The document of an alert that changed, before `_finished`."""

@@ -3,7 +3,8 @@
 Rules may run over an older span later, and events may be late. An alert is written with the number
 of those that are there by then, so the later ones about the same group or principals would keep
 theirs. What writes an alert that others follow marks it (`RECOUNT`) with the same write, and at the
-end of a run the others are recounted. An interrupted run leaves the mark, and the next run
+end of a run it and the others are recounted. So does, afterwards, a writer that finds that another
+one wrote at the same time (`mark_overtaken`). An interrupted run leaves the mark, and the next run
 completes it. In the usual order of time nothing is marked.
 """
 
@@ -17,7 +18,14 @@ from typing import Any, Final
 from opensearchpy import OpenSearch
 
 from detections.alerts.document import RECOUNT, Document
-from detections.alerts.earlier import EarlierAlerts, alerts_about, stored_before, subjects
+from detections.alerts.earlier import (
+    EarlierAlerts,
+    EarlierFound,
+    alerts_about,
+    overtaken,
+    stored_before,
+    subjects,
+)
 from detections.alerts.paging import every
 from detections.alerts.summary import summary
 from trailhound.batching import batched
@@ -71,7 +79,7 @@ class Recount:
             marked = self._read([{"term": {RECOUNT: True}}], _MARKED_AT_ONCE)
             if not marked:
                 break
-            changes, later = self._changes([each.document for each in marked.values()])
+            changes, later = self._changes(marked)
             found = later | marked
             others = {name: each for name, each in changes.items() if name not in marked}
             complete = self._write(others, found)
@@ -90,10 +98,14 @@ class Recount:
                 time.sleep(OVERTAKEN.seconds(overtaken))
         return changed
 
-    def _changes(self, marked: Sequence[Document]) -> tuple[dict[str, Document], dict[str, _Read]]:
-        """The fields to change, by `_id`, and the alerts that follow the marked ones."""
-        later: dict[str, _Read] = {}
-        for asked, since in _alike(marked):
+    def _changes(self, marked: Mapping[str, _Read]) -> tuple[dict[str, Document], dict[str, _Read]]:
+        """The fields to change, by `_id`, and the marked alerts with those that follow them."""
+        later = {
+            name: each
+            for name, each in marked.items()
+            if each.document.get("before") is not None  # else older ones may be gone
+        }
+        for asked, since in _alike([each.document for each in marked.values()]):
             later |= self._read([asked, {"range": {"first_seen": {"gt": since}}}])
         counted = self._counted({name: each.document for name, each in later.items()})
         changes: dict[str, Document] = {}
@@ -151,6 +163,29 @@ class Recount:
             for each in bulk(self._client, self._index, lines, allowed={404, 409}):
                 complete = complete and each["status"] != 409
         return complete
+
+
+def mark_overtaken(
+    client: OpenSearch,
+    index: str,
+    alerts: Mapping[str, Mapping[str, Any]],
+    earlier: EarlierFound,
+    written: Mapping[str, int],
+) -> None:
+    """Mark those of the alerts that were `written` while another writer wrote alerts that they
+    count, or that count them: neither could see those of the other. `written`: `_id` → sequence
+    number, of all that were written at once.
+
+    Raises `ClusterError`, `RequestFailedError` and opensearch-py's exceptions.
+    """
+    if earlier.alone(written.values()):
+        return
+    ours = {name: dict(each) for name, each in alerts.items() if name in written}
+    for some in batched(sorted(overtaken(client, index, ours, earlier)), _WRITTEN_AT_ONCE):
+        lines: list[Mapping[str, Any]] = []
+        for name in some:
+            lines += [{"update": {"_id": name}}, {"doc": {RECOUNT: True}}]
+        bulk(client, index, lines, allowed={404})
 
 
 def _alike(alerts: Sequence[Document]) -> Iterator[tuple[dict[str, Any], str]]:

@@ -104,7 +104,7 @@ def record(
     for part in batched(list(documents), _AT_ONCE):
         there = existing(client, index, part)
         writes = {name: Write(documents[name], None) for name in part if name not in there}
-        made |= write_many(client, index, writes)
+        made |= write_many(client, index, writes).keys()
     return made
 
 

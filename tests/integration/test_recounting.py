@@ -145,11 +145,47 @@ def test_an_interrupted_count_is_completed_by_the_next_one(
     assert marked(client, settings) == 0
 
 
+@pytest.mark.parametrize("rule_id", [PLAIN.id, "suppressed", BURST.id])
+@pytest.mark.parametrize("order", ["earlier last", "later last", "between"])
+def test_two_that_write_at_once_are_counted_as_if_one_had_come_first(
+    client: OpenSearch, settings: Settings, rule_id: str, order: str
+) -> None:
+    """One has searched for alerts before its own, the other one writes, and then the first."""
+    seconds = {"earlier last": ([1000], [5000]), "later last": ([5000], [1000])}
+    ours, others = seconds.get(order, ([1000, 6000], [5000]))
+    put_events(client, settings, (*ours, *others))
+    rules = {**RULES, "suppressed": rule("suppressed", suppress=timedelta(seconds=60))}
+    written: list[bool] = []
+
+    def record(recorder: Recorder, several: list[int]) -> None:
+        if rule_id == BURST.id:
+            recorder.record([burst(rule_id, [second]) for second in several])
+        else:
+            recorder.record([single(rule_id, second) for second in several])
+
+    def other_first(request: Request) -> Fault | None:
+        if b'"create"' in request.body and b'"severity"' in request.body and not written:
+            written.append(True)
+            record(Recorder(connect(settings), settings, rules), others)
+        return None
+
+    with Proxy(settings.hosts[0], other_first) as proxy:
+        cluster = settings.cluster.model_copy(update={"hosts": [proxy.url]})
+        through = settings.model_copy(update={"cluster": cluster})
+        record(Recorder(connect(through), through, rules), ours)
+    assert written
+    Recount(client, settings).run()
+    said = ["for the first time", "1 time before", "2 times before"]
+    assert counts_before(settings, rule_id) == said[: len(ours) + len(others)]
+    assert (marked(client, settings), Recount(client, settings).run()) == (0, 0)
+
+
 def test_the_usual_order_of_time_costs_no_further_request(
     client: OpenSearch, settings: Settings
 ) -> None:
-    """The search for those before also tells whether any follow."""
-    put_events(client, settings, range(300))
+    """The search for those before also tells whether any follow, and which was written last."""
+    put_events(client, settings, range(301))
+    Recorder(client, settings, RULES).record([single(PLAIN.id, 0)])
     asked: list[str] = []
 
     def note(request: Request) -> Fault | None:
@@ -161,7 +197,7 @@ def test_the_usual_order_of_time_costs_no_further_request(
         through = settings.model_copy(update={"cluster": cluster})
         made = Recorder(connect(through), through, RULES)
         asked.clear()
-        made.record([single(PLAIN.id, second) for second in range(300)])
+        made.record([single(PLAIN.id, second) for second in range(1, 301)])
         recorded = len(asked)
         Recount(connect(through), through).run()
     assert sum(path.endswith("_msearch") for path in asked) == 3, "a hundred alerts in each"

@@ -85,21 +85,23 @@ def values_of(client: OpenSearch, index: str, names: Iterable[str], field: str) 
 
 
 def write_many(
-    client: OpenSearch, index: str, writes: Mapping[str, Write], written: set[str] | None = None
-) -> set[str]:
-    """Which were written; the others were overtaken. Raises `RequestFailedError` for any other
-    fault. `written` has them also if that raises.
+    client: OpenSearch,
+    index: str,
+    writes: Mapping[str, Write],
+    written: dict[str, int] | None = None,
+) -> dict[str, int]:
+    """The sequence numbers of those that were written; the others were overtaken. Raises
+    `RequestFailedError` for any other fault. `written` has them also if that raises.
     """
-    written = set() if written is None else written
+    written = {} if written is None else written
     for body in _bodies(index, writes):
-        reply = client.bulk(
-            body=body, params={"filter_path": "items.*._id,items.*.status,items.*.error"}
-        )
+        asked = ",".join(f"items.*.{name}" for name in ("_id", "_seq_no", "status", "error"))
+        reply = client.bulk(body=body, params={"filter_path": asked})
         refused = None
         for item in reply["items"]:
             (each,) = item.values()
             if each["status"] < 300:
-                written.add(each["_id"])
+                written[each["_id"]] = each["_seq_no"]
             elif each["status"] != 409:
                 refused = refused or each
         if refused is not None:
