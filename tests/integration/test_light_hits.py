@@ -107,6 +107,35 @@ def test_recordings_are_the_same_by_doc_values(
     assert [said(each) for each in light] == [said(each) for each in stored]
 
 
+@pytest.mark.parametrize("page", [2, 4, 7, 40])
+def test_many_hits_of_one_moment_each_come_once(
+    settings: Settings, tmp_path: Path, page: int
+) -> None:
+    """More than a page has, within a second, a minute, and on several days; one that is no UUID."""
+    client = prepared(settings)
+    times = ["2025-03-01T12:00:00Z"] * 6
+    times += [f"2025-03-01T12:00:{second:02}Z" for second in range(1, 60, 5)]
+    times += [f"2025-03-0{day}T{hour:02}:59:59Z" for day in (1, 3) for hour in range(0, 24, 5)]
+    events = [record(eventTime=time) for time in times]
+    events.append(record(eventID="redacted", eventTime="2025-03-02T00:00:00Z"))
+    write_trail(tmp_path / "trail", events)
+    backfill(settings, tmp_path / "trail")
+    days = Names(settings.prefix).days
+    client.indices.refresh(index=days)
+    light, stored = both(client, settings, page)
+    assert len(stored) == len(events)
+    assert [said(each) for each in light] == [said(each) for each in stored]
+    first = {"range": {"@timestamp": {"lt": "2025-03-02"}}}
+    asked = {"_source": False, "docvalue_fields": ["eventName"]}
+    whole = {"_source": ["requestParameters"]}  # doc values don't have it
+    ids = [hit["_id"] for hit in stored if hit["_source"]["@timestamp"] < "2025-03-02"]
+    with EventIndex(client, days, hits_page=page).snapshot() as snapshot:
+        for request, many in ((asked, False), (asked, True), (whole, True)):
+            assert [hit["_id"] for hit in snapshot.hits(first, request, many=many)] == ids
+        some = [hit["_id"] for hit in snapshot.hits(first, asked, ordered=False)]
+    assert sorted(some) == sorted(ids)
+
+
 def test_ids_that_are_no_event_id_are_read_as_they_are(settings: Settings, tmp_path: Path) -> None:
     """An eventID that is no UUID, none at all, and two records of one eventID."""
     client = prepared(settings)

@@ -1,7 +1,8 @@
 """The documents of an index at one point in time: every hit, every group, each of them once.
 
-Hits are paged by `search_after` in a total order, groups by composite aggregations; memory does not
-grow with their number. A reply that timed out or lacks a shard is an error.
+Hits are read in slices of time or paged by `search_after`, in a total order, groups by composite
+aggregations; memory does not grow with their number. A reply that timed out or lacks a shard is an
+error.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ WHOLE: Mapping[str, str] = {"allow_partial_search_results": "false"}
 """Parameters of a search that fails where a shard does."""
 _ENTIRE = 100
 """Complete events in one request; each has up to 256 KB."""
+_TIME = "@timestamp"
+_MINUTE, _SECOND = 60_000, 1_000
 
 
 class LightSearch(Protocol):
@@ -77,7 +80,7 @@ class Snapshot:
         self.pit = pit
         self._client = client
         self._options = options
-        self._any_order = list(dialect_of(client).any_order or options.order)
+        self._any_order = dialect_of(client).any_order
 
     def count(self, query: Query) -> int:
         """How many documents match."""
@@ -118,21 +121,72 @@ class Snapshot:
         have their complete `_source` nevertheless. `page`: hits to fetch in one request, where the
         caller may stop after few. `many`: there are known to be more than a page.
         """
+        sort = list((not ordered and self._any_order) or self._options.order)
+        by_time = page is None and sort[0] == {_TIME: "asc"}
         page = min(page or self._options.hits_page, self._options.hits_page)
         light = self._options.lighten(request)
         if light is not None and not many:
             # The engine sorts at a cost that is more than the search's.
             found = self.search(**one_page(query, light, page))["hits"]
-            if found["total"]["value"] <= page:
-                made = light.hits(found["hits"])
-                if made is not None:
-                    made = light.ordered(made) if ordered else made
-                    yield from made if entire is None else self._with_sources(made, entire)
-                    return
+            many = found["total"]["value"] > page
+            made = None if many else light.hits(found["hits"])
+            if made is not None:
+                made = light.ordered(made) if ordered else made
+                yield from made if entire is None else self._with_sources(made, entire)
+                return
+            if not many:
                 light = None  # one of these has to be searched as requested
-        sort = list(self._options.order) if ordered else self._any_order
-        for hits in self._pages(query, request, light, page, sort):
+        pages = self._slices if many and by_time else self._pages
+        for hits in pages(query, request, light, page, sort):
             yield from hits if entire is None else self._with_sources(hits, entire)
+
+    def _slices(
+        self,
+        query: Query,
+        request: Mapping[str, Any],
+        light: LightSearch | None,
+        size: int,
+        sort: Sequence[Any],
+        width: int = _MINUTE,
+    ) -> Iterator[Sequence[Hit]]:
+        """As `_pages`, where the order begins with the time: in slices of time with at most `size`
+        hits each, whose ends are multiples of `width` (milliseconds).
+
+        For each page the engine would look at all hits of the query again and sort them.
+        """
+        for since, until, number in self._times(query, size, width):
+            limits = {"gte": since, "lt": until, "format": "epoch_millis"}
+            part = {"bool": {"filter": [query, {"range": {_TIME: limits}}]}}
+            if number > size:
+                if width > _SECOND:
+                    yield from self._slices(part, request, light, size, sort, _SECOND)
+                else:
+                    yield from self._pages(part, request, light, size, sort)
+                continue
+            hits: Sequence[Hit] | None = None
+            if light is not None:
+                hits = light.hits(self.search(**one_page(part, light, size))["hits"]["hits"])
+                hits = hits and light.ordered(hits)
+            if hits is None:
+                found = self.search(part, size=size, sort=sort, track_total_hits=False, **request)
+                hits = found["hits"]["hits"]
+            _require(len(hits), number)
+            yield hits
+
+    def _times(self, query: Query, size: int, width: int) -> Iterator[tuple[int, int, int]]:
+        """Slices of time in which a query has hits, up to `size` each unless a slice of this width
+        has more: begin, end and how many."""
+        since = until = number = 0
+        source = {"time": {"date_histogram": {"field": _TIME, "fixed_interval": f"{width}ms"}}}
+        for bucket in self.buckets(query, [source]):
+            begin, more = int(bucket["key"]["time"]), int(bucket["doc_count"])
+            if number and number + more > size:
+                yield since, until, number
+                number = 0
+            since = since if number else begin
+            until, number = begin + width, number + more
+        if number:
+            yield since, until, number
 
     def _pages(
         self,
@@ -157,11 +211,7 @@ class Snapshot:
             if len(hits) < size:
                 break
             after = {"search_after": hits[-1]["sort"]}
-        if seen != total:
-            raise RequestFailedError(
-                f"the cluster returned {seen} of {total} documents",
-                hint="see the health of its shards (`trailhound doctor`)",
-            )
+        _require(seen, total)
 
     def _page(
         self,
@@ -231,6 +281,15 @@ class Snapshot:
 
     def _body(self, body: dict[str, Any]) -> dict[str, Any]:
         return {**body, **self._options.limit, "pit": {"id": self.pit, "keep_alive": KEEP_ALIVE}}
+
+
+def _require(seen: int, total: int) -> None:
+    """Raise `RequestFailedError` if there are more or fewer hits than the engine counted."""
+    if seen != total:
+        raise RequestFailedError(
+            f"the cluster returned {seen} of {total} documents",
+            hint="see the health of its shards (`trailhound doctor`)",
+        )
 
 
 def one_page(query: Query, light: LightSearch, size: int) -> dict[str, Any]:
