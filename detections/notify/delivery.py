@@ -1,17 +1,21 @@
-"""The part of an alert's document that says which channels were sent it, and how it is written."""
+"""Which channels were sent an alert: the part of its document that says so, how it is written, and
+the results of one run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from opensearchpy import OpenSearch
+from opensearchpy import OpenSearch, OpenSearchException
 
 from detections.alerts.document import Document, stamp
 from detections.notify.bundles import FOLDED, RULES, SENT, Due, Notified, covers
 from trailhound.backoff import Backoff
 from trailhound.cluster.versions import Write, read_many, revise, write_many
+from trailhound.errors import TrailhoundError
 from trailhound.settings import NotifySettings
 
 _BACKOFF = Backoff(first=30.0, longest=3600.0)
@@ -22,6 +26,12 @@ def done_for(document: Mapping[str, Any]) -> list[str]:
     """The channels that are sent nothing more about an alert."""
     done: list[str] = document.get("delivery", {}).get("done", [])
     return done
+
+
+def is_due(document: Document, channel: str) -> bool:
+    """Whether an alert still has to be sent: it may have been closed since it was found."""
+    ended = document["state"] == "closed" or "merged_into" in document
+    return not ended and channel not in done_for(document)
 
 
 def with_delivery(
@@ -43,6 +53,47 @@ def with_delivery(
         },
     }
     return document | {"delivery": delivery}
+
+
+@dataclass(slots=True)
+class Delivered:
+    """The results of one run, by channel. `sent`, `failed` and `given_up` (failed for longer than
+    `give_up_after_hours`) count messages, `held` counts alerts that wait because of the rate limit.
+    `broken` is the reason why a channel could not be opened."""
+
+    sent: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    held: Counter[str] = field(default_factory=Counter)
+    given_up: Counter[str] = field(default_factory=Counter)
+    broken: dict[str, str] = field(default_factory=dict)
+
+
+class Unrecorded:
+    """What a channel was sent and could not be recorded, as while the index of alerts takes no
+    writes: this process does not send it again, and tries to record it in each run."""
+
+    def __init__(self) -> None:
+        self._left: list[tuple[Mapping[str, str], Callable[[], None]]] = []
+        self.fault: Exception | None = None
+        """Why the last record could not be written; None once all are."""
+
+    def record(self, alerts: Mapping[str, str], write: Callable[[], None]) -> None:
+        """Write the record of alerts that a message is about, each with its level then."""
+        try:
+            write()
+        except (OpenSearchException, TrailhoundError) as fault:
+            self._left.append((alerts, write))
+            self.fault = fault
+
+    def retry(self) -> None:
+        """Write again what is left."""
+        left, self._left, self.fault = self._left, [], None
+        for alerts, write in left:
+            self.record(alerts, write)
+
+    def has(self, name: str, level: str) -> bool:
+        """Whether a message about an alert at this level is among them."""
+        return any(alerts.get(name) == level for alerts, _ in self._left)
 
 
 class Deliveries:

@@ -1,7 +1,8 @@
 """Delivers pending alerts to the channels, one message for the alerts of an incident.
 
 Deliveries are recorded in the alert's document after the channel accepted the message: a daemon
-that stops in between sends it again, under the same key. A failed message is retried with
+that stops in between sends it again, under the same key. One that cannot record it goes on, does
+not send it again, and fails at the end of the run. A failed message is retried with
 back-off. After three consecutive failures the channel is paused, so that a channel that is down
 delays neither the others nor the detections. Alerts over the rate limit wait, and one digest a
 minute gives their number.
@@ -10,15 +11,16 @@ minute gives their number.
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from opensearchpy import OpenSearch
+from opensearchpy import OpenSearch, OpenSearchException
 
-from detections.alerts.document import Document, shown, stamp
+from detections.alerts.document import shown, stamp
 from detections.alerts.twins import TWIN_KEY, twins_of
 from detections.incidents.document import INCIDENT
 from detections.notify.bundles import (
@@ -33,7 +35,7 @@ from detections.notify.bundles import (
 )
 from detections.notify.catch_up_digest import CatchUpDigest
 from detections.notify.channel import Session, open_channel
-from detections.notify.delivery import Deliveries, done_for
+from detections.notify.delivery import Delivered, Deliveries, Unrecorded, is_due
 from detections.notify.due_alerts import MAX_READ, DueAlerts, alerts_for, due_alerts
 from detections.notify.learning_digest import LearningDigest
 from detections.notify.message import Channel
@@ -47,25 +49,13 @@ from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import read_many
 from trailhound.errors import NotifyError, TrailhoundError
 from trailhound.settings import ChannelSettings, Settings
+from trailhound.state.catch_up import CatchUp
 from trailhound.state.channels import Channels
 
 LOG = logging.getLogger("trailhound.notify")
 
 _MAX_CONSECUTIVE_FAILURES = 3
 _PAUSE = timedelta(minutes=1)
-
-
-@dataclass(slots=True)
-class Delivered:
-    """The results of one run, by channel. `sent`, `failed` and `given_up` (failed for longer than
-    `give_up_after_hours`) count messages, `held` counts alerts that wait because of the rate limit.
-    `broken` is the reason why a channel could not be opened."""
-
-    sent: Counter[str] = field(default_factory=Counter)
-    failed: Counter[str] = field(default_factory=Counter)
-    held: Counter[str] = field(default_factory=Counter)
-    given_up: Counter[str] = field(default_factory=Counter)
-    broken: dict[str, str] = field(default_factory=dict)
 
 
 class Notifier:
@@ -84,6 +74,8 @@ class Notifier:
         self._open: dict[str, Channel] = {}
         self._broken: dict[str, str] = {}
         self._paused_until: dict[str, datetime] = {}
+        self.unrecorded: defaultdict[str, Unrecorded] = defaultdict(Unrecorded)
+        """By channel."""
         self._digest = CatchUpDigest(client, settings, self.renderer)
         self._channels = Channels(client, settings)
         self._offered = Offered(self._channels)
@@ -107,37 +99,49 @@ class Notifier:
         make_searchable(self.client, self.names.alerts, required=True)
         catch_up = self._digest.due()
         offered = self._offered.until([each.name for each in self.settings.notify.channels], now)
+        faults: list[Exception] = []
         for channel in self.settings.notify.channels:
-            try:
-                opened = self.channel(channel)
-            except TrailhoundError as error:
-                if self._broken.get(channel.name) != error.message:
-                    LOG.error("the channel %s cannot be used: %s", channel.name, error.message)
-                    self.rate_limiter(channel).note(
-                        last_error=error.message, last_error_at=stamp(now)
-                    )
-                self._broken[channel.name] = report.broken[channel.name] = error.message
-                self._run(channel, now, offered, holds_lease, report).count()
-                continue
-            if now < self._paused_until.get(channel.name, now):
-                continue
-            if catch_up is not None and holds_lease():
-                clauses = alerts_for(channel)
-                refused = self._digest.send(catch_up, channel, opened, clauses, now)
-                if refused is not None:
-                    self.rate_limiter(channel).note(
-                        last_error=refused.message, last_error_at=stamp(now)
-                    )
-                    self._paused_until[channel.name] = now + _PAUSE
-                    self._run(channel, now, offered, holds_lease, report).count()
-                    continue
             run = self._run(channel, now, offered, holds_lease, report)
-            if run.run(opened):
-                self._paused_until[channel.name] = now + _PAUSE
-            if run.complete:
-                until = offered[channel.name]
-                self._offered.note(channel.name, until, min(now, max(until, caught_up or now)))
+            try:
+                self._deliver_to(channel, run, catch_up)
+                if run.complete:
+                    until = offered[channel.name]
+                    self._offered.note(channel.name, until, min(now, max(until, caught_up or now)))
+            except (OpenSearchException, TrailhoundError) as fault:
+                faults.append(fault)
+            if (unwritten := self.unrecorded[channel.name].fault) is not None:
+                faults.append(unwritten)
+        if faults:
+            raise faults[0]
         return report
+
+    def _deliver_to(
+        self, channel: ChannelSettings, run: _ChannelRun, catch_up: CatchUp | None
+    ) -> None:
+        """Deliver what is due to a channel that is not paused; count it where nothing is sent."""
+        now = run.now
+        try:
+            opened = self.channel(channel)
+        except TrailhoundError as error:
+            if self._broken.get(channel.name) != error.message:
+                LOG.error("the channel %s cannot be used: %s", channel.name, error.message)
+                self.rate_limiter(channel).note(last_error=error.message, last_error_at=stamp(now))
+            self._broken[channel.name] = run.report.broken[channel.name] = error.message
+            run.count()
+            return
+        if now < self._paused_until.get(channel.name, now):
+            return
+        if catch_up is not None and run.holds_lease():
+            refused = self._digest.send(catch_up, channel, opened, alerts_for(channel), now)
+            if refused is not None:
+                self.rate_limiter(channel).note(
+                    last_error=refused.message, last_error_at=stamp(now)
+                )
+                self._paused_until[channel.name] = now + _PAUSE
+                run.count()
+                return
+        if run.run(opened):
+            self._paused_until[channel.name] = now + _PAUSE
 
     def _run(
         self,
@@ -183,16 +187,17 @@ class _ChannelRun:
         self._most = notifier.most
         self._channel = channel
         self._opened: Channel
-        self._now = now
+        self.now = now
         self._oldest = offered - timedelta(hours=notifier.settings.notify.max_age_hours)
         self.complete = False
         """Whether every alert that is due was found."""
-        self._holds_lease = holds_lease
-        self._report = report
+        self.holds_lease = holds_lease
+        self.report = report
         self._limiter = notifier.rate_limiter(channel)
         self._deliveries = Deliveries(
             notifier.client, notifier.names.alerts, channel.name, self._limits, now
         )
+        self._unrecorded = notifier.unrecorded[channel.name]
         self._waiting = notifier.waiting
         self._rules: dict[str, str] = {}
         self._digest_refused = False
@@ -214,6 +219,7 @@ class _ChannelRun:
         """Send what is due through the channel. True if it seems to be down."""
         self._opened = opened
         name = self._channel.name
+        self._unrecorded.retry()
         found = self._due()
         inactive, more = found.inactive, found.more
         self.complete = not more
@@ -222,10 +228,10 @@ class _ChannelRun:
         if not bundles.send:
             self._note_waiting(inactive)
             return self._digest_refused
-        granted = self._limiter.reserve(len(bundles.send), self._now)
+        granted = self._limiter.reserve(len(bundles.send), self.now)
         failed_in_a_row, tried, failed, last_error = 0, 0, 0, ""
         for bundle in bundles.send[:granted]:
-            if failed_in_a_row == _MAX_CONSECUTIVE_FAILURES or not self._holds_lease():
+            if failed_in_a_row == _MAX_CONSECUTIVE_FAILURES or not self.holds_lease():
                 break
             tried += 1
             error = self._deliver(bundle)
@@ -236,14 +242,14 @@ class _ChannelRun:
         left += self._unnamed
         if granted < len(bundles.send):
             held = [each for bundle in bundles.send[granted:] for each in bundle.alerts]
-            self._report.held[name] = len(held)
-            if failed_in_a_row < _MAX_CONSECUTIVE_FAILURES and self._holds_lease():
+            self.report.held[name] = len(held)
+            if failed_in_a_row < _MAX_CONSECUTIVE_FAILURES and self.holds_lease():
                 self._send_digest(held, more=more)
         self._mark_pending(left)
-        self._waiting[name] = len(left) + failed + inactive - self._report.given_up[name]
+        self._waiting[name] = len(left) + failed + inactive - self.report.given_up[name]
         facts: dict[str, Any] = {"waiting": self._waiting[name]}
         if last_error:
-            facts |= {"last_error": last_error, "last_error_at": stamp(self._now)}
+            facts |= {"last_error": last_error, "last_error_at": stamp(self.now)}
         self._limiter.note(**facts)
         return self._digest_refused or failed_in_a_row == _MAX_CONSECUTIVE_FAILURES
 
@@ -255,7 +261,7 @@ class _ChannelRun:
     def _note_delivery(self) -> None:
         """Record that the channel works; once, unless an alert was given up since."""
         if not self._delivery_noted:
-            self._limiter.delivered(self._now)
+            self._limiter.delivered(self.now)
             self._delivery_noted = True
 
     def _due(self) -> DueAlerts:
@@ -265,11 +271,12 @@ class _ChannelRun:
             self._channel,
             self._about,
             oldest=self._oldest,
-            now=self._now,
+            now=self.now,
             most=self._most,
         )
         self._rules = found.rules
-        return found
+        due = [each for each in found.due if not self._unrecorded.has(each.name, each.level)]
+        return replace(found, due=due)
 
     def _bundled(self, due: Sequence[Due]) -> Bundled:
         """The messages to send. Alerts that an earlier message covers are recorded as covered."""
@@ -279,11 +286,18 @@ class _ChannelRun:
             self._channel.name,
             self._about[0],
             (each.about for each in due),
-            self._now,
+            self.now,
         )
         made = bundled(due, notified)
-        self._deliveries.covered(made.covered)
+        self._record_covered(made.covered)
         return made
+
+    def _record_covered(self, covered: Sequence[tuple[Due, Notified]]) -> None:
+        """Record alerts that need no message of their own."""
+        self._unrecorded.record(
+            {each.name: each.level for each, _ in covered},
+            partial(self._deliveries.covered, covered),
+        )
 
     def _per_incident(self, alert: Mapping[str, Any]) -> bool:
         """Whether its messages are about its incident."""
@@ -293,7 +307,7 @@ class _ChannelRun:
         """Sends one message and records the result. Returns the error, or ""."""
         name = bundle.lead.name
         stored = read_many(self._client, self._alerts, [name]).get(name)
-        if stored is None or not _is_due(stored.document, self._channel.name):
+        if stored is None or not is_due(stored.document, self._channel.name):
             return ""
         error: NotifyError | None = None
         rules = {marked(stored.document["rule"]["name"], stored.document)}
@@ -321,25 +335,25 @@ class _ChannelRun:
         if error is not None:
             fields = {"alert": name, "channel": self._channel.name}
             LOG.warning("an alert was not delivered: %s", error.message, extra={"fields": fields})
-            self._report.failed[self._channel.name] += 1
+            self.report.failed[self._channel.name] += 1
             reason = error.message
             if self._deliveries.failed(name, reason):
                 LOG.error("an alert is not retried any more", extra={"fields": fields})
-                self._report.given_up[self._channel.name] += 1
+                self.report.given_up[self._channel.name] += 1
                 # At once: the alert is not due again, so the next run could not count it.
-                self._limiter.gave_up(self._now)
+                self._limiter.gave_up(self.now)
                 self._delivery_noted = False
             return reason
-        self._report.sent[self._channel.name] += 1
+        self.report.sent[self._channel.name] += 1
         self._note_delivery()
         level = stored.document["level"]
-        self._deliveries.sent(name, level, rules)
+        self._unrecorded.record({name: level}, partial(self._deliveries.sent, name, level, rules))
         named = bundle.before.named.union(
             rules, *(it.known_by for it in bundle.alerts if rules & it.known_by)
         )
         sent = Notified(name, level, named=named)
         covered = [each for each in bundle.others if covers(sent, each.level, each.known_by)]
-        self._deliveries.covered((each, sent) for each in covered)
+        self._record_covered([(each, sent) for each in covered])
         self._unnamed += [each for each in bundle.others if each not in covered]
         return ""
 
@@ -352,7 +366,7 @@ class _ChannelRun:
 
     def _mark_pending(self, waiting: Sequence[Due]) -> None:
         """Marks waiting alerts before they exceed `max_age_hours`, which would exclude them."""
-        old = self._now - timedelta(hours=self._limits.max_age_hours / 2)
+        old = self.now - timedelta(hours=self._limits.max_age_hours / 2)
         self._deliveries.pending(
             [each.name for each in waiting if not each.pending and each.last_seen < old]
         )
@@ -364,21 +378,21 @@ class _ChannelRun:
             return 0
         digest = LearningDigest(self._client, self._alerts, self._renderer, self._limiter)
         rules = {each.name: self._rules[each.name] for each in alerts}
-        if self._holds_lease() and digest.due(self._now):
+        if self.holds_lease() and digest.due(self.now):
             name = self._channel.name
-            if digest.send(alerts, rules, name, self._opened, self._now, more=more):
+            if digest.send(alerts, rules, name, self._opened, self.now, more=more):
                 return 0
             self._digest_refused = True
         self._mark_pending(alerts)
         return len(alerts)
 
     def _send_digest(self, held: Sequence[Due], *, more: bool) -> None:
-        if not self._limiter.digest_due(self._now):
+        if not self._limiter.digest_due(self.now):
             return
         name = self._channel.name
         message = self._renderer.digest(
             name,
-            f"held-{name}-{int(self._now.timestamp()) // 60}",
+            f"held-{name}-{int(self.now.timestamp()) // 60}",
             Counter(each.level for each in held),
             self._limits.per_minute,
             more=more,
@@ -389,9 +403,3 @@ class _ChannelRun:
             LOG.warning("the digest of waiting alerts was not delivered: %s", error.message)
         else:
             self._note_delivery()
-
-
-def _is_due(document: Document, channel: str) -> bool:
-    """Whether an alert still has to be sent: it may have been closed since it was found."""
-    ended = document["state"] == "closed" or "merged_into" in document
-    return not ended and channel not in done_for(document)

@@ -14,7 +14,7 @@ from typing import Any
 
 import boto3
 import pytest
-from opensearchpy import OpenSearch
+from opensearchpy import AuthorizationException, OpenSearch
 
 from detections.alerts.recorder import Recorder
 from detections.alerts.store import AlertQuery, AlertStore
@@ -262,6 +262,28 @@ def test_a_crash_between_sending_and_marking_sends_again_under_the_same_key(
     assert house.with_channels(hook(receiver)).deliver(NOW).sent == {"hook": 1}
     assert keys(receiver) == [name, name]
     assert not house.with_channels(hook(receiver)).deliver(NOW).sent
+
+
+def test_what_was_sent_and_cannot_be_recorded_is_sent_once_and_holds_nothing_up(
+    house: House, receiver: Receiver
+) -> None:
+    """As while a full disk blocks the index of alerts."""
+    critical, high = house.raise_alerts("critical", 1), house.raise_alerts("high", 2)
+    alerts = Names(house.settings.prefix).alerts
+    with Receiver() as other:
+        notifier = house.with_channels(hook(receiver), hook(other, name="other"))
+        house.client.indices.put_settings(index=alerts, body={"index.blocks.write": True})
+        try:
+            for _ in range(3):
+                with pytest.raises(AuthorizationException):
+                    notifier.deliver(NOW)
+        finally:
+            house.client.indices.put_settings(index=alerts, body={"index.blocks.write": None})
+        assert keys(receiver) == keys(other) == [*critical, *high]
+        assert not notifier.deliver(NOW).sent
+        assert keys(receiver) == keys(other) == [*critical, *high]
+    for name in critical | high:
+        assert {each["state"] for each in house.reported(name).values()} == {"sent"}
 
 
 def in_one_incident(house: House, *alerts: set[str]) -> None:
