@@ -29,7 +29,7 @@ from ingest.sources import open_source
 from trailhound import errors
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
-from trailhound.cluster.retry_policy import RetryPolicy
+from trailhound.cluster.retry_policy import RetryPolicy, log_wait
 from trailhound.errors import FoldersDeniedError, TrailhoundError
 from trailhound.settings import Settings
 
@@ -80,6 +80,31 @@ class Shard:
         return int.from_bytes(hashlib.sha256(uri.encode()).digest()[:8]) % self._of == self._shard
 
 
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """A worker waits for the cluster."""
+
+    seconds: float
+    reason: str
+
+
+class _Waits:
+    """The waits of a worker that its parent has not been told."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._new: list[_Wait] = []
+
+    def add(self, seconds: float, reason: str) -> None:
+        with self._lock:
+            self._new.append(_Wait(seconds, reason))
+
+    def taken(self) -> list[_Wait]:
+        with self._lock:
+            taken, self._new = self._new, []
+        return taken
+
+
 class WorkerPool:
     """`workers` processes; from outside it looks like one `Backfill`."""
 
@@ -89,6 +114,8 @@ class WorkerPool:
         self._reports: dict[int, RunReport] = {}
         self._lines: list[Connection] = []
         self._stopping = False
+        self._said_until = 0.0
+        """When the wait ends that was logged last: those beside it are for the same cluster."""
 
     def stop(self) -> None:
         """Have every worker read no further object, also those that are not started yet."""
@@ -148,6 +175,8 @@ class WorkerPool:
                     continue
                 if isinstance(received, RunReport):
                     self._reports[shard] = received
+                elif isinstance(received, _Wait):
+                    self._log(received)
                 elif received is None:
                     finished.add(shard)
                 else:
@@ -155,6 +184,12 @@ class WorkerPool:
                     failure = failure or _error(*received)
                     self.stop()
         return failure
+
+    def _log(self, wait: _Wait) -> None:
+        now = time.monotonic()
+        if wait.seconds >= 1 and now >= self._said_until:
+            self._said_until = now + wait.seconds
+            log_wait(wait.seconds, wait.reason)
 
 
 @contextmanager
@@ -207,6 +242,7 @@ def _work(job: Job, shard: int, of: int, line: Connection) -> None:
 
 def _run(job: Job, shard: int, of: int, line: Connection) -> RunReport:
     settings, request = job.settings, job.request
+    waits = _Waits()
     limit = None if request.limit is None else len(range(shard, request.limit, of))
     backfill = Backfill(
         connect(settings),
@@ -215,12 +251,12 @@ def _run(job: Job, shard: int, of: int, line: Connection) -> RunReport:
         selection=request.selection,
         force=request.force,
         limit=limit,
-        retry_policy=RetryPolicy(settings.ingest.give_up_after),
+        retry_policy=RetryPolicy(settings.ingest.give_up_after, on_wait=waits.add),
         expected=job.expected,
     )
     ended = threading.Event()
     threads = [
-        threading.Thread(target=_send_progress, args=(backfill, line, ended), daemon=True),
+        threading.Thread(target=_send_progress, args=(backfill, waits, line, ended), daemon=True),
         threading.Thread(target=_wait_for_stop, args=(backfill, line), daemon=True),
     ]
     for thread in threads:
@@ -233,10 +269,14 @@ def _run(job: Job, shard: int, of: int, line: Connection) -> RunReport:
         threads[0].join()
 
 
-def _send_progress(backfill: Backfill, line: Connection, ended: threading.Event) -> None:
+def _send_progress(
+    backfill: Backfill, waits: _Waits, line: Connection, ended: threading.Event
+) -> None:
     while not ended.wait(_PROGRESS_EVERY):
         try:
             line.send(backfill.snapshot())
+            for each in waits.taken():
+                line.send(each)
         except OSError:
             return
 

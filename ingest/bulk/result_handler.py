@@ -83,7 +83,8 @@ class BulkResultHandler:
                     batch.lost_reply = True
                 self._sender.limiter.refused()
                 since = since or time.monotonic()
-                self._retry_policy.wait(attempt, since, replies[again[0]].reason)
+                why = self._sender.why_refused(batch.target(again[0])[0], replies[again[0]])
+                self._retry_policy.wait(attempt, since, why)
                 attempt += 1
             batch = batch.pick(again)
         if copies is not None:

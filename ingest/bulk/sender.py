@@ -15,6 +15,7 @@ from ingest.bulk.limiter import AdaptiveLimiter
 from ingest.bulk.replies import INDEXED, Disposition, Reply
 from ingest.repair.engine_limits import DEEPEST
 from ingest.repair.shallow import nesting
+from trailhound.cluster.blocks import why_refused
 from trailhound.cluster.refusals import from_response
 from trailhound.cluster.retry_policy import RetryPolicy, is_transient, may_have_arrived
 
@@ -75,6 +76,10 @@ class Sender:
             self.stats.requests += 1
             self.stats.bytes += len(body)
             return self._apart(batch, replies.read(reply, len(batch)))
+
+    def why_refused(self, index: str, reply: Reply) -> str:
+        """Why a document of an index has to wait."""
+        return why_refused(self._client, index, reply.reason)
 
     def _apart(self, batch: Batch, said: list[Reply]) -> list[Reply]:
         """Send documents that were too large together in parts; a single one is rejected."""

@@ -28,7 +28,7 @@ from ingest.pipeline import Pipeline
 from ingest.telemetry.late_events import LateEventsTotal
 from trailhound.backoff import Backoff
 from trailhound.cluster.refusals import cluster_errors
-from trailhound.cluster.retry_policy import RetryPolicy, Stopped
+from trailhound.cluster.retry_policy import RetryPolicy, Stopped, log_wait
 from trailhound.errors import (
     ClusterError,
     ClusterUnreachableError,
@@ -295,5 +295,4 @@ class Daemon:
     def _on_wait(self, seconds: float, reason: str) -> None:
         self._faults.record(reason)
         self._faults.wait(seconds, reason)
-        if seconds >= 1:
-            LOG.warning("waiting %.0f s for the cluster: %s", seconds, reason)
+        log_wait(seconds, reason)

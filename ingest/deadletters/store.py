@@ -24,6 +24,7 @@ from opensearchpy.exceptions import TransportError
 from ingest.bulk import replies
 from ingest.deadletters.spool import Spool
 from ingest.object_progress import ObjectProgress
+from trailhound.cluster.blocks import why_refused
 from trailhound.cluster.refusals import refused_item
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.errors import SpoolError
@@ -83,6 +84,8 @@ class DeadLetters:
         self._index = index
         self._retry_policy = retry_policy
         self._lock = threading.Lock()
+        self._busy = ""
+        """The cluster's last reason why a letter has to wait."""
         self.spool = Spool(spool)
         self.spooled = 0
         self.codes: dict[str, int] = {}
@@ -104,7 +107,8 @@ class DeadLetters:
         now = datetime.now(UTC)
         pending, attempt, since = self._send(letters, now), 0, time.monotonic()
         while pending:
-            self._retry_policy.wait(attempt, since, f"{self._index} is too busy")
+            why = why_refused(self._client, self._index, self._busy)
+            self._retry_policy.wait(attempt, since, why)
             pending, attempt = self._send(pending, now), attempt + 1
         with self._lock:
             for letter in letters:
@@ -133,6 +137,7 @@ class DeadLetters:
         for letter, result in zip(letters, replies.read(reply, len(letters)), strict=True):
             if result.disposition in (replies.Disposition.RETRY, replies.Disposition.MISSING_INDEX):
                 again.append(letter)
+                self._busy = result.reason
             elif result.disposition is replies.Disposition.TOO_LARGE and len(letters) > 1:
                 again += self._send([letter], now)
             elif result.disposition in (

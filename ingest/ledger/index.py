@@ -13,6 +13,7 @@ from opensearchpy import OpenSearch
 
 from ingest.bulk import replies
 from ingest.objects import TrailObject
+from trailhound.cluster.blocks import why_refused
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.errors import ClusterBlockedError
 from trailhound.state.document import StateDocumentError
@@ -106,13 +107,15 @@ class LedgerIndex:
             said = replies.read(reply, number)
             for answer in said:
                 self._refuse(answer)
-            if not any(answer.disposition is replies.Disposition.RETRY for answer in said):
+            busy = [each for each in said if each.disposition is replies.Disposition.RETRY]
+            if not busy:
                 items = (next(iter(item.values())) for item in reply["items"])
                 return [
                     Answer(answer, item.get("_seq_no", -1), item.get("_primary_term", 0))
                     for answer, item in zip(said, items, strict=True)
                 ]
-            self._retry_policy.wait(attempt, since, f"{self._index} is too busy")
+            why = why_refused(self._client, self._index, busy[0].reason)
+            self._retry_policy.wait(attempt, since, why)
             attempt += 1
 
     def _refuse(self, answer: replies.Reply) -> None:

@@ -44,6 +44,7 @@ def test_an_edited_template_is_put_back_and_what_is_its_users_stays(
     names = Names(settings.prefix)
     name, component = names.template("events"), f"{settings.prefix}own-component"
     assert checks(settings)["index templates"]["verdict"] == "ok"
+    assert printed(command(settings, "status", "--json").stdout_bytes)["templates"] is None
     own = {"settings": {"index": {"max_result_window": 20_000}}}
     client.cluster.put_component_template(name=component, body={"template": own})
     try:
@@ -68,6 +69,10 @@ def test_an_edited_template_is_put_back_and_what_is_its_users_stays(
         client.indices.put_index_template(name=name, body=body)
         said = checks(settings)["index templates"]
         assert said["verdict"] == "failed"
+        known = printed(command(settings, "status", "--json").stdout_bytes)["templates"]
+        assert known == {"fact": said["fact"], "advice": said["advice"]}
+        shown = " ".join(command(settings, "status").stdout.split())
+        assert f"template {known['fact']}: {known['advice']}" in shown
         assert f"{name}: aliases.{names.alias} is missing" in said["fact"]
         assert "mappings.dynamic is strict, not false" in said["fact"]
         assert "trailhound init" in said["advice"]

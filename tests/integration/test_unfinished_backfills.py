@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import threading
 from collections.abc import Callable, Sequence
@@ -39,6 +40,7 @@ SMALL = {"batch_bytes": 64 * 1024, "in_flight": 1}
 """As in `stopped_at`: some twenty requests for the events of `long_trail`."""
 DAYS = ["--since", "2025-03-01", "--until", "2025-03-02"]
 NAMED = f"`trailhound detect {' '.join(DAYS)}`"
+WHY = "which the schedule does not cover: run"
 NO_RULES = {"TRAILHOUND_DETECTIONS__SHIPPED": "false"}
 
 
@@ -158,7 +160,7 @@ def test_what_a_backfill_cannot_say_at_its_end_the_next_one_says(
         {"events": 2, "since": "2025-03-01", "until": "2025-03-02"},
     )
     shown = " ".join(command(settings, "status").stdout.split())
-    assert "backfill 1 was interrupted or killed (began " in shown
+    assert "backfill 1 did not end: interrupted, killed, or stopped by an error (began " in shown
     assert (
         "rules have not looked at 2 events: to resume, run the same backfill again; for the "
         f"events, run {NAMED}"
@@ -169,12 +171,19 @@ def test_what_a_backfill_cannot_say_at_its_end_the_next_one_says(
     ]
     said = [" ".join(command(settings, "backfill", str(trail)).stdout.split()) for _ in range(2)]
     assert (
-        "rules have not looked at 2 events of those indexed during 1 run that was killed or "
-        "interrupted (it began "
+        "rules have not looked at 2 events of those indexed during 1 run that did not end (it "
+        "began "
     ) in said[0]
     assert f"UTC): run {NAMED}" in said[0]
     assert "rules have not looked" not in said[1], "a run that ended has said it"
-    assert status(settings)["unfinished_backfills"] is None
+    after = status(settings)
+    assert (after["unfinished_backfills"], after["late_events"]["events"]) == (None, 2)
+    shown = " ".join(command(settings, "status").stdout.split())
+    assert (
+        f"late no rule has looked at 2 events of 2025-03-01 to 2025-03-02, {WHY} {NAMED}" in shown
+    )
+    assert command(settings, *shlex.split(NAMED.strip("`"))[1:], env=NO_RULES).exit_code == 0
+    assert status(settings)["late_events"] is None
 
 
 def test_a_run_that_resumes_killed_ones_names_the_events_of_all(
@@ -262,7 +271,7 @@ def test_a_retry_or_a_repair_that_is_killed_is_named_and_its_events_are_late(
     assert [each["command"] for each in left.pop("backfills")] == [" ".join(arguments)]
     assert left == {"events": 2, "since": "2025-03-01", "until": "2025-03-02"}
     shown = " ".join(command(settings, "status").stdout.split())
-    assert "commands 1 was interrupted or killed (began " in shown
+    assert "commands 1 did not end: interrupted, killed, or stopped by an error (began " in shown
     assert f" by {' '.join(arguments)}); rules have not looked at 2 events: to resume" in shown
 
     def again() -> Any:
@@ -309,7 +318,7 @@ def test_a_backfill_that_runs_is_not_named_by_another(settings: Settings, trail:
     shown = " ".join(command(settings, "status").stdout.split())
     assert ", and 1 more); no event is left that rules have not looked at: to resume" in shown
     done = command(settings, "backfill", str(trail))
-    assert "and of those indexed during 4 runs that were killed or interrupted (the first" in (
+    assert "and of those indexed during 4 runs that did not end (the first" in (
         " ".join(done.stdout.split())
     )
     assert {each.id for each in notes(settings).all()} == {"runs", "runs elsewhere"}

@@ -24,6 +24,7 @@ Options:
 
 Output:
     screen              text on stdout and stderr, JSON on stdout
+    log_warnings        warnings of the log, shown as those of a command
     listing             rows as a table, CSV, JSON or NDJSON, from one declaration
     columns             what a listing declares of each column
     table_layout        which columns fit on a terminal, and how wide they are

@@ -40,9 +40,11 @@ with late_imports():
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
     from trailhound.settings import Settings
+    from trailhound.state.late_events import LateEventsStore
 
 
 if TYPE_CHECKING:
+    from trailhound.app.backfill.undetected import Undetected
     from trailhound.cli.history_run import Detected
     from trailhound.state.backfills import BackfillState
 
@@ -227,6 +229,7 @@ def _search(
     members: dict[str, Any] = {}
     complete = True
     earlier: Sequence[BackfillState] | None = None
+    left: Undetected | None = None
     if detect:
         earlier = [] if report.interrupted else note.earlier()
         detected = _detect(settings, report, started, earlier, json=json)
@@ -235,8 +238,11 @@ def _search(
     # An interrupted run names its own events, and so does the run after it.
     interrupted = report.interrupted or stopped()  # the reading, or the rules after it
     if interrupted or not detect:
-        earlier, members["undetected"] = show_undetected(settings, report, started, note, json=json)
+        earlier, left = show_undetected(settings, report, started, note, json=json)
+        members["undetected"] = left.as_dict() if left is not None else None
     if earlier is not None and not interrupted:
+        if left is not None:  # `status` names them until rules have looked at them
+            LateEventsStore(connect(settings), settings).add(left.late())
         note.end(earlier)
     return members, complete
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from trailhound.cli.backfill_plan import kinds_text, size_text
 from trailhound.cli.late_imports import late_imports
@@ -25,6 +25,9 @@ with late_imports():
     from trailhound.settings import Settings
     from trailhound.state.backfills import BackfillState
 
+if TYPE_CHECKING:
+    from trailhound.app.backfill.undetected import Undetected
+
 
 def show_follow_up(report: RunReport) -> None:
     """Name the commands that list what was not indexed."""
@@ -36,9 +39,9 @@ def show_follow_up(report: RunReport) -> None:
 
 def show_undetected(
     settings: Settings, report: RunReport, started: datetime, note: BackfillNote, *, json: bool
-) -> tuple[list[BackfillState] | None, dict[str, Any] | None]:
+) -> tuple[list[BackfillState] | None, Undetected | None]:
     """The events that no rule looks at, of this run and of those before that did not end: these
-    runs, and the events as JSON; None where there are none, or it is not known. Without `json` also
+    runs, and the events; None where there are none, or it is not known. Without `json` also
     prints the command that runs the rules over them.
 
     The backfill has ended at this point, so a cluster that does not answer is only a warning.
@@ -65,16 +68,16 @@ def show_undetected(
             f"rules have not looked at {events} of {_runs(report, earlier)}: run "
             f"`trailhound detect --since {first} --until {last}`"
         )
-    return earlier, left.as_dict()
+    return earlier, left
 
 
 def _runs(report: RunReport, earlier: Sequence[BackfillState]) -> str:
     """By which runs events were indexed."""
     if not earlier:
         return "these"
-    were = plural(len(earlier), "run that was", "runs that were")
+    were = plural(len(earlier), "run that did", "runs that did")
     began = "it began" if len(earlier) == 1 else "the first began"
-    of_earlier = f"those indexed during {were} killed or interrupted"
+    of_earlier = f"those indexed during {were} not end"
     own = "these and of " if report.counts.indexed else ""
     return f"{own}{of_earlier} ({began} {earlier[0].began:%F %T} UTC)"
 

@@ -42,7 +42,7 @@ def run_backfill(
         with stopped_by_signals(pool), shown:
             return pool.run()
     opened = [open_source(text, settings) for text in request.sources]
-    backfill = backfill_of(settings, request, warn=warn, on_wait=_waiting, expected=expected)
+    backfill = backfill_of(settings, request, warn=warn, expected=expected)
     shown = show_progress(backfill, settings, request, quiet=quiet)
     begin()
     cut_off.report = backfill.snapshot
@@ -50,8 +50,3 @@ def run_backfill(
         report = backfill.run(opened)
     show_notes(opened)
     return report
-
-
-def _waiting(seconds: float, reason: str) -> None:
-    if seconds >= 1:
-        warn(f"waiting {seconds:.0f} s for the cluster: {reason}")

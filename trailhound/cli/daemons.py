@@ -115,6 +115,12 @@ def show_past_retention(past: dict[str, Any] | None) -> None:
     say(f"{'past':<9}{found.describe()}", 9)
 
 
+def show_templates(differing: Mapping[str, str] | None) -> None:
+    """How the index templates differ from those of this release, and what to do."""
+    if differing is not None:
+        say(f"template {differing['fact']}: {differing['advice']}", 9)
+
+
 def show_dead_letters(letters: list[dict[str, Any]], dismissed: int = 0) -> None:
     """One line for all waiting dead letters with the number of dismissed ones, one for those of
     read-only or closed days."""
@@ -238,7 +244,7 @@ def show_catch_up(catch_up: CatchUp | None) -> None:
 
 
 def show_late_events(late: LateEvents | None) -> None:
-    """One line for the events that a daemon ingested too late for the scheduled rules."""
+    """One line for the events that the scheduled rules do not cover."""
     if late is not None:
         say(f"late     {late.sentence()}", 9)
 

@@ -22,6 +22,7 @@ from trailhound.cli import completion
 from trailhound.cli.commands import Commands
 from trailhound.cli.exit_codes import ExitCode, exit_code
 from trailhound.cli.late_imports import put_off
+from trailhound.cli.log_warnings import show_log_warnings
 from trailhound.cli.named_commands import with_flags
 from trailhound.cli.namespace_hint import name_namespaces
 from trailhound.cli.partial_packages import import_in_part
@@ -128,6 +129,7 @@ def _main(
     """The options before a command."""
     set_quiet(quiet)
     set_up_verbose(verbose)
+    show_log_warnings()
 
 
 def run() -> None:

@@ -21,6 +21,7 @@ from trailhound.cli.daemons import (
     show_past_retention,
     show_reasons,
     show_rules,
+    show_templates,
     show_tiers,
 )
 from trailhound.cli.exit_codes import ExitCode
@@ -31,12 +32,14 @@ from trailhound.cli.screen import emit, out, safe, say, size
 
 with late_imports():
     from opensearchpy import OpenSearch
+    from opensearchpy.exceptions import AuthorizationException
 
     from detections.alerts.learning_alerts import LearningAlerts, learning_alerts
     from detections.automation.known_summary import KnownSummary, known_summary
     from detections.kinds.anomaly import TRAINED_WITHIN
     from detections.notify.channel_status import ChannelStatus, channel_statuses
     from trailhound.app.backfill.left_over import LeftByBackfills, left_by_backfills
+    from trailhound.app.doctor.template_checks import index_templates
     from trailhound.app.health.local_daemon import ask_daemon
     from trailhound.app.health.readiness import Readiness
     from trailhound.app.health.reasons import read_shared, readiness
@@ -202,7 +205,18 @@ def _cluster(client: OpenSearch, settings: Settings) -> dict[str, Any]:
         "tiers": tiers.as_dict() if tiers is not None else None,
         "past_retention": past.as_dict() if past is not None else None,
         "unwritable_days": unwritable_days(client, settings),
+        "templates": _templates(client, settings),
     }
+
+
+def _templates(client: OpenSearch, settings: Settings) -> dict[str, str] | None:
+    """What `doctor` says of index templates that are not of this release; None if all are, or if
+    the role may not read them."""
+    try:
+        made = index_templates(client, settings)
+    except AuthorizationException:
+        return None
+    return None if made.verdict == "ok" else {"fact": made.fact, "advice": made.advice}
 
 
 def _detections(client: OpenSearch, settings: Settings) -> _Detections:
@@ -232,7 +246,9 @@ def _show(report: dict[str, Any], detections: _Detections) -> None:
     unwritable = report.pop("unwritable_days", 0)
     failed = report.pop("failed_objects", 0)
     dropped = report.pop("dismissed_dead_letters", 0)
+    outdated = report.pop("templates", None)
     _show_values(report)
+    show_templates(outdated)
     show_tiers(tiers)
     show_past_retention(past)
     if unwritable and tiers is None:

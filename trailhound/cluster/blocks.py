@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import AuthorizationException
+from opensearchpy.exceptions import AuthorizationException, OpenSearchException
 
 from trailhound.cluster.node_disks import GIB, node_disks
 
 _OF_WRITES = ("read_only", "read_only_allow_delete", "write")
 """The other blocks, `metadata` and `read`, let documents be written."""
 _FLOOD_STAGE = "read_only_allow_delete"
+_FULL = re.compile(r"flood-stage|\b(?:FORBIDDEN|TOO_MANY_REQUESTS)/12/")
+"""What a refusal says that is due to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,15 @@ def disk_full(client: OpenSearch, indices: Sequence[str]) -> str:
         f"disk full{_fullest_node(client)}: past the flood-stage watermark the cluster blocks "
         f"{full[0]}{more} (index.blocks.{_FLOOD_STAGE}), and accepts no writes"
     )
+
+
+def why_refused(client: OpenSearch, index: str, reason: str) -> str:
+    """Why the engine refuses a write to an index for now: the index and the reason that it gives;
+    for its full disk, the sentence of `disk_full`."""
+    if _FULL.search(reason):
+        with suppress(OpenSearchException):
+            return disk_full(client, [index]) or f"{index}: {reason}"
+    return f"{index}: {reason}"
 
 
 def _fullest_node(client: OpenSearch) -> str:

@@ -5,6 +5,7 @@ There is no time limit by default, so that a restarting node does not end a back
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from trailhound.backoff import Backoff
 from trailhound.cluster.refusals import from_response
 from trailhound.errors import ClusterUnreachableError
 
+LOG = logging.getLogger("trailhound.cluster")
 T = TypeVar("T")
 
 TRANSIENT = frozenset({429, 502, 503, 504})
@@ -52,11 +54,17 @@ def may_have_arrived(error: TransportError) -> bool:
     return isinstance(error, NoConnection) or error.status_code in {502, 503, 504}
 
 
+def log_wait(seconds: float, reason: str) -> None:
+    """Log a wait as a warning, which commands show; of less than a second, nothing."""
+    if seconds >= 1:
+        LOG.warning("waiting %.0f s for the cluster: %s", seconds, reason)
+
+
 class RetryPolicy:
     """How long to retry, and how long to wait between two tries.
 
     `give_up_after` is in seconds since the first failure; None means without end.
-    `on_wait(seconds, reason)` is called at every wait, for the progress display and the log.
+    `on_wait(seconds, reason)` is called at every wait; without it the wait is logged.
     `retry` decides which errors are retried.
     """
 
@@ -71,7 +79,7 @@ class RetryPolicy:
         self.give_up_after = give_up_after
         self._retry = retry
         self.stop = stop or threading.Event()
-        self._on_wait = on_wait
+        self._on_wait = on_wait or log_wait
         self._deadline: float | None = None
 
     def set_deadline(self, seconds: float) -> None:
@@ -91,8 +99,7 @@ class RetryPolicy:
                 hint="when the cluster works again, run the same command to resume",
             )
         seconds = BACKOFF.seconds(attempt + 1)
-        if self._on_wait is not None:
-            self._on_wait(seconds, reason)
+        self._on_wait(seconds, reason)
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             if self._deadline is not None and time.monotonic() > self._deadline:

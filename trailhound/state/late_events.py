@@ -1,7 +1,8 @@
-"""Events that the daemons ingested too late for the scheduled rules, until `detect` looked at them.
+"""Events that were ingested too late for the scheduled rules, until `detect` looked at them.
 
-Scheduled rules cover events that were ingested up to `detections.late_hours` after they happened.
-After an outage, or where old files are put into a source, a daemon ingests older ones.
+Scheduled rules cover events that were ingested up to `detections.late_hours` after they happened,
+while a daemon runs them. Backfills ingest older ones, and daemons do after an outage, or where old
+files are put into a source.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from trailhound.state.document import StateDocument
 from trailhound.state.store import StateStore
 
 DAEMONS: Final = "daemons"
-"""The name of the only document: all daemons of a namespace add to it."""
+"""The name of the only document: all daemons and backfills of a namespace add to it."""
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _DAY: Final = timedelta(days=1)
 
@@ -50,8 +51,8 @@ class LateEvents(StateDocument, frozen=True, kw_only=True):
         since, until = self.days
         events = plural(self.events, "event")
         return (
-            f"no rule has looked at {events} that came too late for the schedule: run "
-            f"`trailhound detect --since {since} --until {until}`"
+            f"no rule has looked at {events} of {since} to {until}, which the schedule does not "
+            f"cover: run `trailhound detect --since {since} --until {until}`"
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -90,6 +90,17 @@ def test_a_call_is_tried_until_it_succeeds() -> None:
     assert "not ready" in reported[0]
 
 
+def test_a_wait_that_nobody_else_shows_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    stop = threading.Event()
+    stop.set()
+    for attempt in (0, 6):
+        with pytest.raises(Stopped):
+            RetryPolicy(stop=stop).wait(attempt, time.monotonic(), "disk full")
+    (said,) = caplog.messages  # the first is shorter than a second
+    assert said.startswith("waiting ")
+    assert said.endswith(" s for the cluster: disk full")
+
+
 @pytest.mark.parametrize(
     ("error", "raised"),
     [

@@ -12,7 +12,6 @@ from ingest.objects import HISTORY
 from ingest.sources import is_stream
 from trailhound.app.enrichment import enricher_from
 from trailhound.cluster.client import connect
-from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
 
@@ -25,11 +24,9 @@ def backfill_of(
     request: BackfillRequest,
     *,
     warn: Callable[[str], None],
-    on_wait: Callable[[float, str], None],
     expected: ExpectedHashes | None = None,
 ) -> Backfill:
-    """A backfill in this process. `warn` is called with what of the enrichment cannot be used,
-    `on_wait` with each wait for the cluster, in seconds, and its reason."""
+    """A backfill in this process. `warn` is called with what of the enrichment cannot be used."""
     return Backfill(
         connect(settings),
         settings,
@@ -37,7 +34,6 @@ def backfill_of(
         selection=request.selection,
         force=request.force,
         limit=request.limit,
-        retry_policy=RetryPolicy(settings.ingest.give_up_after, on_wait=on_wait),
         expected=expected,
     )
 

@@ -41,8 +41,10 @@ class LeftByBackfills:
             for each in self.backfills[:_NAMED]
         )
         more = len(self.backfills) - _NAMED
-        were = plural(len(self.backfills), "was", "were")
-        said = f"{were} interrupted or killed (began {named}"
+        said = (
+            f"{len(self.backfills):,} did not end: interrupted, killed, or stopped by an error "
+            f"(began {named}"
+        )
         said += f", and {more:,} more)" if more > 0 else ")"
         if self.undetected is None:
             return f"{said}; no event is left that rules have not looked at"

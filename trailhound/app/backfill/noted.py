@@ -72,7 +72,4 @@ class NotedRun:
             if span.since < began
         ]
         left = undetected(self._client, self._settings, spans) if spans else None
-        if left is None:
-            return None
-        now = datetime.now(UTC)
-        return LateEvents(events=left.events, first=left.first, last=left.last, added=now)
+        return left.late() if left is not None else None

@@ -27,7 +27,7 @@ from trailhound.settings import Settings
 from trailhound.state.backfills import BackfillState
 from trailhound.state.daemons import Daemons
 from trailhound.state.jobs import DETECTIONS, Jobs
-from trailhound.state.late_events import LateEventsStore
+from trailhound.state.late_events import LateEvents, LateEventsStore
 from trailhound.state.rule_checkpoints import RuleCheckpoints
 
 _SILENT: Final = timedelta(minutes=5)
@@ -50,6 +50,11 @@ class Undetected:
     def days(self) -> tuple[str, str]:
         """The first and last UTC day, for `--since` and `--until` of `trailhound detect`."""
         return f"{self.first:%Y-%m-%d}", f"{self.last:%Y-%m-%d}"
+
+    def late(self) -> LateEvents:
+        """The same, to be kept until `detect` has looked at them."""
+        now = datetime.now(UTC)
+        return LateEvents(events=self.events, first=self.first, last=self.last, added=now)
 
     def as_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""

@@ -2,9 +2,9 @@
 at.
 
 Every backfill writes a note into the ledger before its first event, renews it while it runs, and
-removes it once it has named its events. So a note that is no longer renewed is of a backfill that
-was interrupted or killed, or that lost its cluster. The other commands that index old events leave
-the same note: see `noted.py`.
+removes it once its events are among the late ones, which `status` names. So a note that is no
+longer renewed is of a backfill that was interrupted or killed, or that an error ended. The other
+commands that index old events leave the same note: see `noted.py`.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class UnfinishedBackfills:
         ]
 
     def forget(self, backfills: Iterable[BackfillState]) -> None:
-        """Rules have looked at all of their events, or a backfill that ended has named them."""
+        """Rules have looked at all of their events, or a backfill that ended has recorded them."""
         self._store.delete([each.id for each in backfills])
 
 
@@ -81,7 +81,9 @@ class BackfillNote:
         patience = settings.ingest.give_up_after
         self._closed = threading.Event()
         self._written = LedgerIndex(client, names.index, RetryPolicy(patience))
-        self._renewed = LedgerIndex(client, names.index, RetryPolicy(patience, stop=self._closed))
+        # What it waits for, those say that write events.
+        unsaid = RetryPolicy(patience, stop=self._closed, on_wait=lambda _seconds, _reason: None)
+        self._renewed = LedgerIndex(client, names.index, unsaid)
         self._every = settings.ingest.claim_seconds / 4
         self._worker = Worker.this()
         self._lock = threading.Lock()
@@ -113,7 +115,7 @@ class BackfillNote:
             self._renew(self._written)
 
     def end(self, named: Collection[BackfillState]) -> None:
-        """The backfill has ended, and named what it and these earlier ones have left."""
+        """The backfill has ended, and recorded what it and these earlier ones have left."""
         self._closed.set()
         ended = [self._worker.id, *(each.id for each in named)]
         with self._lock:  # no renewal writes it again

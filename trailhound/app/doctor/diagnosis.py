@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from itertools import chain
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
@@ -24,7 +25,6 @@ from trailhound.app.doctor.not_loaded import loaded_settings
 from trailhound.app.doctor.readiness_checks import joined, readiness_checks
 from trailhound.app.doctor.template_checks import index_templates, indices
 from trailhound.app.doctor.undetected_checks import late_events, unfinished_backfills
-from trailhound.app.health.readiness import Reason
 from trailhound.cluster.namespaces import has_namespace
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import ClusterError, TrailhoundError
@@ -33,16 +33,15 @@ from trailhound.settings import Settings
 
 def diagnose(client: OpenSearch, settings: Settings, source: str | None) -> Iterator[Check]:
     """The checks, one by one. Raises nothing: an unreachable cluster is a failed check."""
-    found: Sequence[Reason] = ()
     try:
         yield cluster(client)
     except ClusterError as error:
         yield failed("cluster", error)
+        yield from local_checks(settings)
     else:
-        yield from _of_cluster(client, settings)
         checks, found = readiness_checks(client, settings)
-        yield from checks
-    yield from joined(local_checks(settings), found)
+        asked = _of_cluster(client, settings)
+        yield from joined(chain(asked, checks, local_checks(settings)), found)
     yield from machine_checks(settings)
     if source:
         yield from named_source_checks(source, settings)

@@ -52,6 +52,8 @@ def joined(checks: Iterable[Check], found: Sequence[Reason]) -> Iterator[Check]:
 
 
 def _with(check: Check, found: Sequence[Reason]) -> Check:
+    if check.what == "disk" and check.verdict == "failed":
+        return check  # the same, read a moment before
     messages = [each.message for each in found]
     if check.verdict != "ok" and check.fact not in messages:
         messages.append(f"here: {check.fact}")
@@ -61,6 +63,8 @@ def _with(check: Check, found: Sequence[Reason]) -> Check:
 def _subjects(reason: Reason) -> tuple[str, ...]:
     """The names that a check of the reason's subject may have; empty if nothing else checks it."""
     match reason.code:
+        case "disk":
+            return ("disk",)
         case "channel":
             return (f"channel {reason.subject}",)
         case "enrichment":

@@ -11,17 +11,18 @@ from trailhound.state.late_events import LateEventsStore
 
 
 def late_events(client: OpenSearch, settings: Settings) -> Check:
-    """The events that daemons ingested too late for the scheduled rules."""
+    """The events that the scheduled rules do not cover."""
     if not settings.detections.scheduled:
         return Check("late events", "ok", "these settings ask for no scheduled rules")
     late = LateEventsStore(client, settings).get()
     if late is None:
-        return Check("late events", "ok", "none that a daemon ingested too late for the rules")
+        return Check("late events", "ok", "none that no rule has looked at")
     since, until = late.days
     return Check(
         "late events",
         "warning",
-        f"no rule has looked at {late.events:,}, which came later than detections.late_hours",
+        f"no rule has looked at {late.events:,} of {since} to {until}, which the schedule does not "
+        "cover",
         f"run `trailhound detect --since {since} --until {until}`",
     )
 

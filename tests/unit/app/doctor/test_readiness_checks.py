@@ -38,3 +38,11 @@ def test_what_fails_here_too_is_said_beside_it() -> None:
 def test_what_is_of_other_settings_is_not_lost() -> None:
     (found,) = joined([], [DEAD])
     assert (found.what, found.verdict) == ("health: channel hook", "failed")
+
+
+def test_a_full_disk_is_said_once() -> None:
+    full = Reason("disk", "disk", "disk full at node n (8 of 9 GiB free)")
+    own = Check("disk", "failed", "disk full at node n (7 of 9 GiB free)", "free some")
+    assert list(joined([own], [full])) == [own]
+    (found,) = joined([Check("disk", "ok", "8 GiB free on the fullest node")], [full])
+    assert (found.what, found.verdict, found.fact) == ("disk", "failed", full.message)
