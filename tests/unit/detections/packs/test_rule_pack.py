@@ -33,6 +33,17 @@ TOOLS = re.compile(r"stratus|pacu\b|cloudgoat|scout ?suite|prowler|kali|truffleh
 ON_TOOLS = {"discovery/offensive_tool", "discovery/key_tried_by_leak_scanner"}
 """Rules on tools that do name themselves. No technique rests on them."""
 
+SERVICE = "states.amazonaws.com"
+OF_ADDRESSES = {
+    "credential-access/instance_credentials_from_two_addresses",
+    "credential-access/instance_credentials_on_desktop",
+    "credential-access/instance_credentials_outside_aws",
+    "discovery/instance_role_looks_around",
+    "lateral-movement/instance_role_at_operators_address",
+}
+"""Rules on the address or the tool that keys are used with: a service that calls for somebody has
+its own."""
+
 every_rule = pytest.mark.parametrize("rule", shipped(), ids=str)
 
 
@@ -133,6 +144,29 @@ def test_no_tool_need_name_itself(rule: Shipped) -> None:
             known_agent = agent(event.get("userAgent", ""))
             assert known_agent is None or known_agent.kind != "offensive"
             assert not TOOLS.search(str(event))
+
+
+@every_rule
+def test_a_call_by_way_of_a_service_is_its_callers_own(rule: Shipped) -> None:
+    """Systems Manager, Step Functions and the like make whatever call they are asked for: no rule
+    leaves it out only because AWS wrote `invokedBy`."""
+    if str(rule) in OF_ADDRESSES or rule.folder in OF_DEFINITIONS:
+        return
+    for detection in rule.detections:
+        if "userIdentity.invokedBy|exists" not in str(detection):
+            continue
+        matcher = SigmaMatcher.from_detection(detection)
+        found = [
+            event
+            for trail in rule.samples.match
+            for event in documents(trail, ENRICHER)
+            if matcher.matches(event)
+        ]
+        assert found
+        for event in found:
+            by_way = {**event, "sourceIPAddress": SERVICE, "userAgent": SERVICE}
+            by_way["userIdentity"] = {**event["userIdentity"], "invokedBy": SERVICE}
+            assert matcher.matches(by_way)
 
 
 @every_rule
