@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import subprocess
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from tests.faults.proxy import (
     DROP,
     LOSE_REPLY,
     Answer,
-    Barrier,
     BusyItems,
     Delay,
     Fault,
@@ -26,18 +24,14 @@ from tests.faults.proxy import (
     Replace,
     Request,
 )
-from tests.faults.test_daemon_faults import daemon, environment, everything_is_in, filled, unchanged
-from tests.helpers.engines import running_engine
+from tests.faults.test_daemon_faults import daemon, environment, everything_is_in, filled
 from tests.helpers.processes import CHECKOUT, LONGEST, start
 from tests.helpers.queues import Queue, until
 from tests.helpers.trails import own_settings, prepared
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
-from trailhound.engine.local_engine import LocalEngine
 from trailhound.settings import Settings
 
-ENGINE_KILLS = int(os.environ.get("TRAILHOUND_TEST_ENGINE_KILLS", "1"))
-"""An engine takes seconds to come back: twenty of these are for a run by hand."""
 FAULTS = 24
 CLOCK = Path(__file__).parent / "clock"
 
@@ -47,13 +41,6 @@ def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
     made = own_settings(engine, namespace, tmp_path / "home")
     prepared(made)
     return made
-
-
-@pytest.fixture(scope="module")
-def own_engine() -> Iterator[LocalEngine]:
-    """An engine of these tests alone, to be stopped and killed."""
-    with running_engine() as made:
-        yield made
 
 
 @pytest.fixture
@@ -93,67 +80,6 @@ def test_a_storm_of_refusals_and_slow_replies(
         with daemon(far, queue, s3_endpoint):
             until(lambda: queue.left() == 0, "an empty queue")
     assert len(met) >= FAULTS / 2
-    everything_is_in(settings, ids)
-
-
-def test_an_engine_killed_at_random_moments_under_load(
-    own_engine: LocalEngine,
-    bucket: str,
-    s3_endpoint: str,
-    queue: Queue,
-    tmp_path: Path,
-) -> None:
-    dice = random.Random()
-    settings = own_settings(own_engine.url, "killed", tmp_path / "home")
-    prepared(settings)
-    ids = filled(bucket, queue, dice)
-    barrier = Barrier(dice.randrange(4, 12))
-    with Proxy(own_engine.url, barrier) as road:
-        far = own_settings(road.url, "killed", tmp_path / "home")
-        with daemon(far, queue, s3_endpoint) as process:
-            for _ in range(ENGINE_KILLS):
-                until(
-                    lambda: barrier.met.is_set() or process.poll() is not None,  # noqa: B023
-                    "some more of it sent",
-                )
-                assert queue.left() > 0, "there is no load left"
-                held = barrier
-                road.script = barrier = Barrier(held.number + dice.randrange(4, 12))
-                held.go.set()  # what has waited is under way, and more comes
-                pid = own_engine._read_run()["pid"]
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-                own_engine.start()
-                assert process.poll() is None
-            barrier.go.set()
-            until(lambda: queue.left() == 0, "an empty queue")
-    everything_is_in(settings, ids)
-
-
-def test_an_engine_killed_under_load_is_waited_for(
-    own_engine: LocalEngine,
-    bucket: str,
-    s3_endpoint: str,
-    queue: Queue,
-    tmp_path: Path,
-) -> None:
-    settings = own_settings(own_engine.url, "stopped", tmp_path / "home")
-    prepared(settings)
-    ids = filled(bucket, queue, random.Random(5))
-    total = queue.left()
-    # Else a fast daemon were done before a slow engine has stopped.
-    barrier = Barrier(20)
-    with Proxy(own_engine.url, barrier) as road:
-        far = own_settings(road.url, "stopped", tmp_path / "home")
-        with daemon(far, queue, s3_endpoint) as process:
-            until(lambda: barrier.met.is_set() and queue.left() < total, "some of it done")
-            own_engine.stop()
-            barrier.go.set()
-            until(lambda: unchanged(queue), "messages of what was done before, deleted")
-            assert process.poll() is None
-            assert queue.left() > 0, "deleted without being indexed"
-            own_engine.start()
-            until(lambda: queue.left() == 0, "an empty queue")
     everything_is_in(settings, ids)
 
 

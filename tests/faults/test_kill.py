@@ -2,94 +2,44 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from opensearchpy import OpenSearch
 
 from tests.faults.proxy import Barrier, Proxy
-from tests.helpers.engines import running_engine
-from tests.helpers.namespaces import own_namespace
+from tests.faults.undisturbed import (
+    FILES,
+    SMALL,
+    Content,
+    check_ledger,
+    content,
+    content_of_a_run,
+    hostile_trail,
+)
 from tests.helpers.processes import LONGEST, identity_holds, printed, run, start
 from tests.helpers.queues import until
-from tests.helpers.trails import (
-    dead_letters,
-    documents,
-    ledger,
-    own_settings,
-    prepared,
-    record,
-    write_trail,
-)
+from tests.helpers.trails import documents, ledger, own_settings, prepared, record, write_trail
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
-from trailhound.engine.local_engine import LocalEngine
 from trailhound.settings import Settings
 
-FILES, EACH = 120, 30
 CLAIMED_OR_DONE = {"claimed", "done"}
-SMALL = {
-    "TRAILHOUND_INGEST__BATCH_BYTES": "65536",
-    "TRAILHOUND_INGEST__CLAIM_SECONDS": "20",
-}
-"""A run makes some seventy requests of events: it is in its middle for most of its time."""
 
 
 @pytest.fixture(scope="module")
 def trail(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """3,600 deliveries of some 3,300 events over three days; some hostile, some without a day."""
-    folder = tmp_path_factory.mktemp("killed") / "trail"
-    dice = random.Random(7)
-    before: list[dict[str, Any]] = []
-    for number in range(FILES):
-        records = [
-            record(
-                eventTime=f"2025-03-0{1 + number % 3}T12:{second:02}:00Z",
-                requestParameters={"note": "n" * dice.randrange(900)},
-            )
-            for second in range(EACH)
-        ]
-        if before:
-            records[3:5] = before[10:12]
-        records[7]["requestParameters"] = "text"
-        if number % 10 == 0:
-            records[20]["eventTime"] = "never"
-            records[21]["eventID"] = "redacted"
-        write_trail(folder, records, f"{number:04}")
-        before = records
-    return folder
-
-
-Content = tuple[dict[str, dict[str, Any]], list[tuple[str, int, str]]]
-
-
-def content(settings: Settings) -> Content:
-    """Documents without the moment and the copy they came from, and the dead letters."""
-    client = connect(settings)
-    found = documents(client, settings)
-    for source in found.values():
-        source["event"].pop("ingested")
-        # Of an event delivered twice, the copy that came first is the document.
-        del source["trail"]["object"], source["trail"]["position"]
-    letters = dead_letters(client, settings)
-    return found, sorted((each["object"], each["position"], each["raw"]) for each in letters)
+    return hostile_trail(tmp_path_factory.mktemp("killed") / "trail")
 
 
 @pytest.fixture(scope="module")
 def undisturbed(engine: str, trail: Path, tmp_path_factory: pytest.TempPathFactory) -> Content:
-    """What a run in peace makes of the trail."""
-    with own_namespace(engine, tmp_path_factory.mktemp("home")) as settings:
-        ended = run(settings, "backfill", trail, "--json")
-        report = printed(ended.stdout)
-        assert (report["objects"], report["read"]) == (FILES, FILES * EACH)
-        assert identity_holds(report)
-        return content(settings)
+    return content_of_a_run(engine, trail, tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture
@@ -97,13 +47,6 @@ def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
     made = own_settings(engine, namespace, tmp_path / "home")
     prepared(made)
     return made
-
-
-@pytest.fixture(scope="module")
-def own_engine() -> Iterator[LocalEngine]:
-    """An engine of these tests alone, to be killed or set up otherwise."""
-    with running_engine() as made:
-        yield made
 
 
 @pytest.fixture
@@ -147,14 +90,6 @@ def only_claims_are_left(settings: Settings) -> Callable[[], bool]:
         return both and len(entries) == FILES and len(claimed) == 1 and states <= CLAIMED_OR_DONE
 
     return left
-
-
-def check_ledger(settings: Settings) -> None:
-    entries = ledger(connect(settings), settings)
-    assert len(entries) == FILES
-    assert {entry["state"] for entry in entries} == {"done"}
-    assert all(identity_holds(entry) for entry in entries)
-    assert sum(entry["read"] for entry in entries) == FILES * EACH
 
 
 def test_killed_at_many_moments_it_ends_like_an_undisturbed_run(
@@ -267,33 +202,6 @@ def test_a_worker_that_waits_for_another_can_be_stopped(
         holder.communicate()
 
 
-def test_an_engine_that_goes_and_comes_back_is_waited_for(
-    own_engine: LocalEngine, trail: Path, tmp_path: Path, undisturbed: Content
-) -> None:
-    settings = own_settings(own_engine.url, "killed", tmp_path / "home")
-    prepared(settings)
-    barrier = Barrier(12)
-    with Proxy(own_engine.url, barrier) as road:
-        far = own_settings(road.url, "killed", tmp_path / "home")
-        process = start(far, "backfill", trail, "--json", env=SMALL)
-        wait_for(barrier.met.is_set, process)
-        pid = own_engine._read_run()["pid"]
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        barrier.go.set()
-        assert process.poll() is None, ended(process)
-        own_engine.start()
-        code, out, err = ended(process)
-    assert code in (0, 1), err
-    report = printed(out)
-    assert "waiting" in err
-    assert report["retries"] > 0
-    assert (report["objects"], report["read"]) == (FILES, FILES * EACH)
-    assert content(settings) == undisturbed
-    assert report["indexed"] == len(undisturbed[0])
-    check_ledger(settings)
-
-
 def test_a_stopped_worker_that_goes_on_leaves_the_entry_of_who_took_over(
     settings: Settings, tmp_path: Path
 ) -> None:
@@ -329,11 +237,20 @@ def test_a_stopped_worker_that_goes_on_leaves_the_entry_of_who_took_over(
     assert len(documents(connect(settings), settings)) == number
 
 
-def test_without_a_ledger_no_run_is_a_success(own_engine: LocalEngine, tmp_path: Path) -> None:
+@pytest.fixture
+def makes_no_index(settings: Settings) -> Iterator[OpenSearch]:
+    """The engine, which makes none of the namespace's indices by itself."""
+    client, name = connect(settings), "action.auto_create_index"
+    client.cluster.put_settings(body={"persistent": {name: f"-{settings.prefix}*,+*"}})
+    yield client
+    client.cluster.put_settings(body={"persistent": {name: None}})
+
+
+def test_without_a_ledger_no_run_is_a_success(
+    makes_no_index: OpenSearch, settings: Settings, tmp_path: Path
+) -> None:
+    client = makes_no_index
     write_trail(tmp_path / "trail", [record() for _ in range(50)])
-    settings = own_settings(own_engine.url, "bare", tmp_path / "home")
-    client = prepared(settings)
-    client.cluster.put_settings(body={"persistent": {"action.auto_create_index": "false"}})
     index = Names(settings.prefix).ledger
     client.indices.delete(index=index)
     for workers in ("1", "2"):

@@ -6,16 +6,17 @@ A node is killed while a daemon and a backfill write.
 from __future__ import annotations
 
 import json
-import signal
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.faults.proxy import Barrier, Proxy
 from tests.helpers.detection_rules import DELETED, write_rules
 from tests.helpers.installation import Hook, Installation, readiness, stamp
 from tests.helpers.ports import free_address
@@ -26,8 +27,10 @@ from tests.helpers.three_nodes import ThreeNodes, three_nodes
 from tests.helpers.trails import documents, ledger, own_settings, record, write_trail
 from trailhound.cluster.client import connect
 
-FILES, EVENTS = 200, 200
+FILES, EVENTS = 60, 50
 """Of the backfill: files, and events in each."""
+SMALL = {"TRAILHOUND_INGEST__BATCH_BYTES": "65536"}
+"""It makes some thirty requests of events, a third of them to each node."""
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +96,10 @@ def test_a_node_is_killed_and_nothing_is_lost_or_there_twice(
         written.update(each["eventID"] for each in made)
         write_trail(export, made, f"{number:03}")
 
-    with Receiver(hook) as receiver:
+    barrier = Barrier(4)
+    with Receiver(hook) as receiver, ExitStack() as roads:
+        far = [roads.enter_context(Proxy(each, barrier)).url for each in nodes.urls]
+        roads.callback(barrier.go.set)
         content["notify"]["channels"][0]["url"] = f"http://127.0.0.1:{receiver.port}/hook"  # type: ignore[index]
         it = Installation(settings, tmp_path, content)
         it.trailhound("init")
@@ -108,16 +114,17 @@ def test_a_node_is_killed_and_nothing_is_lost_or_there_twice(
             until(lambda: readiness(address)[0] == 200, "a daemon that is ready")
             arrive("before")
             until(lambda: done() == 1, "the first file")
-            backfill = start(settings, "backfill", export, "--json", "--config", it.file)
+            over_roads = own_settings(far[0], "three", settings.home, cluster={"hosts": far})
+            given = ("backfill", export, "--json", "--config", it.file)
+            backfill = start(over_roads, *given, env=SMALL)
             try:
-                until(lambda: done() > 8, "a part of the backfill")
+                until(barrier.met.is_set, "a part of the backfill")
                 # It goes on once every replica is there, however long that takes: a day whose one
                 # copy is on the node that dies would be lost with it.
-                backfill.send_signal(signal.SIGSTOP)
                 until(lambda: cluster_health(nodes.urls[1])["status"] == "green", "every replica")
                 assert backfill.poll() is None, "killed in the middle"
-                backfill.send_signal(signal.SIGCONT)
                 nodes.kill(0)
+                barrier.go.set()
                 arrive("meanwhile")
                 stdout, stderr = backfill.communicate(timeout=LONGEST)
             finally:
