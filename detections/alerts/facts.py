@@ -6,18 +6,16 @@ import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from typing import Any
-
-from opensearchpy import OpenSearch
+from typing import TYPE_CHECKING, Any
 
 from detections.alerts.burst import FAILED, Fact, moment
 from detections.alerts.text import one_line
-from detections.events.index import EventIndex
-from detections.events.light import Mapped
 from detections.finding import Finding
 from detections.matcher.event_values import leaves
-from trailhound.batching import batched, weighed
-from trailhound.cluster.templates import Names
+from trailhound.batching import weighed
+
+if TYPE_CHECKING:
+    from detections.alerts.named_events import NamedEvents
 
 CALLS = 100
 """The number of most frequent calls in an alert."""
@@ -49,7 +47,7 @@ FIELDS = (
 )
 
 
-def read_facts(client: OpenSearch, names: Names, findings: Sequence[Finding]) -> dict[str, Fact]:
+def read_facts(events: NamedEvents, findings: Sequence[Finding]) -> dict[str, Fact]:
     """The facts of every event that findings name, by `_id`.
 
     An event that is gone (its day was deleted) is left out. Raises `ClusterError`.
@@ -58,9 +56,8 @@ def read_facts(client: OpenSearch, names: Names, findings: Sequence[Finding]) ->
     # Neighbours in time are together, so that each request searches few days.
     by_time = sorted(findings, key=lambda each: each.first_seen)
     for part in weighed(by_time, lambda each: len(each.events), _AT_ONCE):
-        spans = spans_of(part)
-        for ids in batched(sorted(spans), _AT_ONCE):
-            facts |= _read(client, names.days, {each: spans[each] for each in ids})
+        sources = events.read(spans_of(part))
+        facts |= {name: fact_of(source) for name, source in sources.items()}
     return facts
 
 
@@ -92,22 +89,6 @@ def spans_of(findings: Iterable[Finding]) -> dict[str, tuple[datetime, datetime]
             known = spans.get(event, (first, last))
             spans[event] = min(known[0], first), max(known[1], last)
     return spans
-
-
-def _read(
-    client: OpenSearch, index: str, spans: Mapping[str, tuple[datetime, datetime]]
-) -> dict[str, Fact]:
-    since, until = (
-        min(first for first, _ in spans.values()),
-        max(last for _, last in spans.values()),
-    )
-    when = {"gte": since.isoformat(), "lte": until.isoformat()}
-    ids = {"ids": {"values": list(spans)}}
-    query = {"bool": {"filter": [ids, {"range": {"@timestamp": when}}]}}
-    facts: dict[str, Fact] = {}
-    for hit in EventIndex(client, index).documents(query, {"_source": Mapped(FIELDS)}):
-        add_fact(facts, hit["_id"], hit["_source"], spans)
-    return facts
 
 
 def add_fact(

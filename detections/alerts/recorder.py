@@ -47,6 +47,7 @@ from detections.alerts.event_query import EventQueries, EventQuery, Totals, tota
 from detections.alerts.facts import day_of, of_one_day_each, read_facts
 from detections.alerts.group_plan import GroupFindings, GroupPlan
 from detections.alerts.merging import alert_id, group_key
+from detections.alerts.named_events import NamedEvents
 from detections.alerts.recounting import mark_overtaken
 from detections.alerts.twins import TWIN_KEY, twin_key
 from detections.finding import Finding, Group
@@ -106,10 +107,13 @@ class Recorder:
         settings: Settings,
         rules: Mapping[str, Rule],
         queries: EventQueries | None = None,
+        events: NamedEvents | None = None,
     ) -> None:
+        """`events`: through which those of alerts are read, if others read them too."""
         self._client = client
         self._queries = queries or EventQueries({})
         self._names = Names(settings.prefix)
+        self._events = events or NamedEvents(client, self._names.days)
         self._rules = rules
         self._dashboards = settings.dashboards.link_base
         self._groups = AlertGroups(client, settings)
@@ -174,7 +178,7 @@ class Recorder:
         return new
 
     def _create_new(self, named: Mapping[str, Finding], made: ByRule) -> None:
-        facts = read_facts(self._client, self._names, list(named.values()))
+        facts = read_facts(self._events, list(named.values()))
         now = datetime.now(UTC)
         documents = {
             name: self._raised(rule, (), group_key(rule.id, ()), now)
@@ -202,7 +206,7 @@ class Recorder:
         ]
         for part in weighed(changing, lambda each: _events(each[1]), FACTS_HELD):
             unnamed = [finding for _, findings in part for finding in findings]
-            facts = read_facts(self._client, self._names, unnamed)
+            facts = read_facts(self._events, unnamed)
             self._merge_groups([batch for batch, _ in part], facts, made)
 
     def _merge_groups(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final
 
 from detections.span import moment
@@ -21,8 +22,7 @@ from trailhound.cluster.reader import Hit
 _TIME: Final = "@timestamp"
 _ID: Final = "eventID"
 _CONFLICT: Final = "trail.conflict"
-_ORDER: Final = (_ID, "trail.object", "trail.position")
-_BESIDE: Final = (*_ORDER, _CONFLICT, {"field": _TIME, "format": "epoch_millis"})
+_BESIDE: Final = (_ID, _CONFLICT, {"field": _TIME, "format": "epoch_millis"})
 _TYPES: Final = frozenset({"keyword", "ip", "byte", "integer", "long"})
 _ROOTS: Final = frozenset(
     {
@@ -90,24 +90,16 @@ class LightEvents:
         return made
 
     def ordered(self, hits: Sequence[Hit]) -> list[Hit]:
-        """As `detections.events.index.SORT` has them."""
-        made: list[Hit] = [{**hit, "sort": _sort_values(hit["fields"])} for hit in hits]
-        made.sort(key=_missing_last)
+        """As `detections.events.index.SORT` has them: of one time and one eventID there is but one
+        event, since it is the `_id`, and a day has one index."""
+        made: list[Hit] = [
+            {**hit, "sort": [int(hit["fields"][_TIME][0]), hit["_id"]]} for hit in hits
+        ]
+        made.sort(key=_in_order)
         return made
 
 
-def _sort_values(values: Mapping[str, Any]) -> list[Any]:
-    made: list[Any] = [int(values[_TIME][0])]
-    for name in _ORDER:
-        found = values.get(name)
-        made.append(found[0] if found else None)
-    return made
-
-
-def _missing_last(hit: Hit) -> tuple[Any, ...]:
-    """The key by which the engine orders: a hit without a value is after those with one."""
-    time, name, path, position = hit["sort"]
-    return time, name is None, name, path is None, path, position is None, position
+_in_order = itemgetter("sort")
 
 
 @lru_cache(maxsize=64)

@@ -18,10 +18,15 @@ from enrich.resources import WITHHELD
 Source = Mapping[str, Any]
 
 FIELDS: Final = (
-    "user_type",
-    "user.name",
-    "userIdentity",
-    "recipientAccountId",
+    *("user_type", "user.name", "recipientAccountId"),
+    *(
+        f"userIdentity.{name}"
+        for name in (
+            *("type", "arn", "accountId", "accessKeyId", "principalId", "userName"),
+            *("sessionContext.sessionIssuer.arn", "sessionContext.sourceIdentity"),
+            "sessionContext.attributes.creationDate",
+        )
+    ),
 )
 """The fields of a stored event that `actor_of` reads."""
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
+from detections.alerts.named_events import NamedEvents
 from detections.incidents.document import DUE, FIELDS, INCIDENT, MERGED, stored
 from detections.incidents.facts import EVENTS, Facts
 from detections.incidents.joining import LinkedAlert, Sharing
@@ -32,8 +33,15 @@ class AlertIndex:
     """An `AlertLookup` (see `reach`) for one batch. An alert is written only if it has not changed
     since it was first read. Raises `ClusterError` and opensearch-py's exceptions."""
 
-    def __init__(self, client: OpenSearch, names: Names, gap: timedelta) -> None:
-        self.facts = Facts(client, names)
+    def __init__(
+        self,
+        client: OpenSearch,
+        names: Names,
+        gap: timedelta,
+        events: NamedEvents | None = None,
+    ) -> None:
+        """`events`: through which those of alerts are read, if others read them too."""
+        self.facts = Facts(client, names, events or NamedEvents(client, names.days))
         self._client = client
         self._index = names.alerts
         self._gap = gap

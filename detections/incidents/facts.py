@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
+from detections.alerts.named_events import NamedEvents
 from detections.events.index import EventIndex
 from detections.events.light import Mapped
 from detections.events.principal import HAS_ARN
@@ -41,15 +42,6 @@ _ISSUED: Final = timedelta(hours=36)
 """The longest validity of temporary credentials: that of GetSessionToken."""
 _HOPS: Final = 5
 """The longest chain of roles that is followed, each assumed with the credentials of another."""
-_EVENT_FIELDS: Final = (
-    *FIELDS,
-    "@timestamp",
-    "eventName",
-    "eventSource",
-    "event.outcome",
-    "source.ip",
-    "resource",
-)
 KEYS: Final = "resource.access_key"
 """The field with the keys that a call issued, and with its own."""
 ISSUING_CALLS: Final = (
@@ -87,8 +79,9 @@ class AlertEvents:
 class Facts:
     """The reads of one run of the updater; counts are kept. Raises `ClusterError`."""
 
-    def __init__(self, client: OpenSearch, names: Names) -> None:
+    def __init__(self, client: OpenSearch, names: Names, events: NamedEvents) -> None:
         self._index = EventIndex(client, names.days)
+        self._named = events
         self._addresses: dict[AddressDay, int] = {}
         self._roles: dict[str, int] = {}
 
@@ -120,26 +113,8 @@ class Facts:
         return Sharing(self._addresses, self._roles)
 
     def _events(self, alerts: Sequence[AlertEvents]) -> dict[str, Source]:
-        found: dict[str, Source] = {}
-        in_time: set[str] = set()
-        wanted = {name: each for each in alerts for name in each.events[:EVENTS]}
-        names = list(wanted)
-        for part in batched(names, _AT_ONCE):
-            since = min(wanted[name].first for name in part)
-            until = max(wanted[name].last for name in part)
-            clauses = [{"ids": {"values": part}}, _between(since, until)]
-            request = {"_source": Mapped(_EVENT_FIELDS)}
-            for hit in self._index.documents({"bool": {"filter": clauses}}, request):
-                # The same `_id` may be in several days: the event is of its alert's time, others
-                # are forged.
-                name, source = hit["_id"], hit["_source"]
-                when = datetime.fromisoformat(str(source["@timestamp"]))
-                fits = wanted[name].first <= when <= wanted[name].last
-                if name not in found or (fits and name not in in_time):
-                    found[name] = source
-                if fits:
-                    in_time.add(name)
-        return found
+        spans = {name: (each.first, each.last) for each in alerts for name in each.events[:EVENTS]}
+        return self._named.read(spans)
 
     def _issuers(
         self, alerts: Sequence[AlertEvents], events: Iterable[Source]

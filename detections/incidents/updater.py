@@ -13,11 +13,12 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
+from detections.alerts.named_events import NamedEvents
 from detections.incidents.alert_index import AlertIndex
 from detections.incidents.document import DUE, INCIDENT, MERGED, joined, span, stored
 from detections.incidents.facts import EVENTS, AlertEvents
@@ -65,14 +66,21 @@ class _Batch:
 class IncidentUpdater:
     """Joins the alerts of one namespace. Raises `ClusterError` and opensearch-py's exceptions."""
 
-    def __init__(self, client: OpenSearch, settings: Settings) -> None:
+    def __init__(
+        self, client: OpenSearch, settings: Settings, events: NamedEvents | None = None
+    ) -> None:
+        """`events`: through which those of alerts are read, if others read them too."""
         self._client = client
         self._names = Names(settings.prefix)
+        self._events = events or NamedEvents(client, self._names.days)
         self._gap = timedelta(hours=settings.detections.incident_gap_hours)
         self._mapped = False
 
-    def run(self, may_continue: Callable[[], bool] = lambda: True) -> Updated:
-        """Join all alerts that are due; `may_continue` is called before each batch."""
+    def run(
+        self, may_continue: Callable[[], bool] = lambda: True, ended: datetime | None = None
+    ) -> Updated:
+        """Join all alerts that are due, or those of them that `ended` before a time;
+        `may_continue` is called before each batch."""
         done = Updated()
         if not self._is_mapped():
             done.refused = (
@@ -82,8 +90,8 @@ class IncidentUpdater:
             return done
         overtaken = 0
         while may_continue():
-            index = AlertIndex(self._client, self._names, self._gap)
-            batch = self._due(index)
+            index = AlertIndex(self._client, self._names, self._gap, self._events)
+            batch = self._due(index, ended)
             if not batch:
                 break
             if self._join(batch, index, done):
@@ -111,7 +119,7 @@ class IncidentUpdater:
             )
         return self._mapped
 
-    def _due(self, index: AlertIndex) -> _Batch:
+    def _due(self, index: AlertIndex, ended: datetime | None) -> _Batch:
         """The next alerts that are due, with the links of their events now. Recently written alerts
         come before those of the last release, which may be many."""
         make_searchable(self._client, self._names.alerts, required=True)
@@ -119,8 +127,13 @@ class IncidentUpdater:
             "bool": {"must_not": [{"exists": {"field": INCIDENT}}, {"exists": {"field": MERGED}}]}
         }
         batch, several = _Batch(), []
-        hits = list(_held(index.due({"term": {DUE: True}}, AT_ONCE)))
-        hits = hits or list(_held(index.due(never, AT_ONCE)))
+        if ended is None:
+            hits = list(_held(index.due({"term": {DUE: True}}, AT_ONCE)))
+            hits = hits or list(_held(index.due(never, AT_ONCE)))
+        else:
+            before_it = {"range": {"last_seen": {"lt": ended.isoformat()}}}
+            both = {"bool": {"filter": [{"term": {DUE: True}}, before_it]}}
+            hits = list(_held(index.due(both, AT_ONCE)))
         for hit in hits:
             name, source = hit["_id"], hit["_source"]
             if source.get(MERGED):

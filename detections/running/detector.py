@@ -11,6 +11,7 @@ from time import monotonic
 from opensearchpy import OpenSearch
 
 from detections.alerts.event_query import EventQueries
+from detections.alerts.named_events import NamedEvents
 from detections.alerts.recorder import Recorder
 from detections.events.search import Search
 from detections.finding import Finding
@@ -44,12 +45,13 @@ class Detector:
         prepare: Callable[[], object] = lambda: None,
         at_once: int = 1,
         together: int = 1,
+        events: NamedEvents | None = None,
     ) -> None:
         """`index`: an expression of daily indices; default: all. `prepare` is called before each
         run, to update what the rules' queries depend on (the known automation). `at_once`: how many
         rules, of other kinds than plain, are evaluated beside each other, each in a thread.
         `together`: from how many findings on those of several rules are recorded at once; 1: each
-        rule's by themselves, as soon as it has run."""
+        rule's by themselves, as soon as it has run. `events`: as for `Recorder`."""
         self._prepare = prepare
         self._at_once = at_once
         self._together = together
@@ -60,7 +62,7 @@ class Detector:
         self._evaluate = evaluate
         self._idle = idle
         rules = {rule.id: rule for rule in (*pack.rules, *pack.disabled)}
-        self._recorder = Recorder(client, settings, rules, EventQueries(pack.compiled))
+        self._recorder = Recorder(client, settings, rules, EventQueries(pack.compiled), events)
 
     def run(
         self, rules: Sequence[Rule], span: Span, *, record: bool = True, catch_up: str = ""

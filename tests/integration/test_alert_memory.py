@@ -11,6 +11,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from detections.alerts import recorder as recorder_module
+from detections.alerts.named_events import NamedEvents
 from detections.alerts.recorder import Recorder
 from detections.alerts.store import AlertQuery, AlertStore
 from detections.finding import Finding
@@ -106,7 +107,8 @@ def test_alerts_are_linked_in_the_memory_of_a_few(
     ]
 
     def linked(several: Sequence[AlertEvents]) -> object:
-        return Facts(client, Names(settings.prefix)).linked(several)
+        names = Names(settings.prefix)
+        return Facts(client, names, NamedEvents(client, names.days)).linked(several)
 
     linked(alerts)  # what is kept for later calls, of so many texts at most, is there
     few, many = (peak(partial(linked, some)) for some in (alerts[:FEW], alerts))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from opensearchpy import OpenSearch
 
+from detections.alerts.named_events import KEPT, NamedEvents
 from detections.alerts.recounting import Recount
 from detections.automation.left_out import LeftOut, left_out
 from detections.finding import Finding
@@ -24,6 +25,7 @@ from detections.running.evaluation import Evaluator
 from detections.running.recording import RuleRun
 from detections.span import Span
 from trailhound.app.detection.known_automation import AutomationHistory
+from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 
 AT_ONCE = 2
@@ -32,6 +34,9 @@ findings of another are recorded."""
 TOGETHER = 200
 """Findings of several rules from which on they are recorded, as one of the threads does while the
 other one waits for the cluster: more would leave most of it until all rules have run."""
+GOING_ON = timedelta(hours=2)
+"""An alert that ends so shortly before the end of a piece of a history may go on in the next one,
+and is joined into an incident then: joining it twice would read its events twice."""
 Watch = Callable[[HistorySlice, int, int, str], None]
 """Called with the current piece of the history, how many of its rules have run, of how many, and
 the title of the one that was begun last; empty before the first that is evaluated by itself."""
@@ -79,10 +84,12 @@ def detector(
     at_once: int = 1,
     together: int = 1,
     begun: Callable[[Rule], None] = lambda _: None,
+    events: NamedEvents | None = None,
 ) -> Detector:
     """A detector that runs the rules of a pack on the settings' cluster, over all days or those of
     `index`. Each run uses the known automation of its time; `at_once` and `together` as for
-    `Detector`. `begun` is called, in any thread, before a rule is evaluated by itself."""
+    `Detector`. `begun` is called, in any thread, before a rule is evaluated by itself. `events`:
+    through which those of alerts are read, if others read them too."""
     history = AutomationHistory(client, settings, pack)
     trusting = history.pack
     evaluator = Evaluator(client, settings, trusting.compiled, index=index)
@@ -101,6 +108,7 @@ def detector(
         prepare=history.refresh,
         at_once=at_once,
         together=together,
+        events=events,
     )
 
 
@@ -130,6 +138,7 @@ class History:
         self._searched: Span | None = None
         days = self.survey.indices.expression
         self._begun: Callable[[Rule], None] = lambda _: None
+        self._events = NamedEvents(client, Names(settings.prefix).days, KEPT)
         self._detector = detector(
             client,
             settings,
@@ -138,7 +147,10 @@ class History:
             at_once=AT_ONCE,
             together=TOGETHER,
             begun=lambda rule: self._begun(rule),
+            events=self._events,
         )
+        self._updater = IncidentUpdater(client, settings, self._events)
+        self._refused = ""
         self._stopped = False
         self._left: Span | None = None
         self.events = 0
@@ -183,6 +195,10 @@ class History:
             begin = self._searched or piece.span
             self._searched = replace(begin, until=piece.span.until)
             self.events += piece.events
+            if record and not self._refused:  # while the events of its alerts are kept
+                ended = piece.span.until - GOING_ON
+                self._refused = self._updater.run(ended=ended).refused
+            self._events.forget()
             yield piece, runs
 
     def _shown(
@@ -216,15 +232,15 @@ class History:
         return left_out(self._client, self._settings, lambda: self._pack, within, expression)
 
     def join(self) -> str:
-        """Count anew what came before alerts that were there, and join the alerts that were raised
-        into incidents, and those of sessions whose opener came late. Returns why they could not be
-        joined, or "".
+        """Count anew what came before alerts that were there, and join those alerts into incidents
+        that were not when their piece was searched, and those of sessions whose opener came late.
+        Returns why they could not be joined, or "".
 
         Raises `ClusterError` and opensearch-py's errors.
         """
         Recount(self._client, self._settings).run()
         LateOpeners(self._client, self._settings).mark()
-        return IncidentUpdater(self._client, self._settings).run().refused
+        return self._refused or self._updater.run().refused
 
     def bounds(self) -> tuple[datetime, datetime] | None:
         """The first and the last event's time in the whole index; None for no event."""

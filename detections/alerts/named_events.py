@@ -1,0 +1,102 @@
+"""The events that alerts name, by their ids: read from the index once for all that ask for them.
+
+Several alerts may name the same event, and it is read for what each of them says of it and for the
+links that join them. So those that were read are kept, up to a number, until they are forgotten.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from opensearchpy import OpenSearch
+
+from detections.alerts import facts
+from detections.alerts.burst import moment
+from detections.events.index import EventIndex
+from detections.events.light import Mapped
+from detections.incidents import actors
+from trailhound.batching import batched
+
+FIELDS: Final = tuple(dict.fromkeys((*facts.FIELDS, *actors.FIELDS, "eventSource")))
+"""The fields of an event that alerts and their links are made of."""
+KEPT: Final = 20_000
+"""Events that are kept, some 2 KB each: as many as the alerts of a day with 300,000 events name."""
+_AT_ONCE: Final = 1_000
+
+Source = Mapping[str, Any]
+Span = tuple[datetime, datetime]
+"""The times between which an event is, both included, in whole milliseconds."""
+
+
+Found = tuple[tuple[datetime, Source], ...]
+"""The events of one `_id` with their times, the earliest first: one, unless others are forged."""
+
+
+class NamedEvents:
+    """Events of the daily indices, which any thread may read. Raises `ClusterError`."""
+
+    def __init__(self, client: OpenSearch, index: str, most: int = 0) -> None:
+        """`most`: how many events are kept."""
+        self._index = EventIndex(client, index)
+        self._most = most
+        self._kept: dict[str, Found] = {}
+        self._lock = threading.Lock()
+
+    def read(self, spans: Mapping[str, Span]) -> dict[str, Source]:
+        """`FIELDS` of each event, by `_id`, given the time that each is in.
+
+        An event that is gone (its day was deleted) is left out. The same `_id` may be in several
+        days: the event is the one in its time, others are forged.
+        """
+        sources = self._known(spans)
+        # Neighbours in time are together, so that each request searches few days.
+        missing = sorted(spans.keys() - sources.keys(), key=lambda name: (spans[name], name))
+        for names in batched(missing, _AT_ONCE):
+            within = min(spans[name][0] for name in names), max(spans[name][1] for name in names)
+            read = self._read(names, within)
+            self._keep(read)
+            for name, found in read.items():
+                source = _at(found, spans[name])
+                sources[name] = found[0][1] if source is None else source
+        return sources
+
+    def forget(self) -> None:
+        """Keep none of those that were read."""
+        with self._lock:
+            self._kept.clear()
+
+    def _known(self, spans: Mapping[str, Span]) -> dict[str, Source]:
+        sources: dict[str, Source] = {}
+        with self._lock:
+            for name in spans.keys() & self._kept.keys():
+                source = _at(self._kept[name], spans[name])
+                if source is not None:
+                    sources[name] = source
+        return sources
+
+    def _keep(self, read: Mapping[str, Found]) -> None:
+        """The first ones stay: were they to make room, those that are read again in the same order
+        would all be gone."""
+        with self._lock:
+            for name, found in read.items():
+                if name in self._kept or len(self._kept) < self._most:
+                    self._kept[name] = found
+
+    def _read(self, names: Sequence[str], within: Span) -> dict[str, Found]:
+        during = {"gte": within[0].isoformat(), "lte": within[1].isoformat()}
+        clauses = [{"ids": {"values": list(names)}}, {"range": {"@timestamp": during}}]
+        found: dict[str, Found] = {}
+        request = {"_source": Mapped(FIELDS)}
+        for hit in self._index.documents({"bool": {"filter": clauses}}, request):
+            source = hit["_source"]
+            time = moment(datetime.fromisoformat(str(source["@timestamp"])))
+            found[hit["_id"]] = (*found.get(hit["_id"], ()), (time, source))
+        return found
+
+
+def _at(found: Found, span: Span) -> Source | None:
+    """The first event of a time; None if there is none."""
+    return next((each for time, each in found if span[0] <= time <= span[1]), None)
