@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from operator import methodcaller
 from pathlib import Path
@@ -23,7 +23,7 @@ from opensearchpy import OpenSearch
 from enrich.enricher import Enricher
 from ingest.counts import Counts
 from ingest.deadletters.reopen import Reopened, opened
-from ingest.deadletters.store import raw_of
+from ingest.deadletters.store import DeadLetter, raw_of
 from ingest.documents.assembler import Assembler
 from ingest.documents.day_limit import TOO_MANY_NEW_DAYS, DayLimit
 from ingest.late_count import LateCount
@@ -47,6 +47,8 @@ from trailhound.state.store import StateStore, bulk, delete
 _PAGE = 200
 _ALL_MADE = 2**31
 """A number of new days that no limit reaches."""
+_OF_ITS_DAY = frozenset({TOO_MANY_NEW_DAYS, "day_read_only"})
+"""Codes of letters that fail before they are sent, and not for what they hold."""
 _SORT: Sequence[Mapping[str, Any]] = [
     {"day": {"order": "asc", "missing": "_first", "unmapped_type": "keyword"}},
     # The index has one shard.
@@ -245,7 +247,7 @@ class Retry:
             suspect = {0: "line_break"} if b"\n" in raw or b"\r" in raw else {}
             chunk = Chunk(records=[raw], positions=[letter["position"]], suspects=suspect)
             for made in self._assembler.assemble(chunk, run):
-                self._job.deadletters.put(made.dead)
+                self._job.deadletters.put(_as_stored(each, letter) for each in made.dead)
                 self._job.result_handler.process(made.batch)
                 self._job.result_handler.process(made.repaired)
             run.finish_reading()
@@ -312,6 +314,15 @@ class _OpenDay:
         self._day = day
         if day:
             self._stack.enter_context(opened(self._client, self._names.day(day), self.report))
+
+
+def _as_stored(dead: DeadLetter, letter: Mapping[str, Any]) -> DeadLetter:
+    """A letter that failed again: under the code and the reason that it is stored with, unless that
+    is a matter of its day. Whoever read it in its file knew more of it than its bytes tell."""
+    if dead.code in _OF_ITS_DAY:
+        return dead
+    known = {name: letter[name] for name in ("code", "reason") if letter.get(name)}
+    return replace(dead, **known)
 
 
 def _day_of(letter: dict[str, Any]) -> str:

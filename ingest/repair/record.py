@@ -150,9 +150,9 @@ class _Repair:
         try:
             record = self._parse_by_field(text) if self._deep else self._parse(text)
         except ValueError as error:
-            raise RecordError(f"the record is not JSON: {error}") from None
+            raise RecordError(f"the record is not JSON: {error}", reason="broken_json") from None
         if not isinstance(record, dict):
-            raise RecordError("the record is not a JSON object")
+            raise RecordError("the record is not a JSON object", reason="not_an_object")
         return record
 
     def _parse(self, text: str) -> Any:

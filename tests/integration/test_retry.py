@@ -222,3 +222,19 @@ def test_dismissed_letters_are_tried_only_if_asked_for(settings: Settings) -> No
     assert left.pop(json.dumps(never[0])) == left.pop(json.dumps(never[1])) == dismissal.as_dict()
     assert list(left.values()) == [None]
     assert file.read_bytes() == b""
+
+
+def test_what_fails_again_keeps_its_code(settings: Settings, tmp_path: Path) -> None:
+    """What the reader of a file refused is no record of the same fault where it stands alone."""
+    whole = json.dumps(record()).encode()
+    faults = [b"1", b"[{}]", b'{"eventTime": }', json.dumps(record(eventTime="never")).encode()]
+    file = tmp_path / "trail" / "a.json"
+    file.parent.mkdir()
+    file.write_bytes(b'{"Records":[' + b",".join([whole, *faults]) + b"]}")
+    backfill(settings, file)
+    before = {each["code"] for each in dead_letters(connect(settings), settings)}
+    assert {"not_an_object", "broken_json", "bad_event_time"} <= before
+    enricher = enricher_from(settings, lambda _: None)
+    tried = Retry(connect(settings), settings, enricher).run()
+    assert set(tried.codes) == before
+    assert tried.counts.dead_lettered == len(faults)
