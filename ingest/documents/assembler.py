@@ -115,6 +115,7 @@ class Assembler:
         digests = out.batch.digests if remembered else None
         skips = self._skip_stored
         late, late_day = owner.late, owner.late.day if owner.late is not None else ""
+        young: list[str | int | float | None] = []
         recent, older = self._known()
         size = letters = 0
         # A record is decoded right before its view is used, and not all of a file in one go:
@@ -184,14 +185,19 @@ class Assembler:
                     *fields,
                 )
             )
-            if late is not None and day <= late_day:
-                late.add(view.eventTime)
+            if late is not None:
+                if day <= late_day:
+                    late.add(view.eventTime)
+                else:
+                    young.append(view.eventTime)
             if digests is not None:
                 digests.append(digest)
             heads.append(head)
             ends.append(len(header) + len(identifier) + len(_OPEN) + len(content))
             positions.append(position)
             size += len(head)
+        if late is not None:
+            late.add_young(young)
         yield _closed(out, owner, size - letters)
 
     def _known(self) -> tuple[Mapping[int, str], Mapping[int, str]]:

@@ -33,15 +33,15 @@ class LateEventsTotal:
     def add(self, run: ObjectProgress) -> None:
         """Add those of an object that was read. Of one whose events were partly indexed before, at
         most as many as were indexed now, or by an earlier reading of it that was not finished."""
-        late = run.late
+        late, now = run.late, datetime.now(UTC)
         if late is None:
             return
+        late.settle(now)
         indexed = run.counts.indexed
         if run.resumed:  # duplicates of other objects were counted with those
             indexed += max(0, run.counts.duplicates - run.shared.total())
         events = min(late.events, indexed)
         if events:
-            now = datetime.now(UTC)
             self._put(LateEvents(events=events, first=late.first, last=late.last, added=now))
 
     def take(self) -> LateEvents | None:

@@ -17,7 +17,8 @@ from ingest.telemetry.late_events import LateEventsTotal
 from tests.helpers.trails import record
 from tests.unit.ingest.reading.formats import compact
 
-NOW = datetime(2026, 3, 4, 9, tzinfo=UTC)
+NOW = datetime.now(UTC).replace(hour=9, minute=0, second=0, microsecond=0)
+DAY = f"{NOW - timedelta(days=3):%Y-%m-%d}"
 
 
 def event(hours: float, **more: Any) -> dict[str, Any]:
@@ -42,6 +43,44 @@ def test_an_event_is_late_by_its_own_time(hours: float, late: int) -> None:
     run = assembled(event(hours))
     assert run.late is not None
     assert run.late.events == late
+
+
+@pytest.mark.parametrize(
+    ("hours", "after", "late"),
+    [(23.5, 0.2, 0), (23.5, 0.4, 0), (23.5, 0.6, 1), (1, 22, 0), (1, 24, 1), (30, 24, 1)],
+)
+def test_an_event_is_late_by_the_time_at_which_it_was_sent(
+    hours: float, after: float, late: int
+) -> None:
+    """As where the cluster is away between the reading of an object and the sending of it."""
+    first = NOW - timedelta(hours=hours)
+    for when in (f"{first:%Y-%m-%dT%H:%M:%SZ}", f" {first:%Y-%m-%dT%H:%M:%S}", first.timestamp()):
+        run = assembled(event(hours, eventTime=when), event(hours, trail="x", eventTime=when))
+        assert run.late is not None
+        run.late.settle(NOW + timedelta(hours=after))
+        assert run.late.events == 2 * late
+        assert not late or run.late.first.date() == run.late.last.date() == first.date()
+
+
+def test_events_that_waited_for_the_cluster_are_added_up() -> None:
+    began = datetime.now(UTC) - timedelta(hours=30)
+    run = assembled(*(record(eventTime=f"{began:%Y-%m-%dT%H:%M:%SZ}") for _ in range(2)))
+    run.late = LateCount(timedelta(hours=24), began)
+    run.late.add(f"{began:%Y-%m-%dT%H:%M:%SZ}")
+    run.record("indexed", 2)
+    total = LateEventsTotal()
+    total.add(run)
+    late = total.take()
+    assert late is not None
+    assert (late.events, late.days[0]) == (1, f"{began:%Y-%m-%d}")
+
+
+def test_of_a_file_of_many_days_their_number_is_right_all_the_same() -> None:
+    late = LateCount(timedelta(hours=24), NOW)
+    for minute in range(12_000):
+        late.add(f"{NOW + timedelta(minutes=minute):%Y-%m-%dT%H:%M:%SZ}")
+    late.settle(NOW + timedelta(days=30))
+    assert late.events == 12_000
 
 
 def test_any_form_of_a_record_counts() -> None:
@@ -77,7 +116,7 @@ def test_only_what_was_indexed_now_is_added_up() -> None:
     late = total.take()
     assert late is not None
     assert late.events == 4
-    assert late.days == ("2026-03-01", "2026-03-01")
+    assert late.days == (DAY, DAY)
     assert total.take() is None
     fresh = assembled(event(1))
     fresh.record("indexed")
