@@ -64,9 +64,10 @@ STATES = Chart(
 DEAD = Chart(
     id="ingest-dead",
     title="Dead letters",
-    question="Are there records that could not be indexed?",
+    question="Do records wait that could not be indexed? Dismissed ones are not counted.",
     kind="numbers",
     view=DEADLETTERS,
+    query="NOT _exists_:dismissed.at",
     measure=(count("Dead letters"),),
 )
 

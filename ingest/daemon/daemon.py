@@ -140,6 +140,11 @@ class Daemon:
             refused=self._faults.refused,
         )
 
+    def look_again(self, client: OpenSearch) -> None:
+        """Learn which refused events do not wait any more, since they were dismissed or retried.
+        Raises `ClusterError` and `SpoolError`."""
+        self._faults.look_again(client, self._settings)
+
     # The main thread.
 
     def run(self) -> DaemonStatus:

@@ -17,6 +17,8 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from ingest.counts import Counts
+from ingest.deadletters.selection import LetterSelection
+from ingest.deadletters.spool import Spool
 from ingest.object_progress import MOST_CODES, ObjectProgress
 from ingest.objects import TrailObject
 from ingest.sources.layout import Place, place_of
@@ -39,7 +41,7 @@ _LATE = timedelta(days=2)
 _REASON_SHOWN = 300
 """Characters of a dead letter's reason that are shown."""
 _LOOKED_AT = 100
-"""The last objects of the ledger that are looked at."""
+"""The last objects of the ledger that are looked at, and those whose names are known."""
 _NEWEST: Sequence[Mapping[str, Any]] = ({"finished_at": "desc"}, {"_seq_no": "desc"})
 _SHOW: Query = {
     "bool": {
@@ -72,17 +74,20 @@ def _gets_in(counts: Counts, *, unread: bool) -> bool | None:
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """What is known of refused objects: their names, and the number and one reason of their dead
-    letters, by code."""
+    """What is known of refused objects: their names, which of them are `unread`, and the number and
+    one reason of their dead letters, by code."""
 
     objects: set[str] = field(default_factory=set)
+    unread: set[str] = field(default_factory=set)
     codes: Counter[str] = field(default_factory=Counter)
     reasons: dict[str, str] = field(default_factory=dict)
 
     def add(self, uri: str, codes: Mapping[str, int], reasons: Mapping[str, str]) -> None:
         """Add an object; of very many, and of very many codes, only the counts grow."""
-        if len(self.objects) < _MANY:
+        if len(self.objects) < _LOOKED_AT:
             self.objects.add(uri)
+            if _UNREADABLE in codes:
+                self.unread.add(uri)
         for code, number in codes.items():
             if code in self.codes or len(self.codes) < MOST_CODES:
                 self.codes[code] += number
@@ -126,6 +131,20 @@ def earlier_refusals(client: OpenSearch, settings: Settings) -> Refusals:
     for uri, reason in unread.items():
         known.add(uri, {_UNREADABLE: 1}, {_UNREADABLE: reason})
     return known
+
+
+def _waiting_for(client: OpenSearch, settings: Settings, objects: Sequence[str]) -> set[str]:
+    """Those of the objects that have dead letters that wait, in the index or in the spool of this
+    machine."""
+    letters = IndexReader(client, Names(settings.prefix).deadletter)
+    letters.refresh()
+    asked = both({"terms": {"object": list(objects)}}, WAITING)
+    counts = {"objects": {"terms": {"field": "object", "size": len(objects)}}}
+    found = letters.search({"query": asked, "aggs": counts}).get("aggregations", {})
+    buckets = found.get("objects", {}).get("buckets", ())
+    waits = LetterSelection(dismissed=False).matches
+    spooled = {str(each["object"]) for each in filter(waits, Spool(settings.spool).letters())}
+    return {str(each["key"]) for each in buckets} | spooled.intersection(objects)
 
 
 def _counted(letters: IndexReader, refused: Mapping[str, datetime]) -> Refusals:
@@ -183,23 +202,41 @@ def _is_late(codes: Collection[str], place: Place | None, read: datetime) -> boo
 
 class RefusedObjects:
     """The last objects, as far as all or nearly all of their events became dead letters, or they
-    could not be read. This lasts until an object's events are indexed, and not for some time. An
-    object of duplicates says neither, nor does a late one whose day takes no writes: the retention
-    makes days read-only.
+    could not be read. This lasts until an object's events are indexed, or their dead letters are
+    dismissed or retried, and not for some time. An object of duplicates says neither, nor does a
+    late one whose day takes no writes: the retention makes days read-only.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known = Refusals()
+        self._added = 0
 
     def begin(self, earlier: Refusals) -> None:
         """Take over what earlier processes left. Called before an object is added."""
         with self._lock:
             self._known = earlier
 
+    def look_again(self, client: OpenSearch, settings: Settings) -> None:
+        """Whether the dead letters still wait: others may have dismissed or retried them. Asks the
+        cluster only while no event gets in. Raises `ClusterError` and `SpoolError`."""
+        with self._lock:
+            known, added = self._known, self._added
+            objects = sorted(known.objects - known.unread)
+            if len(known.objects) < _MANY or not objects:
+                return
+        wait = _waiting_for(client, settings, objects)
+        if len(wait) + len(known.unread) >= _MANY:
+            return
+        earlier = earlier_refusals(client, settings)
+        with self._lock:
+            if self._added == added:
+                self._known = earlier
+
     def add(self, run: ObjectProgress) -> None:
         """Add an object whose records all have an outcome."""
         with self._lock:
+            self._added += 1
             unread = bool(run.fault) and not (run.retry or run.archived)
             gets_in = _gets_in(run.counts, unread=unread)
             if gets_in:

@@ -10,10 +10,13 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
+from opensearchpy import OpenSearch
+
 from ingest.counts import Counts
 from ingest.daemon.refused_objects import Refusals, RefusedObjects
 from ingest.feeds.feed import FeedStatus
 from ingest.object_progress import ObjectProgress
+from trailhound.settings import Settings
 
 _GRACE = 5.0
 """Seconds after a wait in which the next request may still be in flight."""
@@ -141,6 +144,11 @@ class CurrentFaults:
     def stored(self, run: ObjectProgress) -> None:
         """Record which outcomes the records of an object had."""
         self._refused.add(run)
+
+    def look_again(self, client: OpenSearch, settings: Settings) -> None:
+        """Learn which of the refused events do not wait any more. Raises `ClusterError` and
+        `SpoolError`."""
+        self._refused.look_again(client, settings)
 
     @property
     def refused(self) -> str:

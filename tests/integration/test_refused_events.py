@@ -84,6 +84,13 @@ def test_a_daemon_whose_events_are_all_refused_is_not_ready(
         said = {each.partition(": ")[2] for each in messages()}  # the killed one is still listed
         assert said == {message.partition(": ")[2]}
 
+        done = run(settings, "deadletters", "dismiss", "--all", "--yes", "--config", file)
+        assert done.returncode == 0, done.stderr
+        until(lambda: readiness(address) == (200, set()), "that nothing waits any more")
+        for name in ("e", "f", "g"):
+            put(name)
+        until(lambda: readiness(address) == (503, {("refused", "events")}), "no event gets in")
+
         client.indices.put_mapping(index=day, body={"dynamic": False})
         event = put("d")
         until(lambda: event in documents(client, settings), "an event that gets in")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -27,11 +28,17 @@ from trailhound.app.health.reasons import (
 from trailhound.cluster import templates
 from trailhound.cluster.clock import seconds_apart
 from trailhound.cluster.refusals import cluster_errors
-from trailhound.errors import ClusterError, ClusterUnreachableError, ForeignTemplateError
+from trailhound.errors import (
+    ClusterError,
+    ClusterUnreachableError,
+    ForeignTemplateError,
+    SpoolError,
+)
 from trailhound.settings import Settings
 from trailhound.state.jobs import DETECTIONS
 from trailhound.threads import supervised_threads
 
+LOG = logging.getLogger("trailhound.app.service")
 _SILENT_AFTER = 60.0
 """Seconds without an answer after which the cluster counts as unreachable."""
 _SHARED_EVERY = 5.0
@@ -62,8 +69,8 @@ class OwnHealth:
         self._answers = False
 
     def watch(self, client: OpenSearch) -> None:
-        """Read the shared state of the daemons, the cluster's clock and templates, at intervals,
-        until the daemon stops."""
+        """Read the shared state of the daemons, the cluster's clock and templates, and what became
+        of refused events, at intervals, until the daemon stops."""
         compare_at = look_at = 0.0
         while True:
             settings = self._running.settings
@@ -76,6 +83,7 @@ class OwnHealth:
                 with suppress(OpenSearchException, ClusterUnreachableError):
                     self._template = _template_reason(client, settings)
                     self._ledger = self._same_ledger.reason(client, settings)
+                self._look_again_at_refused(client)
             try:
                 with cluster_errors(settings):
                     shared = read_shared(client, settings)
@@ -85,6 +93,14 @@ class OwnHealth:
                 self._shared = [Reason("state", "ledger", message)]
             if self._running.stopping.wait(_SHARED_EVERY):
                 break
+
+    def _look_again_at_refused(self, client: OpenSearch) -> None:
+        """Others may have dismissed or retried the dead letters that keep the daemon unready."""
+        if (daemon := self._running.daemon) is not None:
+            try:
+                daemon.look_again(client)
+            except (OpenSearchException, ClusterError, SpoolError) as error:
+                LOG.warning("whether refused events still wait is not known: %s", error)
 
     def reasons(self, *, answers: bool = False) -> list[Reason]:
         """The reasons of this process. `answers`: the cluster has just answered."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ from trailhound.cluster.queries import Query, any_of, anywhere, between, either
 from trailhound.cluster.reader import IndexReader, document_of
 from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
-from trailhound.cluster.waiting import WAITING, dismissed
+from trailhound.cluster.waiting import dismissed, waiting
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
 from trailhound.state.document import StateDocumentError
@@ -176,14 +176,7 @@ class DeadLetterSearch:
     def codes(self) -> dict[str, int]:
         """How many wait with each code, the most frequent first."""
         make_searchable(self._client, self._index)
-        reply = self._reader.search(
-            {"query": WAITING, "aggs": {"codes": {"terms": {"field": "code", "size": 1_000}}}}
-        )
-        found: Mapping[str, Any] = reply.get("aggregations", {})
-        return {
-            str(each["key"]): int(each["doc_count"])
-            for each in found.get("codes", {}).get("buckets", ())
-        }
+        return {each.code: each.number for each in waiting(self._client, self._names)}
 
     def dismissed(self) -> int:
         """How many were dismissed, in the index."""
