@@ -35,10 +35,10 @@ class ObjectProgress:
     """
 
     __slots__ = (
-        "_lock", "_on_done", "_reading", "_under", "aborted", "archived", "bytes", "choice",
-        "counts", "criteria", "dead_codes", "dead_reasons", "expected", "fault", "item", "late",
-        "new_days", "other_kind", "place", "progressed", "proof", "read_before", "resumed", "retry",
-        "sha256", "shared",
+        "_lock", "_on_done", "_reading", "_under", "aborted", "archived", "begun_before", "bytes",
+        "choice", "counts", "criteria", "dead_codes", "dead_reasons", "expected", "fault", "item",
+        "late", "new_days", "other_kind", "place", "progressed", "proof", "read_before", "resumed",
+        "retry", "sha256", "shared",
     )  # fmt: skip
 
     def __init__(self, item: TrailObject, on_done: Callable[[ObjectProgress], None]) -> None:
@@ -76,6 +76,8 @@ class ObjectProgress:
         self.resumed = False
         """An earlier reading of it was not finished. What that one indexed is among the duplicates
         now, and was counted nowhere."""
+        self.begun_before = ""
+        """When that reading was begun (ISO 8601); empty where it is not known."""
         self.read_before = False
         """Its entry in the ledger is of a reading that was finished."""
         self.retry = False

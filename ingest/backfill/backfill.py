@@ -45,8 +45,10 @@ class Backfill:
         retry_policy: RetryPolicy | None = None,
         expected: ExpectedHashes | None = None,
         late: LateEventsTotal | None = None,
+        store_late: bool = False,
     ) -> None:
-        """`late`: where to add up the events that are too old for the scheduled rules."""
+        """`late`: where to add up the events that are too old for the scheduled rules. With
+        `store_late`, they are stored before the ledger has their objects as done."""
         self._late = late
         self._settings = settings
         self._selection = selection
@@ -64,6 +66,10 @@ class Backfill:
             expected=expected,
         )
         self.ledger = self.pipeline.ledger
+        if late is not None and store_late:
+            self.ledger.outcomes.before = lambda: self._retry_policy.run(
+                lambda: late.store(client, settings)
+            )
         self._report = RunReport()
         self._lock = threading.Lock()
         self._active: dict[str, ObjectProgress] = {}
@@ -167,9 +173,9 @@ class Backfill:
                 if self._stopping.is_set():
                     break
                 run = ObjectProgress(item, self._done)
-                if self._late is not None:
+                self.ledger.begin(run)
+                if self._late is not None and self._late.wants(run):
                     run.late = LateCount.of(self._settings)
-                    self.ledger.begin(run)
                 with self._lock:
                     self._active[item.uri] = run
                 small.read(stream, run)

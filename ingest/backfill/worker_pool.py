@@ -11,7 +11,7 @@ import multiprocessing
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import BinaryIO
 
+from detections.span import Span
 from enrich.enricher import Enricher
 from ingest.backfill.backfill import Backfill
 from ingest.backfill.request import BackfillRequest
@@ -26,6 +27,7 @@ from ingest.integrity.expected import ExpectedHashes
 from ingest.objects import Selection, Source, TrailObject
 from ingest.run_report import RunReport
 from ingest.sources import open_source
+from ingest.telemetry.late_events import TakenOver
 from trailhound import errors
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
@@ -46,6 +48,8 @@ class Job:
     enricher_from: Callable[[Settings, Callable[[str], None]], Enricher]
     warn: Callable[[str], None]
     expected: ExpectedHashes | None = None
+    named: Sequence[Span] = ()
+    """As for `TakenOver`."""
 
 
 class Shard:
@@ -253,6 +257,8 @@ def _run(job: Job, shard: int, of: int, line: Connection) -> RunReport:
         limit=limit,
         retry_policy=RetryPolicy(settings.ingest.give_up_after, on_wait=waits.add),
         expected=job.expected,
+        late=TakenOver(lambda: job.named),
+        store_late=True,
     )
     ended = threading.Event()
     threads = [

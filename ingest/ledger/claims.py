@@ -29,12 +29,14 @@ from trailhound.state.objects import Claim, Criteria, ObjectState, object_id
 @dataclass(frozen=True, slots=True)
 class HeldClaim:
     """A claim of this worker, and how it is `stored`. `anew`: what was covered before is forgotten
-    where the object cannot be read to its end. `resumed`: an earlier reading was not finished."""
+    where the object cannot be read to its end. `resumed`: an earlier reading was not finished;
+    `begun`: when that one's claim was made (ISO 8601), empty where it is not known."""
 
     stored: Stored
     entry: ObjectState
     anew: bool
     resumed: bool
+    begun: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,14 @@ class _Wanted:
         """Whether an earlier reading of it was given up, or its worker ended."""
         before = self.stored.entry if self.stored is not None else None
         return before is not None and (before.is_unread or bool(before.holder))
+
+    @property
+    def begun(self) -> str:
+        """When an earlier reading of it was begun; empty where it is not known."""
+        before = self.stored.entry if self.stored is not None else None
+        if before is None:
+            return ""
+        return (before.claim.at if before.claim is not None else before.claimed_at) or ""
 
     def actions(self) -> list[dict[str, Any]]:
         """Of two workers at the same entry, the second one's write is refused."""
@@ -184,7 +194,9 @@ class Claims:
             else:
                 overtaken.append(each.item)
                 continue
-            held[each.entry.identifier] = HeldClaim(found, each.entry, anew, each.resumed)
+            held[each.entry.identifier] = HeldClaim(
+                found, each.entry, anew, each.resumed, each.begun
+            )
             taken.append(each.item)
         with self._lock:
             self._held |= held

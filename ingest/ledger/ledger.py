@@ -166,7 +166,8 @@ class Ledger:
         earlier readings."""
         claim = self.claims.held(run.item)
         if claim is not None:
-            run.resumed, run.read_before = claim.resumed, not claim.entry.is_unread
+            run.resumed, run.begun_before = claim.resumed, claim.begun
+            run.read_before = not claim.entry.is_unread
 
     def finish(
         self, run: ObjectProgress, state: State, then: Callable[[], None] | None = None

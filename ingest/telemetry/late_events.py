@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
+from detections.span import Span
 from ingest.object_progress import ObjectProgress
 from trailhound.errors import TrailhoundError
 from trailhound.settings import Settings
@@ -30,6 +32,10 @@ class LateEventsTotal:
         self._storing = threading.Lock()
         self._late = LateEvents()
 
+    def wants(self, run: ObjectProgress) -> bool:  # noqa: ARG002 - `TakenOver` looks at it
+        """Whether the late events of an object that is about to be read are added."""
+        return True
+
     def add(self, run: ObjectProgress) -> None:
         """Add those of an object that was read. Of one whose events were partly indexed before, at
         most as many as were indexed now, or by an earlier reading of it that was not finished."""
@@ -37,12 +43,12 @@ class LateEventsTotal:
         if late is None:
             return
         late.settle(now)
-        indexed = run.counts.indexed
-        if run.resumed:  # duplicates of other objects were counted with those
-            indexed += max(0, run.counts.duplicates - run.shared.total())
-        events = min(late.events, indexed)
+        events = min(late.events, self._indexed(run))
         if events:
             self._put(LateEvents(events=events, first=late.first, last=late.last, added=now))
+
+    def _indexed(self, run: ObjectProgress) -> int:
+        return run.counts.indexed + _indexed_before(run)
 
     def take(self) -> LateEvents | None:
         """What was added since the last time; None for nothing."""
@@ -72,3 +78,31 @@ class LateEventsTotal:
     def _put(self, late: LateEvents) -> None:
         with self._lock:
             self._late = self._late.plus(late)
+
+
+class TakenOver(LateEventsTotal):
+    """Of objects that a daemon began and did not finish, the events that it indexed: a backfill
+    takes such objects over, and names by itself only those that it indexes."""
+
+    def __init__(
+        self, named: Callable[[], Sequence[Span]], on_first: Callable[[], None] = lambda: None
+    ) -> None:
+        """`named`: when events were ingested that the notes of other commands name, which were not
+        finished either. Called once, with the first object that was begun before."""
+        super().__init__(on_first)
+        self._named = cache(named)
+
+    def wants(self, run: ObjectProgress) -> bool:
+        if not (run.resumed and run.begun_before):
+            return False
+        begun = datetime.fromisoformat(run.begun_before)
+        return not any(each.since <= begun < each.until for each in self._named())
+
+    def _indexed(self, run: ObjectProgress) -> int:
+        return _indexed_before(run)
+
+
+def _indexed_before(run: ObjectProgress) -> int:
+    """How many events of an object an earlier reading indexed that was not finished. Duplicates of
+    other objects were counted with those."""
+    return max(0, run.counts.duplicates - run.shared.total()) if run.resumed else 0

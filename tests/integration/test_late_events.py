@@ -13,6 +13,7 @@ import pytest
 import yaml
 from msgspec import structs
 
+from ingest.ledger.worker import Worker
 from tests.helpers.commands import command
 from tests.helpers.installation import key_of, stamp
 from tests.helpers.processes import printed, start
@@ -21,6 +22,7 @@ from tests.helpers.trails import documents, own_settings, prepared, record, trai
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
+from trailhound.state.backfills import BackfillState
 from trailhound.state.late_events import LateEvents, LateEventsStore
 from trailhound.state.objects import ObjectState
 from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
@@ -134,4 +136,37 @@ def test_events_that_are_indexed_by_repairs_are_named(settings: Settings, tmp_pa
     deliver(trail, OUTAGE + timedelta(minutes=2), "C", "D")
     repaired = command(settings, "reconcile", str(trail), "--repair")
     assert "no rule has looked at 2 events of " in " ".join(repaired.output.split())
+    assert status(settings)["late_events"]["events"] == 3
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("of_a_backfill", [False, True])
+def test_a_backfill_that_takes_over_what_a_daemon_began_counts_what_that_one_indexed(
+    settings: Settings, tmp_path: Path, workers: str, of_a_backfill: bool
+) -> None:
+    """Each event once: what a killed backfill had indexed is named by its note."""
+    client, trail = prepared(settings), tmp_path / "trail"
+    deliver(trail, OUTAGE, "A", "B")
+    command(settings, "backfill", str(trail))
+    always = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    LateEventsStore(client, settings).mark_searched(*always, datetime.now(UTC))
+    assert status(settings)["late_events"] is None
+    objects = StateStore(client, settings, ObjectState)
+    (begun,) = objects.all()
+    objects.write([structs.replace(begun, state="claimed", worker="killed", covered=())])
+    assert begun.claimed_at is not None
+    if of_a_backfill:
+        here = Worker.this()
+        note = BackfillState(
+            id="killed",
+            began=datetime.fromisoformat(begun.claimed_at) - timedelta(seconds=1),
+            heartbeat=datetime.now(UTC),
+            host=here.host,
+            boot=here.boot,
+            pid=4_000_000,
+        )
+        StateStore(client, settings, BackfillState).write([note])
+    deliver(trail, OUTAGE + timedelta(minutes=1), "C")
+    done = command(settings, "backfill", str(trail), "--workers", workers)
+    assert done.exit_code == 0
     assert status(settings)["late_events"]["events"] == 3
