@@ -15,7 +15,13 @@ from dataclasses import dataclass, replace
 
 from detections.compiled import Compiled, Query
 from detections.events.fields import FieldReader, Hit, field_type
-from detections.events.identity import ARN, NAME
+from detections.events.identity import (
+    ARN,
+    ISSUER,
+    NAME,
+    OF_IDENTITY_CENTER,
+    OF_SERVICE_LINKED_ROLES,
+)
 from enrich.resources import WITHHELD
 
 HAS_ARN: Query = {
@@ -32,6 +38,14 @@ HAS_NAME_ALONE: Query = {
         ],
     }
 }
+OF_ROLE_SESSIONS: Query = {
+    "bool": {
+        "filter": [HAS_ARN, {"exists": {"field": ISSUER}}],
+        "must_not": [{"term": {ISSUER: ""}}, OF_IDENTITY_CENTER, OF_SERVICE_LINKED_ROLES],
+    }
+}
+"""Sessions whose names their callers choose: of a role, or of a federated user. Those of Identity
+Center are named after people, and those of service-linked roles by the service."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from typing import Any, Final
 from opensearchpy import OpenSearch
 
 from detections.alerts.named_events import NamedEvents
+from detections.events.identity import ARN, ISSUER, NAME
 from detections.events.index import EventIndex
 from detections.events.light import Mapped
-from detections.events.principal import HAS_ARN
+from detections.events.principal import HAS_ARN, OF_ROLE_SESSIONS
 from detections.incidents.actors import FIELDS, Actor, Source, actor_of, at
 from detections.incidents.creations import ISSUING
 from detections.incidents.joining import (
@@ -211,24 +212,25 @@ def _links(alert: AlertEvents, events: Sequence[Source], issuers: Mapping[str, A
 
 
 _FAILED: Final = {"term": {"event.outcome": "failure"}}
+_COUNTED_BY: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
+    "roles": (ISSUER, OF_ROLE_SESSIONS),
+    "arns": (ARN, {"bool": {"filter": [HAS_ARN], "must_not": [OF_ROLE_SESSIONS]}}),
+    "names": (NAME, {"bool": {"must_not": [HAS_ARN]}}),
+}
+"""The field that names the principals of a part of the events, and the query for that part."""
 
 
 def _principals(
     asked: Sequence[Mapping[str, Any]], but: Sequence[Mapping[str, Any]], most: int
 ) -> dict[str, Any]:
-    """A search that counts principals by ARN, and those without an ARN by name."""
+    """A search that counts principals: the sessions of a role as one, others by ARN, and those
+    without an ARN by name. Whoever may assume a role opens as many sessions as they like."""
     service = {"term": {"user_type": "aws_service"}}
     return {
         "query": {"bool": {"filter": list(asked), "must_not": [*but, service]}},
         "aggs": {
-            "arns": {
-                "filter": HAS_ARN,
-                "aggs": {"of": _few_of("userIdentity.arn", most)},
-            },
-            "names": {
-                "filter": {"bool": {"must_not": [HAS_ARN]}},
-                "aggs": {"of": _few_of("user.name", most)},
-            },
+            name: {"filter": where, "aggs": {"of": _few_of(field, most)}}
+            for name, (field, where) in _COUNTED_BY.items()
         },
     }
 
@@ -241,7 +243,7 @@ def _few_of(field: str, most: int) -> dict[str, Any]:
 
 def _counted(found: Mapping[str, Any]) -> int:
     """The principals, by the aggregations of `_principals`."""
-    return sum(len(found[name]["of"]["buckets"]) for name in ("arns", "names") if name in found)
+    return sum(len(found[name]["of"]["buckets"]) for name in _COUNTED_BY if name in found)
 
 
 def _between(since: datetime, until: datetime) -> dict[str, Any]:

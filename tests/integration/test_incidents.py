@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +31,7 @@ from trailhound.settings import Settings
 ACCOUNT = "111122223333"
 OFFICE = "198.51.100.7"
 TOGETHER, CHAIN, HOME = "2025-03-20", "2025-03-25", "2025-03-30"
+ROTATED, STAFF = "2025-04-04", "2025-04-08"
 """Days of the attacks by hand, away from the sample's."""
 
 Alerts = dict[str, dict[str, Any]]
@@ -169,6 +170,25 @@ def three_credentials() -> Iterator[dict[str, Any]]:
         )
 
 
+def sessions_of(role: str, day: str, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Each asks for an instance's password, all from one address."""
+    for number, name in enumerate(names):
+        who = session(role.rsplit("/", 1)[-1], name, f"ASIA{name.upper()}")
+        who["sessionContext"]["sessionIssuer"]["arn"] = f"arn:aws:iam::{ACCOUNT}:role/{role}"
+        yield record(
+            eventTime=f"{day}T10:{number:02d}:00Z",
+            eventSource="ec2.amazonaws.com",
+            eventName="GetPasswordData",
+            userIdentity=who,
+            sourceIPAddress="203.0.113.20",
+            requestParameters={"instanceId": f"i-{number:017x}"},
+        )
+
+
+ONE_ROLE = [f"s{number}" for number in range(6)]
+PEOPLE = ["ada", "ben", "cora"]
+
+
 @pytest.fixture(scope="module")
 def world(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     home = tmp_path_factory.mktemp("incidents")
@@ -177,7 +197,9 @@ def world(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wor
         sample = write_sample(home / "trail", spec)
         assert not sample.dropped_attacks
         at_home = [rights_for_oneself(name, HOME, 1, "203.0.113.9") for name in ("one", "two")]
-        records = [*two_at_once(), *three_credentials(), *at_home]
+        rotated = sessions_of("App", ROTATED, ONE_ROLE)
+        staff = sessions_of("aws-reserved/sso.amazonaws.com/Staff", STAFF, PEOPLE)
+        records = [*two_at_once(), *three_credentials(), *at_home, *rotated, *staff]
         by_hand = write_trail(home / "hand", records)
         backfill(settings, home / "trail", by_hand)
         done = command(settings, "detect", "--json")
@@ -241,6 +263,15 @@ def test_one_attack_with_three_credentials_is_one(world: World) -> None:
     assert names == {"robot", "Deploy/ci", "ghost"}
     # Nobody was told that the role was assumed: no alert has that call.
     assert all(call["name"] != "AssumeRole" for alert in alerts.values() for call in alert["calls"])
+
+
+def test_sessions_of_one_role_are_one_principal_of_their_address(world: World) -> None:
+    alerts = of_day(world.alerts(), ROTATED)
+    names = {name for each in alerts.values() for name in each["links"]["principal"]}
+    assert names == {f"App/{name}" for name in ONE_ROLE}
+    assert len(incidents(alerts)) == 1
+    staff = of_day(world.alerts(), STAFF)  # Identity Center names its sessions after people
+    assert len(incidents(staff)) == len(PEOPLE)
 
 
 def test_an_address_that_more_come_to_use_joins_nobody_any_more(
