@@ -124,7 +124,12 @@ def pytest_collection_finish() -> None:
 
 
 def _folder(item: pytest.Item) -> str:
-    return item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
+    return _folder_of(item.path)
+
+
+@functools.cache
+def _folder_of(file: Path) -> str:
+    return file.relative_to(TESTS).parts[0] if file.is_relative_to(TESTS) else ""
 
 
 def _rank(item: pytest.Item) -> tuple[bool, int]:

@@ -42,8 +42,8 @@ def test_forged_agents_and_names_hide_no_technique(pack: ReplayedPack, shared_da
 
 
 def test_ordinary_days_keep_within_the_budget(pack: ReplayedPack) -> None:
-    found = noise(pack, list(enriched(ordinary(20_000, seed=3), enricher())))
-    assert found.events == 20_000
+    found = noise(pack, list(enriched(ordinary(10_000, seed=3), enricher())))
+    assert found.events == 10_000
     assert found.rate() <= BUDGET
     assert found.rate(severe=True) <= HIGH_SEVERITY_BUDGET
 

@@ -93,10 +93,14 @@ def test_the_list_of_commands_imports_none_of_them() -> None:
 
 
 def test_a_command_that_runs_has_all_that_it_works_with() -> None:
-    """Also where it uses another's functions, and where a value is completed before it runs."""
+    """Also where it uses another's functions, and where a value is completed before it runs.
+    Garbage is looked for from then on, and not in modules."""
     found = imported(
+        "import gc\n"
         "from trailhound.cli.main import main\n"
+        "assert not gc.isenabled()\n"
         "assert main(['rules', 'list', '--level', 'critical', '--json']) == 0\n"
+        "assert gc.isenabled() and gc.get_freeze_count() > 50_000\n"
         "from trailhound.cli import demo, incidents\n"
         "assert isinstance(demo.History, type) and isinstance(incidents.IncidentStore, type)"
     )
@@ -119,16 +123,6 @@ def test_a_name_that_is_not_imported_yet_says_which_it_is() -> None:
         "    raise AssertionError\n"
         "import_now()\n"
         "assert levels[-1] == 'critical'"
-    )
-
-
-def test_garbage_is_looked_for_once_everything_is_imported_and_not_in_modules() -> None:
-    imported(
-        "import gc\n"
-        "from trailhound.cli.main import main\n"
-        "assert not gc.isenabled()\n"
-        "assert main(['rules', 'list', '--level', 'critical', '--json']) == 0\n"
-        "assert gc.isenabled() and gc.get_freeze_count() > 50_000"
     )
 
 

