@@ -17,6 +17,7 @@ from typing import Any, Final
 from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from detections.alerts.field_words import in_words, shared
 from detections.alerts.summary import summary
 from detections.alerts.text import one_line
 from detections.alerts.twins import together
@@ -210,6 +211,8 @@ def _environment(loader: BaseLoader) -> ImmutableSandboxedEnvironment:
     )
     made.filters["plain"] = _plain
     made.filters["placed"] = _placed
+    made.filters["shared"] = shared
+    made.filters["heading"] = _heading
     made.filters["unlinked"] = _unlinked
     return made
 
@@ -217,6 +220,16 @@ def _environment(loader: BaseLoader) -> ImmutableSandboxedEnvironment:
 def _plain(text: object) -> str:
     """Text with Markdown's characters escaped."""
     return _MARKDOWN.sub(r"\\\1", str(text))
+
+
+def _heading(kind: str) -> str:
+    """The name of a kind of entity, as a line begins.
+
+    >>> _heading("address"), _heading("arn")
+    ('Address', 'ARN')
+    """
+    words = in_words(kind)
+    return words[:1].upper() + words[1:]
 
 
 def _unlinked(text: object) -> str:

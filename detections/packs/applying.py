@@ -12,10 +12,12 @@ from detections.matcher import SigmaMatcher
 from detections.packs.actions import ParsedRule
 from detections.packs.documents import reason_of
 from detections.packs.exceptions import RuleException, exception_id, is_default, with_any_rule
+from detections.packs.expiry import Ended, expiry, today
 from detections.packs.load_faults import LoadFaults
 from detections.packs.near import did_you_mean
 from detections.packs.reading import rule_id
 from detections.packs.rule_names import PackFolders, RuleNames
+from trailhound.errors import RuleError
 
 
 class ExceptionApplier:
@@ -34,6 +36,7 @@ class ExceptionApplier:
     ) -> None:
         self.rules = list(rules)
         self.unfiltered: dict[str, SigmaRule] = {}
+        self._today = today()
         self._placeholders = placeholders
         self._faults = faults
         self._names = RuleNames(rules, folders, faults)
@@ -41,7 +44,8 @@ class ExceptionApplier:
     def apply_all(
         self, exceptions: Sequence[SigmaFilter], disabled: Collection[str]
     ) -> tuple[RuleException, ...]:
-        """Applies every exception whose id and title are not `disabled`, in any case of letters.
+        """Applies every exception that has not ended and whose id and title are not `disabled`, in
+        any case of letters.
 
         Returns them without the broken ones, which are faults. So is an entry of `disabled` that
         names none.
@@ -52,10 +56,25 @@ class ExceptionApplier:
         for exception in exceptions:
             names = {exception_id(exception), exception.title} - {""}
             known |= names
-            narrowed = () if off.intersection(map(str.lower, names)) else self._apply(exception)
+            try:
+                last = expiry(exception.custom_attributes)
+            except RuleError as error:
+                self._faults.add_of(exception, str(error), error.hint)
+                continue
+            is_off = bool(off.intersection(map(str.lower, names)))
+            ended = last is not None and last < self._today and not is_off
+            narrowed = () if is_off or ended else self._apply(exception)
             if narrowed is None:
                 continue
             place = self._faults.place(exception)
+            if ended and last is not None:
+                self._faults.add_of(
+                    exception,
+                    Ended(exception.title, last).sentence(),
+                    "remove it, or give it a later day",
+                    stops=False,
+                    what="warning",
+                )
             loaded.append(
                 RuleException(
                     exception_id(exception),
@@ -65,6 +84,8 @@ class ExceptionApplier:
                     default=is_default(place),
                     active=bool(narrowed),
                     rules=narrowed,
+                    expires=last,
+                    ended=ended,
                 )
             )
         for name in sorted(disabled):

@@ -27,6 +27,7 @@ from detections.packs.detection_check import (
     pairs,
 )
 from detections.packs.documents import Document, RuleFault, reason_of
+from detections.packs.expiry import expiry
 from detections.packs.kinds import KINDS, OPTIONS
 from detections.packs.near import did_you_mean, nearest
 from detections.packs.reading import READERS, duration
@@ -150,6 +151,12 @@ class _Check:
             yield self._fault_at(
                 self._at("trailhound"), "`trailhound:` is not a mapping", "indent its keys below it"
             )
+            return
+        if "filter" in self._content:
+            try:
+                expiry(self._content)
+            except RuleError as error:
+                yield self._fault_at(self._at("trailhound"), str(error), error.hint)
             return
         found = pairs(self._pairs["trailhound"][1])
         known = [*KINDS, *READERS]

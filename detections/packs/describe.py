@@ -61,7 +61,8 @@ def listed_exceptions(pack: Pack) -> list[dict[str, Any]]:
             "title": each.title,
             "description": each.description,
             "default": each.default,
-            "state": "on" if each.active else "off",
+            "state": "on" if each.active else "ended" if each.ended else "off",
+            "expires": each.expires.isoformat() if each.expires is not None else None,
             "rules": list(each.rules),
             "place": str(each.place),
         }

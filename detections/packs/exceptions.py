@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,8 @@ DEFAULTS: Final = Path(__file__).parent.parent / "exceptions"
 @dataclass(frozen=True, slots=True)
 class RuleException:
     """A loaded exception. `rules` are the titles of the rules that it narrows; `active` is false if
-    it is switched off or narrows no rule."""
+    it is switched off, has ended or narrows no rule. `expires`: the last UTC day on which it
+    applies; None for no end."""
 
     id: str
     title: str
@@ -27,6 +29,8 @@ class RuleException:
     default: bool
     active: bool
     rules: tuple[str, ...] = ()
+    expires: date | None = None
+    ended: bool = False
 
 
 def is_default(place: FilePosition) -> bool:

@@ -1,4 +1,5 @@
-"""A cache of the packs that were loaded last; an entry is valid until one of its files changes.
+"""A cache of the packs that were loaded last; an entry is valid until one of its files changes, or
+the day, with which an exception may end.
 
 Reading and compiling the shipped pack takes a second. A daemon that reloads its settings, or a
 command that needs a pack twice, gets the same pack again.
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from detections.packs.documents import RuleFault, rule_files
+from detections.packs.expiry import today
 from detections.packs.pack import Pack
 from trailhound.settings import DetectionSettings
 
@@ -21,7 +23,7 @@ _packs: dict[tuple[object, ...], Pack] = {}
 def kept(settings: DetectionSettings, paths: Iterable[Path], load: Callable[[], Pack]) -> Pack:
     """The pack of these settings and of the files at these paths; `load` is called if it is not in
     the cache or has changed."""
-    made_of = settings.model_dump_json(), *_files(paths)
+    made_of = settings.model_dump_json(), today(), *_files(paths)
     pack = _packs.get(made_of)
     if pack is None:
         pack = load()

@@ -174,9 +174,11 @@ def exception_content(
     description: str,
     author: str,
     today: date,
+    expires: date | None = None,
 ) -> dict[str, Any]:
-    """The document of an exception that narrows these rules. Its id is derived from the rules and
-    the conditions. Raises `UsageError` for a rule that no exception can name."""
+    """The document of an exception that narrows these rules, up to a last day if it `expires`. Its
+    id is derived from the rules and the conditions. Raises `UsageError` for a rule that no
+    exception can name."""
     names = [_reference(rule) for rule in rules]
     selection = {each.field: [escaped(value) for value in each.values] for each in conditions}
     own = repr((sorted(names), sorted(selection.items())))
@@ -192,6 +194,7 @@ def exception_content(
         "author": author,
         "date": today.isoformat(),
         "logsource": shared or {"product": "aws"},
+        **({"trailhound": {"expires": expires.isoformat()}} if expires is not None else {}),
         "filter": {
             "rules": names,
             "known": {

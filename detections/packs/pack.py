@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 
 from detections.compiled import Compiled
 from detections.packs.documents import RuleFault
@@ -25,6 +26,12 @@ class Pack:
     faults: tuple[RuleFault, ...] = ()
     disabled: tuple[Rule, ...] = ()
     exceptions: tuple[RuleException, ...] = ()
+
+    @property
+    def next_end(self) -> date | None:
+        """The last day of the exception in use that ends first; None if none has an end."""
+        ends = [each.expires for each in self.exceptions if each.active and each.expires]
+        return min(ends, default=None)
 
     @property
     def incomplete(self) -> bool:

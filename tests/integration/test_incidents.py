@@ -409,7 +409,7 @@ def test_it_is_found_by_any_of_its_alerts_and_closing_it_closes_all(world: World
     )
     assert command(world.settings, "incidents", "reopen", incident).exit_code == 0
     said_now = command(world.settings, *close).stdout
-    assert said_now == f"{incident} closed as benign, by bob: {len(alerts)} {of}\n"
+    assert said_now == f"{incident} closed as benign, by bob: all {len(alerts)} alerts closed\n"
     unknown = command(world.settings, "incidents", "close", "nosuchincident", "--by", "ada")
     assert "there is no incident nosuchincident" in str(unknown.exception)
 

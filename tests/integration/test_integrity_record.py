@@ -86,12 +86,14 @@ def test_what_is_found_is_kept_and_said_once(
     assert run("backfill", source)[0] == 0
     (good, changed), (gone, appended), (damaged, late) = made.files
     assert len(documents(client, settings)) == 7
+    assert run("status")[1]["verified_objects"] == 0
 
     code, found = run("verify", source, "--record", *UNTIL)
     assert (code, found["findings"]) == (0, [])
     assert found["recorded"]["verdicts"] == {"verified": 6}
     assert found["recorded"]["alerts"] == []
     assert not run("alerts", "list")[1]["alerts"]
+    assert run("status")[1]["verified_objects"] == 6
 
     # Changed after their events were read from the genuine files: those stay as they are.
     content = gzip.decompress(made.objects[changed].body)

@@ -184,7 +184,7 @@ def test_each_printed_command_repairs_its_finding(
     assert found.exit_code == 1
     head, *rows = found.stdout.splitlines()
     assert head.split("\t") == ["kind", "object", "detail", "events", "dead_letters", "repair"]
-    assert "to repair all of it: trailhound reconcile" in found.stderr
+    assert "to repair the others: trailhound reconcile" in found.stderr
     for row in rows:
         for line in row.split("\t")[-1].split(" && "):
             repaired = command(settings, *shlex.split(line)[1:])

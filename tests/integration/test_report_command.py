@@ -132,6 +132,8 @@ def test_a_time_without_events_is_a_report(
     require_report(found)
     assert found["story"][0].startswith("There are no events in the index")
     assert "There are no events in the index" in html.read_text("utf-8")
+    said = " ".join(ended.stderr.decode().split())
+    assert "warning: There is no event in this time, so this report shows nothing. Those in" in said
 
 
 def test_an_account_that_is_nowhere_is_named_and_the_code_is_1(

@@ -342,6 +342,30 @@ def with_paths(settings: Settings, **paths: list[Path]) -> Settings:
     )
 
 
+def test_rules_are_loaded_anew_once_an_exception_has_ended(
+    client: OpenSearch, settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "exceptions").mkdir()
+    rules = {"rules": "any", "known": {"eventName": "DeleteTrail"}, "condition": "not known"}
+    last = (datetime.now(UTC) + timedelta(days=2)).date()
+    document = {
+        "title": "Known",
+        "logsource": {"product": "aws", "service": "cloudtrail"},
+        "filter": rules,
+        "trailhound": {"expires": last.isoformat()},
+    }
+    (tmp_path / "exceptions" / "known.yml").write_text(yaml.safe_dump(document))
+    scheduled = ScheduledDetections(
+        client, with_paths(settings, exceptions=[tmp_path / "exceptions"])
+    )
+    first = scheduled._made()
+    assert scheduled._made() is first
+    assert scheduled._next_end == last
+    scheduled._next_end = last - timedelta(days=3)
+    assert scheduled._made() is not first
+    assert scheduled._next_end == last
+
+
 def test_what_is_missing_at_the_start_stops_no_other_rule_and_is_loaded_once_it_is_there(
     client: OpenSearch, settings: Settings, tmp_path: Path, bring: Callable[..., None]
 ) -> None:

@@ -46,6 +46,8 @@ def test_the_command_that_is_named_covers_the_events(settings: Settings, tmp_pat
     assert "--since 2025-03-02 --until 2025-03-05" in named
     found = json.loads(command(settings, *shlex.split(named), "--json").stdout)
     assert found["events"] == 2
+    shown = " ".join(command(settings, "status").stdout.split())
+    assert "digests no file was verified by CloudTrail's digests: `trailhound verify" in shown
     # Duplicates are not new, and what --detect looks at needs no command.
     assert backfilled(settings, tmp_path / "trail", "--force") is None
     write_trail(tmp_path / "trail", [record()], "b")
@@ -125,6 +127,7 @@ def test_a_dry_run_lists_places_and_the_time(settings: Settings, tmp_path: Path)
     said = command(settings, "backfill", str(tmp_path / "AWSLogs"), "--dry-run").stdout
     assert "111122223333  us-east-1  2025-03-01  2025-03-02" in said
     assert "estimated time: 1 s at 2.0 MiB a second, a stated rate" in said
+    assert "not in this time: what the cluster needs to make 2 new daily indices" in said
 
 
 def test_a_dry_run_says_what_names_show_of_what_would_be_left_out(

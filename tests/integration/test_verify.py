@@ -325,7 +325,11 @@ def test_nothing_to_verify_is_no_success(
     for source in (f"s3://{bucket}", str(tmp_path)):
         found = CliRunner().invoke(app, ["verify", source])
         assert isinstance(found.exception, UsageError)
-        assert "no digests and no trail files" in found.exception.message
+        assert found.exception.message.endswith("no digests and no trail files here")
+        of_time = ["--since", "2024-01-01", "--until", "2024-01-31"]
+        found = CliRunner().invoke(app, ["verify", source, *of_time])
+        assert isinstance(found.exception, UsageError)
+        assert "here that were delivered from 2024-01-01 to 2024-01-31" in found.exception.message
 
 
 def oracle(made: DigestedTrail, endpoint: str, api: str) -> tuple[set[str], set[str]]:

@@ -102,6 +102,13 @@ def show_plan(
             say(f"those were {times:,.0f} times as large as these: smaller objects take longer")
         elif times <= 1 / _UNLIKE:
             say(f"these are {1 / times:,.0f} times as large as those: larger objects take less")
+        new = len(found.left_out.new_days) if found.left_out is not None else 0
+        if new:
+            made = plural(new, "new daily index", "new daily indices")
+            say(
+                f"not in this time: what the cluster needs to make {made}, up to a second each "
+                "on a small or busy one"
+            )
     say("nothing was read or written (--dry-run)")
 
 

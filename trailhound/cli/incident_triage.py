@@ -15,7 +15,7 @@ from trailhound.cli.decisions import (
     rows_of,
 )
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.screen import emit, plural, say
+from trailhound.cli.screen import emit, part_of, say
 
 with late_imports():
     from detections.alerts.triage import Decision, Verb
@@ -97,7 +97,7 @@ def decide(settings: Settings, selected: Sequence[str], decision: Decision, *, j
 def _became(incident: Mapping[str, Any], decision: Decision, done: Mapping[str, Any]) -> str:
     own = [name for entry in incident["timeline"] for name in (entry["alert"], *entry["twins"])]
     changed = sum(name in done for name in own)
-    of = f"{changed:,} of {plural(len(own), 'alert')}"
+    of = part_of(changed, len(own), "alert")
     if decision.verb == "assign":
         return f"{incident['id']} assigned to {decision.assignee}, by {decision.by}: {of}"
     if decision.verb == "note":

@@ -36,7 +36,7 @@ from trailhound.cli.listing import (
     shown_of,
 )
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import emit, out, plural, safe, say, say_field, say_folded
+from trailhound.cli.screen import emit, out, part_of, plural, safe, say, say_field, say_folded
 from trailhound.cli.table_layout import LEVEL_COLOURS
 
 with late_imports():
@@ -239,10 +239,10 @@ def closed_ways(incident: Mapping[str, Any]) -> Iterator[str]:
 def _lines(incident: dict[str, Any]) -> list[tuple[str, object]]:
     rules = [f"{name} ×{count}" if count > 1 else name for name, count in incident["rules"].items()]
     more = f" and {len(rules) - _RULES} more" if len(rules) > _RULES else ""
-    alerts = plural(incident["alerts"], "alert")
+    is_open = part_of(incident["open"], incident["alerts"], "alert")
     return [
         ("id", incident["id"]),
-        ("state", f"{incident['state']}: {incident['open']:,} of {alerts} open"),
+        ("state", f"{incident['state']}: {is_open} open"),
         *(("closed", way) for way in closed_ways(incident)),
         ("seen", f"from {incident['first_seen']} to {incident['last_seen']}"),
         ("principal", ", ".join(incident["principals"])),

@@ -230,8 +230,18 @@ def _advice(found: Summary, repair: str) -> list[str]:
         f"{first.get(kind, 'fix the reason that is named first')}, and run again"
         for kind, number in found.without_repair.items()
     ]
-    if found.found.total() > found.without_repair.total():
-        lines.append(f"to repair {'the others' if lines else 'all of it'}: {repair}")
+    extra = found.found[ReconcileFindingKind.EXTRA]
+    repairable = found.found.total() - found.without_repair.total() - extra
+    if extra:
+        many = f", or all at once: {repair}" if not repairable else ""
+        lines.append(
+            f"{plural(extra, 'extra object')} read before and deleted since, by a lifecycle rule "
+            "or by somebody: where it was not meant, put it back; else note it as gone, which "
+            f"changes no event{many}"
+        )
+    if repairable:
+        also = f", which also notes {plural(extra, 'object')} as gone" if extra else ""
+        lines.append(f"to repair {'the others' if lines else 'all of it'}: {repair}{also}")
     return lines
 
 
@@ -248,9 +258,15 @@ def _show_finding(each: ReconcileFinding, commands: RepairCommands) -> None:
     say_folded(kind + safe(each.detail), 11)
     for line in lines:
         begin, at, rest = line.partition(name) if line is named else (line, "", "")
-        out.print(Text("  repair: ", style="cyan") + safe(begin.rstrip() + (" \\" if at else "")))
+        what = f"  {_label(each)}: "
+        out.print(Text(what, style="cyan") + safe(begin.rstrip() + (" \\" if at else "")))
         if at:
             out.print(safe(f"    {at}{rest}"))
+
+
+def _label(each: ReconcileFinding) -> str:
+    """What the commands of a finding are for: to note that a file is gone repairs nothing."""
+    return "if it was meant to go" if each.kind is ReconcileFindingKind.EXTRA else "repair"
 
 
 def _sentences(found: Summary, letters: str) -> list[str]:
@@ -356,7 +372,7 @@ def _show_repaired(done: Repaired, form: Form, commands: RepairCommands) -> None
         for each in islice(done.left, _SHOWN_FAILURES):
             say_on_stderr(f"  {each.object}: {each.detail}", 4)
             for command in commands.of(each):
-                err.print(Text("    repair: ", style="cyan") + safe(command))
+                err.print(Text(f"    {_label(each)}: ", style="cyan") + safe(command))
         if (more := done.left_objects - _SHOWN_FAILURES) > 0:
             say_on_stderr(f"  … and {more:,} more: `{commands.again}` has all", 4)
     if done.unrepaired:

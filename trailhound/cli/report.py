@@ -28,7 +28,7 @@ with late_imports():
     from trailhound.posture import read_posture
     from trailhound.report import files
     from trailhound.report.collect.compose import compose
-    from trailhound.report.collect.gaps import MISSING_ACCOUNTS
+    from trailhound.report.collect.gaps import MISSING_ACCOUNTS, NO_EVENTS
     from trailhound.report.collect.query import ReportWindow
     from trailhound.report.compliance import framework
     from trailhound.report.mail import send_report
@@ -122,7 +122,7 @@ def report(
         for address in refused:
             warn(f"the mail server refused {address}")
     missing = [gap for gap in made.gaps if gap.title == MISSING_ACCOUNTS]
-    for gap in missing:
+    for gap in (*missing, *(gap for gap in made.gaps if gap.title == NO_EVENTS)):
         warn(gap.detail)
     if missing or (mail and refused):
         raise typer.Exit(ExitCode.INCOMPLETE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any
 
 import typer
@@ -11,9 +12,11 @@ from trailhound.cli.decisions import who
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
 from trailhound.cli.screen import emit, err, out, plural, safe, sentence, write
+from trailhound.errors import RuleError, UsageError
 
 with late_imports():
     from detections.alerts.store import AlertStore
+    from detections.packs.expiry import day_of, expiry, today
     from detections.packs.reading import rule_id
     from trailhound.app.detection.rule_exception import (
         DAYS,
@@ -48,6 +51,14 @@ def write_exception(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the exception and its effect; write nothing.")
     ] = False,
+    expires: Annotated[
+        str | None,
+        typer.Option(
+            "--expires",
+            metavar="DAY",
+            help="The last UTC day on which it applies, as 2026-12-31. Default: no end.",
+        ),
+    ] = None,
     author: Annotated[
         str | None,
         typer.Option("--author", metavar="WHO", help="Default: your login name."),
@@ -65,13 +76,14 @@ def write_exception(
     Example: `trailhound rules except 5f1c0a --by principal --by address --dry-run`
     """
     settings = settings_from(config, url, namespace)
+    last = _last_day(expires)
     # Checked first: an exception needs a folder to be saved in.
     folder = None if dry_run else exceptions_folder(settings.detections)
     name = who(author)
     with cluster_errors(settings.hosts[0]):
         client = connect(settings)
         found = AlertStore(client, settings).named(alert)
-        proposal = propose(client, settings, found, by=fields or (), author=name)
+        proposal = propose(client, settings, found, by=fields or (), author=name, expires=last)
     file = save(proposal, folder) if folder is not None else None
     if json:
         emit(_as_dict(proposal, None if file is None else str(file)))
@@ -90,6 +102,19 @@ def write_exception(
         write(proposal.text)
 
 
+def _last_day(given: str | None) -> date | None:
+    """The day of `--expires`. Raises `UsageError` for none, or one that is over."""
+    if given is None:
+        return None
+    try:
+        last = day_of(given)
+    except RuleError as error:
+        raise UsageError(f"--{error}", hint=error.hint) from None
+    if last < today():
+        raise UsageError(f"--expires {last}: that day is over", hint="give a later one, or none")
+    return last
+
+
 def _lines(proposal: Proposal) -> list[tuple[str, str]]:
     effect = proposal.effect
     lines = [("rule", f"{proposal.rule.title} ({proposal.rule.id})")]
@@ -99,6 +124,8 @@ def _lines(proposal: Proposal) -> list[tuple[str, str]]:
         ("leaves out" if not place else "  and", f"{each.field}: {' or '.join(each.values)}")
         for place, each in enumerate(proposal.conditions)
     ]
+    if last := expiry(proposal.content):
+        lines.append(("until", f"the end of {last:%Y-%m-%d} UTC"))
     some = f"{effect.hidden:,} of {plural(effect.alerts, 'alert')} of this rule"
     hidden = f"{some} from {effect.since:%Y-%m-%d} to {effect.until:%Y-%m-%d}"
     lines.append(("would hide", f"{hidden} ({DAYS} days)"))
@@ -140,6 +167,7 @@ def _as_dict(proposal: Proposal, file: str | None) -> dict[str, Any]:
         },
         "other_rules": {"compared": proposal.compared, "changed": []},
         "id": proposal.content["id"],
+        "expires": last.isoformat() if (last := expiry(proposal.content)) else None,
         "exception": proposal.text,
         "file": file,
     }

@@ -229,7 +229,9 @@ def _exception(exception: dict[str, Any]) -> str:
     by = "shipped, " if exception["default"] else ""
     what = ", ".join(exception["rules"]) or "no rule"
     name = f"{exception['title']} ({by}{exception['id'] or exception['place']})"
-    return f"exception {exception['state']}: {name}: {what}"
+    last = exception["expires"]
+    end = f" {'with' if exception['state'] == 'ended' else 'until'} {last}" if last else ""
+    return f"exception {exception['state']}{end}: {name}: {what}"
 
 
 def _filter_faults(config: Path | None) -> list[str]:

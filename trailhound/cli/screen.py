@@ -12,17 +12,19 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.rule import Rule
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from trailhound.cli.named_commands import with_flags
 from trailhound.control_characters import escape_control_characters, replace_control_characters
 from trailhound.errors import TrailhoundError, UnusablePathError
+from trailhound.plural import part_of as part_of
 from trailhound.plural import plural as plural
 
 _PIPED_WIDTH = 1_000_000
@@ -182,10 +184,30 @@ def safe(text: object) -> Text:
     return Text(escape_control_characters(str(text)))
 
 
+class _Unpadded(Table):
+    """A table whose lines end with their text: Rich fills the last column with blanks."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        drawn = cast(Iterator[Segment], super().__rich_console__(console, options))
+        for line in Segment.split_lines(drawn):
+            yield from _without_end(line)
+            yield Segment.line()
+
+
+def _without_end(line: list[Segment]) -> list[Segment]:
+    """The pieces of a line without the blanks at its end."""
+    kept = list(line)
+    while kept:
+        last = kept.pop()
+        if text := last.text.rstrip(" "):
+            return [*kept, last._replace(text=text)]
+    return kept
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> Table:
     """A plain table. A column whose name starts with `#` has numbers and is aligned to the right;
     one named `id` is never cut, so that ids can be copied."""
-    made = Table(title=title or None, box=None, title_justify="left", pad_edge=False)
+    made = _Unpadded(title=title or None, box=None, title_justify="left", pad_edge=False)
     for column in columns:
         made.add_column(
             column.removeprefix("#"),

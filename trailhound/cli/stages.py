@@ -149,10 +149,13 @@ def progress_line(
     '2025-03-01, 500 of 2,000 events done, 50/s (10 s, about 30 s left)'
     >>> progress_line("reading alerts", 2, 7, "", 4), progress_line("starting", 0, 0, "", 10)
     ('reading alerts, 2 of 7 done (4 s, about 10 s left)', 'starting (10 s)')
+    >>> progress_line("joining alerts", 7, 7, "alerts", 7)
+    'joining alerts, all 7 alerts done, 1/s (7 s)'
     """
     text = what
     if total:
-        text += f", {done:,} of {total:,} {unit}".rstrip() + " done"
+        number = f"all {total:,}" if done >= total else f"{done:,} of {total:,}"
+        text += f", {number} {unit}".rstrip() + " done"
     elif done and unit:
         text += f", {done:,} {unit} done"
     if unit and done and seconds:

@@ -58,6 +58,10 @@ with late_imports():
     from trailhound.state.late_events import LateEvents, LateEventsStore
     from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
 
+_UNVERIFIED = (
+    "no file was verified by CloudTrail's digests: `trailhound verify SOURCE --record`, `backfill "
+    "--verify`, or `integrity.every` for a daemon"
+)
 _SECONDS = 10
 """For which one of its requests waits: somebody waits for the whole of it."""
 
@@ -188,7 +192,7 @@ def _cluster(client: OpenSearch, settings: Settings) -> dict[str, Any]:
     stored = client.indices.stats(index=names.days, metric="docs,store", level="cluster")
     daemons, scheduled = Daemons(client, settings).active(), Jobs(client, settings).all()
     letters = waiting(client, names)
-    failed = LedgerSearch(client, settings).number_failed()
+    ledger = LedgerSearch(client, settings)
     today = datetime.now(UTC).date()
     tiers = read_tiers(client, settings, today)
     past = read_past_retention(client, settings, today)
@@ -199,14 +203,29 @@ def _cluster(client: OpenSearch, settings: Settings) -> dict[str, Any]:
         "bytes": totals.get("store", {}).get("size_in_bytes", 0),
         "dead_letters": [each.as_dict() for each in letters],
         "dismissed_dead_letters": dismissed(client, names),
-        "failed_objects": failed,
+        "failed_objects": ledger.number_failed(),
+        "verified_objects": ledger.number_verified(),
         "daemons": [each.as_dict() for each in daemons],
         "jobs": [each.as_dict() for each in scheduled],
         "tiers": tiers.as_dict() if tiers is not None else None,
         "past_retention": past.as_dict() if past is not None else None,
         "unwritable_days": unwritable_days(client, settings),
         "templates": _templates(client, settings),
+        "ended_exceptions": _ended_exceptions(settings),
     }
+
+
+def _ended_exceptions(settings: Settings) -> list[dict[str, str]]:
+    """The exceptions of this machine's settings that no longer apply."""
+    paths = [*settings.detections.exceptions, *settings.detections.rules]
+    if not paths:
+        return []
+    from detections.packs.expiry import ended_exceptions  # loads Sigma: rarely needed
+
+    return [
+        {"title": each.title, "expires": each.last.isoformat(), "message": each.sentence()}
+        for each in ended_exceptions(paths)
+    ]
 
 
 def _templates(client: OpenSearch, settings: Settings) -> dict[str, str] | None:
@@ -244,9 +263,9 @@ def _show(report: dict[str, Any], detections: _Detections) -> None:
     letters, tiers = report.pop("dead_letters", []), report.pop("tiers", None)
     past = report.pop("past_retention", None)
     unwritable = report.pop("unwritable_days", 0)
-    failed = report.pop("failed_objects", 0)
+    failed, verified = report.pop("failed_objects", 0), report.pop("verified_objects", 0)
     dropped = report.pop("dismissed_dead_letters", 0)
-    outdated = report.pop("templates", None)
+    outdated, ended = report.pop("templates", None), report.pop("ended_exceptions", [])
     _show_values(report)
     show_templates(outdated)
     show_tiers(tiers)
@@ -255,16 +274,20 @@ def _show(report: dict[str, Any], detections: _Detections) -> None:
         say(f"days     {unwritable:,} read-only or closed")
     show_dead_letters(letters, dropped)
     show_failed_objects(failed)
+    if report["events"] and not verified:
+        say(f"digests  {_UNVERIFIED}", 9)
     show_daemons(daemons, local)
     show_reasons(detections.readiness.reasons)
     show_jobs(scheduled)
     show_rules(detections.rules, scheduled)
+    for each in ended:
+        say(f"{'ended':<9}{each['message']}", 9)
     show_learning(scheduled, detections.learning)
     show_catch_up(detections.catch_up)
     show_late_events(detections.late)
     show_backfills(detections.left)
     if detections.known is not None:
-        say(f"trust    {detections.known.sentence()}")
+        say(f"trust    {detections.known.sentence()}", 9)
     show_channels(detections.channels)
 
 

@@ -153,15 +153,24 @@ def verify(
     rows, whole = made.places, made.whole
     problems = _unknown(source, settings, [place for place, _ in rows], account, region)
     if not rows:
+        asked = _delivered(since, until)
+        wider = ", or a wider time: the files of its time are not there, or were delivered later"
         raise UsageError(
-            "; ".join(problems) or f"{source}: no digests and no trail files here",
-            hint="give the bucket, or the prefix above AWSLogs/; or a wider time or selection",
+            "; ".join(problems) or f"{source}: no digests and no trail files here{asked}",
+            hint="give the bucket, or the prefix above AWSLogs/" + (wider if asked else ""),
         )
     _show(rows, whole, form, made.recorded, problems)
     for problem in problems:
         warn(problem)
     if whole.fails or problems:
         raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def _delivered(since: datetime | None, until: datetime | None) -> str:
+    """The time of delivery that was asked for, in words; empty for any."""
+    after = f" from {since:%Y-%m-%d}" if since is not None else ""
+    before = f" to {until:%Y-%m-%d}" if until is not None else ""
+    return f" that were delivered{after}{before}" if after or before else ""
 
 
 def _unknown(

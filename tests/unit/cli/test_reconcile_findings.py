@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 
-from ingest.reconcile.findings import ReconcileFinding, ReconcileFindingKind, Repair
+from ingest.reconcile.findings import ReconcileFinding, ReconcileFindingKind, Repair, Summary
 from trailhound.cli import reconcile, screen
 
 NAME = "s3://a-bucket/AWSLogs/" + "a-long-folder/" * 8 + "it's a file.json.gz"
@@ -39,3 +39,43 @@ def test_a_finding_names_its_object_once_and_is_folded(
             "trailhound", "backfill", "--force", NAME, "--namespace", "own",
         ]  # fmt: skip
         assert shlex.split(last) == ["trailhound", "retry-deadletters", "--namespace", "own"]
+
+
+def test_a_file_that_was_deleted_is_noted_only_if_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = io.StringIO()
+    terminal = screen.Screen(file=file, highlight=False, soft_wrap=True, width=80)
+    monkeypatch.setattr(screen, "out", terminal)
+    monkeypatch.setattr(reconcile, "out", terminal)
+    gone = ReconcileFinding(
+        kind=ReconcileFindingKind.EXTRA, object=NAME, detail="gone", repairs=(Repair.NOTE_GONE,)
+    )
+    reconcile._show_finding(gone, reconcile.RepairCommands("s3://a-bucket/", ""))
+    assert "  if it was meant to go: trailhound ledger gone \\" in file.getvalue()
+    assert "repair" not in file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted"),
+    [
+        ({"extra": 2}, ["2 extra objects read before"]),
+        ({"missing": 1}, ["to repair all of it: again --repair"]),
+        (
+            {"extra": 1, "missing": 1},
+            [
+                "1 extra object read before",
+                "to repair the others: again --repair, which also notes 1 ",
+            ],
+        ),
+    ],
+)
+def test_the_advice_tells_repairs_from_what_was_deleted(
+    found: dict[str, int], wanted: list[str]
+) -> None:
+    summary = Summary()
+    summary.found.update({ReconcileFindingKind(kind): number for kind, number in found.items()})
+    said = reconcile._advice(summary, "again --repair")
+    assert [line[: len(begin)] for line, begin in zip(said, wanted, strict=True)] == wanted
+    if "missing" not in found:
+        assert said[0].endswith("or all at once: again --repair")

@@ -68,3 +68,17 @@ def test_what_alarms_do_not_say_fits_the_terminal(
     said = sum(len(each.differs) for each in ALARMS) + len(EVERY_ALARM)
     assert max(map(cell_len, lines)) <= width
     assert (len(lines) > said + 2) == folded
+
+
+def test_no_line_of_a_table_ends_in_blanks(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [("queue", 3, ""), ("a longer name", 4, "denied, since Monday"), ("", 5, " ")]
+    screen.out.print(screen.table(["source", "#waiting", "last error"], rows, title="sources"))
+    screen.out.print(screen.table(["only", "names"], []))
+    assert capsys.readouterr().out.splitlines() == [
+        "sources",
+        "source         waiting  last error",
+        "queue                3",
+        "a longer name        4  denied, since Monday",
+        "                     5",
+        "only  names",
+    ]

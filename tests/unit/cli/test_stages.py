@@ -88,7 +88,7 @@ def test_work_that_is_done_at_once_writes_nothing(capfd: pytest.CaptureFixture[s
         (("a", 10, 40, "events", 5.0), "a, 10 of 40 events done, 2/s (5 s, about 15 s left)"),
         (("a", 10, 0, "objects", 5.0), "a, 10 objects done, 2/s (5 s)"),
         (("a", 2, 7, "", 4.0), "a, 2 of 7 done (4 s, about 10 s left)"),
-        (("a", 7, 7, "", 4.0), "a, 7 of 7 done (4 s)"),
+        (("a", 7, 7, "", 4.0), "a, all 7 done (4 s)"),
         (("a", 0, 0, "", 60.0), "a (1 min 0 s)"),
         (("a", 0, 0, "", 70.1), "a (1 min 10 s)"),
         # One of many says nothing of the time; the share of the bytes does.

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -103,11 +103,13 @@ def propose(
     *,
     by: Sequence[str] = (),
     author: str,
+    expires: date | None = None,
 ) -> Proposal:
     """The exception by which an alert would not have been raised.
 
-    `by`: fields, or names of `narrowing.NAMES`, that distinguish the events of the alert. Raises
-    `UsageError` if no exception narrows the alert's rule alone, and `ClusterError`.
+    `by`: fields, or names of `narrowing.NAMES`, that distinguish the events of the alert; it
+    applies up to the day on which it `expires`. Raises `UsageError` if no exception narrows the
+    alert's rule alone, and `ClusterError`.
     """
     now = datetime.now(UTC)
     pack = load(settings.detections)
@@ -137,6 +139,7 @@ def propose(
         description=f"From the alert {alert['id']}: {alert['summary']}",
         author=author,
         today=now.date(),
+        expires=expires,
     )
     after, matcher = _tried(content, settings.detections)
     compared = _compared(pack, after, rule, narrows, events)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
@@ -16,6 +16,7 @@ from detections.incidents.late_openers import LateOpeners
 from detections.incidents.updater import IncidentUpdater
 from detections.notify.notifier import Notifier
 from detections.packs.describe import line
+from detections.packs.expiry import today
 from detections.packs.rule_paths import UnreadPath, unread_paths
 from detections.rule import Rule
 from detections.running.due_rules import DueRules, Ran
@@ -65,6 +66,7 @@ class ScheduledDetections:
         """The monotonic time since which a run has alerts that were not sent; None for none."""
         self._sent_within = SENT_WITHIN
         self._rules: tuple[Rule, ...] = ()
+        self._next_end: date | None = None
         self._note = ""
         self._noted_at: float | None = None
         self.intervals: dict[str, timedelta] = {}
@@ -175,6 +177,8 @@ class ScheduledDetections:
     def _made(self) -> _Made:
         with self._lock:
             self._look_at_paths()
+            if self._next_end is not None and self._next_end < today():
+                self._stale = True  # an exception has ended
             if self._made_of is None or (self._stale and not self.lost):
                 try:
                     self._made_of = self._make()
@@ -217,6 +221,7 @@ class ScheduledDetections:
                 LOG.warning("channel %s: %s (%s)", channel.name, error.message, error.hint)
         self.intervals = {rule.id: rule.interval for rule in pack.alerting}
         self._rules, self._noted_at = pack.alerting, None
+        self._next_end = pack.next_end
         made = detector(self._client, settings, pack)
         said_apart = {each.path for each in self.unread}
         stopping = [

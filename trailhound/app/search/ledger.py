@@ -92,6 +92,10 @@ class LedgerSearch:
         """How many objects were not read to their end when last tried; exact."""
         return self.find(["failed"]).total
 
+    def number_verified(self) -> int:
+        """Of how many objects a verification by digests has a verdict; exact."""
+        return self._page({"exists": {"field": "integrity.verdict"}}, 0).total
+
     def named(self, given: str) -> Row:
         """The object with this name, id (as in `trail.object`) or unique prefix of an id.
 

@@ -13,10 +13,16 @@ from trailhound.report.collect.query import Index
 
 @dataclass(frozen=True, slots=True)
 class ClosedDays:
-    """Closed indices that may hold events of the report's time, and their days (`YYYY-MM-DD`)."""
+    """Closed days of the report's time (`YYYY-MM-DD`), and closed indices that may hold events of
+    it and have no day in their name."""
 
-    names: tuple[str, ...] = ()
     days: frozenset[str] = frozenset()
+    unnamed: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What was not searched: the days, then the other indices."""
+        return (*sorted(self.days), *self.unnamed)
 
 
 def closed_days(index: Index, client: OpenSearch) -> ClosedDays:
@@ -27,21 +33,20 @@ def closed_days(index: Index, client: OpenSearch) -> ClosedDays:
         format="json",
         params={"h": "index,status", "expand_wildcards": "all"},
     )
-    names: list[str] = []
+    unnamed: list[str] = []
     days: set[str] = set()
     for name in sorted(str(row["index"]) for row in rows if row["status"] != "open"):
         found = index.names.day_of(name)
         if found is None:
-            names.append(name)
+            unnamed.append(name)
             continue
         day = found.replace(".", "-")
         since, until = index.window.since, index.window.until
         if (until is None or day < until.strftime("%Y-%m-%dT%H:%M")) and (
             since is None or day >= since.strftime("%Y-%m-%d")
         ):
-            names.append(name)
             days.add(day)
-    return ClosedDays(tuple(names), frozenset(days))
+    return ClosedDays(frozenset(days), tuple(unnamed))
 
 
 def empty_days(index: Index, since: datetime, until: datetime) -> list[str]:

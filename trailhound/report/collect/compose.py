@@ -100,6 +100,7 @@ def compose(
         coverage=covered,
         integrity=proof,
         elsewhere=_accounts(client, settings) if window.accounts else frozenset(),
+        ends=None if totals.events else _ends(client, settings),
         now=now,
     )
     errors, calls = _failures(index), _high_risk_calls(index)
@@ -241,6 +242,12 @@ def _accounts(client: OpenSearch, settings: Settings) -> frozenset[str]:
     every = Index(client, settings, ReportWindow())
     names = ("recipientAccountId", "trail.account")
     return frozenset(each.value for name in names for each in every.tally(name, {}, None).first)
+
+
+def _ends(client: OpenSearch, settings: Settings) -> tuple[datetime, datetime] | None:
+    """The times of the first and the last event of the index."""
+    every = stats.totals(Index(client, settings, ReportWindow()))
+    return (every.first, every.last) if every.first and every.last else None
 
 
 def _require_open_days(client: OpenSearch, index: Index) -> None:

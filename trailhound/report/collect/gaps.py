@@ -23,6 +23,8 @@ from trailhound.state.objects import ObjectState
 
 MISSING_ACCOUNTS = "Accounts that are not in the index"
 """The title of the gap about accounts of `--account` that have no event."""
+NO_EVENTS = "No events"
+"""The title of the gap of a report whose time and accounts have no event."""
 UNCHECKED_ACCOUNTS = "Accounts that were not checked"
 _SILENT = timedelta(days=1)
 _FEW_PLACES = 0.05
@@ -46,7 +48,8 @@ _GLOBAL_SERVICES = ("iam.amazonaws.com", "organizations.amazonaws.com")
 @dataclass(frozen=True, slots=True)
 class GapFacts:
     """What gaps are found by, besides the index. `elsewhere`: the accounts of all events if the
-    report selects accounts, else empty; `now`: the time of the report."""
+    report selects accounts, else empty; `ends`: the times of the first and the last event of the
+    index, where the report has none; `now`: the time of the report."""
 
     totals: Totals
     scope: Scope
@@ -56,6 +59,7 @@ class GapFacts:
     coverage: Coverage
     integrity: Integrity
     elsewhere: frozenset[str]
+    ends: tuple[datetime, datetime] | None
     now: datetime
 
 
@@ -64,6 +68,7 @@ def gaps(index: Index, client: OpenSearch, facts: GapFacts) -> tuple[Gap, ...]:
     closed = closed_days(index, client)
     found = [
         *_accounts(facts),
+        *_events(facts),
         *_detections(facts),
         *_known_automation(facts),
         *_learning(facts),
@@ -141,6 +146,22 @@ def _accounts(facts: GapFacts) -> Iterator[Gap]:
             "check `--account`, or backfill the trail of that account",
             important=True,
         )
+
+
+def _events(facts: GapFacts) -> Iterator[Gap]:
+    if facts.totals.events:
+        return
+    of = " of these accounts" if facts.scope.accounts else ""
+    there = "The index has none at all."
+    if facts.ends is not None:
+        first, last = facts.ends
+        there = f"Those in the index are from {first:%Y-%m-%d} to {last:%Y-%m-%d} (UTC)."
+    yield Gap(
+        NO_EVENTS,
+        f"There is no event{of} in this time, so this report shows nothing. {there}",
+        "choose another time, or backfill it; and check that the trail was recording",
+        important=True,
+    )
 
 
 def _detections(facts: GapFacts) -> Iterator[Gap]:
@@ -256,7 +277,7 @@ def _ingest(index: Index) -> Iterator[Gap]:
         yield Gap(
             "Dead letters",
             f"{', and '.join(said)}.",
-            "see `trailhound-deadletter`, and run `trailhound retry-deadletters`"
+            "see `trailhound deadletters list`, and run `trailhound retry-deadletters`"
             if waits
             else "nothing, if this is intended; see `trailhound deadletters list --dismissed`",
             important=bool(waits),
@@ -294,10 +315,10 @@ def _closed_days(closed: ClosedDays) -> Iterator[Gap]:
         one = len(closed.names) == 1
         yield Gap(
             "Closed days",
-            f"{count(len(closed.names), 'daily index', 'daily indices')} of this time "
+            f"{count(len(closed.names), 'day')} of this time "
             f"{'is' if one else 'are'} closed and {'was' if one else 'were'} not searched: "
-            f"{listed(closed.names, 4)}.",
-            "open them and make the report again",
+            f"{listed(closed.names, 10)}.",
+            "open their indices (`POST INDEX/_open`) and make the report again",
             important=True,
         )
 

@@ -45,6 +45,20 @@ def test_the_text_says_what_a_person_asks_first() -> None:
     assert not message.markup
 
 
+@pytest.mark.parametrize("style", ["text", "html", "markdown"])
+def test_no_heading_is_the_name_of_a_field(style: str) -> None:
+    group = ["userIdentity.arn=arn:aws:iam::1:user/a=b", "resource.security_group=sg-1 <b>"]
+    entity = ALERT["entity"] | {"arn": ["arn:aws:iam::1:user/a=b"]}
+    message = MessageRenderer().alert(ALERT | {"group": group, "entity": entity}, style)
+    said = message.markup or message.text
+    for part in ("Same principal", "Same security group", "ARN", "Address"):
+        assert part in said
+    for raw in ("userIdentity", "security_group", "security\\_group", "Arn"):
+        assert raw not in said
+    assert "user/a=b" in said
+    assert ("<b>" in said) == (style == "text")
+
+
 def test_it_says_with_what_and_from_where_and_how_to_go_on() -> None:
     known = {"address": "10.0.0.0", "country": "Chile", "network": "AS64500 Example <b>"}
     origin = {"access_keys": ["AKIAEXAMPLE"], "addresses": [known], "tools": ["x https://e.org/"]}
