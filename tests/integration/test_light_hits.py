@@ -18,7 +18,9 @@ from detections.incidents.actors import actor_of
 from detections.incidents.links import links_of
 from detections.investigation.nodes import actor_node
 from detections.investigation.sessions import session_of
+from tests.faults.proxy import Fault, Proxy, Request, Say
 from tests.helpers.trails import backfill, prepared, record, write_trail
+from trailhound.cluster.client import connect
 from trailhound.cluster.reader import Hit, IndexReader
 from trailhound.cluster.templates import Names
 from trailhound.sample import SampleSpec, write_sample
@@ -134,6 +136,40 @@ def test_many_hits_of_one_moment_each_come_once(
             assert [hit["_id"] for hit in snapshot.hits(first, request, many=many)] == ids
         some = [hit["_id"] for hit in snapshot.hits(first, asked, ordered=False)]
     assert sorted(some) == sorted(ids)
+
+
+def test_a_hit_that_is_not_of_the_slice_is_none(settings: Settings, tmp_path: Path) -> None:
+    """The engine adds to the hits of a slice of time one that is of another time."""
+    client = prepared(settings)
+    times = [f"2025-03-01T12:{minute:02}:{second:02}Z" for minute in (0, 30) for second in range(9)]
+    write_trail(tmp_path / "trail", [record(eventTime=time) for time in times])
+    backfill(settings, tmp_path / "trail")
+    client.indices.refresh(index=Names(settings.prefix).days)
+    stored = both(client, settings, 5_000)[1]
+    added = []
+
+    def add(request: Request) -> Fault | None:
+        asked = json.loads(request.body) if request.path.startswith("/_search") else {}
+        if not asked.get("size"):
+            return None
+        reply = client.search(body=asked)
+        slice_, later = asked["query"]["bool"]["filter"][1], {"gte": "2025-03-01T12:30:00Z"}
+        if slice_["range"]["@timestamp"]["lt"] < int(stored[9]["sort"][0]):
+            other = {"range": {"@timestamp": later}}
+            astray = client.search(body={**asked, "query": other, "size": 1})["hits"]["hits"]
+            reply["hits"]["hits"] = [*astray, *reply["hits"]["hits"]]
+            added.append(slice_)
+        return Say(200, reply)
+
+    with Proxy(settings.hosts[0], add) as proxy:
+        cluster = settings.cluster.model_copy(update={"hosts": [proxy.url]})
+        through = connect(settings.model_copy(update={"cluster": cluster}))
+        index = EventIndex(through, Names(settings.prefix).days, hits_page=10)
+        for request in ({"_source": False, "docvalue_fields": ["eventName"]}, {"_source": True}):
+            with index.snapshot() as snapshot:
+                hits = list(snapshot.hits(EVERYTHING, request, many=True))
+            assert [hit["_id"] for hit in hits] == [each["_id"] for each in stored]
+    assert len(added) == 2
 
 
 def test_ids_that_are_no_event_id_are_read_as_they_are(settings: Settings, tmp_path: Path) -> None:
