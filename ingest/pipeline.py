@@ -91,7 +91,7 @@ class Pipeline:
         )
         assembler = Assembler(
             enricher,
-            self.days.ensure,
+            self.days.begin,
             limit=limit,
             stored=self._stored,
             skip_stored=self._skip_stored,

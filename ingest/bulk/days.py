@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import RequestError
@@ -23,6 +24,11 @@ _READ_AGAIN_AFTER = 5.0
 """Seconds after which room that may be too little is read again: other daemons make days, too."""
 _NEAR = 8
 """How many times the room that is asked for counts as perhaps too little."""
+_AT_ONCE: Final = 4
+"""Indices created at the same time."""
+
+_Marks = dict[str, dict[str, Any]]
+"""As `templates.index_marks`."""
 
 
 class Days:
@@ -30,6 +36,9 @@ class Days:
 
     They are created explicitly, not by the first bulk request, so that the mark of our template is
     checked before anything is written, and a shard limit is found before any event is sent.
+
+    The cluster takes some tenths of a second for each. So the reader only begins a day, and goes on
+    with its events; who sends them calls `settle` before.
     """
 
     def __init__(self, client: OpenSearch, settings: Settings, retry_policy: RetryPolicy) -> None:
@@ -40,6 +49,8 @@ class Days:
         self._cold_after = settings.retention.cold_after
         self._lock = threading.Lock()
         self._known: set[str] = set()
+        self._creating: dict[str, Future[_Marks]] = {}
+        """Those that failed stay: nothing may be sent to them."""
         self._checkpoints = retry_policy.run(
             lambda: templates.index_marks(client, self._names.days)
         )
@@ -57,7 +68,14 @@ class Days:
             return set(self._known)
 
     def ensure(self, day: str) -> str:
-        """The index of a UTC day (`YYYY.MM.DD`), which is created if necessary.
+        """As `begin`, and the index is there afterwards. Raises also as `settle` does."""
+        index = self.begin(day)
+        self.settle()
+        return index
+
+    def begin(self, day: str) -> str:
+        """The index of a UTC day (`YYYY.MM.DD`), whose creation is begun if necessary: `settle`
+        waits for it.
 
         For a day that was replaced by its snapshot it is the mounted copy, which rejects writes.
         Raises `RecordError` if the day is in a domain's cold storage,
@@ -65,23 +83,33 @@ class Days:
         """
         index = self._names.day(day)
         with self._lock:
-            if index not in self._checkpoints and (mounted := self._mounted(day)):
-                return mounted
-            if index not in self._known:
-                if index not in self._checkpoints:
-                    self._refuse_cold(day)
-                    self._create(index)
-                    found = self._retry_policy.run(
-                        lambda: templates.index_marks(self._client, index)
-                    )
-                    self._checkpoints |= found
-                if not self._checkpoints.get(index):
-                    raise ForeignTemplateError(
-                        f"the index {index} was not made by Trailhound",
-                        hint="reindex or rename it, or set a namespace",
-                    )
+            if index in self._known or index in self._creating:
+                return index
+            if index in self._checkpoints:
+                _require_mark(index, self._checkpoints)
                 self._known.add(index)
+            elif mounted := self._mounted(day):
+                return mounted
+            else:
+                self._refuse_cold(day)
+                self._take_room()
+                self._creating[index] = self._begun(index)
         return index
+
+    def settle(self) -> None:
+        """Wait for the indices that were begun. Raises what kept one from being created."""
+        if begun := list(self._creating.values()):
+            wait(begun)
+            with self._lock:
+                self._collect()
+
+    def _collect(self) -> None:
+        """Note the indices that have been created since."""
+        for index, made in list(self._creating.items()):
+            if made.done():
+                self._checkpoints |= made.result()
+                self._known.add(index)
+                del self._creating[index]
 
     def day_of(self, index: str) -> str:
         """The UTC day (`YYYY.MM.DD`) of an index that `ensure` gave. Raises `ValueError` for
@@ -93,14 +121,17 @@ class Days:
 
     def exists(self, day: str) -> bool:
         """Whether there is an index of a UTC day, as far as this process knows."""
-        return self._names.day(day) in self._checkpoints or self._mounted(day) is not None
+        index = self._names.day(day)
+        return (
+            index in self._checkpoints or index in self._creating or self._mounted(day) is not None
+        )
 
     def _mounted(self, day: str) -> str | None:
         """The index mounted from the snapshot of a day."""
         return next(
             (
                 index
-                for index, mark in self._checkpoints.items()
+                for index, mark in list(self._checkpoints.items())
                 if mark and index != self._names.day(day) and self._names.day_of(index) == day
             ),
             None,
@@ -181,6 +212,7 @@ class Days:
             return self._room is None or self._room >= days * self._shards
 
     def _reread_room(self) -> None:
+        wait(self._creating.values())  # which are counted here: the cluster is to count them too
         self._room = self._retry_policy.run(lambda: shard_room(self._client))
         self._room_read_at = time.monotonic()
 
@@ -190,7 +222,11 @@ class Days:
             self._reread_room()
             self._first_room, self._room_read = self._room, True
 
-    def _create(self, index: str) -> None:
+    def _take_room(self) -> None:
+        """Count one day more. Raises `ClusterBlockedError` if there is no room for it."""
+        if len(self._creating) >= _AT_ONCE:
+            wait(self._creating.values(), return_when=FIRST_COMPLETED)
+            self._collect()
         self._created += 1
         self._read_room()
         # Other clients create indices too: read it again at intervals, and before raising an error.
@@ -198,6 +234,24 @@ class Days:
         if self._room is not None and (stale or self._room < self._shards):
             self._reread_room()
         self.check_shard_limit(1)
+        if self._room is not None:
+            self._room -= self._shards
+
+    def _begun(self, index: str) -> Future[_Marks]:
+        """An index that is being created, in a thread of its own."""
+        made: Future[_Marks] = Future()
+
+        def create() -> None:
+            try:
+                made.set_result(self._create(index))
+            except BaseException as error:  # noqa: BLE001 - raised by `settle`
+                made.set_exception(error)
+
+        threading.Thread(target=create, name="day", daemon=True).start()
+        return made
+
+    def _create(self, index: str) -> _Marks:
+        """Create an index, and read its mark. Raises `ForeignTemplateError`."""
 
         def create() -> None:
             try:
@@ -207,8 +261,17 @@ class Days:
                     raise
 
         self._retry_policy.run(create)
-        if self._room is not None:
-            self._room -= self._shards
+        marks = self._retry_policy.run(lambda: templates.index_marks(self._client, index))
+        _require_mark(index, marks)
+        return marks
+
+
+def _require_mark(index: str, marks: _Marks) -> None:
+    if not marks.get(index):
+        raise ForeignTemplateError(
+            f"the index {index} was not made by Trailhound",
+            hint="reindex or rename it, or set a namespace",
+        )
 
 
 def shard_room(client: OpenSearch) -> int | None:

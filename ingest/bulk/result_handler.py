@@ -75,6 +75,7 @@ class BulkResultHandler:
         attempt, since = 0, 0.0
         copies = batch.copies
         while batch.heads:
+            self._days.settle()
             replies = self._sender.send(batch)
             again = self._record(batch, replies, attempt)
             if again:

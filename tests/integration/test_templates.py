@@ -457,6 +457,34 @@ def test_days_that_would_pass_the_shard_limit_are_refused(
     modest.ensure("2025.03.01")
 
 
+def test_days_that_are_begun_are_there_once_they_are_settled(settings: Settings) -> None:
+    client = prepared(settings)
+    days = Days(client, settings, RetryPolicy())
+    names = [f"2025.03.{day:02d}" for day in range(1, 11)]
+    begun = [days.begin(day) for day in names]
+    assert all(map(days.exists, names))
+    assert [days.begin(day) for day in names] == begun
+    days.settle()
+    assert set(client.indices.get(index=Names(settings.prefix).days)) == set(begun)
+    assert days.ensured() == set(begun)
+
+
+def test_nothing_is_sent_to_a_day_that_another_tool_made_meanwhile(settings: Settings) -> None:
+    client = prepared(settings)
+    days = Days(client, settings, RetryPolicy())
+    client.indices.create(
+        index=Names(settings.prefix).day("2025.03.01"), body={"mappings": {"_meta": {}}}
+    )
+    client.indices.put_mapping(
+        index=Names(settings.prefix).day("2025.03.01"), body={"_meta": {"trailhound": None}}
+    )
+    days.begin("2025.03.01")
+    for _sender in range(2):
+        with pytest.raises(ForeignTemplateError, match="not made by Trailhound"):
+            days.settle()
+    assert days.ensured() == set()
+
+
 def through(url: str, settings: Settings, trail: Path) -> RunReport:
     far = own_settings(url, settings.namespace, settings.home, ingest={"batch_bytes": 64 * 1024})
     job = Backfill(connect(far), far, enricher_from(far, lambda _: None), selection=Selection())
