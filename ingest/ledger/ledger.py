@@ -64,6 +64,7 @@ class Ledger:
     def close(self) -> None:
         """Write what is still unwritten and give up every claim that is not done."""
         self._ended.set()
+        self.outcomes.due.set()
         if self._pulse is not None:
             self._pulse.join()
         self.flush()
@@ -73,7 +74,11 @@ class Ledger:
     def _keep_renewing(self) -> None:
         """Also writes finished objects, so that the ledger is nearly up to date."""
         renewed = time.monotonic()
-        while not self._ended.wait(1.0):
+        while True:
+            self.outcomes.due.wait(1.0)
+            self.outcomes.due.clear()
+            if self._ended.is_set():
+                return
             try:
                 self.flush()
                 if time.monotonic() - renewed > self._claim_seconds / 4:

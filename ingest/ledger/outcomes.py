@@ -31,6 +31,8 @@ from trailhound.state.objects import (
 
 LOG = logging.getLogger("trailhound.ledger")
 _AT_ONCE: Final = 256
+_MOST: Final = 4 * _AT_ONCE
+"""Entries that may wait for the ledger's thread. Who adds more writes them itself."""
 
 State = Literal["done", "failed", "skipped", "archived"]
 
@@ -141,6 +143,9 @@ class Outcomes:
         self.before: Callable[[], object] = lambda: None
         """Called before entries are written: it stores what must not be lost once an object counts
         as done. Where it raises, the entries are kept for the next call."""
+        self.due = threading.Event()
+        """Set once there are enough entries for a request: another thread is to `flush` them. Who
+        adds them sends events, and the cluster would wait for these meanwhile."""
         self._finished: list[_Finished] = []
         self._lock = threading.Lock()
 
@@ -152,9 +157,11 @@ class Outcomes:
         stored = claim.stored if claim is not None else None
         with self._lock:
             self._finished.append(_Finished(entry, stored, then))
-            full = len(self._finished) >= _AT_ONCE
-        if full:
+            waiting = len(self._finished)
+        if waiting >= _MOST:
             self.flush()
+        elif waiting >= _AT_ONCE:
+            self.due.set()
 
     def flush(self) -> None:
         """Write every entry. Where that fails they are kept for the next call."""

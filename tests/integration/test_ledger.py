@@ -107,6 +107,24 @@ def test_what_must_not_be_lost_is_stored_before_an_object_counts_as_done(
     assert (states, only(client, settings)["state"]) == (["claimed", "claimed"], "done")
 
 
+def test_entries_wait_for_the_thread_of_the_ledger_up_to_a_number(
+    client: OpenSearch, settings: Settings
+) -> None:
+    own = worker(client, settings)
+    items = [TrailObject(f"s3://b/{number}", "e1", 10) for number in range(1_024)]
+    for first in range(0, len(items), 256):
+        own.take(items[first : first + 256])
+    for number, item in enumerate(items, 1):
+        assert own.outcomes.due.is_set() == (number > 256)
+        assert number < 1_024 or {each["state"] for each in entries(client, settings)} == {
+            "claimed"
+        }
+        run = ObjectProgress(item, lambda _: None)
+        run.finish_reading()
+        own.finish(run, "done")
+    assert [each["state"] for each in entries(client, settings)] == ["done"] * 1_024
+
+
 @pytest.mark.parametrize("how", ["finish", "fail", "release", "close"])
 def test_who_lost_a_claim_leaves_the_others_entry_as_it_is(
     client: OpenSearch, settings: Settings, how: str
