@@ -14,6 +14,7 @@ from ingest.bulk.batch import Batch
 from ingest.bulk.result_handler import BulkResultHandler
 from trailhound.cluster.retry_policy import RetryPolicy, Stopped
 from trailhound.settings import IngestSettings
+from trailhound.settings.section import MIB
 
 
 class BulkWriter:
@@ -33,6 +34,8 @@ class BulkWriter:
         self._retry_policy = retry_policy
         self._result_handler = result_handler
         self._batch = Batch()
+        self._enough = min(settings.batch_bytes, MIB)
+        """Bytes of the next request. The first ones are small, and the cluster begins early."""
         self._born = 0.0
         self._lock = threading.Lock()
         self._queue: queue.Queue[Batch | None] = queue.Queue(maxsize=1)
@@ -57,8 +60,9 @@ class BulkWriter:
             if not batch.heads:
                 self._born = time.monotonic()
             batch.join(part)
-            if batch.size >= self._settings.batch_bytes:
+            if batch.size >= self._enough:
                 full, self._batch = batch, Batch()
+                self._enough = min(self._settings.batch_bytes, 2 * self._enough)
         if full is not None:
             self.submit(full)
 

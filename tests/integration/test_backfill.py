@@ -28,6 +28,7 @@ from ingest.repair.restore import restore
 from ingest.run_report import RunReport
 from ingest.sources import open_source
 from ingest.sources.local import LocalSource
+from tests.faults.proxy import Proxy, Request
 from tests.helpers.trails import (
     backfill,
     dead_letters,
@@ -531,3 +532,24 @@ def test_records_of_a_file_with_a_wrong_checksum_are_marked_corrupt(
         ("CreateUser", "corrupt"),
         ("Whole", "unverified"),
     ]
+
+
+def test_the_first_request_is_small_and_the_cluster_begins_early(
+    settings: Settings, namespace: str, tmp_path: Path
+) -> None:
+    for number in range(6):
+        records = [record(requestParameters={"text": "y" * 30_000}) for _ in range(40)]
+        write_trail(tmp_path / "large", records, f"a{number}")
+    sizes: list[int] = []
+
+    def note(request: Request) -> None:
+        if request.of_events:
+            sizes.append(len(request.body))
+
+    with Proxy(settings.hosts[0], note) as proxy:
+        ingest = {"batch_seconds": 60, "in_flight": 1}
+        backfill(
+            own_settings(proxy.url, namespace, tmp_path / "home", ingest=ingest), tmp_path / "large"
+        )
+    # The files' sizes: 1.2 MB each, and the sixth is left at the end.
+    assert [round(size / 1_200_000) for size in sizes] == [1, 2, 3]
