@@ -25,6 +25,7 @@ from ingest.bulk.days import Days
 from ingest.bulk.replies import INDEXED, Disposition, Reply, day_block
 from ingest.bulk.sender import Sender
 from ingest.bulk.stored_records import StoredRecords
+from ingest.bulk.unanswered import Unanswered
 from ingest.deadletters.store import DeadLetter, DeadLetters
 from ingest.documents.document_id import conflict_id
 from ingest.object_progress import ObjectProgress, Term
@@ -67,6 +68,7 @@ class BulkResultHandler:
         self._deadletters = deadletters
         self._retry_policy = retry_policy
         self._stored = stored if stored is not None else StoredRecords()
+        self._unanswered = Unanswered()
         self.stats = BulkResultStats()
 
     def process(self, batch: Batch) -> None:
@@ -76,8 +78,12 @@ class BulkResultHandler:
         copies = batch.copies
         while batch.heads:
             self._days.settle()
-            replies = self._sender.send(batch)
-            again = self._record(batch, replies, attempt)
+            self._unanswered.add(batch)
+            try:
+                replies = self._sender.send(batch)
+                again = self._record(batch, replies, attempt)
+            finally:
+                self._unanswered.discard(batch)
             if again:
                 # A 429 comes before the write, a 5xx may come after it.
                 if any(replies[item].status >= 500 for item in again):
@@ -103,6 +109,7 @@ class BulkResultHandler:
         indexed = by_disposition.get(Disposition.INDEXED, [])
         _record([batch.owners[item] for item in indexed], "indexed")
         self._remember(batch, indexed)
+        self._unanswered.discard(batch)
         for item in by_disposition.get(Disposition.BLOCKED, []):
             reply = replies[item]
             raise refused_item(batch.target(item)[0], reply.status, reply.kind, reply.reason)
@@ -124,6 +131,8 @@ class BulkResultHandler:
             rejected = rejected + [item for item in again if replies[item].status == 500]
             again = [item for item in again if replies[item].status != 500]
         conflicting = self._not_known(batch, by_disposition.get(Disposition.CONFLICT, []))
+        if batch.digests and self._unanswered.wait_for(batch.digests[item] for item in conflicting):
+            conflicting = self._not_known(batch, conflicting)
         for some in batched(conflicting, _COMPARED_AT_ONCE):
             self._compare(batch, some)
         if rejected:
