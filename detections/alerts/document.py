@@ -318,10 +318,26 @@ def openers(document: Mapping[str, Any]) -> list[str]:
     return [one_line(name, LONGEST_VALUE) for name in users]
 
 
+def opened_by(document: Mapping[str, Any]) -> list[str]:
+    """The users who opened the sessions of an alert's actor, with keys that are among its
+    `access_keys`; empty if a principal of the alert is the user.
+
+    >>> own = ["key:AKIAEXAMPLE", "key:ASIAEXAMPLE", "user:111122223333:ada"]
+    >>> opened_by({"links": {"own": own}, "entity": {"principal": ["Ops/s"]}})
+    ['ada']
+    >>> opened_by({"links": {"own": own}, "entity": {"principal": ["ada"]}})
+    []
+    """
+    principals = (document.get("entity") or {}).get("principal") or ()
+    return [name for name in openers(document) if name not in principals]
+
+
 def shown(name: str, document: Mapping[str, Any]) -> Document:
     """An alert without its internal fields, for users, programs and channels."""
     made = {"id": name} | {key: value for key, value in document.items() if key not in PRIVATE}
     if keys := access_keys(document):
         made["access_keys"] = keys
+    if users := opened_by(document):
+        made["opened_by"] = users
     # Alerts of the last release have no sentence.
     return made if "summary" in made else made | {"summary": summary(made)}

@@ -16,6 +16,7 @@ from detections.incidents.updater import IncidentUpdater
 from detections.running.scheduler import Turn
 from tests.helpers.commands import command
 from tests.helpers.detection_rules import due_again, write_rules
+from tests.helpers.terminal import on_a_terminal
 from tests.helpers.trails import backfill, own_settings, record, write_trail
 from trailhound.app.detection.scheduled_detections import ScheduledDetections
 from trailhound.cluster.templates import Names
@@ -137,6 +138,11 @@ def test_a_late_opener_joins_the_alerts_of_the_session_to_those_of_the_person(
     assert (one["alerts"], one["principals"]) == (2, ["mallory", "Ops/s"])
     assert one["access_keys"] == ["AKIAMALLORY", "ASIADEPLOY", "ASIAOPS"]
     assert (other["alerts"], other["principals"]) == (1, ["Other/s"])
+    listed = json.loads(command(settings, "alerts", "list", "--json").stdout)["alerts"]
+    opened = {each["entity"]["principal"][0]: each.get("opened_by") for each in listed}
+    assert opened == {"mallory": None, "Ops/s": ["mallory"], "Other/s": None}
+    (session_alert,) = (each["id"] for each in listed if each.get("opened_by"))
+    assert "opened by" in on_a_terminal(settings, "alerts", "show", session_alert)
     assert LateOpeners(client, settings).mark() == 0, "nothing is joined again and again"
 
 

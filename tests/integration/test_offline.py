@@ -195,7 +195,7 @@ def write_random_trail(folder: Path, seed: int) -> list[Path]:
     return [first, second]
 
 
-VOLATILE = ("@timestamp", "state_at", "history", "delivery", "incident", "access_keys")
+VOLATILE = ("@timestamp", "state_at", "history", "delivery", "incident", "access_keys", "opened_by")
 
 
 def comparable(alerts: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -334,6 +334,7 @@ def _lines(alert: dict[str, Any]) -> list[tuple[str, object]]:
     ]
     lines += [(kind, ", ".join(values)) for kind, values in entity.items()]
     lines += [("access key", ", ".join(alert.get("access_keys", ())))]
+    lines += [("opened by", ", ".join(alert.get("opened_by", ())))]
     lines += [("what it is", alert["description"])]
     lines += [("to do", step) for step in alert["response"]]
     lines += [("maybe only", each) for each in alert["falsepositives"]]

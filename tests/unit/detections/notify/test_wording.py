@@ -81,6 +81,18 @@ def test_it_says_with_what_and_from_where_and_how_to_go_on() -> None:
     assert "Tool" not in alone
 
 
+def test_it_says_whose_key_opened_a_session() -> None:
+    alert = ALERT | {"access_keys": ["AKIAEXAMPLE"], "opened_by": ["<b>ada</b>", "*bob*"]}
+    said = {"html": "&lt;b&gt;ada&lt;/b&gt;, *bob*", "markdown": r"\<b\>ada\</b\>, \*bob\*"}
+    for style in ("text", "html", "markdown"):
+        message = MessageRenderer().alert(alert, style)
+        text = message.markup or message.text
+        opener = text[text.index("Session opened by") :].partition("\n")[0]
+        assert said.get(style, "<b>ada</b>, *bob*") in opener
+        assert text.index("AKIAEXAMPLE") < text.index("Session opened by")
+    assert "opened by" not in MessageRenderer().alert(ALERT).text
+
+
 def test_html_is_escaped() -> None:
     hostile = ALERT | {"entity": {"principal": ["<script>alert(1)</script>"]}}
     message = MessageRenderer().alert(hostile, "html")
