@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from enrich.eventtime import event_time
 from trailhound.settings import Settings
@@ -20,6 +20,14 @@ for the rules, which is why one that is nearly too old counts too. Where it take
 the cluster is away, `settle` counts by the time at which all were sent."""
 _MOST_MINUTES: Final = 10_000
 """Minutes that are told apart; more are those of somebody who merged files into one."""
+
+
+class Others(NamedTuple):
+    """So many `events`; the minutes (or days) in which the `first` and the `last` happened."""
+
+    events: int
+    first: datetime
+    last: datetime
 
 
 class LateCount:
@@ -65,14 +73,23 @@ class LateCount:
 
     def settle(self, now: datetime) -> None:
         """All events were sent by `now`: count those that were late by then."""
-        minutes, self._minutes = self._minutes, {}
         if now - self._began <= _SENT_WITHIN:
             return
+        minutes, self._minutes = self._minutes, {}
         before = now.astimezone(UTC) - self._late
         for minute, events in minutes.items():
             moment = datetime.fromisoformat(minute).replace(tzinfo=UTC)
             if moment < before:
                 self._count(moment, events)
+            else:
+                self._minutes[minute] = events
+
+    def others(self) -> Others | None:
+        """Those that are not late, once `settle` has counted those that are; None for none."""
+        moments = [datetime.fromisoformat(each).replace(tzinfo=UTC) for each in self._minutes]
+        if not moments:
+            return None
+        return Others(sum(self._minutes.values()), min(moments), max(moments))
 
     def _count(self, moment: datetime, events: int) -> None:
         self.first = min(self.first, moment) if self.events else moment

@@ -1,4 +1,5 @@
-"""Adds up the events that a process indexed too late for the scheduled rules."""
+"""Adds up the events that a process indexed too late for the scheduled rules, or before any of them
+began."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from detections.span import Span
 from ingest.object_progress import ObjectProgress
 from trailhound.errors import TrailhoundError
 from trailhound.settings import Settings
-from trailhound.state.late_events import LateEvents, LateEventsStore
+from trailhound.state.late_events import LateEvents, LateEventsStore, merged
 
 
 class LateEventsTotal:
@@ -25,12 +26,20 @@ class LateEventsTotal:
     ledger has the object as unfinished, and its next reading counts them.
     """
 
-    def __init__(self, on_first: Callable[[], None] = lambda: None) -> None:
-        """`on_first` is called when events are recorded while no others are."""
+    def __init__(
+        self,
+        on_first: Callable[[], None] = lambda: None,
+        begins_rules: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`on_first` is called when late events are recorded while no others are. `begins_rules`:
+        whether this process runs the rules itself, which cover what is not late then."""
         self._on_first = on_first
+        self._begins_rules = begins_rules
+        self._rules_begun = False
         self._lock = threading.Lock()
         self._storing = threading.Lock()
         self._late = LateEvents()
+        self._others = LateEvents()
 
     def wants(self, run: ObjectProgress) -> bool:  # noqa: ARG002 - `TakenOver` looks at it
         """Whether the late events of an object that is about to be read are added."""
@@ -43,41 +52,56 @@ class LateEventsTotal:
         if late is None:
             return
         late.settle(now)
-        events = min(late.events, self._indexed(run))
-        if events:
+        indexed = self._indexed(run)
+        if events := min(late.events, indexed):
             self._put(LateEvents(events=events, first=late.first, last=late.last, added=now))
+        if self._rules_begun or self._begins_rules() or (others := late.others()) is None:
+            return
+        if events := min(others.events, indexed - events):
+            ingested = LateEvents(events=events, first=others.first, last=others.last, added=now)
+            self._put(others=ingested)
 
     def _indexed(self, run: ObjectProgress) -> int:
         return run.counts.indexed + _indexed_before(run)
 
-    def take(self) -> LateEvents | None:
-        """What was added since the last time; None for nothing."""
+    def take(self) -> tuple[LateEvents | None, LateEvents | None]:
+        """What was added since the last time: the late ones, and the others; None for nothing."""
         with self._lock:
-            taken, self._late = self._late, LateEvents()
-        return taken if taken.events else None
+            late, others = self._late, self._others
+            self._late = self._others = LateEvents()
+        return late if late.events else None, others if others.events else None
 
     def store(self, client: OpenSearch, settings: Settings) -> LateEvents | None:
         """Record them for `status` and `doctor`, and return them; None for none. On return all that
-        were added before the call are recorded, whichever thread did it.
+        were added before the call are recorded, whichever thread did it. Those that are not late
+        are recorded only while no rule has begun.
 
         Raises opensearch-py's exceptions and `RequestFailedError`; they are kept for the next call.
         """
+        is_first = False
         with self._storing:
-            late = self.take()
-            if late is None:
-                return None
+            late, others = self.take()
+            store = LateEventsStore(client, settings)
             try:
-                is_first = LateEventsStore(client, settings).add(late)
+                if late is not None:
+                    is_first = store.add(late)
             except (OpenSearchException, TrailhoundError):
-                self._put(late)
+                self._put(late, others)
+                raise
+            try:
+                if others is not None and not store.add_before_rules(others):
+                    self._rules_begun, others = True, None
+            except (OpenSearchException, TrailhoundError):
+                self._put(others=others)
                 raise
         if is_first:
             self._on_first()
-        return late
+        return merged(late, others)
 
-    def _put(self, late: LateEvents) -> None:
+    def _put(self, late: LateEvents | None = None, others: LateEvents | None = None) -> None:
         with self._lock:
-            self._late = self._late.plus(late)
+            self._late = self._late.plus(late or LateEvents())
+            self._others = self._others.plus(others or LateEvents())
 
 
 class TakenOver(LateEventsTotal):

@@ -35,7 +35,10 @@ from trailhound.state.rule_checkpoints import RuleCheckpoints
 from trailhound.state.setup import init_namespace
 
 NOW = datetime.now(UTC).replace(microsecond=123456)
-SINCE = {"removal", "known_automation", "late_events", "backfill", "joining_checkpoint"}
+SINCE = {
+    *("removal", "known_automation", "late_events", "before_rules", "backfill"),
+    "joining_checkpoint",
+}
 """Kinds that the last release did not have, and nothing makes here."""
 pytestmark = pytest.mark.fresh_namespace
 """It begins with what the last release left."""

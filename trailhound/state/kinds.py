@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from trailhound.state.alert_groups import AlertGroup, Removal
 from trailhound.state.backfills import BackfillState
+from trailhound.state.before_rules import BeforeRules
 from trailhound.state.catch_up import CatchUp
 from trailhound.state.channels import ChannelState
 from trailhound.state.daemons import DaemonState
@@ -21,6 +22,7 @@ from trailhound.state.workers import WorkerState
 KINDS: tuple[type[StateDocument], ...] = (
     AlertGroup,
     BackfillState,
+    BeforeRules,
     CatchUp,
     ChannelState,
     DaemonState,

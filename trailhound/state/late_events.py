@@ -2,7 +2,8 @@
 
 Scheduled rules cover events that were ingested up to `detections.late_hours` after they happened,
 while a daemon runs them. Backfills ingest older ones, and daemons do after an outage, or where old
-files are put into a source.
+files are put into a source. What was ingested before the first rules of a namespace began is no
+longer in time for them either (`before_rules.py`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from opensearchpy import OpenSearch
 
 from trailhound.plural import plural
 from trailhound.settings import Settings
+from trailhound.state.before_rules import BeforeRules, IngestedPart
 from trailhound.state.document import StateDocument
+from trailhound.state.rule_checkpoints import RuleCheckpoints
 from trailhound.state.store import StateStore
 
 DAEMONS: Final = "daemons"
@@ -62,8 +65,8 @@ class LateEvents(StateDocument, frozen=True, kw_only=True):
 
     def plus(self, other: LateEvents) -> LateEvents:
         """Both together."""
-        if not self.events:
-            return other
+        if not self.events or not other.events:
+            return self if self.events else other
         return replace(
             self,
             events=self.events + other.events,
@@ -83,23 +86,61 @@ class LateEventsStore:
 
     def __init__(self, client: OpenSearch, settings: Settings) -> None:
         self._store = StateStore(client, settings, LateEvents)
+        self._before_rules = StateStore(client, settings, BeforeRules)
+        self._rules = RuleCheckpoints(client, settings)
 
     def get(self) -> LateEvents | None:
         """Those that no rule has looked at; None for none."""
         found = self._store.get([DAEMONS]).get(DAEMONS)
-        return found if found is not None and found.events else None
+        late = found if found is not None and found.events else None
+        return merged(late, self._ingested_before_rules())
+
+    def _ingested_before_rules(self) -> LateEvents | None:
+        key = BeforeRules().key
+        stored = self._before_rules.get([key]).get(key)
+        if stored is None or not stored.parts:
+            return None
+        begun = self._rules.first_begun()
+        total = LateEvents()
+        for part in stored.parts:
+            if begun is None or part.opened < begun:
+                total = total.plus(
+                    LateEvents(
+                        events=part.events, first=part.first, last=part.last, added=part.added
+                    )
+                )
+        return total if total.events else None
 
     def add(self, late: LateEvents) -> bool:
         """Add events. Returns whether they are the first, so that there were none before."""
         return self._store.revise(LateEvents(), lambda stored: stored.plus(late)) == late
 
+    def add_before_rules(self, ingested: LateEvents) -> bool:
+        """Add events that were ingested in time, but while no rule of the namespace had begun; once
+        one has, the rules cover such events. Returns whether none had."""
+        if self._rules.first_begun() is not None:
+            return False
+        part = IngestedPart(
+            events=ingested.events,
+            first=ingested.first,
+            last=ingested.last,
+            opened=ingested.added,
+            added=ingested.added,
+        )
+        self._before_rules.revise(BeforeRules(), lambda stored: stored.plus(part))
+        return True
+
     def mark_searched(self, since: datetime, until: datetime, began: datetime) -> None:
         """All rules ran over the events that happened in a span; the run `began` then. Events that
         were added later, or reach beyond the span, stay."""
 
-        def change(stored: LateEvents) -> LateEvents:
-            first, last = (datetime.fromisoformat(day).replace(tzinfo=UTC) for day in stored.days)
-            within = since <= first and last + _DAY <= until and stored.added < began
-            return LateEvents() if within else stored
+        def within(stored: LateEvents | IngestedPart) -> bool:
+            first = stored.first.replace(hour=0, minute=0, second=0, microsecond=0)
+            last = stored.last.replace(hour=0, minute=0, second=0, microsecond=0)
+            return since <= first and last + _DAY <= until and stored.added < began
 
-        self._store.change(DAEMONS, change)
+        self._store.change(DAEMONS, lambda stored: LateEvents() if within(stored) else stored)
+        self._before_rules.change(
+            BeforeRules().key,
+            lambda stored: stored.of(part for part in stored.parts if not within(part)),
+        )

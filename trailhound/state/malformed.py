@@ -12,6 +12,7 @@ from opensearchpy import OpenSearch
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 from trailhound.state.backfills import BackfillState
+from trailhound.state.before_rules import BeforeRules
 from trailhound.state.catch_up import CatchUp
 from trailhound.state.channels import ChannelState
 from trailhound.state.daemons import DaemonState
@@ -28,6 +29,7 @@ _KINDS: Final[dict[str, type[StateDocument]]] = {
     each.kind: each
     for each in (
         BackfillState,
+        BeforeRules,
         CatchUp,
         ChannelState,
         DaemonState,

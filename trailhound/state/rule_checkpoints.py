@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import msgspec
@@ -90,6 +90,12 @@ class RuleCheckpoints:
             if not legacy or each.rule_id not in found:
                 found[each.rule_id] = each
         return found
+
+    def first_begun(self) -> datetime | None:
+        """Since when of ingestion a rule looks at events; None where none has begun yet. Those of
+        the last release count as having run always."""
+        always = datetime.min.replace(tzinfo=UTC)
+        return min((each.begun or always for each in self.read().values()), default=None)
 
     def write(self, checkpoints: Iterable[RuleCheckpoint]) -> None:
         """Write checkpoints. Raises opensearch-py's exceptions, and `RequestFailedError` if one is

@@ -70,7 +70,7 @@ def test_events_that_waited_for_the_cluster_are_added_up() -> None:
     run.record("indexed", 2)
     total = LateEventsTotal()
     total.add(run)
-    late = total.take()
+    late, _ = total.take()
     assert late is not None
     assert (late.events, late.days[0]) == (1, f"{began:%Y-%m-%d}")
 
@@ -101,7 +101,7 @@ def test_what_an_unfinished_reading_indexed_is_added_up_by_the_next() -> None:
         run.record("duplicates", 2)
         run.record("indexed", 1)
         total.add(run)
-        found = total.take()
+        found, _ = total.take()
         assert found is not None
         assert found.events == late
 
@@ -113,12 +113,34 @@ def test_only_what_was_indexed_now_is_added_up() -> None:
         run.record("duplicates", 3 - indexed)
         run.record("indexed", indexed)
         total.add(run)
-    late = total.take()
+    late, _ = total.take()
     assert late is not None
     assert late.events == 4
     assert late.days == (DAY, DAY)
-    assert total.take() is None
+    assert total.take()[0] is None
     fresh = assembled(event(1))
     fresh.record("indexed")
     total.add(fresh)
-    assert total.take() is None
+    assert total.take()[0] is None
+
+
+@pytest.mark.parametrize("begins_rules", [True, False])
+def test_what_is_in_time_is_added_up_where_rules_may_not_have_begun(begins_rules: bool) -> None:
+    total = LateEventsTotal(begins_rules=lambda: begins_rules)
+    now = datetime.now(UTC).replace(microsecond=0)
+    times = [now - timedelta(hours=hours) for hours in (60, 5, 3, 1)]
+    run = assembled(*(record(eventTime=f"{each:%Y-%m-%dT%H:%M:%SZ}") for each in times))
+    run.late = LateCount(timedelta(hours=24), now)
+    for each in times:
+        run.late.add(f"{each:%Y-%m-%dT%H:%M:%SZ}")
+    run.record("duplicates", 1)
+    run.record("indexed", 3)
+    total.add(run)
+    late, others = total.take()
+    assert late is not None
+    assert late.events == 1
+    assert (others is None) == begins_rules
+    if others is not None:
+        assert (others.events, others.first) == (2, times[1].replace(second=0))
+        assert others.last == times[3].replace(second=0)
+    assert total.take() == (None, None)

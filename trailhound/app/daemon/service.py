@@ -56,7 +56,9 @@ class Service:
             self.running.leads,
             self.running.job_runs,
         )
-        self._late = LateEventsTotal(_warn_of_late_events)
+        self._late = LateEventsTotal(
+            _warn_of_late_events, lambda: self.running.settings.detections.scheduled
+        )
         self._probe = SearchProbe(settings, self.metrics.searchable)
         self.endpoint = None
         if settings.run.listen is not None:
