@@ -49,7 +49,8 @@ LONGEST = (
     *("test_backend_laws", "test_after_upgrade", "test_backfill", "test_health", "test_selections"),
     *("test_detection_kill", "test_secured_commands", "test_repair", "test_run_command"),
     *("test_secured", "test_integrity", "test_sqs_feed", "test_rules_beside_a_bucket"),
-    *("test_corpus", "test_products", "test_alert_memory", "test_hunt_logs"),
+    *("test_corpus", "test_products", "test_alert_memory", "test_hunt_logs", "test_notify"),
+    *("test_correlation_oracle", "test_dashboards", "test_graph_page", "test_offline"),
 )
 """Files that take longest (`--durations=0`): right after the unit tests, so that no worker is left
 with one of them at the end. Those that mostly wait (for a lease, a message, an engine to come back)

@@ -25,8 +25,8 @@ from trailhound.settings import Settings
 
 BURST = rule("burst", kind="correlation")
 EVENTS = 200
-FEW, MANY = 4, 60
-"""Alerts: fifteen times as many, whose events together take fifteen times the memory."""
+FEW, MANY = 4, 40
+"""Alerts: ten times as many, whose events together take ten times the memory."""
 RATIO = 3.0
 
 

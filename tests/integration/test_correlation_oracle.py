@@ -28,7 +28,7 @@ from tests.helpers.sigma_correlations import correlation, plain
 OPERATORS = st.sampled_from(["gte", "gte", "gt", "eq", "lt", "lte", "neq"])
 GROUPINGS = st.sampled_from([[], [ARN], [ARN], [ARN, REGION], [FLAT], [MANY], [ARN, FLAT]])
 RANDOM = settings(
-    max_examples=8,
+    max_examples=settings().max_examples // 12,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -62,16 +62,16 @@ def test_the_report_is_that_of_an_index_of_the_same_events(
 ) -> None:
     settings = own_settings(engine, namespace, tmp_path / "home")
     prepared(settings)
-    write_sample(tmp_path / "trail", SampleSpec(events=6_000, seed=4))
+    write_sample(tmp_path / "trail", SampleSpec(events=3_000, seed=4))
     write_trail(tmp_path / "trail", list(shared_address()))
     backfill(settings, tmp_path / "trail")
     there = events(tmp_path / "trail")
     # Two groups of one region, and an answer that has to be asked for in parts.
-    api.groups = {("us-east-1", "trail"): Group(there[:4_000]),
-                  ("us-east-1", "other"): Group(there[3_900:])}  # fmt: skip
-    api.cap = 1_000
+    api.groups = {("us-east-1", "trail"): Group(there[:2_000]),
+                  ("us-east-1", "other"): Group(there[1_900:])}  # fmt: skip
+    api.cap = 500
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("trailhound.aws.query_spans.ROWS", 1_000)
+        patch.setattr("trailhound.aws.query_spans.ROWS", 500)
         ours = report(settings, tmp_path / "logs", *GROUPS, *WEEK)
     theirs = report(settings, tmp_path / "index", "--report", *WEEK)
     assert ours["total_threats"] > 10

@@ -36,7 +36,7 @@ EVERYTHING: Mapping[str, Any] = {"match_all": {}}
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sample")
-    write_sample(folder, SampleSpec(events=3_000, days=2, events_per_file=250))
+    write_sample(folder, SampleSpec(events=2_000, days=2, events_per_file=250))
     return folder
 
 
@@ -74,20 +74,20 @@ def said(hit: Hit) -> tuple[object, ...]:
     )
 
 
-@pytest.mark.parametrize("page", [5_000, 700])
-def test_a_sample_is_the_same_by_doc_values(settings: Settings, sample: Path, page: int) -> None:
+def test_a_sample_is_the_same_by_doc_values(settings: Settings, sample: Path) -> None:
     client = prepared(settings)
     backfill(settings, sample)
     client.indices.refresh(index=Names(settings.prefix).days)
-    light, stored = both(client, settings, page)
-    assert len(stored) == 3_000
-    assert [said(each) for each in light] == [said(each) for each in stored]
-    with EventIndex(client, Names(settings.prefix).days, hits_page=page).snapshot() as snapshot:
-        asked = {"_source": False, "docvalue_fields": ["eventName"]}
-        ids = [hit["_id"] for hit in snapshot.hits(EVERYTHING, asked)]
-        some = [hit["_id"] for hit in snapshot.hits(EVERYTHING, asked, ordered=False)]
-    assert ids == [each["_id"] for each in stored]
-    assert sorted(some) == sorted(ids)
+    for page in (5_000, 400):
+        light, stored = both(client, settings, page)
+        assert len(stored) == 2_000
+        assert [said(each) for each in light] == [said(each) for each in stored]
+        with EventIndex(client, Names(settings.prefix).days, hits_page=page).snapshot() as snapshot:
+            asked = {"_source": False, "docvalue_fields": ["eventName"]}
+            ids = [hit["_id"] for hit in snapshot.hits(EVERYTHING, asked)]
+            some = [hit["_id"] for hit in snapshot.hits(EVERYTHING, asked, ordered=False)]
+        assert ids == [each["_id"] for each in stored]
+        assert sorted(some) == sorted(ids)
 
 
 def test_recordings_are_the_same_by_doc_values(

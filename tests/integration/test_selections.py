@@ -177,14 +177,15 @@ def ended(settings: Settings, *arguments: str | Path) -> tuple[int, str]:
     return process.returncode, " ".join((process.stdout + process.stderr).decode().split())
 
 
-@pytest.mark.parametrize("more", [(), ("--dry-run",), ("--workers", "2")])
+@pytest.mark.parametrize(("more", "tried"), [((), 3), (("--dry-run",), 3), (("--workers", "2"), 1)])
 def test_an_account_or_region_that_is_not_there_is_named_with_those_that_are(
-    settings: Settings, tmp_path: Path, more: tuple[str, ...]
+    settings: Settings, tmp_path: Path, more: tuple[str, ...], tried: int
 ) -> None:
+    """Of several workers one selection is tried: each of them imports all of it anew."""
     trail = tmp_path / "trail"
     write_trail(day_folder(trail, date(2025, 3, 1)), [record()])
     write_trail(day_folder(trail, date(2025, 3, 1), TWO, "eu-west-1"), [record()])
-    for flags, said in (
+    cases: list[tuple[tuple[str, ...], str]] = [
         (("--account", "12"), f"no account 12 in what was given: accounts found: {ONE}, {TWO}"),
         (
             ("--account", ONE, "--account", THREE),
@@ -194,7 +195,8 @@ def test_an_account_or_region_that_is_not_there_is_named_with_those_that_are(
             ("--region", "eu-wset-1"),
             "no region eu-wset-1 in what was given: regions found: eu-west-1, us-east-1",
         ),
-    ):
+    ]
+    for flags, said in cases[:tried]:
         code, output = ended(settings, "backfill", trail, *flags, *more)
         assert (code, said in output) == (1, True), output
     # Both are there, on other days or in other places: nothing to read is no fault.
