@@ -24,6 +24,9 @@ from sigma.correlations import SigmaCorrelationCondition, SigmaCorrelationRule
 from sigma.policy.profiles import TrustedPolicy
 from sigma.rule import SigmaRule
 
+from detections.events.doc_values import DocValues, holds
+from detections.events.identity import ARN
+from detections.events.principal import OF_ROLE_SESSIONS, by_role
 from detections.matcher import SigmaMatcher
 from detections.matcher.event_values import Record, text, values_at
 from detections.matcher.precheck import precheck
@@ -58,7 +61,8 @@ class Alert:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Correlated:
-    """A correlation. `least` and `counted` are of `event_count` and `value_count`."""
+    """A correlation. `least` and `counted` are of `event_count` and `value_count`; `by_role`: it
+    also counts the sessions of a role from one address together."""
 
     type: str
     parts: tuple[SigmaMatcher | Correlated, ...]
@@ -66,6 +70,7 @@ class Correlated:
     timespan: timedelta
     least: int = 1
     counted: str = ""
+    by_role: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +180,7 @@ def _node(rule: SigmaRule | SigmaCorrelationRule) -> SigmaMatcher | Correlated:
         timespan=timedelta(seconds=rule.timespan.seconds),
         least=least,
         counted=counted,
+        by_role=bool((rule.custom_attributes.get("trailhound") or {}).get("by_role")),
     )
 
 
@@ -185,6 +191,8 @@ def replay(rules: Sequence[ReplayedRule], events: Sequence[Event]) -> dict[str, 
     for rule in rules:
         if isinstance(rule.finds, Correlated):
             bursts = _correlated(rule.finds, hits, events).bursts
+            if rule.finds.by_role:
+                bursts |= _of_roles(rule.finds, hits, events)
         else:
             bursts = defaultdict(list)
             for index in hits[rule.finds]:
@@ -267,6 +275,23 @@ def _correlated(
         if bursts:
             fired.bursts[group] = bursts
     return fired
+
+
+def _of_roles(
+    node: Correlated, hits: Mapping[SigmaMatcher, Sequence[int]], events: Sequence[Event]
+) -> dict[Group, list[tuple[int, ...]]]:
+    """The bursts of roles and addresses, of the events that are in no burst of a session there."""
+    leaves = list(_leaves(node))
+    chosen = {
+        leaf: [i for i in hits[leaf] if holds(OF_ROLE_SESSIONS, DocValues(events[i].record))]
+        for leaf in leaves
+    }
+    names = by_role(node.group_by)
+    of_sessions = replace(node, group_by=(*names, ARN))
+    found = _correlated(of_sessions, chosen, events).bursts
+    taken = {index for bursts in found.values() for burst in bursts for index in burst}
+    left = {leaf: [i for i in chosen[leaf] if i not in taken] for leaf in leaves}
+    return _correlated(replace(node, group_by=names), left, events).bursts
 
 
 def _events(held: Iterable[_Occurrence]) -> tuple[int, ...]:

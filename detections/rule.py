@@ -54,6 +54,8 @@ class Rule:
     names the fields whose values group a plain rule's events into one alert; for `suppress` a
     further event of the same group is added to that alert instead of raising another. An
     alert whose calls all failed is one level lower if `lower_attempts` (see `detections.attempts`).
+    A correlation `by_role` also counts the sessions of a role from one address together (see
+    `detections.correlations.role_sessions`).
     Rules with the same `variant_of` look for the same, grouped otherwise (see
     `detections.alerts.twins`), if they have the same `variant_scope`: packs may use one name for
     different things.
@@ -76,6 +78,7 @@ class Rule:
     group_by: tuple[str, ...] = ()
     suppress: timedelta = timedelta(0)
     lower_attempts: bool = True
+    by_role: bool = False
     variant_of: str = ""
     variant_scope: str = ""
     events: SigmaRule | None = None

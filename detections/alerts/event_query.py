@@ -18,7 +18,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.facts import CALLS
 from detections.compiled import REPAIRED, Compiled, Query
 from detections.correlations.correlation import Correlation
-from detections.events.identity import ARN, NAME
+from detections.events.identity import ARN, ISSUER, NAME
 from detections.events.index import EventIndex
 from detections.events.principal import HAS_NAME_ALONE
 from detections.finding import Group
@@ -81,7 +81,10 @@ def counted_parts(rule: Rule, group: Group) -> tuple[list[tuple[str, Mapping[str
     values = dict(group)
     if not rule.is_correlation:
         return [(rule.id, values)], counts_exactly(rule)
-    correlation = Correlation.of(rule.definition)
+    correlation = Correlation.of_rule(rule)
+    if correlation.by_role and ISSUER in values and ISSUER not in correlation.group_by:
+        # Those of a session that meets the condition by itself are in another alert.
+        return list(_leaves(correlation.of_roles(), values)), False
     if NAME in values and ARN in correlation.group_by and NAME not in correlation.group_by:
         correlation = correlation.grouped_by({ARN: NAME})
     exact = correlation.type in _COUNTED_EXACTLY and not correlation.nested

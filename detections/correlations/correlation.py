@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from sigma.correlations import (
     CorrelationConditionAND,
@@ -33,7 +33,11 @@ from detections.correlations.window_counts import (
     ValueCount,
     WindowTally,
 )
+from detections.events.principal import by_role
 from trailhound.errors import RuleError
+
+if TYPE_CHECKING:
+    from detections.rule import Rule
 
 Type = Literal[
     "event_count",
@@ -68,7 +72,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """`timespan` is in milliseconds. `expression` is an extended condition; else `threshold`."""
+    """`timespan` is in milliseconds. `expression` is an extended condition; else `threshold`.
+
+    `by_role`: it also has the form `of_roles`, whose `together` is true."""
 
     title: str
     type: Type
@@ -78,6 +84,14 @@ class Correlation:
     threshold: Threshold
     percentile: int = 50
     expression: Parsed | None = None
+    by_role: bool = False
+    together: bool = False
+
+    @classmethod
+    def of_rule(cls, rule: Rule) -> Correlation:
+        """That of a rule. Raises as `of`."""
+        made = cls.of(rule.definition)
+        return replace(made, by_role=True) if rule.by_role else made
 
     @classmethod
     def of(cls, rule: SigmaCorrelationRule, depth: int = 0) -> Correlation:
@@ -126,6 +140,19 @@ class Correlation:
             for part in self.parts
         )
         return replace(self, group_by=renamed(self.group_by), parts=parts)
+
+    def of_roles(self) -> Correlation:
+        """The form that counts the sessions of a role from one address together
+        (`role_sessions`)."""
+        names = by_role(self.group_by)
+        parts = tuple(replace(part, group_by=names) for part in self.parts)
+        return replace(self, group_by=names, parts=parts, by_role=False, together=True)
+
+    def around(self, since: int, until: int) -> tuple[int, int]:
+        """The event times of all windows that end in an interval; where sessions are counted
+        together, also of the windows of one session that share an event with these."""
+        more = self.timespan if self.together else 0
+        return since - self.timespan - more, until + more
 
     @property
     def max_window(self) -> int:

@@ -89,9 +89,7 @@ class Correlator:
     def _promising(self, span: Span) -> Iterator[Promising]:
         for correlation, compile_rule in viewed(self._correlation, self._compile):
             prospect = Prospect(correlation, compile_rule, span, self._known)
-            found = prospect.promising(self._index.search(prospect.body))
-            if found is not None:
-                yield found
+            yield from prospect.promising(self._index.search(prospect.body))
 
 
 def burst_finding(correlation: Correlation, rule_id: str, key: GroupKey, burst: Burst) -> Finding:
@@ -210,7 +208,7 @@ class _Search:
             for key, burst in pending:
                 known.setdefault(key, []).append(burst.first_fired)
             pending = []
-            window = since - self._correlation.timespan, until
+            window = self._correlation.around(since, until)
             groups = [GroupsToRead((window,), list(known))]
             for key, burst in self._sweep.bursts(anchor, groups):
                 # What a narrower interval showed is part of this burst.

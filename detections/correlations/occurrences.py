@@ -19,7 +19,7 @@ class Occurrence:
 
     `parts` are the positions of the correlation's rules that it matches. `values` are those of
     the field that is counted or measured. `touched`: whether the event is in the evaluated
-    span.
+    span. `session` is set where sessions are counted together: the ARN.
     """
 
     time: int
@@ -27,6 +27,7 @@ class Occurrence:
     parts: frozenset[int] = frozenset()
     values: tuple[Any, ...] = ()
     touched: bool = True
+    session: str = ""
 
     def events(self) -> Iterator[Occurrence]:
         """Itself."""

@@ -17,6 +17,8 @@ from detections.compiled import Compiled, Query
 from detections.correlations.correlation import Correlation
 from detections.correlations.occurrences import GroupKey, Occurrence
 from detections.events.fields import FieldReader, Hit, groupable
+from detections.events.identity import ARN
+from detections.events.principal import PrincipalView
 from detections.span import Span
 
 Compile = Callable[[SigmaRule], Compiled]
@@ -104,6 +106,8 @@ class PlainParts:
         self._touch = touch
         fields = [name for leaf in self.leaves for name in leaf.group_by]
         fields += [leaf.field for leaf in self.leaves if leaf.field]
+        self._together = correlation.together
+        fields += [ARN] if self._together else []
         decided = any(leaf.compiled.post_filter for leaf in self.leaves)
         self._reader = FieldReader(dict.fromkeys(fields), decided=decided)
         self._named = len(self.leaves) > 1
@@ -142,6 +146,18 @@ class PlainParts:
         each = [found[leaf.name]["doc_count"] for leaf in self.leaves] if self._named else [total]
         return Counts(total, found[_TOUCHED]["doc_count"], tuple(each))
 
+    def counting_in(self, view: PrincipalView) -> dict[str, Any]:
+        """An aggregation for `counting`, of the events of a view by leaf: see `counts_in`."""
+        named = {leaf.name: {"filter": leaf.query} for leaf in self.leaves} if self._named else {}
+        where = {"filter": {"bool": {"filter": list(view.where)}}}
+        return where | ({"aggs": named} if named else {})
+
+    def counts_in(self, found: Mapping[str, Any]) -> tuple[int, ...]:
+        """The numbers of events of a view by leaf, given the aggregation of `counting_in`."""
+        if not self._named:
+            return (int(found["doc_count"]),)
+        return tuple(int(found[leaf.name]["doc_count"]) for leaf in self.leaves)
+
     @property
     def request(self) -> dict[str, Any]:
         """The part of a search body that fetches what is read of each event."""
@@ -163,7 +179,10 @@ class PlainParts:
             time = int(hit["sort"][0])
             matched = [leaf for leaf in self.leaves if self._matches(hit, leaf)]
             touched = self._touch.of(hit, time)
-            for key, occurrence in occurrences(self._reader, hit, matched, touched=touched):
+            found = occurrences(
+                self._reader, hit, matched, touched=touched, together=self._together
+            )
+            for key, occurrence in found:
                 if wanted is None or _within(time, wanted.get(key, ())):
                     yield key, occurrence
 
@@ -189,9 +208,16 @@ class PlainParts:
 
 
 def occurrences(
-    reader: FieldReader, hit: Hit, matched: Sequence[Leaf], *, touched: bool
+    reader: FieldReader,
+    hit: Hit,
+    matched: Sequence[Leaf],
+    *,
+    touched: bool,
+    together: bool = False,
 ) -> Iterator[tuple[GroupKey, Occurrence]]:
-    """The occurrences of one event: one in each of its groups, with the leaves that it matches."""
+    """The occurrences of one event: one in each of its groups, with the leaves that it matches.
+    `together`: the reader reads the ARN too, which is the occurrence's session."""
+    session = next(iter(reader.values(hit, ARN)), "") if together else ""
     for fields in dict.fromkeys(leaf.group_by for leaf in matched):
         leaves = [leaf for leaf in matched if leaf.group_by == fields]
         values = tuple(
@@ -200,7 +226,7 @@ def occurrences(
             )
         )
         parts = frozenset(leaf.position for leaf in leaves)
-        occurrence = Occurrence(int(hit["sort"][0]), hit["_id"], parts, values, touched)
+        occurrence = Occurrence(int(hit["sort"][0]), hit["_id"], parts, values, touched, session)
         keys = product(*(reader.values(hit, name) for name in fields))
         for key in islice(keys, MOST_KEYS):
             yield key, occurrence

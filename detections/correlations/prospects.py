@@ -18,10 +18,13 @@ from detections.compiled import Compiled, Query
 from detections.correlations.correlation import Correlation
 from detections.correlations.parts import Compile, Counts, Interval, PlainParts, Touch, any_of
 from detections.events.anchors import Anchor, anchor_of
-from detections.events.principal import PrincipalView, views
+from detections.events.identity import ARN
+from detections.events.principal import PrincipalView, role_view, views
 from detections.events.vocabulary import Vocabulary
 from detections.span import Span
 from trailhound.cluster.reader import has_any, is_any
+
+_OF_ROLES = "of_roles"
 
 
 def viewed(
@@ -37,9 +40,15 @@ def viewed(
         yield by_view, partial(_in_view, view, compile_rule)
 
 
+def of_roles(correlation: Correlation, compile_rule: Compile) -> tuple[Correlation, Compile]:
+    """The form of a correlation that counts sessions of a role together, and what compiles it."""
+    view = role_view(correlation.group_by)
+    return correlation.of_roles(), partial(_in_view, view, compile_rule)
+
+
 def near(anchor: Anchor, correlation: Correlation) -> Interval:
     """The event times of all windows that end in an interval."""
-    return anchor.since - correlation.timespan, anchor.until
+    return correlation.around(anchor.since, anchor.until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +88,8 @@ class Promising:
 
 
 class Prospect:
-    """A correlation in one view and a span: `body` is the search whose answer says enough."""
+    """A correlation in one view and a span: `body` is the search whose answer says enough, also
+    about the form that counts sessions of a role together, which has no other events."""
 
     def __init__(
         self,
@@ -94,15 +104,22 @@ class Prospect:
         self._correlation = correlation
         self._compile = compile_rule
         self._parts: PlainParts | None = None
+        self._of_roles: tuple[Correlation, Compile] | None = None
+        if correlation.by_role and ARN in correlation.group_by:
+            self._of_roles = of_roles(correlation, compile_rule)
         # By `event.ingested` the other events of its windows may be of any time.
         if not correlation.nested and span.clock == "@timestamp":
             interval = near(anchor_of(span, correlation.max_window), correlation)
             narrow = compile_rule if known is None else known.compiling(compile_rule, interval)
             self._parts = PlainParts(correlation, narrow, Touch(span))
             self.body = self._parts.counting(interval)
+            if self._of_roles is not None:
+                self.body["aggs"][_OF_ROLES] = self._parts.counting_in(
+                    role_view(correlation.group_by)
+                )
 
-    def promising(self, answer: Mapping[str, Any]) -> Promising | None:
-        """What to search further, by the answer to `body`; None where there is nothing to find."""
+    def promising(self, answer: Mapping[str, Any]) -> list[Promising]:
+        """What to search further, by the answer to `body`; empty where there is nothing to find."""
         counts: Counts | None = None
         if self._parts is None:
             worth = is_any(answer)
@@ -110,8 +127,17 @@ class Prospect:
             counts = self._parts.counts(answer)
             worth = bool(counts.touched) and self._correlation.possible(counts.by_leaf)
         if not worth:
-            return None
-        return Promising(self._correlation, self._compile, self.touched, counts)
+            return []
+        found = [Promising(self._correlation, self._compile, self.touched, counts)]
+        if self._of_roles is not None and self._roles_may(answer):
+            found.append(Promising(*self._of_roles, self.touched, None))
+        return found
+
+    def _roles_may(self, answer: Mapping[str, Any]) -> bool:
+        if self._parts is None:
+            return True
+        counted = self._parts.counts_in(answer["aggregations"][_OF_ROLES])
+        return self._correlation.possible(counted)
 
 
 def in_span(query: Query, span: Span, known: KnownEvents | None = None) -> Query:

@@ -15,6 +15,7 @@ from typing import Protocol
 from detections.correlations.correlation import Correlation
 from detections.correlations.occurrences import Counted, Firing, GroupKey, Occurrence
 from detections.correlations.parts import GroupsToRead, Interval
+from detections.correlations.role_sessions import left_over
 from detections.correlations.windows import Burst, Windows
 from detections.events.anchors import Anchor
 from trailhound.errors import RuleError
@@ -93,8 +94,14 @@ class Sweep:
         self, correlation: Correlation, anchor: Anchor, groups: Sequence[GroupsToRead] | None
     ) -> Iterator[tuple[GroupKey, Counted]]:
         """The content of a correlation's windows, by time."""
-        interval = anchor.since - correlation.timespan, anchor.until
+        interval = correlation.around(anchor.since, anchor.until)
         plain = self._occurrences.read(correlation, interval, groups)
+        if correlation.together:
+            since = anchor.since - correlation.timespan
+            for key, event in left_over(plain, correlation):
+                if since <= event.time <= anchor.until:
+                    yield key, event
+            return
         if not correlation.nested:
             yield from plain
             return

@@ -20,7 +20,13 @@ ISSUER_NAME: Final = "userIdentity.sessionContext.sessionIssuer.userName"
 BEGAN: Final = "userIdentity.sessionContext.attributes.creationDate"
 SOURCE_IDENTITY: Final = "userIdentity.sessionContext.sourceIdentity"
 INVOKED_BY: Final = "userIdentity.invokedBy"
+IN_SCOPE_OF: Final = "userIdentity.inScopeOf.issuerType"
+"""Of credentials that Lambda, ECS and the like issued: the kind of what they were issued to."""
+DELIVERED: Final = "userIdentity.sessionContext.ec2RoleDelivery"
+"""Of credentials of an instance: how it got them."""
 ADDRESS: Final = "source.ip"
+SENT_FROM: Final = "sourceIPAddress"
+"""The address as written; where a service called, that service."""
 LONG_TERM: Final = {"prefix": {KEY: "AKIA"}}
 """Made with a key of a user, which does not expire."""
 

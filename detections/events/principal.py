@@ -17,10 +17,13 @@ from detections.compiled import Compiled, Query
 from detections.events.fields import FieldReader, Hit, field_type
 from detections.events.identity import (
     ARN,
+    DELIVERED,
+    IN_SCOPE_OF,
     ISSUER,
     NAME,
     OF_IDENTITY_CENTER,
     OF_SERVICE_LINKED_ROLES,
+    SENT_FROM,
 )
 from enrich.resources import WITHHELD
 
@@ -41,11 +44,17 @@ HAS_NAME_ALONE: Query = {
 OF_ROLE_SESSIONS: Query = {
     "bool": {
         "filter": [HAS_ARN, {"exists": {"field": ISSUER}}],
-        "must_not": [{"term": {ISSUER: ""}}, OF_IDENTITY_CENTER, OF_SERVICE_LINKED_ROLES],
+        "must_not": [
+            {"term": {ISSUER: ""}},
+            {"exists": {"field": DELIVERED}},
+            {"exists": {"field": IN_SCOPE_OF}},
+            OF_IDENTITY_CENTER,
+            OF_SERVICE_LINKED_ROLES,
+        ],
     }
 }
-"""Sessions whose names their callers choose: of a role, or of a federated user. Those of Identity
-Center are named after people, and those of service-linked roles by the service."""
+"""Sessions whose names their callers choose: of a role, or of a federated user. AWS names others:
+those of Identity Center after people, those of instances, functions and tasks after these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,22 @@ class PrincipalView:
             query=narrowed(compiled.query),
             plain=narrowed(compiled.plain) if compiled.plain else {},
         )
+
+
+def by_role(fields: Sequence[str]) -> tuple[str, ...]:
+    """The fields for sessions of a role from one address, instead of a principal.
+
+    >>> by_role(["awsRegion", "userIdentity.arn"])
+    ('awsRegion', 'userIdentity.sessionContext.sessionIssuer.arn', 'sourceIPAddress')
+    """
+    names = [ISSUER if name == ARN else name for name in fields]
+    return (*names, *(() if SENT_FROM in names else (SENT_FROM,)))
+
+
+def role_view(fields: Sequence[str]) -> PrincipalView:
+    """The view in which sessions of a role are counted together."""
+    (view,) = views(by_role(fields))
+    return PrincipalView(view.fields, (OF_ROLE_SESSIONS, *view.where))
 
 
 def views(fields: Sequence[str]) -> tuple[PrincipalView, ...]:
@@ -107,7 +132,7 @@ def group_values(reader: FieldReader, hit: Hit, field: str) -> tuple[str, tuple[
 
 
 def _is_identity(field: str) -> bool:
-    return field.startswith("userIdentity.") or field in {NAME, "sourceIPAddress"}
+    return field.startswith("userIdentity.") or field in {NAME, SENT_FROM}
 
 
 def _not_empty(field: str) -> Query:

@@ -7,6 +7,8 @@ from typing import Any
 
 from sigma.correlations import SigmaCorrelationRule
 
+from detections.correlations.correlation import Correlation
+from detections.events.principal import role_view
 from detections.packs.documents import RuleFault
 from detections.packs.pack import Pack
 from detections.packs.reading import rule_id
@@ -131,6 +133,7 @@ def shown(pack: Pack, rule: Rule) -> dict[str, Any]:
         "rules": [_named(pack, each) for each in known if each.id in parts],
         "interval": f"{rule.interval.total_seconds():.0f} s",
         "group_by": list(rule.group_by),
+        "by_role": list(Correlation.of_rule(rule).of_roles().group_by) if rule.by_role else [],
         "suppress": f"{rule.suppress.total_seconds():.0f} s" if rule.suppress else "",
         "fields": sorted(compiled.matcher.fields) if compiled and compiled.matcher else [],
         "false positives": list(rule.falsepositives),
@@ -148,10 +151,14 @@ def explained(pack: Pack, rule: Rule) -> tuple[dict[str, Any], list[str]]:
     notes on it. Raises `UsageError` for a rule that the pack does not have."""
     if isinstance(rule.definition, SigmaCorrelationRule):
         parts = [pack.rule(rule_id(each.rule)) for each in rule.definition.referenced_rules]
-        described = {
+        described: dict[str, Any] = {
             "correlation": rule.definition.to_dict()["correlation"],
             "rules": {part.id: explained(pack, part)[0] for part in parts},
         }
+        if rule.by_role:
+            view = role_view(Correlation.of_rule(rule).group_by)
+            where = {"bool": {"filter": list(view.where)}}
+            described["by_role"] = {"group-by": list(view.fields), "query": where}
         return described, [note for part in parts for note in explained(pack, part)[1]]
     compiled = pack.compiled[rule.id]
     notes = []

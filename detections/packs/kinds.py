@@ -25,7 +25,7 @@ KINDS: Mapping[RuleKind, Parser] = MappingProxyType(
 OPTIONS: Mapping[RuleKind, tuple[str, ...]] = MappingProxyType(
     {
         "sigma": (),
-        "correlation": ("timespan", "threshold"),
+        "correlation": ("timespan", "threshold", "by_role"),
         **{name: each.options for name, each in OWN_KINDS.items()},
     }
 )

@@ -19,7 +19,7 @@ from detections.packs.actions import ParsedRule
 from detections.packs.kinds import KINDS, OPTIONS
 from detections.packs.load_faults import LoadFaults
 from detections.packs.near import did_you_mean
-from detections.packs.reading import duration, own_options
+from detections.packs.reading import check_by_role, duration, own_options
 from detections.rule import SEVERITIES, Rule
 from trailhound.errors import RuleError
 from trailhound.settings import OverrideSettings
@@ -117,6 +117,8 @@ def override(rule: Rule, sigma: ParsedRule, given: OverrideSettings) -> tuple[Ru
     try:
         if isinstance(sigma, SigmaCorrelationRule):
             _correlation(sigma, options)
+            if "by_role" in options:
+                rule = replace(rule, by_role=bool(options["by_role"]))
         else:
             own = current_options(rule.kind, own_options(sigma))
             content = {**own, **current_options(rule.kind, options)}
@@ -147,6 +149,8 @@ def _correlation(sigma: SigmaCorrelationRule, options: Mapping[str, Any]) -> Non
     """Changes a correlation's timespan and threshold; on a `RuleError` both are as before."""
     before = sigma.timespan, sigma.condition
     try:
+        if options.get("by_role"):
+            check_by_role(sigma)
         if "timespan" in options:
             duration(options["timespan"])
             sigma.timespan = SigmaCorrelationTimespan(str(options["timespan"]))

@@ -12,6 +12,7 @@ from sigma.correlations import SigmaCorrelationRule, SigmaCorrelationTimespan
 from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
+from detections.events.identity import ARN
 from detections.packs.kinds import KINDS
 from detections.rule import LEVELS, SEVERITIES, Attack, FilePosition, Level, Rule, RuleKind
 from trailhound.errors import RuleError
@@ -33,6 +34,7 @@ class Extension:
     response: tuple[str, ...] = ()
     group_by: tuple[str, ...] = ()
     lower_attempts: bool = True
+    by_role: bool = False
     variant_of: str = ""
 
 
@@ -63,6 +65,8 @@ def duration(value: object) -> timedelta:
 def read(sigma: SigmaRule | SigmaCorrelationRule, place: FilePosition) -> Rule:
     """The `Rule` of a parsed rule that has no errors. Raises `RuleError`."""
     extension, own = _extension(sigma)
+    if extension.by_role:
+        check_by_role(sigma)
     level = _level(sigma)
     kind: RuleKind = "correlation" if isinstance(sigma, SigmaCorrelationRule) else "sigma"
     definition: Any = sigma
@@ -92,9 +96,24 @@ def read(sigma: SigmaRule | SigmaCorrelationRule, place: FilePosition) -> Rule:
         group_by=extension.group_by,
         suppress=extension.suppress or timedelta(0),
         lower_attempts=extension.lower_attempts,
+        by_role=extension.by_role,
         variant_of=extension.variant_of,
         events=events,
     )
+
+
+def check_by_role(sigma: SigmaRule | SigmaCorrelationRule) -> None:
+    """Raises `RuleError` where the sessions of a role cannot be counted together."""
+    if not isinstance(sigma, SigmaCorrelationRule):
+        raise RuleError("`by_role` is for correlations", hint="remove it")
+    if ARN not in (sigma.group_by or ()) or sigma.aliases.aliases:
+        raise RuleError(
+            f"`by_role` is for correlations that group by {ARN}, without aliases",
+            hint="remove it",
+        )
+    parts = (getattr(each, "rule", None) for each in sigma.referenced_rules)
+    if any(isinstance(each, SigmaCorrelationRule) for each in parts):
+        raise RuleError("`by_role` is not for correlations of correlations", hint="remove it")
 
 
 def _level(sigma: SigmaRule | SigmaCorrelationRule) -> Level:
@@ -179,5 +198,6 @@ READERS: Mapping[str, Callable[[str, object], Any]] = {
     "response": _list,
     "group_by": _list,
     "lower_attempts": _boolean,
+    "by_role": _boolean,
     "variant_of": _text,
 }

@@ -127,7 +127,7 @@ class Evaluator:
                     hopeful |= {key} if is_any(answer) else set()
                 elif found := each.promising(answer):
                     hopeful.add(key)
-                    looked.promising.setdefault(key, []).append(found)
+                    looked.promising.setdefault(key, []).extend(found)
         for key in looked.unanswered:
             looked.promising.pop(key, None)
         return frozenset(rule.id for rule in rules if rule.id not in hopeful)
@@ -146,6 +146,7 @@ class Evaluator:
         """How far from an event in the span the others of its windows may be."""
         try:
             window = self._correlation(rule).max_window if rule.is_correlation else 0
+            window *= 2 if rule.by_role else 1
         except RuleError:
             window = 0
         return timedelta(milliseconds=window)
@@ -171,7 +172,7 @@ class Evaluator:
 
     def _correlation(self, rule: Rule) -> Correlation:
         if rule.id not in self._correlations:
-            self._correlations[rule.id] = Correlation.of(rule.definition)
+            self._correlations[rule.id] = Correlation.of_rule(rule)
         return self._correlations[rule.id]
 
     def _events(self, rule: Rule) -> Compiled:

@@ -30,8 +30,15 @@ from detections.events.anchors import Anchor
 from detections.events.doc_values import holds
 from detections.events.fields import FieldReader, Hit
 from detections.events.found import finding, grouping
+from detections.events.identity import ARN
 from detections.events.matched_events import MatchedEvents
-from detections.events.principal import HAS_NAME_ALONE, PrincipalView, read_fields, views
+from detections.events.principal import (
+    HAS_NAME_ALONE,
+    PrincipalView,
+    read_fields,
+    role_view,
+    views,
+)
 from detections.finding import Finding, Group
 from detections.packs.pack import Pack
 from detections.packs.reading import rule_id
@@ -131,14 +138,16 @@ class FileRules:
         """The plain rules that a rule is made of, by id. Raises `RuleError`."""
         if not rule.is_correlation:
             return {rule.id: self._pack.compiled[rule.id]}
-        correlation = self._correlations[rule.id] = Correlation.of(rule.definition)
+        correlation = self._correlations[rule.id] = Correlation.of_rule(rule)
         return {rule_id(leaf): self._pack.compiled[rule_id(leaf)] for leaf in correlation.leaves()}
 
     def _fields(self, rule: Rule) -> set[str]:
         """The fields that are read of its events, for groups and for what is counted."""
         if not rule.is_correlation:
             return set(grouping(rule))
-        return _read_by(self._correlations[rule.id])
+        correlation = self._correlations[rule.id]
+        more = _read_by(correlation.of_roles()) if correlation.by_role else set()
+        return _read_by(correlation) | more
 
     def _plain(self, rule: Rule) -> Iterator[Finding]:
         reader = FieldReader(grouping(rule))
@@ -151,10 +160,15 @@ class FileRules:
         chosen = views(names) if correlation.grouped_alike else (PrincipalView(names, ()),)
         for view in chosen:
             viewed = correlation.grouped_by(dict(zip(names, view.fields, strict=True)))
-            source = _FileOccurrences(self, view.where)
-            for key, burst in Sweep(viewed, source, self._max_held).bursts(_ALL_TIME):
-                if burst.touched:
-                    yield burst_finding(viewed, rule.id, key, burst)
+            yield from self._found(rule, viewed, view)
+        if correlation.by_role:
+            yield from self._found(rule, correlation.of_roles(), role_view(names))
+
+    def _found(self, rule: Rule, viewed: Correlation, view: PrincipalView) -> Iterator[Finding]:
+        source = _FileOccurrences(self, view.where)
+        for key, burst in Sweep(viewed, source, self._max_held).bursts(_ALL_TIME):
+            if burst.touched:
+                yield burst_finding(viewed, rule.id, key, burst)
 
     def occurrences(
         self, correlation: Correlation, interval: Interval, where: Sequence[Query]
@@ -168,14 +182,15 @@ class FileRules:
                 numbers.setdefault(self._numbers[name], []).append(leaf)
         if not numbers:
             return
-        reader = FieldReader(sorted(_read_by(correlation)))
+        together = correlation.together
+        reader = FieldReader(sorted(_read_by(correlation) | ({ARN} if together else set())))
         for found in self.events.hits(list(numbers), interval[0], interval[1] + 1):
             if not all(holds(each, found.hit["fields"]) for each in where):
                 continue
             matched = [leaf for number in found.rules for leaf in numbers[number]]
             matched.sort(key=lambda leaf: leaf.position)
             touched = self._since <= found.hit["sort"][0] < self._until
-            yield from occurrences(reader, found.hit, matched, touched=touched)
+            yield from occurrences(reader, found.hit, matched, touched=touched, together=together)
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,12 @@ def bursts(events: Sequence[Event], spec: Spec) -> set[Found]:
     return found
 
 
+def left_over(events: Sequence[Event], apart: Spec, together: Spec) -> set[Found]:
+    """The bursts of events that are in no burst of `apart`, which groups them more finely."""
+    taken = {name for each in bursts(events, apart) for name in each.ids}
+    return bursts([event for event in events if event.id not in taken], together)
+
+
 def firings(events: Sequence[Event], spec: Spec) -> dict[Key, list[list[Member]]]:
     """By group, the content of every window that meets the condition, in time's order."""
     found = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -14,7 +15,7 @@ from detections.correlations.prospects import KnownEvents
 from detections.events.index import EventIndex
 from detections.events.vocabulary import Vocabulary
 from detections.span import Clock, Span
-from tests.helpers.correlation_oracle import Event, Found
+from tests.helpers.correlation_oracle import Event, Found, Plain, Spec, bursts, left_over
 from tests.helpers.event_store import DAY, EventStore, at
 from tests.helpers.sigma_correlations import exactly, loaded, loosely
 
@@ -23,6 +24,10 @@ REGION = "awsRegion"
 FLAT = "requestParameters.bucketName"
 MANY = "resources.ARN"
 NUMBER = "requestParameters.size"
+ISSUER = "userIdentity.sessionContext.sessionIssuer.arn"
+SENT_FROM = "sourceIPAddress"
+APP = "arn:aws:iam::111122223333:role/app"
+STAFF = "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/Staff"
 NASTY = ['"', "'] OR [", "ünïcödé ☃", "", " ", "a\\b", "{}", "*"]
 
 Asked = tuple[Clock, int, int]
@@ -66,6 +71,33 @@ def trail(seed: int) -> list[Event]:
     ]
 
 
+def of_sessions(events: Sequence[Event], seed: int) -> list[Event]:
+    """The events, some by sessions of a role: its ARN and that of the session are independent."""
+    chance = Random(seed)
+    made = []
+    for event in events:
+        fields = dict(event.fields)
+        if role := chance.choice([None, APP, APP, APP, STAFF]):
+            fields[ISSUER] = role
+        if chance.random() < 0.9:
+            fields[SENT_FROM] = chance.choice(["198.51.100.7", "198.51.100.7", "203.0.113.9"])
+        made.append(replace(event, fields=fields))
+    return made
+
+
+def by_sessions(events: Sequence[Event], spec: Spec, grouping: Sequence[str]) -> set[Found]:
+    """What a correlation finds by the principal, and of the sessions of a role together."""
+    named = [ISSUER if name == ARN else name for name in grouping] + [SENT_FROM]
+
+    def by(*fields: str) -> Spec:
+        parts = (each for each in spec.rules if isinstance(each, Plain))
+        return replace(spec, rules=tuple(replace(each, group_by=fields) for each in parts))
+
+    of_roles = [each for each in events if each.fields.get(ISSUER) == APP and ARN in each.fields]
+    more = left_over(of_roles, by(*named, ARN), by(*named))
+    return bursts(events, by(*grouping)) | more
+
+
 def spans() -> st.SearchStrategy[Asked]:
     clocks: list[tuple[Clock, int, int, int]] = [
         ("@timestamp", -5, 50, 60),
@@ -106,14 +138,19 @@ def in_span(found: set[Found], events: Sequence[Event], span: Asked) -> set[Foun
 
 
 def answers(
-    store: EventStore, mark: str, documents: Sequence[dict[str, Any]], span: Asked
+    store: EventStore,
+    mark: str,
+    documents: Sequence[dict[str, Any]],
+    span: Asked,
+    *,
+    by_role: bool = False,
 ) -> list[set[Found]]:
     """What the correlation finds: by reading all, by way of candidates, by the matcher, and by
     queries narrowed to what is known of the span and the times around it."""
-    rule = loaded(*documents)
+    rule = replace(loaded(*documents), by_role=by_role)
     clock, since, until = span
     asked = Span(at(since), at(until), clock)
-    around = timedelta(milliseconds=rule.max_window) if clock == "@timestamp" else timedelta(0)
+    around = timedelta(milliseconds=2 * rule.max_window) if clock == "@timestamp" else timedelta(0)
     found = []
     for whole, compiled, narrow in (
         (10_000, exactly(mark), False),

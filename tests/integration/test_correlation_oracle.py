@@ -18,8 +18,10 @@ from tests.helpers.random_trails import (
     NUMBER,
     REGION,
     answers,
+    by_sessions,
     in_span,
     index_events,
+    of_sessions,
     spans,
     trails,
 )
@@ -96,6 +98,37 @@ def test_every_type(store: EventStore, type_: str, data: st.DataObject) -> None:
     )
     wanted = in_span(bursts(events, spec), events, span)
     for found in answers(store, mark, documents, span):
+        assert found == wanted
+
+
+@pytest.mark.parametrize("type_", ["event_count", "value_count", "temporal", "temporal_ordered"])
+@RANDOM
+@given(data=st.data())
+def test_sessions_of_a_role_together(store: EventStore, type_: str, data: st.DataObject) -> None:
+    field, names = TYPES[type_]
+    trail = data.draw(trails(), "events")
+    events = of_sessions(trail, data.draw(st.integers(0, 2**32), "sessions"))
+    grouping = data.draw(st.sampled_from([[ARN], [ARN], [ARN, REGION], [ARN, FLAT]]), "group-by")
+    timespan = data.draw(st.integers(1, 12), "timespan")
+    limit = data.draw(st.integers(2, 3), "limit")
+    span = data.draw(spans(), "span")
+    condition: dict[str, Any] = {"gte": limit} | ({"field": field} if field else {})
+    mark = store.mark()
+    index_events(store, mark, events)
+    documents = [
+        *(plain(name, mark) for name in names),
+        correlation(
+            type=type_,
+            rules=names,
+            group_by=grouping,
+            timespan=f"{timespan}s",
+            condition=condition,
+        ),
+    ]
+    rules = tuple(Plain(name, (), field) for name in names)
+    spec = Spec(type_, rules, timespan, "gte", limit)
+    wanted = in_span(by_sessions(events, spec, grouping), events, span)
+    for found in answers(store, mark, documents, span, by_role=True):
         assert found == wanted
 
 

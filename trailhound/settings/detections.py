@@ -45,6 +45,7 @@ class OverrideSettings(Section):
     # correlations
     timespan: Duration | None = None
     threshold: Annotated[float, Field(ge=0)] | None = None
+    by_role: bool | None = None
     # our own kinds, each of which validates its options
     field: str | None = None
     days: int | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -55,18 +56,34 @@ def answer(total: int, touched: int, **parts: int) -> dict[str, Any]:
 
 def test_a_correlation_needs_an_event_in_the_span_and_enough_around_it() -> None:
     asked = Prospect(of("temporal", {"gte": 2}, "A", "B"), exactly("mark"), SPAN)
-    assert asked.promising(answer(9, 1, part0=8, part1=1)) is not None
-    assert asked.promising(answer(9, 1, part0=9, part1=0)) is None, "one of the rules is missing"
-    assert asked.promising(answer(9, 0, part0=8, part1=1)) is None, "none is in the span"
-    assert asked.promising({"hits": {"total": {"value": 0}}}) is None
+    assert asked.promising(answer(9, 1, part0=8, part1=1))
+    assert not asked.promising(answer(9, 1, part0=9, part1=0)), "one of the rules is missing"
+    assert not asked.promising(answer(9, 0, part0=8, part1=1)), "none is in the span"
+    assert not asked.promising({"hits": {"total": {"value": 0}}})
+
+
+def test_what_is_asked_for_principals_says_enough_of_roles_too() -> None:
+    rule = of("temporal", {"gte": 2}, "A", "B")
+    asked = Prospect(replace(rule, by_role=True), exactly("mark"), SPAN)
+
+    def views(**of_roles: int) -> list[bool]:
+        answered = answer(9, 1, part0=8, part1=1)
+        counts = {name: {"doc_count": count} for name, count in of_roles.items()}
+        answered["aggregations"]["of_roles"] = {"doc_count": 9, **counts}
+        return [each.correlation.together for each in asked.promising(answered)]
+
+    assert views(part0=3, part1=1) == [False, True]
+    assert views(part0=3, part1=0) == [False], "no role did both"
+    by_name = replace(rule.grouped_by({WHO[0]: "user.name"}), by_role=True)
+    body = Prospect(by_name, exactly("mark"), SPAN).body
+    assert "of_roles" not in body["aggs"], "those without an ARN have no sessions"
 
 
 def test_by_arrival_only_an_event_in_the_span_is_asked_for() -> None:
     span = Span(SPAN.since, SPAN.until, "event.ingested")
     asked = Prospect(of("temporal", {"gte": 2}, "A", "B"), exactly("mark"), span)
     assert "aggs" not in asked.body
-    found = asked.promising({"hits": {"total": {"value": 1}}})
-    assert found is not None
+    (found,) = asked.promising({"hits": {"total": {"value": 1}}})
     assert found.counts is None
 
 

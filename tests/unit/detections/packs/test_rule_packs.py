@@ -152,6 +152,40 @@ def test_a_condition_may_be_a_range(tmp_path: Path) -> None:
     assert "'many'" in fault.reason
 
 
+@pytest.mark.parametrize(
+    ("rules", "lines", "reason"),
+    [
+        ("[base]", "group-by: [userIdentity.arn]", ""),
+        ("[base]", "group-by: [sourceIPAddress]", "group by userIdentity.arn"),
+        (
+            "[base]",
+            "group-by: [userIdentity.arn]\n  aliases: {userIdentity.arn: {base: user.name}}",
+            "without aliases",
+        ),
+        ("[inner]", "group-by: [userIdentity.arn]", "not for correlations of correlations"),
+    ],
+)
+def test_sessions_are_counted_together_where_a_principal_is_counted(
+    tmp_path: Path, rules: str, lines: str, reason: str
+) -> None:
+    def counting(number: int, name: str, rest: str) -> str:
+        body = "  type: event_count\n  timespan: 5m\n  condition: {gte: 3}\n"
+        return f"title: {name}\nname: {name}\nid: {IDS[number]}\ncorrelation:\n{body}{rest}"
+
+    inner = counting(2, "inner", "  rules: [base]\n  group-by: [userIdentity.arn]\n")
+    outer = counting(3, "outer", f"  rules: {rules}\n  {lines}\ntrailhound: {{by_role: true}}\n")
+    base = text(1, name="base")
+    (tmp_path / "rules.yml").write_text("\n---\n".join([base, inner, outer]), "utf-8")
+    pack = load_paths([tmp_path], DetectionSettings())
+    if reason:
+        assert [reason in str(each) for each in pack.problems] == [True]
+        return
+    assert pack.problems == ()
+    assert pack.rule(IDS[3]).by_role
+    off = DetectionSettings(overrides={IDS[3]: {"by_role": False}})
+    assert not load_paths([tmp_path], off).rule(IDS[3]).by_role
+
+
 def test_each_rule_that_an_exception_names_has_to_be_there(tmp_path: Path) -> None:
     exception = (
         "title: Quiet\nlogsource: {product: aws, service: cloudtrail}\n"

@@ -4,6 +4,7 @@ the events, and no more is kept than what rules match."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from random import Random
@@ -39,7 +40,9 @@ from tests.helpers.random_trails import (
     MANY,
     NUMBER,
     REGION,
+    by_sessions,
     in_span,
+    of_sessions,
     seconds,
     trails,
 )
@@ -59,11 +62,11 @@ TYPES: dict[str, tuple[str | None, list[str]]] = {
 }
 
 
-def pack_of(*documents: dict[str, Any]) -> Pack:
+def pack_of(*documents: dict[str, Any], by_role: bool = False) -> Pack:
     """A pack whose one alerting rule is the correlation `found`."""
     definition = parsed(*documents)
     place = FilePosition(Path("rule.yml"))
-    rule = Rule("found", "found", "correlation", "high", definition, place)
+    rule = Rule("found", "found", "correlation", "high", definition, place, by_role=by_role)
     leaves = Correlation.of(definition).leaves()
     return Pack((rule,), {rule_id(each): compile_rule(each) for each in leaves})
 
@@ -156,6 +159,36 @@ def test_every_type(type_: str, data: st.DataObject) -> None:
     )
     found = answers(pack, shuffled, Span(at(since), at(until)))
     assert found == wanted(spec, events, (since, until))
+
+
+@pytest.mark.parametrize("type_", ["event_count", "value_count", "temporal", "temporal_ordered"])
+@RANDOM
+@given(data=st.data())
+def test_sessions_of_a_role_together(type_: str, data: st.DataObject) -> None:
+    field, names = TYPES[type_]
+    trail = data.draw(trails(), "events")
+    events = of_sessions(trail, data.draw(st.integers(0, 2**32), "sessions"))
+    grouping = data.draw(st.sampled_from([[ARN], [ARN, REGION], [ARN, FLAT]]), "group-by")
+    timespan = data.draw(st.integers(1, 12), "timespan")
+    limit = data.draw(st.integers(2, 3), "limit")
+    since = data.draw(st.integers(-5, 50), "since")
+    until = since + data.draw(st.integers(1, 60), "length")
+    pack = pack_of(
+        *(plain(name, MARK) for name in names),
+        correlation(
+            type=type_,
+            rules=names,
+            group_by=grouping,
+            timespan=f"{timespan}s",
+            condition={"gte": limit} | ({"field": field} if field else {}),
+        ),
+        by_role=True,
+    )
+    rules = tuple(Plain(name, (), field) for name in names)
+    spec = Spec(type_, rules, timespan, "gte", limit)
+    everything = in_span(by_sessions(events, spec, grouping), events, ("@timestamp", since, until))
+    found = answers(pack, events, Span(at(since), at(until)))
+    assert found == {replace(each, ids=tuple(sorted(each.ids))) for each in everything}
 
 
 @pytest.mark.parametrize("case", SAME_SECOND)
