@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -242,6 +243,10 @@ def test_each_labelled_attack_is_one_incident_with_all_of_it_and_nothing_else(
         entries = [name for each in shown["timeline"] for name in (each["alert"], *each["twins"])]
         assert sorted(entries) == sorted(touching)
         assert shown["alerts"] == len(touching)
+        advised = [shlex.split(each["command"]) for each in shown["containment"]["steps"]]
+        keys = [words[4] for words in advised if words[2:3] == ["update-access-key"]]
+        assert {key for key in shown["access_keys"] if key.startswith("AKIA")} <= {*keys}
+        assert len(keys) == len({*keys}), label.name
 
 
 def test_two_attacks_from_one_address_by_one_role_on_one_bucket_stay_two(world: World) -> None:

@@ -47,6 +47,7 @@ Parts of commands:
     detect_files        `detect --files`
     event_table         `enrich --output csv`
     daemons             `status`: the daemons
+    containment         `incidents show`: what to do now
     hunt_logs           `hunt --log-group`
     movements           `paths --lateral`
     alert_triage        `alerts ack`, `close`, `reopen`, `assign` and `note`

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from trailhound.cli.alert_selection import (
     alert_query,
 )
 from trailhound.cli.columns import Column, ColumnType
+from trailhound.cli.containment import show_containment
 from trailhound.cli.decision_commands import add_decision_commands
 from trailhound.cli.incident_triage import HELP, closure, decide, select
 from trailhound.cli.late_imports import late_imports
@@ -41,6 +43,7 @@ from trailhound.cli.table_layout import LEVEL_COLOURS
 
 with late_imports():
     from detections.alerts.known_names import check_names
+    from detections.incidents.advice import contain
     from detections.incidents.folding import folded
     from detections.incidents.store import IncidentStore
     from trailhound.cluster.client import connect
@@ -206,10 +209,12 @@ def show(
     for_programs = is_for_programs(output, json)
     settings = settings_from(config, url, namespace)
     with cluster_errors(settings.hosts[0]):
-        store = IncidentStore(connect(settings), settings)
+        client = connect(settings)
+        store = IncidentStore(client, settings)
         incident = store.get(store.named(id_))
+        advice = contain(client, settings, incident, datetime.now(UTC))
     if for_programs:
-        emit(incident)
+        emit({**incident, "containment": advice.as_dict()})
         return
     level = incident["level"] + (" (attempts)" if incident["attempt"] else "")
     out.print(Text(level, style=LEVEL_COLOURS.get(incident["level"], "")), safe(incident["title"]))
@@ -224,6 +229,7 @@ def show(
         say_folded(Text(" ").join((Text(when, style="dim"), level, what)), indent=4)
         say_field("", entry["summary"], indent=4)
     say(f"its events: trailhound events --incident {incident['id']}")
+    show_containment(advice)
 
 
 def closed_ways(incident: Mapping[str, Any]) -> Iterator[str]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from detections.incidents.containment import Step
 from trailhound.posture import Posture
-from trailhound.report.event import Event, Moment
+from trailhound.report.event import CallCount, Event, Moment
 from trailhound.report.findings import Findings
 
 FORMAT: Literal["trailhound-report/1"] = "trailhound-report/1"
@@ -287,6 +288,18 @@ class Compliance:
 
 
 @dataclass(frozen=True, slots=True)
+class Advice:
+    """What to do now about an incident, by what its events prove; nothing of it was run. `left`:
+    the successful changes of the same principals for which there is no step, by call.
+    """
+
+    id: str
+    title: str
+    steps: tuple[Step, ...]
+    left: tuple[CallCount, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The complete report. `story` has the sentences of the summary, the most important first.
 
@@ -314,6 +327,8 @@ class Report:
     gaps: tuple[Gap, ...]
     compliance: tuple[Compliance, ...] = ()
     places: Places = Places()
+    advice: tuple[Advice, ...] = ()
+    """For the incidents of `findings.top` that are not closed."""
     posture: Posture | None = None
     """The result of `trailhound aws check`, if it was given."""
     format: Literal["trailhound-report/1"] = FORMAT

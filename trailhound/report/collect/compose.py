@@ -14,6 +14,7 @@ from trailhound import __version__
 from trailhound.errors import NoEventsIndexError, ReportError
 from trailhound.posture import Posture
 from trailhound.report.collect import alerts, stats
+from trailhound.report.collect.advice import advice
 from trailhound.report.collect.coverage import coverage
 from trailhound.report.collect.events import FIELDS, event_line
 from trailhound.report.collect.gaps import GapFacts, gaps, unchecked
@@ -87,6 +88,7 @@ def compose(
     begin()
     watched = max((each.ran_at for each in checkpoints), default=None)
     found = alerts.findings(index, counted, rules, watched)
+    advised = tuple(advice(client, settings, found, window.accounts, now))
     covered = coverage(rules, counted)
     proof = integrity(index)
     begin()
@@ -150,6 +152,7 @@ def compose(
         gaps=missing,
         compliance=tuple(controls),
         places=places,
+        advice=advised,
         posture=posture,
     )
 

@@ -1,0 +1,94 @@
+"""What to do now about an incident: read from its own events, and part of the report."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.helpers.commands import command
+from tests.helpers.trails import own_settings, prepared, record, write_trail
+
+KEY, MADE, OTHER = "AKIAIOSFODNN7EXAMPLE", "AKIAI44QH8DHBEXAMPLE", "AKIAX5QH8DHBEXAMPLE7"
+ACCOUNT = "111122223333"
+CALLS = ("CreateUser", "CreateAccessKey", "AttachUserPolicy", "UpdateTrail")
+
+
+def call(second: int, name: str, user: str = "ada", key: str = KEY, **more: Any) -> dict[str, Any]:
+    identity = {
+        "type": "IAMUser",
+        "arn": f"arn:aws:iam::{ACCOUNT}:user/{user}",
+        "accountId": ACCOUNT,
+        "userName": user,
+        "accessKeyId": key,
+    }
+    source = "cloudtrail" if name == "UpdateTrail" else "iam"
+    return record(
+        eventName=name,
+        eventSource=f"{source}.amazonaws.com",
+        eventTime=f"2025-03-01T12:00:{second:02}Z",
+        userIdentity=identity,
+        recipientAccountId=ACCOUNT,
+        readOnly=False,
+        **more,
+    )
+
+
+def test_an_incident_says_what_takes_it_away(engine: str, namespace: str, tmp_path: Path) -> None:
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    for name in CALLS:
+        rule = {
+            "title": name,
+            "level": "high",
+            "logsource": {"product": "aws", "service": "cloudtrail"},
+            "detection": {"s": {"eventName": name}, "condition": "s"},
+        }
+        (rules / f"{name}.yml").write_text(yaml.safe_dump(rule))
+    detections = {"shipped": False, "rules": [str(rules)]}
+    settings = own_settings(engine, namespace, tmp_path / "home", detections=detections)
+    prepared(settings)
+    made = {"accessKey": {"userName": "eve", "accessKeyId": MADE}}
+    admin = {"userName": "eve", "policyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}
+    trail = write_trail(
+        tmp_path / "trail",
+        [
+            call(1, "CreateUser", requestParameters={"userName": "eve"}),
+            call(2, "CreateAccessKey", responseElements=made),
+            call(3, "AttachUserPolicy", requestParameters=admin),
+            call(4, "UpdateTrail", requestParameters={"name": "trail"}),
+            call(5, "CreateUser", requestParameters={"userName": "no"}, errorCode="AccessDenied"),
+            call(6, "ListUsers", "bob", OTHER, sourceIPAddress="192.0.2.99"),
+        ],
+    )
+    pack = {
+        "TRAILHOUND_DETECTIONS__SHIPPED": "false",
+        "TRAILHOUND_DETECTIONS__RULES": json.dumps([str(rules)]),
+    }
+    detected = command(settings, "backfill", str(trail), "--detect", env=pack)
+    assert detected.exit_code == 0, detected.output
+    (incident,) = json.loads(command(settings, "incidents", "list", "--json").stdout)["incidents"]
+    advice = json.loads(command(settings, "incidents", "show", incident["id"], "--json").stdout)
+    steps = advice["containment"]["steps"]
+    assert [shlex.split(each["command"])[1:3] for each in steps] == [
+        ["iam", "update-access-key"],
+        ["iam", "update-access-key"],
+        ["iam", "detach-user-policy"],
+        ["iam", "delete-user"],
+    ]
+    assert [each["account"] for each in steps] == [ACCOUNT] * 4
+    assert OTHER not in json.dumps(steps), "who only was there used the account rightly"
+    assert advice["containment"]["left"] == {"UpdateTrail": 1}
+    shown = command(settings, "incidents", "show", incident["id"]).stdout
+    assert f"aws iam update-access-key --access-key-id {KEY} --user-name ada" in shown
+    assert "without a command here: 1 other successful call of the same principals" in shown
+
+    html, document = tmp_path / "r.html", tmp_path / "r.json"
+    reported = command(settings, "report", "-o", str(html), "-o", str(document), env=pack)
+    assert reported.exit_code == 0, reported.output
+    (found,) = json.loads(document.read_text("utf-8"))["advice"]
+    assert (found["id"], found["steps"]) == (incident["id"], steps)
+    assert "What to do now" in html.read_text("utf-8")

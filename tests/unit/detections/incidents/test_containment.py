@@ -1,0 +1,167 @@
+"""What is advised about an incident: what its events prove, in commands that a shell may get."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from detections.incidents.containment import containment
+from detections.incidents.undoing import GONE
+
+NOW = datetime(2025, 3, 4, tzinfo=UTC)
+ACCOUNT = "111122223333"
+USER = {
+    "type": "IAMUser",
+    "accountId": ACCOUNT,
+    "userName": "ada",
+    "accessKeyId": "AKIAIOSFODNN7EXAMPLE",
+}
+ISSUER = {
+    "type": "Role",
+    "arn": f"arn:aws:iam::{ACCOUNT}:role/Ops",
+    "accountId": ACCOUNT,
+    "userName": "Ops",
+}
+SESSION = {
+    "type": "AssumedRole",
+    "accountId": ACCOUNT,
+    "accessKeyId": "ASIAIOSFODNN7EXAMPLE",
+    "sessionContext": {"sessionIssuer": ISSUER},
+}
+
+
+def event(
+    name: str,
+    request: dict[str, Any] | None = None,
+    response: dict[str, Any] | None = None,
+    source: str = "iam",
+    **more: Any,
+) -> dict[str, Any]:
+    return {
+        "eventName": name,
+        "eventSource": f"{source}.amazonaws.com",
+        "eventTime": "2025-03-03T12:00:00Z",
+        "awsRegion": "eu-west-1",
+        "recipientAccountId": ACCOUNT,
+        "readOnly": False,
+        "userIdentity": USER,
+        "requestParameters": request,
+        "responseElements": response,
+        **more,
+    }
+
+
+def used(identity: dict[str, Any]) -> dict[str, Any]:
+    return event("GetCallerIdentity", source="sts", readOnly=True, userIdentity=identity)
+
+
+def commands(*changes: dict[str, Any], by: tuple[dict[str, Any], ...] = ()) -> list[list[str]]:
+    found = containment([used(each) for each in by], changes, {}, NOW)
+    return [shlex.split(each.command) for each in found.steps]
+
+
+KEY = event(
+    "CreateAccessKey",
+    {"userName": "eve"},
+    {"accessKey": {"userName": "eve", "accessKeyId": "AKIAI44QH8DHBEXAMPLE"}},
+)
+
+
+def test_credentials_come_first_and_holders_last() -> None:
+    made = [
+        event("CreateUser", {"userName": "eve"}),
+        event(
+            "AttachUserPolicy", {"userName": "eve", "policyArn": "arn:aws:iam::aws:policy/Admin"}
+        ),
+        KEY,
+    ]
+    assert [each[1:3] for each in commands(*made, by=(USER,))] == [
+        ["iam", "update-access-key"],
+        ["iam", "update-access-key"],
+        ["iam", "detach-user-policy"],
+        ["iam", "delete-user"],
+    ]
+
+
+def test_a_key_that_was_made_and_used_is_named_once() -> None:
+    own = {**USER, "userName": "eve", "accessKeyId": "AKIAI44QH8DHBEXAMPLE"}
+    (only,) = commands(KEY, by=(own,))
+    assert only == shlex.split(
+        "aws iam update-access-key --access-key-id AKIAI44QH8DHBEXAMPLE --user-name eve "
+        "--status Inactive"
+    )
+
+
+def test_sessions_of_a_role_are_revoked_up_to_now() -> None:
+    (words,) = commands(by=(SESSION,))
+    assert words[:6] == ["aws", "iam", "put-role-policy", "--role-name", "Ops", "--policy-name"]
+    assert '"aws:TokenIssueTime":"2025-03-04T00:00:00Z"' in words[-1]
+
+
+def test_what_no_command_ends_is_said_without_one() -> None:
+    path = "role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Admin_0a1b"
+    issuer = ISSUER | {"arn": f"arn:aws:iam::{ACCOUNT}:{path}"}
+    sso = SESSION | {"sessionContext": {"sessionIssuer": issuer}}
+    root = {"type": "Root", "accountId": ACCOUNT}
+    found = containment(
+        [used(sso), used(root)], [event("StopLogging")], {"PutBucketPolicy": 2}, NOW
+    )
+    assert [each.command for each in found.steps] == ["", ""]
+    assert "IAM Identity Center" in found.steps[0].what
+    assert found.as_dict()["left"] == {"PutBucketPolicy": 2, "StopLogging": 1}
+
+
+def test_what_failed_was_read_or_is_gone_again_is_left_out() -> None:
+    assert (
+        commands(
+            event("CreateUser", {"userName": "eve"}, errorCode="AccessDenied"),
+            event("CreateRole", {"roleName": "r"}, readOnly=True),
+            KEY,
+            event("DeleteAccessKey", {"accessKeyId": "AKIAI44QH8DHBEXAMPLE"}),
+            event("StopLogging", {"name": "trail"}, source="cloudtrail"),
+            event("DeleteTrail", {"name": "trail"}, source="cloudtrail"),
+        )
+        == []
+    )
+
+
+def test_the_resources_of_one_call_are_one_command() -> None:
+    items = [{"instanceId": "i-0123456789abcdef0"}, {"instanceId": "i-0123456789abcdef1"}]
+    (words,) = commands(
+        event("RunInstances", response={"instancesSet": {"items": items}}, source="ec2")
+    )
+    assert words == [
+        *("aws", "ec2", "stop-instances", "--instance-ids"),
+        *("i-0123456789abcdef0", "i-0123456789abcdef1", "--region", "eu-west-1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a; rm -rf ~", "$(id)", "a\nb", "`id`", "'", "file:///etc/passwd", "a b", "\u202eeve", ""],
+)
+def test_a_name_that_aws_does_not_allow_is_in_no_command(name: str) -> None:
+    hostile = [
+        event("CreateUser", {"userName": name}),
+        event("PutRolePolicy", {"roleName": "r", "policyName": name}),
+        event("StopLogging", {"name": name}, source="cloudtrail"),
+        event("StopLogging", {"name": "trail"}, source="cloudtrail", awsRegion=name),
+    ]
+    assert [each for each in commands(*hostile) if each] == []
+    assert commands(by=({**USER, "userName": name},)) == [[]]
+
+
+def test_a_name_that_begins_with_a_dash_is_no_option() -> None:
+    (words,) = commands(event("CreateUser", {"userName": "--profile"}))
+    assert words == ["aws", "iam", "delete-user", "--user-name=--profile"]
+
+
+def test_each_command_names_each_of_its_values() -> None:
+    for undo in GONE.values():
+        assert len(undo.values) == len(undo.forms)
+        for number in range(len(undo.values)):
+            assert f"{{{number}}}" in undo.command
+            assert f"{{{number}}}" in undo.what
