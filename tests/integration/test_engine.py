@@ -165,6 +165,7 @@ def test_up_twice_at_once_down_and_up_again(started: Started) -> None:
     code, out, _ = home.run("down")
     assert (code, "was not running" in out) == (0, True)
 
+    home.environment["TRAILHOUND_ENGINE__START_TIMEOUT"] = "0.1"  # waited for while its log grows
     assert home.run("up")[0] == 0
     assert OpenSearch(home.engine.url).count(index="kept")["count"] == 1
 
@@ -245,6 +246,15 @@ def test_an_engine_that_ends_is_told_with_its_last_words(home: Home) -> None:
     engine.settings = {"no.such.setting": 1}
     with pytest.raises(EngineStartError, match=r"unknown setting \[no\.such\.setting\]"):
         engine.start()
+    assert not engine.is_running
+
+
+def test_one_that_gets_nowhere_is_given_up(home: Home) -> None:
+    engine = home.engine
+    engine.start_timeout, engine.quiet_seconds = 0.1, 0.0
+    with pytest.raises(EngineStartError, match=r"not ready within \d+ s") as raised:
+        engine.start()
+    assert "engine.start_timeout" in raised.value.hint
     assert not engine.is_running
 
 

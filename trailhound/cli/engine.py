@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
@@ -16,6 +16,7 @@ with late_imports():
     from trailhound.app.health.local_daemon import ask_daemon
     from trailhound.engine.artifacts import Progress as Fetching
     from trailhound.engine.local_engine import local_engine
+    from trailhound.engine.patience import Said
     from trailhound.settings import Settings
 
 
@@ -64,20 +65,25 @@ def down(config: Config = None) -> None:
 
 
 @contextmanager
-def show_start(line_every: float = LINE_EVERY) -> Iterator[tuple[Fetching, Callable[[], None]]]:
+def show_start(line_every: float = LINE_EVERY) -> Iterator[tuple[Fetching, Said]]:
     """What a start does: a bar and a spinner on a terminal, lines in a pipe. Yields what to call
-    with the bytes of a download, of all, and what to call once the engine's process runs."""
+    with the bytes of a download, of all, and what to call with what is waited for then."""
     with ExitStack() as shown:
         if is_quiet():
-            yield lambda _done, _total: None, lambda: None
+            yield lambda _done, _total: None, lambda _: None
         else:
             yield _on_terminal(shown) if err.is_terminal else _in_pipe(shown, line_every)
 
 
-def _on_terminal(shown: ExitStack) -> tuple[Fetching, Callable[[], None]]:
+def _on_terminal(shown: ExitStack) -> tuple[Fetching, Said]:
     spinner = shown.enter_context(err.status("starting OpenSearch …"))
     spinner.stop()
-    return _bar(shown), spinner.start
+
+    def starting(what: str) -> None:
+        spinner.update(f"starting OpenSearch: {what} …")
+        spinner.start()
+
+    return _bar(shown), starting
 
 
 def _bar(shown: ExitStack) -> Fetching:
@@ -102,9 +108,10 @@ def _bar(shown: ExitStack) -> Fetching:
     return report
 
 
-def _in_pipe(shown: ExitStack, line_every: float) -> tuple[Fetching, Callable[[], None]]:
+def _in_pipe(shown: ExitStack, line_every: float) -> tuple[Fetching, Said]:
     current = shown.enter_context(ExitStack())  # each stage has its own elapsed time
     stages: list[Stage] = []
+    waits: list[Stage] = []
 
     def fetching(done: int, total: int) -> None:
         if done == 0:
@@ -113,9 +120,10 @@ def _in_pipe(shown: ExitStack, line_every: float) -> tuple[Fetching, Callable[[]
         progress = f"{size(done)} of {size(total)}"
         stages[0](progress if done < total else f"all {size(total)} are here, checking them", 0, 0)
 
-    def starting() -> None:
-        current.close()
-        stage = current.enter_context(lines_of("starting OpenSearch", "", line_every))
-        stage("its process runs, waiting until it answers", 0, 0)
+    def starting(what: str) -> None:
+        if not waits:
+            current.close()
+            waits.append(current.enter_context(lines_of("starting OpenSearch", "", line_every)))
+        waits[0](what, 0, 0)
 
     return fetching, starting

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from trailhound.engine import artifacts, machine, node
+from trailhound.engine.patience import QUIET_SECONDS, Patience, Said
 from trailhound.errors import EngineStartError
 from trailhound.private_files import make_private_folder
 from trailhound.settings import Settings
@@ -63,6 +64,7 @@ class LocalEngine:
     jars and `settings` lines of `opensearch.yml` to add; `prepare` is called with the node's
     configuration folder before each start; `health` asks a running engine for `_cluster/health`,
     where plain HTTP won't do; `main_class` starts the node, from the jars or from `plugin_jars`.
+    After `start_timeout` a start is waited for while its logs grow, at least every `quiet_seconds`.
     """
 
     folder: Path
@@ -70,6 +72,7 @@ class LocalEngine:
     version: str = DEFAULT_VERSION
     heap_mb: int | None = None
     start_timeout: float = 120.0
+    quiet_seconds: float = QUIET_SECONDS
     lock: Path | None = None
     plugins: tuple[str, ...] = ()
     plugin_jars: tuple[Path, ...] = ()
@@ -112,14 +115,14 @@ class LocalEngine:
     def start(
         self,
         progress: artifacts.Progress | None = None,
-        waiting: Callable[[], None] | None = None,
+        waiting: Said = lambda _: None,
     ) -> bool:
         """Start it and wait until it takes requests; `False` where it was running already.
 
-        `progress` is called during the download, `waiting` once the process runs. A second
-        start at the same time waits for the first. Raises `PortInUseError`,
-        `ArtifactsUnavailableError`,
-        `DiskFullError` and `EngineStartError`; a process that was started by then is stopped again.
+        `progress` is called during the download, `waiting` once the process runs, and where it
+        takes longer, with what is waited for. A second start at the same time waits for the first.
+        Raises `PortInUseError`, `ArtifactsUnavailableError`, `DiskFullError` and
+        `EngineStartError`; a process that was started by then is stopped again.
         """
         try:
             make_private_folder(self.folder)
@@ -135,11 +138,10 @@ class LocalEngine:
                     if descriptor is not None:
                         self._spawn(descriptor, progress, spawned)
                         break
-                if self._await_other():
+                if self._await_other(waiting):
                     return False
-            if waiting:
-                waiting()
-            self._await_ready(*spawned)
+            waiting("its process runs, waiting until it answers")
+            self._await_ready(spawned[0], waiting)
         except BaseException:
             # Also on Ctrl-C: an engine that nobody waits for would keep the port and the data.
             for process in spawned:
@@ -257,9 +259,18 @@ class LocalEngine:
         run = {"pid": spawned[0].pid, "port": self.port, "version": self.version}
         self._run_file.write_text(json.dumps(run), encoding="utf-8")
 
-    def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
+    def _patience(self, waiting: Said) -> Patience:
+        return Patience(
+            self.folder,
+            self.start_timeout,
+            time.monotonic(),
+            quiet_seconds=self.quiet_seconds,
+            said=waiting,
+        )
+
+    def _await_ready(self, process: subprocess.Popen[bytes], waiting: Said) -> None:
         """Wait until every shard is assigned; longer as long as further shards start."""
-        deadline = time.monotonic() + self.start_timeout
+        patience = self._patience(waiting)
         shards, red_deadline = -1, float("inf")
         while True:
             if process.poll() is not None:
@@ -276,14 +287,13 @@ class LocalEngine:
                     shards, red_deadline = health["active_shards"], now + RED_SECONDS
                 elif now > red_deadline:
                     return  # up, with shards that are lost: `status` shows it red
-            elif now > deadline:
-                what = f"the engine was not ready within {self.start_timeout:.0f} s"
-                raise node.explain(self.folder, what)
+            elif patience.is_over(now):
+                raise patience.error(now)
             time.sleep(POLL_SECONDS)
 
-    def _await_other(self) -> bool:
+    def _await_other(self, waiting: Said) -> bool:
         """Wait for an engine that another process started: ready, or `False` when it is gone."""
-        deadline = None
+        patience = None
         while self.is_running:
             run = self._read_run()
             if run and run["port"] != self.port:
@@ -295,8 +305,8 @@ class LocalEngine:
             if run and self._ask():
                 return True
             if run:  # its jars are present, so the time it may take is bounded
-                deadline = deadline or time.monotonic() + self.start_timeout
-                if time.monotonic() > deadline:
+                patience = patience or self._patience(waiting)
+                if patience.is_over(time.monotonic()):
                     what = "the engine is running but does not answer"
                     raise node.explain(self.folder, what)
             time.sleep(POLL_SECONDS)

@@ -172,14 +172,15 @@ def announced_port(folder: Path) -> int | None:
     return int(match[1]) if match else None
 
 
-def explain(folder: Path, what: str, causes: Sequence[str] = ()) -> EngineError:
-    """The error for a node that ended or did not get ready, chosen by its log and `causes`."""
+def explain(folder: Path, what: str, causes: Sequence[str] = (), hint: str = "") -> EngineError:
+    """The error for a node that ended or did not get ready, chosen by its log and `causes`; `hint`
+    says what else than reading the log helps."""
     output = "\n".join(causes) or tail(folder, 15)
     if re.search(r"No space left on device|Disk quota exceeded", output + tail(folder, 200)):
         return machine.disk_full(folder, "the engine's log says so")
     return EngineStartError(
         f"{what}; the end of its log:\n{output}" if output else f"{what}, and its log is empty",
-        hint=f"the whole log is {log_file(folder)}",
+        hint=(f"{hint}; " if hint else "") + f"the whole log is {log_file(folder)}",
     )
 
 

@@ -51,9 +51,11 @@ def test_in_a_pipe_a_start_says_what_it_does(
         fetching(3 * 2**20, 3 * 2**20)
         until_said("fetching OpenSearch: all 3.0 MiB are here, checking them (")
         assert progress_line.startswith("fetching OpenSearch (3.0 MiB) …\n")
-        starting()
+        starting("its process runs")
         progress_line = ""
-        until_said("starting OpenSearch: its process runs, waiting until it answers (")
+        until_said("starting OpenSearch: its process runs (")
+        starting("not ready after 120 s")
+        until_said("starting OpenSearch: not ready after 120 s (")
         progress_line = ""
         until_said("starting OpenSearch")
         assert "fetching" not in progress_line
@@ -67,7 +69,7 @@ def test_without_a_download_nothing_is_said(capfd: pytest.CaptureFixture[str]) -
     try:
         with show_start(line_every=0.001) as (fetching, starting):
             fetching(0, 1)
-            starting()
+            starting("its process runs")
             time.sleep(0.05)
     finally:
         set_quiet(False)
