@@ -31,6 +31,8 @@ NEW_RULES_FROM: Final[Level] = "high"
 """The level from which on an alert of a rule that no message of its incident named gets one."""
 RULES: Final = "rules"
 """The member of a recorded delivery that has the titles of the rules that its message named."""
+KEY: Final = "incident_key"
+"""The member of a recorded delivery that has the key of the message's incident (`IncidentKey`)."""
 ATTEMPT: Final = " (attempt)"
 """What is appended to the names of an alert of which no call succeeded: a message about it covers
 no alert of a call that did."""

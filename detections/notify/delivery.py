@@ -12,7 +12,7 @@ from typing import Any
 from opensearchpy import OpenSearch, OpenSearchException
 
 from detections.alerts.document import Document, stamp
-from detections.notify.bundles import FOLDED, RULES, SENT, Due, Notified, covers
+from detections.notify.bundles import FOLDED, KEY, RULES, SENT, Due, Notified, covers
 from trailhound.backoff import Backoff
 from trailhound.cluster.versions import Write, read_many, revise, write_many
 from trailhound.errors import TrailhoundError
@@ -38,10 +38,11 @@ def with_delivery(
     document: Document, channel: str, entry: Mapping[str, Any], *, done: bool
 ) -> Document:
     """The document with the result of its delivery to a channel; rules that earlier messages about
-    it named stay recorded."""
+    it named stay recorded, and so does the key of its incident."""
     before = document.get("delivery", {})
-    rules = before.get("log", {}).get(channel, {}).get(RULES, [])
-    named = {RULES: sorted({*rules, *entry.get(RULES, ())})}
+    log = before.get("log", {}).get(channel, {})
+    named = {RULES: sorted({*log.get(RULES, []), *entry.get(RULES, ())})}
+    key = {KEY: log[KEY]} if KEY in log else {}
     others = {name for name in before.get("pending", []) if name != channel}
     finished = {*done_for(document)} | ({channel} if done else set())
     delivery = {
@@ -49,7 +50,7 @@ def with_delivery(
         "pending": sorted(others if done else others | {channel}),
         "log": {
             **before.get("log", {}),
-            channel: dict(entry) | (named if named[RULES] else {}),
+            channel: key | dict(entry) | (named if named[RULES] else {}),
         },
     }
     return document | {"delivery": delivery}
@@ -114,11 +115,13 @@ class Deliveries:
         self._limits = limits
         self._now = now
 
-    def sent(self, name: str, level: str, rules: Iterable[str]) -> None:
+    def sent(
+        self, name: str, level: str, rules: Iterable[str], key: Mapping[str, str] | None = None
+    ) -> None:
         """The channel accepted a message about an alert, which had this level then, and named these
-        rules; one whose level rose meanwhile stays due."""
-        named = sorted(set(rules))
-        revise(self._client, self._alerts, name, lambda it: self._after_sending(it, level, named))
+        rules; one whose level rose meanwhile stays due. `key`: of its incident."""
+        told: dict[str, Any] = {RULES: sorted(set(rules))} | ({KEY: dict(key)} if key else {})
+        revise(self._client, self._alerts, name, lambda it: self._after_sending(it, level, told))
 
     def failed(self, name: str, reason: str) -> bool:
         """The channel refused a message. True if it has done so for `give_up_after_hours`: it is
@@ -158,14 +161,14 @@ class Deliveries:
         # Alerts that were changed meanwhile are marked in the next run.
         write_many(self._client, self._alerts, writes)
 
-    def _after_sending(self, document: Document, level: str, rules: Sequence[str]) -> Document:
+    def _after_sending(self, document: Document, level: str, told: Mapping[str, Any]) -> Document:
         attempts = self._log(document).get("attempts", 0) + 1
         entry = {
             "state": SENT,
             "at": stamp(self._now),
             "attempts": attempts,
             "level": level,
-            RULES: list(rules),
+            **told,
         }
         return with_delivery(document, self._channel, entry, done=document["level"] == level)
 

@@ -39,7 +39,13 @@ from detections.notify.delivery import Delivered, Deliveries, Unrecorded, is_due
 from detections.notify.due_alerts import MAX_READ, DueAlerts, alerts_for, due_alerts
 from detections.notify.learning_digest import LearningDigest
 from detections.notify.message import Channel
-from detections.notify.of_incident import OfIncident, closed_before, others_of
+from detections.notify.of_incident import (
+    IncidentKey,
+    OfIncident,
+    closed_before,
+    incident_key,
+    others_of,
+)
 from detections.notify.offered import Offered
 from detections.notify.origin import origin_of
 from detections.notify.rate_limiter import RateLimiter
@@ -310,6 +316,7 @@ class _ChannelRun:
         if stored is None or not is_due(stored.document, self._channel.name):
             return ""
         error: NotifyError | None = None
+        key: IncidentKey | None = None
         rules = {marked(stored.document["rule"]["name"], stored.document)}
         try:
             alert = shown(name, stored.document)
@@ -319,6 +326,9 @@ class _ChannelRun:
                 alert["twins"] = [each for each in twins if each["state"] != "closed"]
                 rules |= {marked(it["rule"]["name"], stored.document) for it in alert["twins"]}
             alert["origin"] = origin_of(self._client, self._days, alert)
+            if INCIDENT in alert:
+                key = self._key(alert[INCIDENT])
+                alert["incident_key"] = key.id
             if per_incident := self._per_incident(alert):
                 of_incident = self._others_of(alert[INCIDENT], bundle)
                 alert["of_incident"] = of_incident.part
@@ -347,7 +357,9 @@ class _ChannelRun:
         self.report.sent[self._channel.name] += 1
         self._note_delivery()
         level = stored.document["level"]
-        self._unrecorded.record({name: level}, partial(self._deliveries.sent, name, level, rules))
+        told = key._asdict() if key is not None else None
+        write = partial(self._deliveries.sent, name, level, rules, told)
+        self._unrecorded.record({name: level}, write)
         named = bundle.before.named.union(
             rules, *(it.known_by for it in bundle.alerts if rules & it.known_by)
         )
@@ -356,6 +368,10 @@ class _ChannelRun:
         self._record_covered([(each, sent) for each in covered])
         self._unnamed += [each for each in bundle.others if each not in covered]
         return ""
+
+    def _key(self, incident: str) -> IncidentKey:
+        name = self._channel.name
+        return incident_key(self._client, self._alerts, name, incident, stamp(self.now))
 
     def _others_of(self, incident: str, bundle: Bundle) -> OfIncident:
         due = {each.name for each in bundle.others}

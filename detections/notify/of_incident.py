@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from opensearchpy import OpenSearch
 
@@ -14,7 +14,7 @@ from detections.alerts.paging import every
 from detections.alerts.twins import TWIN_KEY, together
 from detections.incidents.document import INCIDENT
 from detections.incidents.significance import FIELDS, explanation
-from detections.notify.bundles import marked
+from detections.notify.bundles import KEY, marked
 from trailhound.cluster.reader import document_of
 
 OTHERS: Final = 10
@@ -87,6 +87,32 @@ def others_of(
         explained_by,
         frozenset().union(names_of_explanation, *(names[place] for place in chosen)),
     )
+
+
+class IncidentKey(NamedTuple):
+    """The `id` that an incident had when a channel was first told of it, `since` when (ISO 8601):
+    it stays while the id changes, as when an earlier alert joins or two incidents become one."""
+
+    id: str
+    since: str
+
+
+def incident_key(
+    client: OpenSearch, index: str, channel: str, incident: str, now: str
+) -> IncidentKey:
+    """The key of an incident for a channel; a new one where no message about it is recorded. Raises
+    opensearch-py's exceptions."""
+    told = [{"term": {f"delivery.{name}": channel}} for name in ("done", "pending")]
+    clauses: list[Mapping[str, Any]] = [
+        {"term": {INCIDENT: incident}},
+        {"bool": {"should": told, "minimum_should_match": 1}},
+    ]
+    logs = (
+        document["delivery"].get("log", {}).get(channel, {})
+        for _, document in every(client, index, clauses, fields=("delivery",))
+    )
+    known = [IncidentKey(**log[KEY]) for log in logs if log.get(KEY)]
+    return min(known, key=lambda key: (key.since, key.id), default=IncidentKey(incident, now))
 
 
 def closed_before(client: OpenSearch, index: str, incident: str) -> Document:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import uuid
@@ -330,6 +331,32 @@ def test_an_incident_is_one_message_and_one_more_when_it_is_more_severe(
     closed = message["alert"]["closed_before"]
     assert (closed["by"], closed["most_severe"]["level"]) == (["ada"], "critical")
     assert f"goes on after it was closed: {closed['alerts']} of its alerts are" in message["text"]
+
+
+def test_the_key_of_an_incident_stays_when_its_id_changes(house: House, receiver: Receiver) -> None:
+    index = Names(house.settings.prefix).alerts
+    notifier = house.with_channels(hook(receiver))
+    minutes = itertools.count()
+
+    def told(incident: str, *alerts: set[str]) -> tuple[str, str]:
+        """The id and the key of the incident in the next message, once these are joined in it."""
+        for name in set().union(*alerts):
+            body = {"doc": {"incident": incident, "incident_due": False}}
+            house.client.update(index=index, id=name, body=body, params={"refresh": "true"})
+        assert notifier.deliver(NOW + timedelta(minutes=next(minutes))).sent == {"hook": 1}
+        alert = receiver.received[-1].json["alert"]
+        return alert["incident"], alert["incident_key"]
+
+    first = house.raise_alerts("medium", 1)
+    assert told("b", first) == ("b", "b")
+    worse = house.raise_alerts("high", 2)
+    assert told("a", first, worse) == ("a", "b")
+    other = house.raise_alerts("medium", 3)
+    assert told("0", other) == ("0", "0")
+    for name in (*first, *worse):
+        AlertStore(house.client, house.settings).close(name, "ada")
+    worst = house.raise_alerts("critical", 4)
+    assert told("0", first, worse, other, worst) == ("0", "b"), "the one that was told first"
 
 
 def test_an_incident_that_goes_on_by_other_rules_is_sent_again_once_a_rule(
