@@ -120,6 +120,7 @@ class Daemon:
         return DaemonStatus(
             started=self._started,
             counts=totals.counts,
+            again=totals.again,
             objects=self._deliveries.outcomes,
             ignored=totals.ignored,
             bytes=totals.bytes,

@@ -41,9 +41,11 @@ ObjectDone = Callable[[ObjectProgress, Delivery, Outcome], None]
 @dataclass(slots=True)
 class Totals:
     """Of all objects since the start: their records by outcome, their bytes, and how many were
-    ignored, by what they hold."""
+    ignored, by what they hold. `again`: the part of `counts` that is of objects which had been read
+    before, such as damaged ones that are tried again."""
 
     counts: Counts = field(default_factory=Counts)
+    again: Counts = field(default_factory=Counts)
     bytes: int = 0
     ignored: Counter[str] = field(default_factory=Counter)
 
@@ -74,9 +76,10 @@ class DeliveredObjects:
     def totals(self) -> Totals:
         """A copy of the present totals."""
         with self._lock:
-            counts = Counts()
+            counts, again = Counts(), Counts()
             counts.add(self._totals.counts)
-            return Totals(counts, self._totals.bytes, Counter(self._totals.ignored))
+            again.add(self._totals.again)
+            return Totals(counts, again, self._totals.bytes, Counter(self._totals.ignored))
 
     def forget(self) -> None:
         """A session has ended: what is not done will be read again."""
@@ -159,6 +162,8 @@ class DeliveredObjects:
             outcome = Outcome.RETURNED
         with self._lock:
             self._totals.counts.add(run.counts)
+            if run.read_before:
+                self._totals.again.add(run.counts)
             self._totals.bytes += run.bytes
             if run.other_kind:
                 self._totals.ignored[run.other_kind] += 1

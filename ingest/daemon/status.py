@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from opensearchpy import OpenSearch
 
@@ -39,6 +40,8 @@ class DaemonStatus:
 
     started: float
     counts: Counts = field(default_factory=Counts)
+    again: Counts = field(default_factory=Counts)
+    """The part of `counts` that is of objects which had been read before."""
     objects: dict[str, int] = field(default_factory=dict)
     """Finished tries of objects by outcome: `done`, `skipped`, `failed`, `returned`. An object that
     cannot be read is tried again, and counted each time."""
@@ -67,6 +70,13 @@ class DaemonStatus:
     """By feed: why its objects cannot be fetched, where the cause is not a single object."""
     refused: str = ""
     """That the last objects brought dead letters alone, and why; empty otherwise."""
+
+    def counts_once(self) -> dict[str, Any]:
+        """The records by outcome, without the objects that had been read before: those are under
+        `read_again`, where there are any."""
+        again = self.again.as_dict()
+        once = {name: number - again[name] for name, number in self.counts.as_dict().items()}
+        return once | ({"read_again": again} if self.again.read else {})
 
 
 class CurrentFaults:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -261,9 +262,17 @@ def test_files_that_cannot_be_read_are_counted_in_status_and_doctor(
         until(lambda: failed() == 1, "the file that is whole now")
         assert "1 object," in shown()[0]
         assert len(documents(client, settings)) == 1
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=LONGEST)
     finally:
         process.kill()
         process.wait()
+    stopped = next(
+        each for each in map(json.loads, said.splitlines()) if each["message"] == "stopped"
+    )
+    assert stopped["indexed"] == 1
+    again = stopped["read_again"]
+    assert again["read"] == again["duplicates"] >= 1, "the files that had been tried before"
 
 
 def test_nothing_to_follow_is_wrong_use(engine: str, namespace: str, tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ class Service:
             for thread in side:
                 thread.join(_WAIT)
             document.remove(client)
-            LOG.info("stopped", extra={"fields": daemon.status().counts.as_dict()})
+            LOG.info("stopped", extra={"fields": daemon.status().counts_once()})
 
     def _observe(self, run: ObjectProgress, delivery: Delivery, outcome: Outcome) -> None:
         # The next reading of one that is returned resumes this one, and counts its late events; not
