@@ -22,17 +22,20 @@ def files(*, kibana: bool = False, prefix: str = "") -> dict[str, str]:
     return {name: written(for_kibana(each) if kibana else each) for name, each in lines.items()}
 
 
-def write(folder: Path = FOLDER, *, kibana: bool = False, prefix: str = "") -> list[Path]:
-    """Write the files, remove `.ndjson` files without a dashboard; returns what was changed."""
+def write(folder: Path = FOLDER, *, kibana: bool = False, prefix: str = "") -> dict[Path, str]:
+    """Write the files, remove `.ndjson` files without a dashboard. Returns what was done with which
+    file: `written` (it is new), `changed` or `removed`."""
     folder.mkdir(parents=True, exist_ok=True)
-    wanted, changed = files(kibana=kibana, prefix=prefix), []
+    wanted = files(kibana=kibana, prefix=prefix)
+    done: dict[Path, str] = {}
     for path in sorted(folder.glob("*.ndjson")):
         if path.name not in wanted:
             path.unlink()
-            changed.append(path)
+            done[path] = "removed"
     for name, content in wanted.items():
         path = folder / name
-        if not path.exists() or path.read_text(encoding="utf-8") != content:
+        is_new = not path.exists()
+        if is_new or path.read_text(encoding="utf-8") != content:
             path.write_text(content, encoding="utf-8", newline="\n")
-            changed.append(path)
-    return changed
+            done[path] = "written" if is_new else "changed"
+    return done

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, Final
 
 from sigma.correlations import SigmaCorrelationRule
 
@@ -106,6 +106,20 @@ def _numbered(subject: str, count: int) -> str:
 def line(fault: RuleFault) -> str:
     """A fault with its hint."""
     return f"{fault}" + (f" ({fault.hint})" if fault.hint else "")
+
+
+_CONSEQUENCES: Final = {
+    "rule": "the rule will not run",
+    "exception": "the exception is not applied",
+    "override": "the override is not applied",
+    "placeholder": "it is not used",
+    "file": "nothing in it is used",
+}
+
+
+def consequence(fault: RuleFault) -> str:
+    """What comes of a fault that stops something; empty for another."""
+    return _CONSEQUENCES.get(fault.what, "") if fault.stops else ""
 
 
 def shown(pack: Pack, rule: Rule) -> dict[str, Any]:

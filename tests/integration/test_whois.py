@@ -282,6 +282,12 @@ def test_what_is_not_there_is_named_and_so_is_what_is_near(
         3,
         ["user:ada@111122223333", "user:ada@444455556666"],
     )
+    said = command(settings, "whois", "ada").stdout.splitlines()
+    assert said[1:4] == [
+        "2 principals have this name, and this page mixes them; for one alone:",
+        "  trailhound whois user:ada@111122223333",
+        "  trailhound whois user:ada@444455556666",
+    ]
     for one in ("ada@111122223333", "user:ada@111122223333"):
         assert output_of(settings, one)["events"] == 2
 

@@ -87,7 +87,7 @@ LISTING = Listing[dict[str, Any]](
             lambda each: each["rule"]["name"],
             "rule",
             whole=True,
-            shown=lambda each: with_file(each["rule"]["name"], _files(each)),
+            shown=lambda each: _named_rule(each),
         ),
         Column("principal", lambda each: _entity(each, "principal"), "who"),
         Column("address", lambda each: _entity(each, "address"), "from", priority=2),
@@ -246,6 +246,12 @@ def show(
     for name, value in _lines(alert):
         if value:
             say_field(name, value)
+
+
+def _named_rule(alert: dict[str, Any]) -> str:
+    """The rule's title; of an attempt, whose level may be lower than the rule's, with that."""
+    attempt = " (attempt)" if alert.get("attempt") else ""
+    return with_file(alert["rule"]["name"], _files(alert)) + attempt
 
 
 def _entity(alert: dict[str, Any], kind: str) -> list[str]:

@@ -61,12 +61,12 @@ def show_plan(
     say(
         f"{plural(found.objects, 'object')} to read{size_text(found.bytes)}{left} "
         f"{found.skipped_objects:,} already ingested, "
-        f"{plural(found.ignored_objects, 'object')} skipped: not CloudTrail log files"
+        f"{plural(found.ignored_objects, 'object')} skipped: they hold no events"
     )
     if found.objects:
         _show_places(found)
     if found.ignored_kinds:
-        say(f"not CloudTrail log files: {kinds_text(found.ignored_kinds)}")
+        say(f"skipped: {kinds_text(found.ignored_kinds)}")
     if found.unnamed_objects:
         one = found.unnamed_objects == 1
         name = "has a name that does not show what it holds" if one else ""

@@ -192,7 +192,7 @@ def _show_selection(report: RunReport) -> None:
         )
     if report.ignored_objects:
         say(
-            f"{plural(report.ignored_objects, 'object')} skipped: not CloudTrail log files "
+            f"{plural(report.ignored_objects, 'object')} skipped: no events "
             f"({kinds_text(report.ignored_kinds)})"
         )
     if report.objects_read_again:

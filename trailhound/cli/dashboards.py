@@ -103,7 +103,7 @@ def build(
     namespace: Namespace = None,
     config: Config = None,
 ) -> None:
-    """Write the `.ndjson` files from the code in `dashboards/`, and print which changed.
+    """Write the `.ndjson` files from the code in `dashboards/`, and print which are new or changed.
 
     Each holds one dashboard and all objects it needs. It can also be imported by hand: in
     Dashboards under Dashboards Management, Saved objects, Import. With a namespace, the names of
@@ -127,10 +127,11 @@ def build(
             hint="name a folder for those of one: -o DIR; `trailhound dashboards import` takes "
             "--namespace",
         )
-    changed = files.write(folder, kibana=product is Product.ELASTICSEARCH, prefix=prefix)
-    for path in changed:
+    done = files.write(folder, kibana=product is Product.ELASTICSEARCH, prefix=prefix)
+    for path in done:
         out.print(safe(path))
-    say(f"{plural(len(changed), 'file')} changed in {folder}")
+    numbers = [f"{plural(n, 'file')} {what}" for what, n in sorted(Counter(done.values()).items())]
+    say(f"{', '.join(numbers) or 'no file changed'} in {folder}")
 
 
 LISTING = Listing[Imported](

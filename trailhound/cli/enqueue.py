@@ -44,7 +44,7 @@ def put_on_queue(
     else:
         say(_sentence(report) + f", in {report.seconds:.1f} s")
         if report.ignored_objects:
-            say(f"{plural(report.ignored_objects, 'object')} skipped: not CloudTrail log files")
+            say(f"{plural(report.ignored_objects, 'object')} skipped: they hold no events")
         if report.objects_read_again:
             say(
                 f"{plural(report.objects_read_again, 'object')} of them to be read again: an "

@@ -231,4 +231,4 @@ def _show_counts(report: OfflineReport, outcome: str) -> None:
     if report.ignored_objects:
         kinds = ", ".join(f"{n:,} {kind}" for kind, n in report.ignored_kinds.most_common(_SHOWN))
         skipped = plural(report.ignored_objects, "object")
-        say_on_stderr(f"{skipped} skipped: not CloudTrail log files ({kinds})")
+        say_on_stderr(f"{skipped} skipped: no events ({kinds})")

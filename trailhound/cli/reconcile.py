@@ -286,9 +286,7 @@ def _sentences(found: Summary, letters: str) -> list[str]:
         )
     if found.ignored_kinds:
         number = plural(found.ignored_kinds.total(), "object")
-        lines.append(
-            f"{number} skipped: not CloudTrail log files ({kinds_text(found.ignored_kinds)})"
-        )
+        lines.append(f"{number} skipped: no events ({kinds_text(found.ignored_kinds)})")
     if found.in_progress:
         lines.append(f"{plural(found.in_progress, 'object')} being read by another worker now")
     if found.past_retention:

@@ -17,11 +17,12 @@ from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, settings_from
 from trailhound.cli.rule_runs import Rules
-from trailhound.cli.screen import emit, plural, say, say_field, warn, write
+from trailhound.cli.screen import emit, plural, say, say_field, say_labelled, warn, write
 from trailhound.errors import SettingsError
 
 with late_imports():
     from detections.packs.describe import (
+        consequence,
         counted,
         explained,
         line,
@@ -171,9 +172,9 @@ def check(
         )
     else:
         for fault in pack.faults:
-            warn(line(fault))
+            _show_fault(fault)
         for each in (*filter_faults, *lost):
-            warn(each)
+            say_labelled("fault", each, "red")
         warnings = sum(each.what == "warning" for each in pack.problems)
         faults_found = len(pack.problems) - warnings + len(filter_faults) + len(lost)
         narrowed = f"{plural(len(exceptions), 'exception')}, " if exceptions else ""
@@ -217,6 +218,14 @@ def _with_places(pack: Pack, config: Path | None) -> Pack:
             place = FilePosition(Path(path), int(line)) if path else FilePosition(Path(origin), 0)
         placed.append(replace(fault, place=place))
     return replace(pack, faults=tuple(placed))
+
+
+def _show_fault(fault: RuleFault) -> None:
+    """A line that begins with what it is, and ends with what comes of it."""
+    text, ends = line(fault), consequence(fault)
+    label = fault.what if fault.what in ("warning", "note") else "fault"
+    style = {"warning": "yellow", "note": "cyan"}.get(label, "red")
+    say_labelled(label, f"{text}: {ends}" if ends else text, style)
 
 
 def _named(rule: dict[str, str]) -> str:

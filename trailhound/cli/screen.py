@@ -293,7 +293,13 @@ def say_fix(text: str, indent: int) -> None:
 
 def warn(text: str) -> None:
     """Print a warning on stderr."""
-    sentence(Text("warning: ", style="yellow") + safe(with_flags(text)), 9, screen=err)
+    say_labelled("warning", text, "yellow")
+
+
+def say_labelled(label: str, text: str, style: str = "") -> None:
+    """Print a line on stderr that begins with what it is, such as a `fault`."""
+    head = Text(f"{label}: ", style=style)
+    sentence(head + safe(with_flags(text)), len(label) + 2, screen=err)
 
 
 def fail(error: TrailhoundError) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated
@@ -123,7 +124,7 @@ def _show(found: Profile) -> None:
         return
     out.print(Text(safe(found.subject).plain, style="bold"))
     if len(found.principals) > 1:
-        _line("several", f"{', '.join(found.principals)}: name one of them for it alone")
+        _show_several(found.principals)
     _line("seen", f"from {stamp(found.first)} to {stamp(found.last)}")
     _line("events", f"{found.events:,}, {found.failed:,} of them failed")
     if found.opened:
@@ -166,6 +167,17 @@ def _show(found: Profile) -> None:
         say_folded(safe(f"{_INDENT}not compared: {cut}"), len(_INDENT))
     if len(found.unusual) > 2 * MOST:
         say(f"{_INDENT}and {len(found.unusual) - 2 * MOST} more: --json has all")
+
+
+def _show_several(principals: Sequence[str]) -> None:
+    """That the page mixes several, and how to ask for one of them."""
+    number = plural(len(principals), "principal")
+    text = f"{number} have this name, and this page mixes them; for one alone:"
+    say_folded(Text(text, style="yellow"), 0)
+    for each in principals[:_SHOWN]:
+        say(f"  trailhound whois {shlex.quote(each)}", 2)
+    if len(principals) > _SHOWN:
+        say(f"  and {len(principals) - _SHOWN:,} more: --json has all")
 
 
 def _hours(hours: Sequence[int]) -> str:

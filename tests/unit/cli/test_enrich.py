@@ -113,7 +113,7 @@ def test_what_cannot_be_read_is_named_with_its_reason(tmp_path: Path, trail: Pat
     said = " ".join(done.stderr.split())
     assert f"{trail}/a.json.gz: 1 record not readable (not_an_object) at position 0" in said
     assert f"not fully read: {trail}/damaged.json.gz" in said
-    assert "1 object skipped: not CloudTrail log files (1 text)" in said
+    assert "1 object skipped: no events (1 text)" in said
     assert f"= {written} + 3 + 0" in said
 
 

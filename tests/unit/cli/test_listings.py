@@ -375,3 +375,12 @@ def test_the_legend_of_a_time_line_is_there_only_with_a_name_that_has_the_mark()
     alert = line(3) | {"kind": "alert", "alert": {}}
     assert timeline.legend([line(1, traced=True), alert]) == ""
     assert timeline.legend([line(1, traced=True), line(2)]).startswith("? after a name: ")
+
+
+def test_an_attempt_is_marked_in_the_list_of_alerts() -> None:
+    (rule,) = (each for each in alerts.LISTING.columns if each.name == "rule")
+    assert rule.shown is not None
+    for attempt, said in (True, "Trail stopped (attempt)"), (False, "Trail stopped"):
+        row = {"rule": {"name": "Trail stopped"}, "attempt": attempt}
+        assert rule.shown(row) == said
+        assert rule.value(row) == "Trail stopped"

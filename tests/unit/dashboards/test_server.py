@@ -265,8 +265,12 @@ def test_the_open_command_prints_the_address() -> None:
 
 
 def test_the_build_command(tmp_path: Path) -> None:
-    assert "9 files changed" in run("build", "-o", str(tmp_path)).output
-    assert "0 files changed" in run("build", "-o", str(tmp_path)).output
+    assert "9 files written in" in run("build", "-o", str(tmp_path)).output
+    assert "no file changed in" in run("build", "-o", str(tmp_path)).output
+    next(tmp_path.glob("*.ndjson")).write_text("{}", "utf-8")
+    (tmp_path / "other.ndjson").write_text("{}", "utf-8")
+    done = run("build", "-o", str(tmp_path)).output
+    assert "1 file changed, 1 file removed in" in done
 
 
 @pytest.mark.parametrize(

@@ -270,6 +270,18 @@ def test_folders_that_are_not_there_or_empty(tmp_path: Path) -> None:
     assert "no rule to check" in done.stderr
 
 
+def test_a_fault_is_no_warning_and_says_what_comes_of_it(tmp_path: Path) -> None:
+    rules = tmp_path / "rules"
+    written(rules, GOOD.replace("condition: s", "condition: cal"))
+    written(rules, GOOD.replace(ID.format(1), ID.format(2)) + "lvl: high\n", "b.yml")
+    written(rules, GOOD.replace(ID.format(1), ID.format(2)), "c.yml")
+    said = {each.split(":")[1].strip(): each for each in check(rules).stderr.splitlines()}
+    starts = {Path(file).name: each.split(":")[0] for file, each in said.items()}
+    assert starts == {"a.yml": "fault", "b.yml": "fault", "c.yml": "warning"}
+    ends = {Path(file).name for file, each in said.items() if "the rule will not run" in each}
+    assert ends == {"a.yml"}
+
+
 def test_the_rules_in_force_are_checked_without_a_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
