@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from detections.alerts.burst import FAILED, Fact, moment
 from detections.alerts.text import one_line
 from detections.finding import Finding
 from detections.matcher.event_values import leaves
-from trailhound.batching import weighed
-
-if TYPE_CHECKING:
-    from detections.alerts.named_events import NamedEvents
 
 CALLS = 100
 """The number of most frequent calls in an alert."""
-_AT_ONCE = 1_000
 LONGEST_VALUE = 1_000
 """The most characters kept of an entity: callers choose names, of thousands of characters too."""
 REMEMBERED = 8_192
@@ -45,20 +40,6 @@ FIELDS = (
     "awsRegion",
     "resource",
 )
-
-
-def read_facts(events: NamedEvents, findings: Sequence[Finding]) -> dict[str, Fact]:
-    """The facts of every event that findings name, by `_id`.
-
-    An event that is gone (its day was deleted) is left out. Raises `ClusterError`.
-    """
-    facts: dict[str, Fact] = {}
-    # Neighbours in time are together, so that each request searches few days.
-    by_time = sorted(findings, key=lambda each: each.first_seen)
-    for part in weighed(by_time, lambda each: len(each.events), _AT_ONCE):
-        sources = events.read(spans_of(part))
-        facts |= {name: fact_of(source) for name, source in sources.items()}
-    return facts
 
 
 def of_one_day_each(findings: Iterable[Finding]) -> list[list[Finding]]:

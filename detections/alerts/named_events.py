@@ -14,11 +14,12 @@ from typing import Any, Final
 from opensearchpy import OpenSearch
 
 from detections.alerts import facts
-from detections.alerts.burst import moment
+from detections.alerts.burst import Fact, moment
 from detections.events.index import EventIndex
 from detections.events.light import Mapped
+from detections.finding import Finding
 from detections.incidents import actors
-from trailhound.batching import batched
+from trailhound.batching import batched, weighed
 
 FIELDS: Final = tuple(dict.fromkeys((*facts.FIELDS, *actors.FIELDS, "eventSource")))
 """The fields of an event that alerts and their links are made of."""
@@ -29,8 +30,6 @@ _AT_ONCE: Final = 1_000
 Source = Mapping[str, Any]
 Span = tuple[datetime, datetime]
 """The times between which an event is, both included, in whole milliseconds."""
-
-
 Found = tuple[tuple[datetime, Source], ...]
 """The events of one `_id` with their times, the earliest first: one, unless others are forged."""
 
@@ -62,6 +61,16 @@ class NamedEvents:
                 source = _at(found, spans[name])
                 sources[name] = found[0][1] if source is None else source
         return sources
+
+    def facts(self, findings: Sequence[Finding]) -> dict[str, Fact]:
+        """The facts of every event that findings name, by `_id`; of an event that is gone none."""
+        made: dict[str, Fact] = {}
+        # Neighbours in time are together, so that each request searches few days.
+        by_time = sorted(findings, key=lambda each: each.first_seen)
+        for part in weighed(by_time, lambda each: len(each.events), _AT_ONCE):
+            sources = self.read(facts.spans_of(part))
+            made |= {name: facts.fact_of(source) for name, source in sources.items()}
+        return made
 
     def forget(self) -> None:
         """Keep none of those that were read."""

@@ -44,7 +44,7 @@ from detections.alerts.document import (
 )
 from detections.alerts.earlier import Earlier, EarlierFound, earlier_alerts
 from detections.alerts.event_query import EventQueries, EventQuery, Totals, totals
-from detections.alerts.facts import day_of, of_one_day_each, read_facts
+from detections.alerts.facts import day_of, of_one_day_each
 from detections.alerts.group_plan import GroupFindings, GroupPlan
 from detections.alerts.merging import alert_id, group_key
 from detections.alerts.named_events import NamedEvents
@@ -178,7 +178,7 @@ class Recorder:
         return new
 
     def _create_new(self, named: Mapping[str, Finding], made: ByRule) -> None:
-        facts = read_facts(self._events, list(named.values()))
+        facts = self._events.facts(list(named.values()))
         now = datetime.now(UTC)
         documents = {
             name: self._raised(rule, (), group_key(rule.id, ()), now)
@@ -206,7 +206,7 @@ class Recorder:
         ]
         for part in weighed(changing, lambda each: _events(each[1]), FACTS_HELD):
             unnamed = [finding for _, findings in part for finding in findings]
-            facts = read_facts(self._events, unnamed)
+            facts = self._events.facts(unnamed)
             self._merge_groups([batch for batch, _ in part], facts, made)
 
     def _merge_groups(
