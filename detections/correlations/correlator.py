@@ -24,6 +24,7 @@ from detections.events.fields import Hit
 from detections.events.index import EventIndex
 from detections.finding import Finding
 from detections.span import Span, duration, moment
+from trailhound.cluster.reader import HITS_PAGE
 from trailhound.cluster.snapshot import Snapshot
 
 WHOLE = 300
@@ -131,7 +132,7 @@ class _Search:
         self._known = known
         self._opened = opened
         self._taken: Snapshot | None = None
-        self._few = False
+        self._few = self._many = False
         self._touch = Touch(span)
         self._parts: dict[tuple[int, bool], PlainParts] = {}
         self._given: set[tuple[GroupKey, int, str]] = set()
@@ -232,6 +233,7 @@ class _Search:
             counts = parts.counts(self._snapshot.search(**parts.counting(interval)))
         if not correlation.possible(counts.by_leaf):
             return
+        self._many = counts.total > HITS_PAGE
         if (
             not parts.grouped_by_engine
             or counts.total <= self._limits.whole
@@ -262,7 +264,9 @@ class _Search:
             hits = list(self._index.documents(query, parts.request))
             if not any(map(parts.must_be_entire, hits)):
                 return iter(hits)
-        return self._snapshot.hits(query, parts.request, entire=parts.must_be_entire)
+        return self._snapshot.hits(
+            query, parts.request, entire=parts.must_be_entire, many=self._many
+        )
 
     def _plain(self, correlation: Correlation, interval: Interval) -> PlainParts:
         known = self._known

@@ -12,14 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from detections.correlations.occurrences import Counted
 from detections.matcher.sigma_values import number
 
 Operator = Literal["gte", "gt", "lte", "lt", "eq", "neq"]
 Metric = Literal["sum", "avg", "percentile"]
-OPERATORS: Mapping[Operator, Callable[[Fraction, Fraction], bool]] = {
+OPERATORS: Mapping[Operator, Callable[[Any, Any], bool]] = {
     "gte": operator.ge,
     "gt": operator.gt,
     "lte": operator.le,
@@ -46,7 +46,7 @@ class Threshold:
         >>> [between.holds(each) for each in (100, 101, 200, 201)]
         [False, True, True, False]
         """
-        own = OPERATORS[self.op](Fraction(found), Fraction(self.limit))
+        own = OPERATORS[self.op](found, self.limit)  # Python compares these exactly
         return own and all(each.holds(found) for each in self.also)
 
     @property

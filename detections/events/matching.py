@@ -39,12 +39,15 @@ class Matching:
         """A query for a superset of the rule's events that pass the filters."""
         return _every(self.compiled.query, *filters)
 
-    def hits(self, *filters: Query, page: int | None = None, ordered: bool = True) -> Iterator[Hit]:
+    def hits(
+        self, *filters: Query, page: int | None = None, ordered: bool = True, many: bool = False
+    ) -> Iterator[Hit]:
         """Every event that passes the filters, by time, which is `sort[0]`.
 
-        Not `ordered`, in any order, which may cost the engine less.
+        Not `ordered`, in any order, which may cost the engine less. `many`: as for
+        `Snapshot.hits`.
         """
-        return self._decided(self.where(*filters), page, ordered=ordered)
+        return self._decided(self.where(*filters), page, ordered=ordered, many=many)
 
     def any(self, *filters: Query) -> bool:
         """Whether there is such an event."""
@@ -65,7 +68,9 @@ class Matching:
         reply = self.snapshot.search(repaired, size=1, _source=False, track_total_hits=False)
         return not reply["hits"]["hits"]
 
-    def _decided(self, query: Query, page: int | None, *, ordered: bool = True) -> Iterator[Hit]:
+    def _decided(
+        self, query: Query, page: int | None, *, ordered: bool = True, many: bool = False
+    ) -> Iterator[Hit]:
         if page is None and self.compiled.post_filter is not None:
             page = ENTIRE_PAGE
         hits = self.snapshot.hits(
@@ -74,6 +79,7 @@ class Matching:
             entire=self.reader.must_be_entire,
             page=page,
             ordered=ordered,
+            many=many,
         )
         return decided(self.compiled, self.reader, hits)
 

@@ -34,6 +34,7 @@ from detections.kinds.kind import OwnKind
 from detections.kinds.learning import PastDays, judged
 from detections.matcher.event_values import text
 from detections.span import Span, moment
+from trailhound.cluster.reader import HITS_PAGE
 from trailhound.cluster.snapshot import Snapshot
 from trailhound.errors import RuleError
 
@@ -212,26 +213,31 @@ class _Search:
         kept = sorted(each for each in outliers if self._is_touched(*each))
         for start, of_window in groupby(kept, key=lambda each: each[0]):
             window, keys = during(self._window(start)), [key for _, key in of_window]
-            many = self._many(window, keys)
-            for key, (count, times) in many.items():
+            counted = self._counted(window, keys)
+            few = {key: _Read() for key in keys}
+            for key, (count, times) in counted.items():
+                if count <= EVIDENCE:
+                    continue
+                del few[key]
                 who = of_group(self._anomaly.group_by, key)
-                hits = islice(self._matching.hits(window, who), EVIDENCE)
+                hits = islice(self._matching.hits(window, who, many=True), EVIDENCE)
                 yield self._finding(start, key, [hit["_id"] for hit in hits], count, times)
-            few = {key: _Read() for key in keys if key not in many}
             if not few:
                 continue
-            for hit in self._matching.hits(window, of_groups(self._anomaly.group_by, list(few))):
+            many = sum(counted[key][0] for key in few if key in counted) > HITS_PAGE
+            who = of_groups(self._anomaly.group_by, list(few))
+            for hit in self._matching.hits(window, who, many=many):
                 for key in self._keys(hit):
                     if key in few:
                         few[key].add(hit)
             for key, read in few.items():
                 yield self._finding(start, key, read.ids, read.count, (read.first, read.last))
 
-    def _many(
+    def _counted(
         self, window: Query, keys: Sequence[GroupKey]
     ) -> dict[GroupKey, tuple[int, Interval]]:
-        """The principals with more than `EVIDENCE` events in a window: how many, and the first and
-        last time. Empty where the matcher has to decide on an event."""
+        """The number of events of principals in a window, and the first and last time. Empty where
+        the matcher has to decide on an event."""
         filters = window, of_groups(self._anomaly.group_by, keys)
         if not self._matching.counted_by_engine(*filters):
             return {}
@@ -243,7 +249,6 @@ class _Search:
                 (int(each["min"]["value"]), int(each["max"]["value"])),
             )
             for each in found
-            if each["doc_count"] > EVIDENCE
         }
         return {key: made[key] for key in keys if key in made}
 
