@@ -259,6 +259,9 @@ class _Search:
     def _hits(
         self, parts: PlainParts, interval: Interval, groups: Sequence[GroupsToRead] | None
     ) -> Iterator[Hit]:
+        known = self._promising.hits
+        if self._few and groups is None and known is not None:
+            return iter(known)
         query = parts.query(interval, groups)
         if self._few:
             hits = list(self._index.documents(query, parts.request))

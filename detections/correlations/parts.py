@@ -18,6 +18,7 @@ from detections.correlations.correlation import Correlation
 from detections.correlations.occurrences import GroupKey, Occurrence
 from detections.events.fields import FieldReader, Hit, groupable
 from detections.events.identity import ARN
+from detections.events.light import light_search
 from detections.events.principal import PrincipalView
 from detections.span import Span
 
@@ -27,6 +28,8 @@ Interval = tuple[int, int]
 
 MOST_KEYS = 10_000
 """An event whose group-by fields hold many values is in a group for each, up to this number."""
+AT_ONCE = 100
+"""Events that come with their counts."""
 _TOUCHED = "touched"
 
 
@@ -157,6 +160,26 @@ class PlainParts:
         if not self._named:
             return (int(found["doc_count"]),)
         return tuple(int(found[leaf.name]["doc_count"]) for leaf in self.leaves)
+
+    def counting_with_hits(self, interval: Interval) -> dict[str, Any]:
+        """As `counting`, and the first hits: see `all_hits`."""
+        light = light_search(self.request)
+        if light is None:
+            return self.counting(interval)
+        first = {"size": AT_ONCE, "sort": ["_doc"], **light.body}
+        return {**self.counting(interval), "query": self.query(interval, None), **first}
+
+    def all_hits(self, answer: Mapping[str, Any]) -> list[Hit] | None:
+        """The hits of `query`, by time, given the answer to `counting_with_hits`; None if it does
+        not have all of them as they are read."""
+        light = light_search(self.request)
+        hits: Sequence[Hit] = answer["hits"]["hits"]
+        if light is None or len(hits) < answer["hits"]["total"]["value"]:
+            return None
+        made = light.hits(hits)
+        if made is None or any(map(self.must_be_entire, made)):
+            return None
+        return light.ordered(made)
 
     @property
     def request(self) -> dict[str, Any]:

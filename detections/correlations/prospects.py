@@ -1,12 +1,13 @@
 """Whether a correlation can find anything in a span, from counts of its events alone.
 
 Of most correlations one search says that they can't: a rule that they need has no event near the
-span, or there are too few in all. Many such searches fit into one request.
+span, or there are too few in all. Many such searches fit into one request. Of the others, most have
+few events, which that search brings too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,6 +19,7 @@ from detections.compiled import Compiled, Query
 from detections.correlations.correlation import Correlation
 from detections.correlations.parts import Compile, Counts, Interval, PlainParts, Touch, any_of
 from detections.events.anchors import Anchor, anchor_of
+from detections.events.fields import Hit
 from detections.events.identity import ARN
 from detections.events.principal import PrincipalView, role_view, views
 from detections.events.vocabulary import Vocabulary
@@ -79,12 +81,13 @@ class KnownEvents:
 @dataclass(frozen=True, slots=True)
 class Promising:
     """A correlation in one view that may find something. `touched` finds its events in the span;
-    `counts`, where they are known, are of all its windows."""
+    `counts`, where they are known, are of all its windows, as are `hits`, by time."""
 
     correlation: Correlation
     compile_rule: Compile
     touched: Query
     counts: Counts | None
+    hits: Sequence[Hit] | None = None
 
 
 class Prospect:
@@ -112,7 +115,7 @@ class Prospect:
             interval = near(anchor_of(span, correlation.max_window), correlation)
             narrow = compile_rule if known is None else known.compiling(compile_rule, interval)
             self._parts = PlainParts(correlation, narrow, Touch(span))
-            self.body = self._parts.counting(interval)
+            self.body = self._parts.counting_with_hits(interval)
             if self._of_roles is not None:
                 self.body["aggs"][_OF_ROLES] = self._parts.counting_in(
                     role_view(correlation.group_by)
@@ -121,14 +124,16 @@ class Prospect:
     def promising(self, answer: Mapping[str, Any]) -> list[Promising]:
         """What to search further, by the answer to `body`; empty where there is nothing to find."""
         counts: Counts | None = None
+        hits: Sequence[Hit] | None = None
         if self._parts is None:
             worth = is_any(answer)
         else:
             counts = self._parts.counts(answer)
             worth = bool(counts.touched) and self._correlation.possible(counts.by_leaf)
+            hits = self._parts.all_hits(answer) if worth else None
         if not worth:
             return []
-        found = [Promising(self._correlation, self._compile, self.touched, counts)]
+        found = [Promising(self._correlation, self._compile, self.touched, counts, hits)]
         if self._of_roles is not None and self._roles_may(answer):
             found.append(Promising(*self._of_roles, self.touched, None))
         return found

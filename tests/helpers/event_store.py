@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 from opensearchpy import OpenSearch
 
+from enrich.uuids import is_uuid
 from tests.helpers.namespaces import own_namespace
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
@@ -40,8 +41,8 @@ class EventStore:
         return uuid.uuid4().hex
 
     def add(self, mark: str, events: Sequence[dict[str, Any]]) -> None:
-        """Index documents: `time` and `ingested` in seconds of the tests' time, `id`, and fields
-        by dotted path."""
+        """Index documents: `time` and `ingested` in seconds of the tests' time, `id`, which is the
+        `_id` too where it is a UUID, and fields by dotted path."""
         lines: list[bytes] = []
         for event in events:
             moment = at(event["time"])
@@ -54,9 +55,8 @@ class EventStore:
             for path, value in event["fields"].items():
                 _put(document, path, value)
             index = self._names.day(f"{moment:%Y.%m.%d}")
-            lines.append(
-                orjson.dumps({"create": {"_index": index, "_id": f"{mark}-{event['id']}"}})
-            )
+            name = event["id"] if is_uuid(event["id"]) else f"{mark}-{event['id']}"
+            lines.append(orjson.dumps({"create": {"_index": index, "_id": name}}))
             lines.append(orjson.dumps(document))
             if len(lines) >= 20_000:
                 self._send(lines)

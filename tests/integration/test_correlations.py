@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sigma.rule import SigmaRule
@@ -12,6 +13,7 @@ from sigma.rule import SigmaRule
 from detections.backend.compiler import compile_rule
 from detections.compiled import Compiled
 from detections.correlations.correlator import Correlator, Limits
+from detections.correlations.parts import AT_ONCE
 from detections.events.index import EventIndex, histogram
 from detections.finding import Finding
 from detections.span import Clock, Span
@@ -498,6 +500,35 @@ def test_a_shard_that_fails_is_an_error(engine: str, namespace: str, tmp_path: P
     for whole in (0, 10_000):
         with pytest.raises(ClusterError):
             found(store, mark, burst_of(mark), whole=whole)
+
+
+@pytest.mark.parametrize("number", [30, AT_ONCE, AT_ONCE + 1])
+@pytest.mark.parametrize("repaired", [False, True])
+def test_events_that_come_with_their_counts_say_the_same(
+    store: EventStore, number: int, repaired: bool
+) -> None:
+    mark = store.mark()
+    events = [
+        call(each, each // 3 * 2, "AB"[each % 2], userIdentity__arn="ab"[each % 7 > 2])
+        | {"id": str(uuid4())}
+        for each in range(number)
+    ]
+    if repaired:
+        events[-1]["fields"]["trail.repaired"] = ["requestParameters.x"]
+    store.add(mark, events)
+    common: dict[str, Any] = {"timespan": "9s", "group_by": [ARN], "rules": ["A", "B"]}
+    parts = [plain("A", mark), plain("B", mark)]
+    for document in (
+        correlation(type="event_count", condition={"gte": 9}, **common),
+        correlation(type="temporal_ordered", **common),
+        correlation(type="value_count", condition={"gte": 2, "field": "eventName"}, **common),
+    ):
+        for since, until in ((-5, 1000), (6, 12)):
+            one, other = (
+                found(store, mark, [*parts, document], since, until, whole=whole)
+                for whole in (10_000, 0)
+            )
+            assert one == other != []
 
 
 def test_more_than_memory_holds_is_an_error(store: EventStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -48,10 +49,12 @@ def test_counts_decide_what_is_possible(
     assert of(type_, condition, "A", "B").possible(counts) is possible
 
 
-def answer(total: int, touched: int, **parts: int) -> dict[str, Any]:
+def answer(
+    total: int, touched: int, hits: Sequence[dict[str, Any]] = (), **parts: int
+) -> dict[str, Any]:
     found = {"touched": {"doc_count": touched}}
     found |= {name: {"doc_count": count} for name, count in parts.items()}
-    return {"hits": {"total": {"value": total}}, "aggregations": found}
+    return {"hits": {"total": {"value": total}, "hits": list(hits)}, "aggregations": found}
 
 
 def test_a_correlation_needs_an_event_in_the_span_and_enough_around_it() -> None:
@@ -77,6 +80,21 @@ def test_what_is_asked_for_principals_says_enough_of_roles_too() -> None:
     by_name = replace(rule.grouped_by({WHO[0]: "user.name"}), by_role=True)
     body = Prospect(by_name, exactly("mark"), SPAN).body
     assert "of_roles" not in body["aggs"], "those without an ARN have no sessions"
+
+
+def test_hits_that_came_with_the_counts_are_used_where_they_are_all() -> None:
+    asked = Prospect(of("temporal", {"gte": 2}, "A", "B"), exactly("mark"), SPAN)
+    names = [f"3038ebd2-c98a-4c65-9b6e-e2250629231{digit}" for digit in "10"]
+    hits = [{"fields": {"eventID": [name], "@timestamp": ["7"]}} for name in names]
+    repaired = {"fields": {**hits[0]["fields"], "trail.repaired": ["x"]}}
+
+    def came(total: int, *found: dict[str, Any]) -> list[str] | None:
+        (promising,) = asked.promising(answer(total, 1, found, part0=1, part1=1))
+        return None if promising.hits is None else [hit["_id"] for hit in promising.hits]
+
+    assert came(2, *hits) == sorted(names)
+    assert came(3, *hits) is None
+    assert came(2, repaired, hits[1]) is None, "a matcher has to read one of them"
 
 
 def test_by_arrival_only_an_event_in_the_span_is_asked_for() -> None:
