@@ -92,4 +92,6 @@ class FieldReader:
             found = self._read[path](put_back(source) if has_moved(source) else source)
         else:
             found = hit.get("fields", {}).get(path, ())
+            if len(found) == 1 and type(found[0]) is str:  # nearly always
+                return (found[0],)
         return tuple(dict.fromkeys(text(value) for value in found))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from itertools import groupby, islice
+from itertools import groupby, islice, product
 from typing import Any
 
 from detections.compiled import Compiled, Query
@@ -373,11 +373,8 @@ class _Search:
             yield start, key, counts[start, key]
 
     def _keys(self, hit: Hit) -> list[GroupKey]:
-        keys: list[GroupKey] = [()]
-        for name in self._anomaly.group_by:
-            values = self._matching.reader.values(hit, name)
-            keys = [(*key, value) for key in keys for value in values]
-        return keys
+        values = [self._matching.reader.values(hit, name) for name in self._anomaly.group_by]
+        return list(product(*values))
 
     def _by(self) -> list[dict[str, Any]]:
         return [terms(f"by{place}", name) for place, name in enumerate(self._anomaly.group_by)]
