@@ -163,7 +163,7 @@ def test_detect_looks_at_what_was_ingested_since_the_last_time(
     client.update_by_query(index=Names(settings.prefix).days, body=body, refresh=True)
     assert command(settings, "detect", *days).exit_code == 0
     assert incidents(settings) == [before], "ingested before the last look"
-    body["script"]["params"]["at"] = at(121)
+    body["script"]["params"]["at"] = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     client.update_by_query(index=Names(settings.prefix).days, body=body, refresh=True)
     assert command(settings, "detect", *days).exit_code == 0
     (after,) = incidents(settings)
