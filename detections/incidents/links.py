@@ -2,16 +2,16 @@
 
 An alert with many principals must not join the incidents of all of them: an alarm that counts over
 the account may have 125 reads by an intruder and three by ordinary workloads. So an alert is linked
-only by its leading actor, and not at all if that actor has less than `LEAD` of the events. Failed
-sign-ins name no actor: they count for the actor of other events from the same address, or else for
-the address.
+only by its leading actor, and not at all if that actor has less than `LEAD` of the events. Where
+none has, sessions of one role from one address are one actor. Failed sign-ins name no actor: they
+count for the actor of other events from the same address, or else for the address.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -97,15 +97,26 @@ def both(one: Links, other: Links) -> Links:
 
 
 def _lead(acts: Sequence[_Act]) -> list[_Act] | None:
-    """The events of the leading actor or the leading address."""
+    """The events of the leading actor or the leading address; where none leads, those of a role's
+    sessions from one address, of which a caller may open one for each call."""
+    return _of_largest(acts, lambda actor, _: actor.name) or _of_largest(acts, _role_at)
+
+
+def _role_at(actor: Actor, address: str) -> str:
+    return f"{actor.role}@{address}" if actor.role and address and not actor.person else actor.name
+
+
+def _of_largest(acts: Sequence[_Act], name: Callable[[Actor, str], str]) -> list[_Act] | None:
+    """The events of the party with the most of them, by the name that an actor at an address has;
+    None if it has less than `LEAD`."""
     by_address: dict[str, Counter[str]] = {}
     for act in acts:
         if act.actor is not None:
-            by_address.setdefault(act.address, Counter())[act.actor.name] += 1
+            by_address.setdefault(act.address, Counter())[name(act.actor, act.address)] += 1
     parties: dict[str, list[_Act]] = {}
     for act in acts:
         if act.actor is not None:
-            party = act.actor.name
+            party = name(act.actor, act.address)
         elif act.failed_sign_in and act.address in by_address:
             party = _largest(by_address[act.address])
         elif act.failed_sign_in and act.address:
@@ -115,7 +126,7 @@ def _lead(acts: Sequence[_Act]) -> list[_Act] | None:
         parties.setdefault(party, []).append(act)
     if not parties:
         return None
-    found = parties[_largest({name: len(several) for name, several in parties.items()})]
+    found = parties[_largest({party: len(several) for party, several in parties.items()})]
     return found if len(found) >= LEAD * len(acts) else None
 
 

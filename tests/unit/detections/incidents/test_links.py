@@ -148,6 +148,18 @@ def test_an_alert_of_many_is_linked_by_who_made_the_most_of_its_events() -> None
     assert links_of([event(user(f"u{number}")) for number in range(5)], {}).own == frozenset()
 
 
+def test_sessions_of_a_role_from_one_address_are_one_where_none_has_the_most() -> None:
+    sessions = [event(session("Ops", f"s{number}", f"ASIA{number}")) for number in range(6)]
+    links = links_of(sessions, {})
+    assert {f"key:ASIA{number}" for number in range(6)} <= links.own
+    assert links.addresses == {(OUTSIDE, DAY)}
+    addresses = [f"203.0.113.{number}" for number in range(6)]
+    spread = [each | {"source": {"ip": ip}} for each, ip in zip(sessions, addresses, strict=True)]
+    assert links_of(spread, {}).own == frozenset()
+    reads = [event(user("thief", "AKIA1"))] * 5
+    assert links_of([*sessions, *reads], {}).own == {f"user:{ACCOUNT}:thief", "key:AKIA1"}
+
+
 def test_failed_sign_ins_name_nobody_but_count_for_who_then_signs_in_from_there() -> None:
     failed = [sign_in(name, failed=True) for name in ("ada", "bob", "bob")]
     assert links_of(failed, {}).own == frozenset()
