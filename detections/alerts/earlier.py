@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from opensearchpy import OpenSearch
 
@@ -81,9 +81,7 @@ def earlier_alerts(
     if not alerts:
         return EarlierFound({})
     make_searchable(client, index, required=True)
-    ours = EarlierAlerts()
-    for name, alert in alerts.items():
-        ours.add(name, alert)
+    ours = EarlierAlerts.of(alerts)
     found: dict[str, Earlier] = {}
     stored = _Counts(client, index)
     for name, counts in stored.of(alerts, replaced):
@@ -100,9 +98,7 @@ def overtaken(
     """Those of the alerts that were written, by `_id`, that have another `before` by now, or that
     others follow by now: another writer wrote meanwhile. Raises `ClusterError`."""
     make_searchable(client, index, required=True)
-    ours = EarlierAlerts()
-    for name, alert in alerts.items():
-        ours.add(name, alert)
+    ours = EarlierAlerts.of(alerts)
     made: set[str] = set()
     for name, counts in _Counts(client, index).of(alerts, ()):
         earlier = found.of[name]
@@ -164,6 +160,14 @@ class EarlierAlerts:
     def __init__(self) -> None:
         self._begins: dict[Key, list[tuple[datetime, str]]] = {}
         self._ends: dict[Key, list[tuple[datetime, str]]] = {}
+
+    @classmethod
+    def of(cls, alerts: Mapping[str, Document]) -> Self:
+        """These alerts, by `_id`."""
+        made = cls()
+        for name, alert in alerts.items():
+            made.add(name, alert)
+        return made
 
     def add(self, name: str, alert: Document) -> None:
         began, ended = (datetime.fromisoformat(alert[each]) for each in ("first_seen", "last_seen"))
