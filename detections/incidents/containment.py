@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from detections.incidents.undoing import GONE, LOST, UNDONE_BY, Undo, values_at
+from detections.incidents.undoing import GONE, KEY, LOST, NAME, UNDONE_BY, Undo, values_at
 
 Event = Mapping[str, Any]
 FIELDS: Final = (
@@ -24,8 +24,6 @@ FIELDS: Final = (
     *("errorCode", "userIdentity", "requestParameters", "responseElements"),
 )
 """What is read of each event."""
-_KEY: Final = re.compile(r"[A-Z0-9]{16,128}")
-_NAME: Final = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)
 _REVOKED: Final = "AWSRevokeOlderSessions"
 """The name that the console gives to the policy that revokes a role's sessions."""
 
@@ -112,14 +110,14 @@ def _used(event: Event, before: datetime) -> Iterator[Step]:
 
 
 def _deactivate(user: str, key: str) -> list[str] | None:
-    if not (_NAME.fullmatch(user) and _KEY.fullmatch(key)):
+    if not (NAME.fullmatch(user) and KEY.fullmatch(key)):
         return None
     words = ["aws", "iam", "update-access-key", "--access-key-id", key]
     return [*words, *_option("--user-name", user), "--status", "Inactive"]
 
 
 def _revoke(noun: str, name: str, before: datetime) -> list[str] | None:
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         return None
     denied = {
         "Effect": "Deny",

@@ -10,9 +10,11 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Any, Final
 
-_NAME: Final = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)
+NAME: Final = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)
+"""What AWS allows as the name of a user, role, group or policy."""
 _ARN: Final = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}|aws):[\w+=,.@:/-]{1,512}", re.ASCII)
-_KEY: Final = re.compile(r"[A-Z0-9]{16,128}")
+KEY: Final = re.compile(r"[A-Z0-9]{16,128}")
+"""What the id of an access key looks like."""
 _FUNCTION: Final = re.compile(
     r"(arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:)?[\w-]{1,64}", re.ASCII
 )
@@ -56,21 +58,21 @@ def _rights(holder: str, path: tuple[str, ...]) -> dict[tuple[str, str], Undo]:
             f"detach the policy {{1}} from the {holder} {{0}}",
             f"iam detach-{holder}-policy --{holder}-name {{0}} --policy-arn {{1}}",
             (path, _POLICY_ARN),
-            (_NAME, _ARN),
+            (NAME, _ARN),
         ),
         ("iam", f"Put{title}Policy"): Undo(
             holder,
             f"delete the inline policy {{1}} of the {holder} {{0}}",
             f"iam delete-{holder}-policy --{holder}-name {{0}} --policy-name {{1}}",
             (path, _POLICY),
-            (_NAME, _NAME),
+            (NAME, NAME),
         ),
         ("iam", f"Create{title}"): Undo(
             holder,
             f"delete the {holder} {{0}}, once all that it has is gone",
             f"iam delete-{holder} --{holder}-name {{0}}",
             (path,),
-            (_NAME,),
+            (NAME,),
             last=True,
         ),
     }
@@ -88,7 +90,7 @@ GONE: Final[Mapping[tuple[str, str], Undo]] = MappingProxyType(
                 ("responseElements.accessKey.accessKeyId",),
                 ("responseElements.accessKey.userName",),
             ),
-            (_KEY, _NAME),
+            (KEY, NAME),
             first=True,
         ),
         **{
@@ -97,7 +99,7 @@ GONE: Final[Mapping[tuple[str, str], Undo]] = MappingProxyType(
                 f"delete the console password that was {verb} for the user {{0}}",
                 "iam delete-login-profile --user-name {0}",
                 (_PASSWORD,),
-                (_NAME,),
+                (NAME,),
                 first=True,
             )
             for name, verb in (("CreateLoginProfile", "made"), ("UpdateLoginProfile", "changed"))
@@ -110,7 +112,7 @@ GONE: Final[Mapping[tuple[str, str], Undo]] = MappingProxyType(
             "remove the user {0} from the group {1}",
             "iam remove-user-from-group --user-name {0} --group-name {1}",
             (_USER, _GROUP),
-            (_NAME, _NAME),
+            (NAME, NAME),
         ),
         ("iam", "CreatePolicy"): Undo(
             "policy",
@@ -147,7 +149,7 @@ GONE: Final[Mapping[tuple[str, str], Undo]] = MappingProxyType(
             "remove the permission {1} from the function {0}",
             "lambda remove-permission --function-name {0} --statement-id {1}",
             (("requestParameters.functionName",), ("requestParameters.statementId",)),
-            (_FUNCTION, _NAME),
+            (_FUNCTION, NAME),
             regional=True,
         ),
         ("ec2", "RunInstances"): Undo(
