@@ -1,10 +1,10 @@
-"""What the report can't show: missing days, records left out, calls that are not recorded."""
+"""What the report can't show: missing days, records left out, rules that did not run."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from opensearchpy import OpenSearch
 
@@ -12,12 +12,11 @@ from trailhound.cluster.waiting import DISMISSED, WAITING
 from trailhound.posture import Posture
 from trailhound.report.collect.absent_days import ClosedDays, closed_days, empty_days
 from trailhound.report.collect.attack import BEFORE_THE_TRAIL
-from trailhound.report.collect.query import Index, Tally, moment
+from trailhound.report.collect.query import Index, Tally
+from trailhound.report.collect.recorded_gaps import SILENT, recorded_gaps
 from trailhound.report.collect.rule_state import RuleState
-from trailhound.report.collect.stats import OUTSIDE
-from trailhound.report.compliance.clauses import DATA, term
 from trailhound.report.findings import Findings
-from trailhound.report.render.words import count, listed, share, when, without_alerts
+from trailhound.report.render.words import count, listed, when, without_alerts
 from trailhound.report.value import Coverage, Gap, Integrity, Scope, Totals
 from trailhound.state.objects import ObjectState
 
@@ -26,23 +25,6 @@ MISSING_ACCOUNTS = "Accounts that are not in the index"
 NO_EVENTS = "No events"
 """The title of the gap of a report whose time and accounts have no event."""
 UNCHECKED_ACCOUNTS = "Accounts that were not checked"
-_SILENT = timedelta(days=1)
-_FEW_PLACES = 0.05
-"""The share of external events without a location from which on it is a gap."""
-_GLOBAL_REGIONS = ("us-east-1", "us-gov-west-1", "cn-north-1", "cn-northwest-1")
-"""The region of each partition that records the calls of its global services."""
-_READS_OF_SECRETS = (
-    "GetSecretValue",
-    "BatchGetSecretValue",
-    "GetParameter",
-    "GetParameters",
-    "GetParametersByPath",
-    "GetPasswordData",
-    "GetAuthorizationToken",
-    "GetFunction",
-)
-"""Management calls that return content, which are recorded also without data events."""
-_GLOBAL_SERVICES = ("iam.amazonaws.com", "organizations.amazonaws.com")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +58,7 @@ def gaps(index: Index, client: OpenSearch, facts: GapFacts) -> tuple[Gap, ...]:
         *_silence(index, facts, closed),
         *_ingest(index),
         *_closed_days(closed),
-        *_recorded(index, facts),
+        *(recorded_gaps(index, facts.scope, facts.now) if facts.totals.events else ()),
     ]
     return tuple(sorted(found, key=lambda gap: not gap.important))
 
@@ -249,7 +231,7 @@ def _silence(index: Index, facts: GapFacts, closed: ClosedDays) -> Iterator[Gap]
     quiet = [
         f"{each.value} (since {when(each.last)})"
         for each in facts.accounts.first
-        if each.last is not None and end - each.last > _SILENT
+        if each.last is not None and end - each.last > SILENT
     ]
     if quiet:
         least = "; closed days were not searched" if closed.names else ""
@@ -321,94 +303,3 @@ def _closed_days(closed: ClosedDays) -> Iterator[Gap]:
             "open their indices (`POST INDEX/_open`) and make the report again",
             important=True,
         )
-
-
-def _recorded(index: Index, facts: GapFacts) -> Iterator[Gap]:
-    reply = index.ask(
-        {
-            "data": {"filter": DATA},
-            "reads": {
-                "filter": {"terms": {"eventName": list(_READS_OF_SECRETS)}},
-                "aggs": {"calls": {"terms": {"field": "eventName", "size": 20}}},
-            },
-            "global": {
-                "filter": {
-                    "bool": {
-                        "should": [
-                            {"terms": {"awsRegion": list(_GLOBAL_REGIONS)}},
-                            {"terms": {"eventSource": list(_GLOBAL_SERVICES)}},
-                        ]
-                    }
-                }
-            },
-            "outside": {
-                "filter": OUTSIDE,
-                "aggs": {"placed": {"filter": {"exists": {"field": "geolocation.country"}}}},
-            },
-            "left_out": {"filter": term("requestParameters.omitted", "true")},
-            "newest": {"max": {"field": "@timestamp"}},
-        }
-    )
-    found = reply["aggregations"]
-    if not facts.totals.events:
-        return
-    if number := found["left_out"]["doc_count"]:
-        yield Gap(
-            "Requests that the trail left out",
-            f"{count(number, 'event')} had a request of more than 100 KB, of which CloudTrail "
-            "keeps only the size: rules about what was requested could not decide.",
-            "`trailhound events --query requestParameters.omitted:true` lists them",
-            important=True,
-        )
-    if not found["data"]["doc_count"]:
-        buckets = found["reads"]["calls"]["buckets"]
-        yield Gap(
-            "No data events of objects, items or functions",
-            f"Calls on single S3 objects, table items or functions are not recorded in this time"
-            f"{_recorded_reads({each['key']: each['doc_count'] for each in buckets})}.",
-            "record data events (event selectors) for the buckets and tables that matter",
-            important=True,
-        )
-    if not found["global"]["doc_count"]:
-        yield Gap(
-            "No global services",
-            "There is no event of IAM or Organizations in this time, or of us-east-1, where they "
-            "are recorded.",
-            "make the trail a multi-region one, and backfill that region",
-            important=True,
-        )
-    number = found["outside"]["doc_count"]
-    unplaced = number - found["outside"]["placed"]["doc_count"]
-    if number and unplaced / number > _FEW_PLACES:
-        yield Gap(
-            "Addresses without a location",
-            f"{count(unplaced, 'event')} from outside ({share(unplaced, number)}) "
-            f"{'has' if unplaced == 1 else 'have'} no known location: no city database was used, "
-            "it does not have the address, or the value is not an address.",
-            "set `enrich.city_database` to a current one",
-        )
-    newest = moment(found["newest"]["value"])
-    open_end = facts.scope.until is None or facts.scope.until >= facts.now
-    if newest is not None and open_end and facts.now - newest > _SILENT:
-        yield Gap(
-            "No recent events",
-            f"The newest event is of {when(newest)}.",
-            "backfill, or check the daemon with `trailhound status`",
-        )
-
-
-def _recorded_reads(calls: Mapping[str, int]) -> str:
-    """The calls that return content and are recorded: without a note they would seem to be missing.
-
-    >>> _recorded_reads({})
-    ''
-    >>> _recorded_reads({"GetSecretValue": 2, "GetParameter": 1})
-    '; reads of secrets, parameters and code are, and there are 3: GetSecretValue (2) and \
-GetParameter (1)'
-    """
-    if not calls:
-        return ""
-    total = sum(calls.values())
-    each = listed([f"{name} ({number:,})" for name, number in calls.items()], 8)
-    there = "there is 1" if total == 1 else f"there are {total:,}"
-    return f"; reads of secrets, parameters and code are, and {there}: {each}"
