@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -28,6 +28,25 @@ def plain(name: str, mark: str) -> dict[str, Any]:
             "condition": "call",
         },
     }
+
+
+def over(
+    names: Sequence[str],
+    mark: str,
+    type_: str,
+    grouping: Sequence[str],
+    timespan: int,
+    condition: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    """A correlation over plain rules, with these; `timespan` in seconds."""
+    found = correlation(
+        type=type_,
+        rules=list(names),
+        group_by=list(grouping),
+        timespan=f"{timespan}s",
+        condition=condition,
+    )
+    return [*(plain(name, mark) for name in names), found]
 
 
 def correlation(name: str = "found", **body: Any) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from tests.helpers.random_trails import (
     spans,
     trails,
 )
-from tests.helpers.sigma_correlations import correlation, plain
+from tests.helpers.sigma_correlations import correlation, over, plain
 
 OPERATORS = st.sampled_from(["gte", "gte", "gt", "eq", "lt", "lte", "neq"])
 GROUPINGS = st.sampled_from([[], [ARN], [ARN], [ARN, REGION], [FLAT], [MANY], [ARN, FLAT]])
@@ -77,16 +77,7 @@ def test_every_type(store: EventStore, type_: str, data: st.DataObject) -> None:
         condition["percentile"] = data.draw(st.sampled_from([0, 25, 90, 100]), "percentile")
     mark = store.mark()
     index_events(store, mark, events)
-    documents = [
-        *(plain(name, mark) for name in names),
-        correlation(
-            type=type_,
-            rules=names,
-            group_by=grouping,
-            timespan=f"{timespan}s",
-            condition=condition,
-        ),
-    ]
+    documents = over(names, mark, type_, grouping, timespan, condition)
     spec = Spec(
         type_,
         tuple(Plain(name, tuple(grouping), field) for name in names),
@@ -115,16 +106,7 @@ def test_sessions_of_a_role_together(store: EventStore, type_: str, data: st.Dat
     condition: dict[str, Any] = {"gte": limit} | ({"field": field} if field else {})
     mark = store.mark()
     index_events(store, mark, events)
-    documents = [
-        *(plain(name, mark) for name in names),
-        correlation(
-            type=type_,
-            rules=names,
-            group_by=grouping,
-            timespan=f"{timespan}s",
-            condition=condition,
-        ),
-    ]
+    documents = over(names, mark, type_, grouping, timespan, condition)
     rules = tuple(Plain(name, (), field) for name in names)
     spec = Spec(type_, rules, timespan, "gte", limit)
     wanted = in_span(by_sessions(events, spec, grouping), events, span)

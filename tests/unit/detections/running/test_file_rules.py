@@ -46,7 +46,7 @@ from tests.helpers.random_trails import (
     seconds,
     trails,
 )
-from tests.helpers.sigma_correlations import correlation, parsed, plain
+from tests.helpers.sigma_correlations import correlation, over, parsed, plain
 
 MARK = "111122223333"
 WHOLE = Span(at(-3600), at(3600))
@@ -139,16 +139,7 @@ def test_every_type(type_: str, data: st.DataObject) -> None:
     condition: dict[str, Any] = {op: limit} | ({"field": field} if field else {})
     if most is not None:
         condition["lte"] = most
-    pack = pack_of(
-        *(plain(name, MARK) for name in names),
-        correlation(
-            type=type_,
-            rules=names,
-            group_by=grouping,
-            timespan=f"{timespan}s",
-            condition=condition,
-        ),
-    )
+    pack = pack_of(*over(names, MARK, type_, grouping, timespan, condition))
     spec = Spec(
         type_,
         tuple(Plain(name, tuple(grouping), field) for name in names),
