@@ -19,7 +19,7 @@ _SENT_WITHIN: Final = timedelta(minutes=15)
 for the rules, which is why one that is nearly too old counts too. Where it takes longer, as while
 the cluster is away, `settle` counts by the time at which all were sent."""
 _MOST_MINUTES: Final = 10_000
-"""Minutes that are told apart; more are those of somebody who merged files into one."""
+"""Minutes that are counted one by one; more are those of somebody who merged files into one."""
 
 
 class Others(NamedTuple):

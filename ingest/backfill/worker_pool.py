@@ -93,7 +93,7 @@ class _Wait:
 
 
 class _Waits:
-    """The waits of a worker that its parent has not been told."""
+    """The waits of a worker that are not sent to its parent yet."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
