@@ -20,14 +20,17 @@ from detections.automation.observing import (
     observed,
     span_before,
 )
-from detections.automation.reportable import ReportableDays
+from detections.automation.reportable import ReportableDays, users_of
+from detections.automation.searched import searched_by
 from detections.automation.trusting import TrustingRules
 from detections.finding import Finding
+from detections.packs.forms import forms_of
 from detections.packs.pack import Pack
 from detections.rule import SEVERITIES, Attack, FilePosition, Rule
 from detections.span import Span
 from trailhound.settings import Settings
 from trailhound.state.known_automation import KnownAutomation, KnownAutomations
+from trailhound.state.rule_checkpoints import RuleCheckpoints
 
 NEW_ENTRY: Final = Rule(
     id="3b0c2b0e-8f0a-4a35-9d1f-6c1f0f6f2d8e",
@@ -73,6 +76,7 @@ class Learner:
         self.pack = pack
         self._entries = KnownAutomations(client, settings)
         self._reportable = ReportableDays(client, settings, pack)
+        self._users = users_of(pack)
 
     def run(self, now: datetime, *, record: bool = True, unsearched: bool = True) -> LearnedToday:
         """Learns from the days before `now`; without `record` nothing is written.
@@ -87,7 +91,15 @@ class Learner:
         today = now.astimezone(UTC).date()
         span = span_before(today, self._chosen)
         rules = TrustingRules(self.pack.compiled).asking
-        seen = observed(self._client, self._settings, rules, span)
+        marks = RuleCheckpoints(self._client, self._settings).read()
+        forms = forms_of(self.pack, self._settings.detections.placeholders)
+        seen = observed(
+            self._client,
+            self._settings,
+            rules,
+            span,
+            lambda name: searched_by(self._users.get(name, ()), marks, forms),
+        )
         alerts = alert_days(self._client, self._settings, span, NEW_ENTRY.id)
         entries = self._entries.all()
         counted = self._reportable.of(

@@ -8,7 +8,7 @@ same role.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -20,6 +20,7 @@ from detections.alerts.facts import CALLS
 from detections.alerts.paging import every
 from detections.automation.learning import Pattern, days_between
 from detections.automation.relation import ENDPOINT, ROLE_ID, Trusted, network_of, query_of
+from detections.automation.searched import Searched
 from detections.compiled import Compiled, Query
 from detections.events.identity import ADDRESS, ISSUER, OF_IDENTITY_CENTER, RECIPIENT
 from detections.events.index import EventIndex, histogram, terms
@@ -29,9 +30,7 @@ from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 from trailhound.settings.detections import KnownAutomationSettings
-from trailhound.state.rule_checkpoints import RuleCheckpoints
 
-_ALWAYS: Final = datetime.max.replace(tzinfo=UTC)
 DAY: Final = 86_400_000
 EVIDENCE: Final = 10
 """The most events that the alert about a new entry names, the first ones of the last day."""
@@ -57,7 +56,7 @@ A_ROLES_SESSION: Final[Query] = {
 @dataclass(slots=True)
 class Observed:
     """The days on which each pattern occurred, and those of them on which the scheduled rule has
-    looked at an event: it came in time, and the rule ran since."""
+    looked at an event: it came in time, and the rule ran since, in its present form."""
 
     days: dict[Pattern, set[date]] = field(default_factory=lambda: defaultdict(set))
     in_time: dict[Pattern, set[date]] = field(default_factory=lambda: defaultdict(set))
@@ -72,9 +71,10 @@ def observed(
     settings: Settings,
     rules: Mapping[str, Compiled],
     span: Span,
+    searched: Callable[[str], Searched],
 ) -> Observed:
-    """The days in a span on which each pattern occurred. Raises `ClusterError`, opensearch-py's
-    exceptions and `RequestFailedError`."""
+    """The days in a span on which each pattern occurred. `searched`: what the scheduled rules that
+    build on a rule have looked at, by its id. Raises `ClusterError`."""
     index = EventIndex(client, Names(settings.prefix).days)
     dialect = dialect_of(client)
     asked = [
@@ -83,13 +83,9 @@ def observed(
     ]
     none = index.none_match([query for _, query in asked])
     found = Observed()
-    # What came since a rule ran last, as it fails or is disabled, it has not looked at.
-    ran = {
-        each.rule_id: each.seen_until for each in RuleCheckpoints(client, settings).read().values()
-    }
     for (name, query), nothing in zip(asked, none, strict=True):
         if not nothing:
-            _observe(index, name, query, settings, ran.get(name, _ALWAYS), found)
+            _observe(index, name, query, settings, searched(name), found)
     return found
 
 
@@ -98,14 +94,14 @@ def _observe(
     rule_id: str,
     query: Query,
     settings: Settings,
-    seen_until: datetime,
+    searched: Searched,
     found: Observed,
 ) -> None:
     late = pace_of(settings).late
     for each in daily_patterns(index, rule_id, query, settings.detections.known_automation):
         found.days[each.pattern].add(each.day.date())
-        end = min(each.day + timedelta(days=1) + late, seen_until)
-        if each.came is not None and each.came < end:
+        in_time = each.day + timedelta(days=1) + late
+        if each.came is not None and searched.has(each.came, in_time):
             found.in_time[each.pattern].add(each.day.date())
 
 

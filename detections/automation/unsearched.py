@@ -29,7 +29,7 @@ def unsearched_days(
     """The days with events, in a span of complete UTC days, that no rule seems to have looked at,
     the earliest first. Alerts of `but_rule` do not count. Raises `ClusterError`."""
     late = pace_of(settings).late
-    runs = bool(RuleCheckpoints(client, settings).read())
+    begun = RuleCheckpoints(client, settings).first_begun()
     found = EventIndex(client, Names(settings.prefix).days).search(
         {
             "size": 0,
@@ -43,7 +43,7 @@ def unsearched_days(
     for each in (found.get("aggregations") or {}).get("days", {}).get("buckets", ()):
         day, came = moment(int(each["key"])), each["came"]["value"]
         on_time = came is not None and int(came) < milliseconds(day + _DAY + late)
-        if not (runs and on_time):
+        if begun is None or not on_time or moment(int(came)) < begun:
             quiet.append(day.date())
     if not quiet:
         return []

@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -48,7 +49,10 @@ class DueRules:
         detector: Detector,
         rules: tuple[Rule, ...],
         ran: Ran = lambda _: None,
+        forms: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        """`forms`: of the rules, by id (`detections.packs.forms`)."""
+        self._forms = forms
         self._client = client
         self._days = Names(settings.prefix).days
         self._refreshed = -math.inf
@@ -109,15 +113,19 @@ class DueRules:
         self, known: Mapping[str, RuleCheckpoint], now: datetime, catch_up: CatchUp | None
     ) -> Iterator[RuleCheckpoint]:
         """Checkpoints of new rules, written before the first run so that an interrupted one has the
-        same start when repeated; and those of rules that are no longer active."""
+        same start when repeated; of rules that look for something else now; and those of rules that
+        are no longer active."""
         in_force = {rule.id for rule in self._rules}
         begin = now - self._pace.lookback
         if catch_up is not None and not catch_up.done and catch_up.since is not None:
             begin = min(begin, catch_up.since)
         for rule in self._rules:
-            if rule.id not in known:
+            before, form = known.get(rule.id), self._forms.get(rule.id, "")
+            if before is None:
                 ran = begin - rule.interval
-                yield RuleCheckpoint(rule.id, rule.title, begin, ran, begun=begin)
+                yield RuleCheckpoint(rule.id, rule.title, begin, ran, begun=begin, form=form)
+            elif form and before.form != form:
+                yield before.reformed(form)
         for each in known.values():
             if each.rule_id not in in_force and not each.inactive:
                 yield msgspec.structs.replace(each, inactive=True)
@@ -162,6 +170,8 @@ def _checkpoint(run: RuleRun, batch: RuleBatch, before: RuleCheckpoint | None) -
         "seconds": round(run.seconds, 3),
         "found": run.findings,
         "begun": before.begun if before is not None else batch.span.since,
+        "form": before.form if before is not None else "",
+        "formed": before.formed if before is not None else None,
     }
     if run.error is None:
         return RuleCheckpoint(**about, seen_until=batch.checkpoint)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as replaced
 from opensearchpy import OpenSearch
 
 from detections.automation.known_summary import JOB
@@ -260,10 +261,10 @@ def test_queries_and_matchers_agree(
     assert len(found) < len(HISTORY) + len(ATTACKS) or entry.source
 
 
-def test_days_since_a_rule_ran_last_teach_nothing(
+def test_days_at_which_a_rule_did_not_look_teach_nothing(
     engine: str, namespace: str, tmp_path: Path
 ) -> None:
-    """A rule that fails or is disabled raises no alerts: that says nothing about its calls."""
+    """A rule that fails, is disabled or new raises no alerts: that says nothing of its calls."""
     settings = own_settings(engine, namespace, tmp_path / "home")
     client = prepared(settings)
     write_trail(tmp_path / "trail", HISTORY)
@@ -275,9 +276,20 @@ def test_days_since_a_rule_ran_last_teach_nothing(
         client.index(index=hit["_index"], id=hit["_id"], body=hit["_source"])
     client.indices.refresh(index=days)
     (rule,) = load(DetectionSettings(shipped=False, rules=[str(FILE)])).alerting
-    for hours, learned in ((1, 0), (24 * DAYS, 1)):
-        until = FIRST + timedelta(hours=hours)
-        mark = RuleCheckpoint(rule_id=rule.id, title=rule.title, seen_until=until, ran_at=until)
-        RuleCheckpoints(client, settings).write([mark])
+    marks, all_days = RuleCheckpoints(client, settings), FIRST + timedelta(days=DAYS)
+    of_daemon = scheduled(settings, client)
+    assert (of_daemon.changes.new, of_daemon.withheld) == ((), 1), "no rule has run yet"
+    mark = RuleCheckpoint(rule.id, rule.title, seen_until=all_days, ran_at=all_days)
+    some = FIRST + timedelta(days=DAYS - 2)
+    for changed, learned in (
+        ({"seen_until": FIRST + timedelta(hours=1)}, 0),
+        ({}, 1),
+        ({"begun": some}, 0),  # a rule that is new, as after an upgrade
+        ({"begun": FIRST}, 1),
+        ({"form": "another"}, 0),  # the daemon has not loaded what the settings say by now
+        ({"formed": some}, 0),  # an exception that ended, another threshold
+    ):
+        marks.write([replaced(mark, **changed)])
         of_daemon = scheduled(settings, client)
-        assert (len(of_daemon.changes.new), of_daemon.withheld) == (learned, 1 - learned)
+        found = (len(of_daemon.changes.new), of_daemon.withheld)
+        assert found == (learned, 1 - learned), changed

@@ -25,7 +25,8 @@ class RuleCheckpoint(StateDocument, frozen=True):
     """How far a rule has run. Times are UTC. `ran_at` is the beginning of its last run, `failures`
     the number of failures since the last success. An `inactive` rule does not run; when it is
     activated again, it continues from here. It has never looked at what was ingested before it
-    `begun`; None in checkpoints of the last release."""
+    `begun`; None in checkpoints of the last release. It has its `form` (`detections.packs.forms`)
+    since `formed`, also in time of ingestion; empty and None where that is not known."""
 
     kind: ClassVar[str] = "rule_checkpoint"
     id_prefix: ClassVar[str] = "rule-checkpoint-"
@@ -40,6 +41,8 @@ class RuleCheckpoint(StateDocument, frozen=True):
     last_error: str = ""
     inactive: bool = False
     begun: datetime | None = None
+    form: str = ""
+    formed: datetime | None = None
 
     @property
     def key(self) -> str:
@@ -51,8 +54,17 @@ class RuleCheckpoint(StateDocument, frozen=True):
         """As `--json` prints it; times in ISO 8601."""
         times = {"seen_until": self.seen_until.isoformat(), "ran_at": self.ran_at.isoformat()}
         made = msgspec.structs.asdict(self) | times
-        del made["begun"]  # of use to us alone
+        for name in ("begun", "form", "formed"):
+            del made[name]  # of use to us alone
         return made
+
+    def reformed(self, form: str) -> RuleCheckpoint:
+        """The checkpoint of the rule in a form, from here on. Which form an earlier release ran is
+        not known; it is taken to be this one."""
+        if form == self.form:
+            return self
+        formed = self.seen_until if self.form else self.formed
+        return msgspec.structs.replace(self, form=form, formed=formed)
 
     @classmethod
     def upgraded(cls, source: Mapping[str, Any]) -> Mapping[str, Any]:

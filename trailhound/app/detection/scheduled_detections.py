@@ -17,6 +17,7 @@ from detections.incidents.updater import IncidentUpdater
 from detections.notify.notifier import Notifier
 from detections.packs.describe import line
 from detections.packs.expiry import today
+from detections.packs.forms import forms_of
 from detections.packs.rule_paths import UnreadPath, unread_paths
 from detections.rule import Rule
 from detections.running.due_rules import DueRules, Ran
@@ -223,6 +224,7 @@ class ScheduledDetections:
         self._rules, self._noted_at = pack.alerting, None
         self._next_end = pack.next_end
         made = detector(self._client, settings, pack)
+        forms = forms_of(pack, settings.detections.placeholders)
         said_apart = {each.path for each in self.unread}
         stopping = [
             line(fault)
@@ -234,7 +236,7 @@ class ScheduledDetections:
         fields = {"rules": len(pack.alerting), "faults": len(pack.problems)}
         LOG.info("rules in force", extra={"fields": fields})
         return (
-            DueRules(self._client, settings, made, pack.alerting, self._after),
+            DueRules(self._client, settings, made, pack.alerting, self._after, forms),
             LateOpeners(self._client, settings),
             IncidentUpdater(self._client, settings),
             Notifier(self._client, settings, aws_session),
