@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
+from typing import Final
 
 from sigma.filters import SigmaFilter
 from sigma.rule import SigmaRule
@@ -18,6 +19,28 @@ from detections.packs.near import did_you_mean
 from detections.packs.reading import rule_id
 from detections.packs.rule_names import PackFolders, RuleNames
 from trailhound.errors import RuleError
+
+_RENAME: Final = (
+    "begin the names of its selections with a letter; `them` and the like cannot be one"
+)
+
+
+def _read_conditions(rule: SigmaRule) -> None:
+    """Parse the conditions of a rule, which pySigma does not when it narrows them."""
+    for condition in rule.detection.parsed_condition:
+        condition.parse()
+
+
+def _can_be_read(rule: SigmaRule) -> bool:
+    try:
+        _read_conditions(rule)
+    except Exception:  # noqa: BLE001  the rule's own fault, which is reported where it is compiled
+        return False
+    return True
+
+
+def _unreadable(exception: SigmaFilter, error: Exception) -> str:
+    return f"the exception {exception.title!r} cannot be joined to a rule: {reason_of(error)}"
 
 
 class ExceptionApplier:
@@ -101,7 +124,7 @@ class ExceptionApplier:
     def _apply(self, exception: SigmaFilter) -> tuple[str, ...] | None:
         """Narrows the rules that an exception names. Their titles; None for a broken exception."""
         try:  # alone first: a broken exception must not break its rules
-            SigmaMatcher.from_detections(exception.filter, self._placeholders)
+            alone = SigmaMatcher.from_detections(exception.filter, self._placeholders)
         except Exception as error:  # noqa: BLE001  pySigma raises anything on hostile YAML
             hint = getattr(error, "hint", "fix the exception")
             self._faults.add_of(exception, reason_of(error), hint)
@@ -109,24 +132,45 @@ class ExceptionApplier:
         named = self._named(exception)
         ids = None if named is None else {rule_id(each) for each in named.values() if each}
         for_any = with_any_rule(exception)
-        narrowed: list[str] = []
+        changed: dict[int, tuple[SigmaRule, SigmaRule]] = {}
+        read = False
         for index, rule in enumerate(self.rules):
             if not isinstance(rule, SigmaRule) or (ids is not None and rule_id(rule) not in ids):
                 continue
-            before = list(rule.detection.condition)
             try:
                 made = for_any.apply_on_rule(deepcopy(rule))
+                if isinstance(made, SigmaRule) and made.detection.condition != (
+                    rule.detection.condition
+                ):
+                    if not read and _can_be_read(rule):
+                        _read_conditions(made)
+                        read = True
+                    changed[index] = rule, made
             except Exception as error:  # noqa: BLE001  as above
-                self._faults.add_of(exception, reason_of(error), "fix the exception")
+                self._faults.add_of(exception, _unreadable(exception, error), _RENAME)
                 return None
-            self.rules[index] = made
+        narrowed: list[str] = []
+        for index, (rule, made) in changed.items():
             self._faults.set_place(made, self._faults.place(rule))
-            if isinstance(made, SigmaRule) and made.detection.condition != before:
-                self.unfiltered.setdefault(rule_id(rule), rule)
-                narrowed.append(rule.title)
+            self.rules[index] = made
+            self.unfiltered.setdefault(rule_id(rule), rule)
+            narrowed.append(rule.title)
+        self._warn_of_condition(exception, alone)
         if not is_default(self._faults.place(exception)):
             self._name_unmatched(exception, named or {}, matched=bool(narrowed))
         return tuple(narrowed)
+
+    def _warn_of_condition(self, exception: SigmaFilter, alone: SigmaMatcher) -> None:
+        """A warning about an exception that says which events its rules keep, and so leaves out all
+        others. Its author mostly means the opposite."""
+        if not alone.matches({}):
+            self._faults.add_of(
+                exception,
+                f"the exception {exception.title!r} leaves out every event that does not match it",
+                "its condition says what its rules still report: write `condition: not …`",
+                stops=False,
+                what="warning",
+            )
 
     def _named(self, exception: SigmaFilter) -> dict[str, ParsedRule | None] | None:
         """The rule of each id or `name` of an exception, None where there is none; None for an

@@ -288,6 +288,27 @@ def test_a_faulty_exception_breaks_no_rule(
     assert (fault.place.path, fault.stops) == (file, stops)
 
 
+@pytest.mark.parametrize("name", ["them", "_ours", "2ours", "all"])
+def test_an_exception_that_cannot_be_joined_breaks_no_rule(name: str, tmp_path: Path) -> None:
+    """Names that are fine by themselves, and not where pySigma joins them to a rule."""
+    file = exception(tmp_path, "any").rename(tmp_path / "named.yml")
+    file.write_text(file.read_text().replace("[any]", "any").replace("ours", name), "utf-8")
+    made = pack(tmp_path, text(1), text(2), exceptions=[file])
+    assert [(each.id, made.compiled[each.id].before_exceptions) for each in made.rules] == [
+        *((IDS[1], None), (IDS[2], None))
+    ]
+    (fault,) = made.faults
+    assert (fault.place.path, fault.stops, fault.what) == (file, True, "exception")
+
+
+def test_an_exception_that_leaves_out_all_others_is_a_warning(tmp_path: Path) -> None:
+    file = exception(tmp_path, IDS[1])
+    file.write_text(file.read_text().replace("condition: not ours", "condition: ours"), "utf-8")
+    (fault,) = pack(tmp_path, text(1), exceptions=[file]).problems
+    assert (fault.place.path, fault.stops, fault.what) == (file, False, "warning")
+    assert "leaves out every event that does not match it" in fault.reason
+
+
 def test_an_anomaly_is_also_compiled_without_its_exceptions(tmp_path: Path) -> None:
     made = pack(tmp_path, text(1), text(2), exceptions=[exception(tmp_path, IDS[1])])
     before = made.compiled[IDS[1]].before_exceptions
