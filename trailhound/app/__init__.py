@@ -10,6 +10,7 @@ that wires parts together.
 - `search`: what people look up in events, graph and ledger
 - `enrichment`, `settings_check`: the enricher of the settings; what is wrong with settings beyond
   their types
+- `filtered_rules`: what settings keep rules from finding
 
 A package imports only from those below it.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 
 from trailhound.settings import Settings
@@ -18,6 +19,12 @@ _OF_KINDS: Mapping[str, tuple[str, ...]] = {
     "region": ("queue", "poll"),
 }
 """The fields of `run.sources` that not every kind of source uses, and those that do."""
+
+
+_LARGEST: Mapping[int, int] = {4: 8, 6: 16}
+"""The shortest prefix of a network that is trusted without a question, by IP version."""
+_NARROW: Mapping[int, int] = {4: 16, 6: 32}
+"""The shortest prefix by which learning recognizes a network without a warning."""
 
 
 def check(settings: Settings) -> Iterator[tuple[Location, str]]:
@@ -49,7 +56,63 @@ def missing_folders(settings: Settings) -> Iterator[tuple[Location, str]]:
 def settings_warnings(settings: Settings) -> Iterator[tuple[Location, str]]:
     """What is no fault, and hardly what the author of the settings expects of them."""
     yield from doubtful_filters(settings)
+    yield from _blinding_filters(settings)
+    yield from _wide_trust(settings)
     yield from without_effect(settings)
+
+
+def _blinding_filters(settings: Settings) -> Iterator[tuple[Location, str]]:
+    """Blocks of `filter` that drop what shipped rules look for."""
+    if settings.filter and settings.detections.shipped:
+        from trailhound.app.filtered_rules import filtered_rules  # reads the samples of all rules
+
+        for position, said in filtered_rules(settings.filter):
+            yield ("filter", position), said
+
+
+def _wide_trust(settings: Settings) -> Iterator[tuple[Location, str]]:
+    """Known automation by setting: networks that trust nearly every address, and calls that no
+    event has."""
+    chosen, where = settings.detections.known_automation, ("detections", "known_automation")
+    for position, each in enumerate(chosen.trusted):
+        wide = [name for name in each.networks if is_wide(name)]
+        if wide:
+            yield (
+                (*where, "trusted", position, "networks"),
+                (
+                    f"{' and '.join(wide)}: whoever has the credentials of {each.role} is not "
+                    f"reported for {', '.join(each.calls)}, from nearly any address"
+                ),
+            )
+        patterns = [call for call in each.calls if not call.replace("_", "").isalnum()]
+        if patterns:
+            yield (
+                (*where, "trusted", position, "calls"),
+                (
+                    f"{', '.join(patterns)}: no call has this name; each is written out, as "
+                    "CloudTrail writes it in `eventName`"
+                ),
+            )
+    for name, version in (("ipv4_prefix", 4), ("ipv6_prefix", 6)):
+        prefix = getattr(chosen, name)
+        if prefix < _NARROW[version]:
+            yield (
+                (*where, name),
+                (
+                    f"addresses of a whole /{prefix} count as one network: what is learned "
+                    "is known from networks of many owners"
+                ),
+            )
+
+
+def is_wide(network: str) -> bool:
+    """Whether a network is too large to say anything about who calls from it.
+
+    >>> is_wide("0.0.0.0/0"), is_wide("10.0.0.0/8"), is_wide("2001::/12")
+    (True, False, True)
+    """
+    found = ip_network(network, strict=False)
+    return found.prefixlen < _LARGEST[found.version]
 
 
 def without_effect(settings: Settings) -> Iterator[tuple[Location, str]]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
@@ -24,6 +23,7 @@ with late_imports():
 
     from detections.automation.known_summary import known_summary
     from trailhound.app.detection.known_automation import KnownCalls
+    from trailhound.app.settings_check import is_wide
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
     from trailhound.settings import Settings
@@ -39,8 +39,6 @@ Note = Annotated[
 ]
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask about a very large network.")]
-_LARGEST: Final = {4: 8, 6: 16}
-"""The shortest prefix of a network that is trusted without asking, by IP version."""
 
 LISTING = Listing[dict[str, Any]](
     "entries",
@@ -189,10 +187,9 @@ def learn(
 def _is_wide(text: str) -> bool:
     """Whether a network is larger than any organisation's; False for text that is not a network."""
     try:
-        found = ipaddress.ip_network(text, strict=False)
+        return is_wide(text)
     except ValueError:
         return False
-    return found.prefixlen < _LARGEST[found.version]
 
 
 @app.command()

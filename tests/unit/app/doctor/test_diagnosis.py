@@ -11,7 +11,7 @@ import yaml
 
 from tests.helpers.commands import command
 from tests.helpers.trails import own_settings, record, write_trail
-from trailhound.app.settings_check import without_effect
+from trailhound.app.settings_check import settings_warnings, without_effect
 from trailhound.settings import load
 
 Found = dict[str, tuple[str, str, str]]
@@ -98,6 +98,33 @@ def test_a_setting_without_effect_is_named(found_by: FoundBy, tmp_path: Path) ->
     assert said == "has no effect on a source of `queue`, only on `poll`, `watch`"
     file.write_text(yaml.safe_dump({"retention": {"action": "close"}}), encoding="utf-8")
     assert found_by("--config", file)["setting retention.action"][0] == "warning"
+
+
+def test_settings_that_make_rules_blind_are_named(tmp_path: Path) -> None:
+    role = "arn:aws:iam::111122223333:role/deploy"
+    trusted: list[dict[str, object]] = [
+        {"role": role, "calls": ["DisableRule"], "networks": ["198.51.100.0/24", "2001:db8::/32"]},
+        {"role": role, "calls": ["iam:*", "PutRule"], "networks": ["0.0.0.0/0", "10.0.0.0/8"]},
+    ]
+    known = {"trusted": trusted, "ipv4_prefix": 12, "ipv6_prefix": 32}
+    noise = {"eventSource": "kms.amazonaws.com", "eventName": ["Decrypt", "GenerateDataKey"]}
+    content = {
+        "filter": [noise, {"eventName": ["GetPasswordData", "Decrypt"]}],
+        "detections": {"known_automation": known},
+    }
+    file = tmp_path / "trailhound.yaml"
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    found = {".".join(map(str, where)): said for where, said in settings_warnings(load(file))}
+    automation = "detections.known_automation"
+    assert list(found) == [
+        "filter.1",
+        f"{automation}.trusted.1.networks",
+        f"{automation}.trusted.1.calls",
+        f"{automation}.ipv4_prefix",
+    ]
+    assert "2 shipped rules: credential-access/ec2_password_read, " in found["filter.1"]
+    assert found[f"{automation}.trusted.1.networks"].startswith("0.0.0.0/0: whoever has")
+    assert found[f"{automation}.trusted.1.calls"].startswith("iam:*: ")
 
 
 def write_rule(folder: Path) -> Path:
