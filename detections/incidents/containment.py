@@ -64,15 +64,14 @@ def containment(
     these keys' holders changed by calls that are `KNOWN`, in the order of time; `others`: the
     number of their other changes, by call. Sessions that began before `revoked_before` would be
     revoked."""
-    credentials: dict[str, Step] = {}
-    for event in used:
-        for step in _used(event, revoked_before):
-            credentials.setdefault(step.command or step.what, step)
+    credentials: dict[tuple[str, str], Step] = {}
+    steps = [step for event in used for step in _used(event, revoked_before)]
     made = _Made()
     for event in changes:
         made.take(event)
-    for name, step in made.credentials():
-        credentials.setdefault(name, step)
+    for step in (*steps, *made.credentials()):
+        # Accounts of one organization have roles, users and trails of the same names.
+        credentials.setdefault((step.account, step.command or step.what), step)
     left = made.left + Counter(others)
     return Containment((*credentials.values(), *made.others()), dict(left.most_common()))
 
@@ -143,8 +142,8 @@ class _Made:
             return
         if name in UNDONE_BY:
             kind, paths = UNDONE_BY[name]
-            gone = (kind, ", ".join(values_at(event, paths)))
-            self._found = {key: made for key, made in self._found.items() if key[:2] != gone}
+            gone = (*_place(event), kind, ", ".join(values_at(event, paths)))
+            self._found = {key: made for key, made in self._found.items() if key[:4] != gone}
             if name not in LOST:
                 return
         undo = GONE.get((str(event.get("eventSource") or "").partition(".")[0], name))
@@ -158,18 +157,21 @@ class _Made:
         said = [", ".join(each) for each in found]
         words = _command(undo, found, event)
         step = _step(event, undo.what.format(*said), words, str(event.get("recipientAccountId")))
-        self._found[(undo.thing, said[0], name, *said[1:])] = (undo, step)
+        self._found[(*_place(event), undo.thing, said[0], name, *said[1:])] = (undo, step)
 
-    def credentials(self) -> Iterator[tuple[str, Step]]:
-        for undo, step in self._found.values():
-            if undo.first:
-                yield step.command or step.what, step
+    def credentials(self) -> Iterator[Step]:
+        yield from (step for undo, step in self._found.values() if undo.first)
 
     def others(self) -> Iterator[Step]:
         """What takes rights away comes before what removes their holders."""
         rest = [(undo, step) for undo, step in self._found.values() if not undo.first]
         yield from (step for undo, step in rest if not undo.last)
         yield from (step for undo, step in rest if undo.last)
+
+
+def _place(event: Event) -> tuple[str, str]:
+    """The account and region of what an event made: names are unique in these alone."""
+    return str(event.get("recipientAccountId") or ""), str(event.get("awsRegion") or "")
 
 
 def _command(undo: Undo, found: Sequence[Sequence[str]], event: Event) -> list[str] | None:

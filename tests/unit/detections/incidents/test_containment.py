@@ -128,6 +128,29 @@ def test_what_failed_was_read_or_is_gone_again_is_left_out() -> None:
     )
 
 
+def test_the_same_name_in_another_account_or_region_is_another_thing() -> None:
+    """A role that every account of an organization has; and an intruder who, where it does not
+    matter, takes away a user of that name, or starts a trail, hides nothing by it."""
+    there = "444455556666"
+    issuer = {**ISSUER, "accountId": there, "arn": f"arn:aws:iam::{there}:role/Ops"}
+    other = {**SESSION, "accountId": there, "sessionContext": {"sessionIssuer": issuer}}
+    user, stopped = {"userName": "eve"}, event("StopLogging", {"name": "main"}, source="cloudtrail")
+    changes = (
+        event("CreateUser", user),
+        event("CreateUser", user, recipientAccountId=there),
+        event("DeleteUser", user, recipientAccountId=there),
+        stopped,
+        {**stopped, "recipientAccountId": there},
+        {**stopped, "eventName": "StartLogging", "awsRegion": "us-east-1"},
+    )
+    found = containment(map(used, (SESSION, other)), changes, {}, NOW)
+    assert [(each.account, each.event) for each in found.steps] == [
+        *((account, "GetCallerIdentity") for account in (ACCOUNT, there)),
+        *((account, "StopLogging") for account in (ACCOUNT, there)),
+        (ACCOUNT, "CreateUser"),
+    ]
+
+
 def test_the_resources_of_one_call_are_one_command() -> None:
     items = [{"instanceId": "i-0123456789abcdef0"}, {"instanceId": "i-0123456789abcdef1"}]
     (words,) = commands(
