@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from ingest.lookup.errors import code_of, lookup_error
@@ -39,6 +39,7 @@ _AGAIN: Final = frozenset(
     }
 )
 _NO_TOKEN: Final = frozenset({"InvalidNextTokenException", "ExpiredNextTokenException"})
+_TOO_OLD: Final = "InvalidTimeRangeException"
 
 
 class LookupApi(Protocol):
@@ -59,6 +60,14 @@ class Pace:
 
 class _TokenExpiredError(Exception):
     """The page token is no longer accepted. Internal: never shown."""
+
+
+class _TooOldError(Exception):
+    """The start is more than 90 days ago by now. Internal: `refusal` is shown where it is not."""
+
+    def __init__(self, refusal: SourceError) -> None:
+        super().__init__(refusal)
+        self.refusal = refusal
 
 
 class Lane:
@@ -87,13 +96,14 @@ class Lane:
         except SourceError as error:
             self.error = error
 
-    def events(self, window: LookupWindow, now: datetime) -> Iterator[dict[str, Any]]:
+    def events(self, window: LookupWindow, begun: datetime) -> Iterator[dict[str, Any]]:
         """The window's events as CloudTrail lists them, the newest first, each once.
 
-        Where a page token has expired, the window continues from its last event. Raises errors that
-        are a `SourceError`.
+        Where a page token has expired, or the start is past the 90 days meanwhile, the window
+        continues from its last event. `begun`: when the run began. Raises errors that are a
+        `SourceError`.
         """
-        start, end = window.times(now)
+        start, end = window.times(begun, datetime.now(UTC))
         request: dict[str, Any] = {"MaxResults": PAGE, "StartTime": start, "EndTime": end}
         request |= _condition(window.choice)
         seen: set[str] = set()
@@ -111,6 +121,14 @@ class Lane:
                     ) from None
                 request.pop("NextToken", None)
                 request["EndTime"] = oldest  # included, so its other events come again
+                continue
+            except _TooOldError as error:
+                later, _ = window.times(begun, datetime.now(UTC))
+                if later <= start:  # not for its age
+                    raise error.refusal from error
+                request.pop("NextToken", None)
+                start = request["StartTime"] = later
+                end = request["EndTime"] = oldest
                 continue
             for event in page.get("Events", ()):
                 if event["EventId"] in seen:
@@ -140,6 +158,8 @@ class Lane:
                 if code_of(error) in _NO_TOKEN:
                     raise _TokenExpiredError from None
                 failed = lookup_error(error, self.place)
+                if code_of(error) == _TOO_OLD:
+                    raise _TooOldError(failed) from error
                 retried = not code_of(error) or code_of(error) in _AGAIN
                 if not retried or failures == _TRIES or isinstance(failed, SourceUnreachableError):
                     raise failed from error

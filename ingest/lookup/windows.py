@@ -76,10 +76,12 @@ class LookupWindow:
         closed = self.end + SETTLED <= now
         return TrailObject(self.uri, "closed" if closed else f"until {now:%Y-%m-%dT%H:%M:%SZ}", 0)
 
-    def times(self, now: datetime) -> tuple[datetime, datetime]:
-        """The first and the last second to ask for; CloudTrail includes both."""
+    def times(self, begun: datetime, now: datetime) -> tuple[datetime, datetime]:
+        """The first and the last second to ask for in a run that has begun then; CloudTrail
+        includes both. The first is after the last where the history has nothing of it any more: the
+        oldest windows are read last, which may be hours later."""
         first = max(self.start, now - HISTORY + _MARGIN)
-        return first.replace(microsecond=0), min(self.end - timedelta(seconds=1), now)
+        return first.replace(microsecond=0), min(self.end - timedelta(seconds=1), begun)
 
 
 def starts(selection: Selection, now: datetime, oldest: date | None = None) -> Iterator[datetime]:

@@ -26,7 +26,12 @@ from ingest.objects import UNSEEN, Selection, TrailObject
 from ingest.sources.aws_codes import FAILURES
 from ingest.sources.layout import is_region
 from ingest.sources.session import Clients
-from trailhound.errors import ObjectUnreadableError, SourceUnreachableError, UsageError
+from trailhound.errors import (
+    NotCloudTrailError,
+    ObjectUnreadableError,
+    SourceUnreachableError,
+    UsageError,
+)
 from trailhound.settings import Settings
 
 _ACCOUNT: Final = "{account}"
@@ -36,6 +41,7 @@ _CHECKED_AT_ONCE: Final = 16
 _IN_MEMORY: Final = 1024 * 1024
 """The most bytes of a window that are kept in memory; larger ones go to a temporary file."""
 _DEFAULT_REGION: Final = "us-east-1"
+_PAST: Final = f"past the {HISTORY.days} days of the event history"
 
 
 class LookupSource:
@@ -121,7 +127,8 @@ class LookupSource:
     def open(self, item: TrailObject) -> BinaryIO:
         """A window's events, as `aws cloudtrail lookup-events` writes them, in a temporary file.
 
-        Raises `ObjectAccessDeniedError`, `ObjectUnreadableError`, `SourceUnreachableError`.
+        Raises `ObjectAccessDeniedError`, `ObjectUnreadableError`, `SourceUnreachableError`, and
+        `NotCloudTrailError` for a window that was past the history before its turn came.
         """
         for lane in self._lanes.values():
             if lane.error is not None and item.uri == _refused(lane):
@@ -129,6 +136,9 @@ class LookupSource:
         window = LookupWindow.of(item.uri)
         if window is None:
             raise ObjectUnreadableError(f"{item.uri}: no window of the event history")
+        first, last = window.times(self._now, datetime.now(UTC))
+        if first > last:
+            raise NotCloudTrailError(f"{item.uri}: {_PAST}", kind=_PAST)
         lane = self._lanes[window.account, window.region]
         spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - handed out
         spool.write(b'{"Events":[')

@@ -9,12 +9,17 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import mean
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from moto.sts.models import sts_backends
 
 from ingest.lookup import lane
+from ingest.lookup.windows import LENGTH, LookupWindow
+from ingest.objects import Selection
+from ingest.sources import lookup
+from ingest.sources.lookup import LookupSource
 from tests.helpers.commands import command
 from tests.helpers.event_history import EventHistory
 from tests.helpers.processes import LONGEST, start
@@ -28,7 +33,12 @@ from tests.helpers.trails import (
     write_trail,
 )
 from trailhound.backoff import Backoff
-from trailhound.errors import SourceUnreachableError, UsageError
+from trailhound.errors import (
+    NotCloudTrailError,
+    ObjectUnreadableError,
+    SourceUnreachableError,
+    UsageError,
+)
 from trailhound.settings import Settings
 
 OWN = "123456789012"
@@ -126,6 +136,33 @@ def test_all_regions_ninety_days_and_what_it_takes(
     assert "the event history has 90 days" in said.stderr
     found = ran(settings, "lookup://us-east-1", "--until", "85d")
     assert counts(found) == (2, 1, 1)
+
+
+def test_the_oldest_windows_are_read_as_far_as_the_history_has_them_when_their_turn_comes(
+    settings: Settings, history: EventHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are read last, which may be hours after the run began."""
+    now = datetime.now(UTC)
+    edge = now - timedelta(days=90)
+    source = LookupSource("lookup://us-east-1", settings)
+    list(source.objects(Selection()))
+    there, gone = edge + timedelta(hours=0.5), edge - timedelta(hours=0.1)
+    history.add(*(event(eventTime=f"{each:%Y-%m-%dT%H:%M:%SZ}") for each in (there, gone)))
+    window = LookupWindow(OWN, "us-east-1", edge - timedelta(hours=1), "all")
+    # The start that is asked for first is too old once the request arrives.
+    moments = iter([now, now - timedelta(hours=1)])
+    clock = SimpleNamespace(now=lambda _: next(moments, now))
+    for module in (lookup, lane):
+        monkeypatch.setattr(module, "datetime", clock)
+    with source.open(window.item(now)) as found:
+        assert len(json.load(found)["Events"]) == 1
+    assert len(history.asked) == 3
+    history.faults = ["InvalidTimeRangeException"]
+    with pytest.raises(ObjectUnreadableError, match="InvalidTimeRange"):
+        source.open(LookupWindow(OWN, "us-east-1", now - 2 * LENGTH, "all").item(now))
+    past = LookupWindow(OWN, "us-east-1", edge - 2 * LENGTH, "all")
+    with pytest.raises(NotCloudTrailError, match="past the 90 days"):
+        source.open(past.item(now))
 
 
 def test_throttling_and_expired_tokens_cost_time_and_no_event(
