@@ -16,7 +16,7 @@ from ingest.documents.record_filter import RecordFilter
 from ingest.integrity.expected import ExpectedHashes
 from ingest.object_progress import ObjectProgress, Proof
 from ingest.reading import ReadLimits, TrailReader
-from trailhound.cluster.waiting import BLOCKED_CODES
+from trailhound.cluster.waiting import BLOCKED_CODES, DAY_FOREIGN
 from trailhound.errors import (
     CorruptFileError,
     NotATrailFileError,
@@ -32,7 +32,7 @@ MOST_UNREADABLE: Final = 100_000
 hold hundreds of millions of them, each of which would have a document in the index."""
 
 
-_WAITING: Final = frozenset({TOO_MANY_NEW_DAYS, *BLOCKED_CODES})
+_WAITING: Final = frozenset({TOO_MANY_NEW_DAYS, DAY_FOREIGN, *BLOCKED_CODES})
 """Codes of dead letters that wait for the index of their day: their records are readable."""
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import RequestError
+from opensearchpy.exceptions import RequestError, TransportError
 
 from trailhound.cluster import templates
 from trailhound.cluster.colder_storage import cold_days
 from trailhound.cluster.retry_policy import RetryPolicy
+from trailhound.cluster.waiting import DAY_FOREIGN
 from trailhound.errors import ClusterBlockedError, ForeignTemplateError, RecordError
 from trailhound.plural import plural
 from trailhound.settings import Settings
@@ -26,6 +28,9 @@ _NEAR = 8
 """How many times the room that is asked for counts as perhaps too little."""
 _AT_ONCE: Final = 4
 """Indices created at the same time."""
+_LOOKED_AT_AGAIN: Final = 60.0
+"""Seconds after which a day whose index is not ours is looked at again: somebody may have renamed
+it."""
 
 _Marks = dict[str, dict[str, Any]]
 """As `templates.index_marks`."""
@@ -51,6 +56,8 @@ class Days:
         self._known: set[str] = set()
         self._creating: dict[str, Future[_Marks]] = {}
         """Those that failed stay: nothing may be sent to them."""
+        self._foreign: dict[str, tuple[float, str]] = {}
+        """Indices that are not ours: when that was found (monotonic), and what they are."""
         self._checkpoints = retry_policy.run(
             lambda: templates.index_marks(client, self._names.days)
         )
@@ -71,6 +78,8 @@ class Days:
         """As `begin`, and the index is there afterwards. Raises also as `settle` does."""
         index = self.begin(day)
         self.settle()
+        if error := self.refused().get(index):
+            raise error
         return index
 
     def begin(self, day: str) -> str:
@@ -78,15 +87,16 @@ class Days:
         waits for it.
 
         For a day that was replaced by its snapshot it is the mounted copy, which rejects writes.
-        Raises `RecordError` if the day is in a domain's cold storage,
-        `ForeignTemplateError`, or `ClusterBlockedError` at the shard limit.
+        Raises `RecordError` if the day is in a domain's cold storage or its index is not ours (as
+        far as that is known: of an index that is created now `refused` knows it), or
+        `ClusterBlockedError` at the shard limit.
         """
         index = self._names.day(day)
         with self._lock:
             if index in self._known or index in self._creating:
                 return index
-            if index in self._checkpoints:
-                _require_mark(index, self._checkpoints)
+            self._refuse_foreign(index)
+            if self._checkpoints.get(index):
                 self._known.add(index)
             elif mounted := self._mounted(day):
                 return mounted
@@ -95,6 +105,19 @@ class Days:
                 self._take_room()
                 self._creating[index] = self._begun(index)
         return index
+
+    def refused(self) -> dict[str, RecordError]:
+        """Why nothing may be sent to an index: each of a day that has an index, or an alias, which
+        Trailhound has not made. Complete for an index that was begun once it is settled."""
+        with self._lock:
+            return {index: _foreign(why) for index, (_, why) in self._foreign.items()}
+
+    def _refuse_foreign(self, index: str) -> None:
+        """Raise `RecordError` for an index that was found not to be ours within the last minute."""
+        at, why = self._foreign.get(index, (0.0, ""))
+        if why and time.monotonic() - at < _LOOKED_AT_AGAIN:
+            raise _foreign(why)
+        self._foreign.pop(index, None)
 
     def settle(self) -> None:
         """Wait for the indices that were begun. Raises what kept one from being created."""
@@ -106,10 +129,14 @@ class Days:
     def _collect(self) -> None:
         """Note the indices that have been created since."""
         for index, made in list(self._creating.items()):
-            if made.done():
+            if not made.done():
+                continue
+            try:
                 self._checkpoints |= made.result()
                 self._known.add(index)
-                del self._creating[index]
+            except _NotOurs as error:
+                self._foreign[index] = (time.monotonic(), str(error))
+            del self._creating[index]
 
     def day_of(self, index: str) -> str:
         """The UTC day (`YYYY.MM.DD`) of an index that `ensure` gave. Raises `ValueError` for
@@ -251,27 +278,47 @@ class Days:
         return made
 
     def _create(self, index: str) -> _Marks:
-        """Create an index, and read its mark. Raises `ForeignTemplateError`."""
+        """Create an index, and read its mark. Raises `_NotOurs` where the day has another one, and
+        `ForeignTemplateError` where the cluster's templates make another one."""
+        ours = False
 
         def create() -> None:
+            nonlocal ours
             try:
                 self._client.indices.create(index=index)
+                ours = True
             except RequestError as error:
+                if "already exists as alias" in str(error.info):
+                    raise _NotOurs(f"{index} is an alias, which Trailhound has not made") from error
                 if "resource_already_exists" not in str(error.error):
                     raise
 
         self._retry_policy.run(create)
         marks = self._retry_policy.run(lambda: templates.index_marks(self._client, index))
-        _require_mark(index, marks)
-        return marks
-
-
-def _require_mark(index: str, marks: _Marks) -> None:
-    if not marks.get(index):
+        if marks.get(index):
+            return marks
+        if not ours:
+            raise _NotOurs(f"the index {index} was not made by Trailhound")
+        # The template has gone or was replaced since it was checked. Left there, the index would
+        # keep the day's events out also once the template is back.
+        with suppress(TransportError):  # without the permission somebody has to do it
+            self._client.indices.delete(index=index)
         raise ForeignTemplateError(
-            f"the index {index} was not made by Trailhound",
-            hint="reindex or rename it, or set a namespace",
+            f"the index template that applies to {index} is not Trailhound's",
+            hint="run `trailhound init`",
         )
+
+
+class _NotOurs(Exception):
+    """A daily index that Trailhound has not made: what it is."""
+
+
+def _foreign(why: str) -> RecordError:
+    return RecordError(
+        f"{why}: no event of its day is written to it; rename or delete it, then run "
+        "`trailhound retry-deadletters`",
+        reason=DAY_FOREIGN,
+    )
 
 
 def shard_room(client: OpenSearch) -> int | None:

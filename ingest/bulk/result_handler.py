@@ -78,6 +78,9 @@ class BulkResultHandler:
         copies = batch.copies
         while batch.heads:
             self._days.settle()
+            batch = self._without_refused(batch)
+            if not batch.heads:
+                break
             self._unanswered.add(batch)
             try:
                 replies = self._sender.send(batch)
@@ -96,6 +99,14 @@ class BulkResultHandler:
             batch = batch.pick(again)
         if copies is not None:
             self.process(copies.pick(self._not_known(copies, list(range(len(copies))))))
+
+    def _without_refused(self, batch: Batch) -> Batch:
+        """The batch without the items of days whose index is not ours, which are dead letters."""
+        if not (refused := self._days.refused()):
+            return batch
+        gone = [item for item in range(len(batch)) if batch.target(item)[0] in refused]
+        self._deadletters.put([self._moved(batch, item, refused) for item in gone])
+        return batch.pick([item for item in range(len(batch)) if item not in {*gone}])
 
     def _record(self, batch: Batch, replies: list[Reply], attempt: int) -> list[int]:
         """Record the results; returns the items to send again."""

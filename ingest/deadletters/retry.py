@@ -37,7 +37,7 @@ from trailhound.cluster.reader import BY_SEQUENCE, IndexReader
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import existing
-from trailhound.cluster.waiting import WAITING, dismissed
+from trailhound.cluster.waiting import DAY_FOREIGN, WAITING, dismissed
 from trailhound.errors import SpoolError
 from trailhound.settings import Settings
 from trailhound.state.late_events import LateEvents
@@ -47,7 +47,7 @@ from trailhound.state.store import StateStore, bulk, delete
 _PAGE = 200
 _ALL_MADE = 2**31
 """A number of new days that no limit reaches."""
-_OF_ITS_DAY = frozenset({TOO_MANY_NEW_DAYS, "day_read_only"})
+_OF_ITS_DAY = frozenset({TOO_MANY_NEW_DAYS, DAY_FOREIGN, "day_read_only"})
 """Codes of letters that fail before they are sent, and not for what they hold."""
 _SORT: Sequence[Mapping[str, Any]] = [
     {"day": {"order": "asc", "missing": "_first", "unmapped_type": "keyword"}},

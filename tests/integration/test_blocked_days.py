@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from opensearchpy import OpenSearch
 from typer.testing import Result
 
+from ingest.bulk.days import Days
 from ingest.run_report import RunReport
 from tests.faults.proxy import Fault, Proxy, Request, Say
 from tests.helpers.commands import command
@@ -28,7 +30,9 @@ from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.cluster.initialization import init
 from trailhound.cluster.retention import enforce
+from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.waiting import waiting
+from trailhound.errors import ForeignTemplateError, RecordError
 from trailhound.settings import Settings
 
 DAYS = ["2025-03-01", "2025-03-02", "2025-03-03", "2025-03-04", "2025-03-05"]
@@ -131,6 +135,73 @@ def test_a_late_event_waits_and_is_written_by_reopening(
         client.indices.put_settings(index=index, body={f"index.blocks.{what}": None})
     wanted = {each["eventID"] for each in (there, open_day, late, other)}
     assert documents(client, settings).keys() == wanted
+
+
+@pytest.mark.parametrize("what", ["index", "marked", "alias"])
+def test_events_of_a_day_with_a_foreign_index_wait_and_all_others_go_on(
+    settings: Settings, tmp_path: Path, what: str
+) -> None:
+    client = prepared(settings)
+    index, other = index_of(settings, "2025-03-01"), f"{settings.prefix}other"
+    if what == "alias":
+        client.indices.create(index=other, body={"aliases": {index: {}}})
+    else:
+        # As another tool makes it: with a template above ours, or before `init`. `dynamic` alone
+        # makes it one of those that are read with their marks.
+        mapping = (
+            {"dynamic": False} if what == "marked" else {"properties": {"a": {"type": "long"}}}
+        )
+        body = {"mappings": {"_meta": {"trailhound": None}, **mapping}}
+        client.indices.create(index=index, body=body)
+    trail = tmp_path / "trail"
+    events = [at("2025-03-01"), at("2025-03-02")]
+    write_trail(trail, [events[0], *events, at("2025-03-01")], "a")
+    report = backfill(settings, trail)
+    assert (report.counts.indexed, report.counts.dead_lettered) == (1, 3)
+    assert not report.complete
+    assert report.dead_letter_codes == {"day_foreign": 3}
+    letters = dead_letters(client, settings)
+    assert all(index in each["reason"] and "retry-dead" in each["reason"] for each in letters)
+    assert client.count(index=index)["count"] == 0
+    tried = command(settings, "retry-deadletters", "--json")
+    assert json.loads(tried.stdout)["codes"] == {"day_foreign": 3}
+    found = command(settings, "reconcile", str(trail), "--json")
+    assert json.loads(found.stdout)["findings"][0]["repair"] == ["trailhound retry-deadletters"]
+    client.indices.delete(index=other if what == "alias" else index)
+    assert command(settings, "retry-deadletters").exit_code == 0
+    assert dead_letters(client, settings) == []
+    assert len(documents(client, settings)) == 3
+
+
+def test_an_index_that_a_daily_template_of_somebody_else_made_is_not_left_there(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """As where the templates were deleted while a daemon runs: once they are back, so are days."""
+    client = prepared(settings)
+    days = Days(client, settings, RetryPolicy(1))
+    name = templates.Names(settings.prefix).template("events")
+    client.indices.delete_index_template(name=name)
+    with pytest.raises(ForeignTemplateError, match="template that applies") as error:
+        days.ensure("2025.03.01")
+    assert "trailhound init" in error.value.hint
+    init(client, settings)
+    assert Days(client, settings, RetryPolicy(1)).ensure("2025.03.01")
+
+
+def test_a_day_whose_index_was_foreign_is_looked_at_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = prepared(settings)
+    index = index_of(settings, "2025-03-01")
+    client.indices.create(index=index, body={"mappings": {"_meta": {"trailhound": None}}})
+    days = Days(client, settings, RetryPolicy(1))
+    for _ in range(2):
+        with pytest.raises(RecordError, match=index):
+            days.ensure("2025.03.01")
+    client.indices.delete(index=index)
+    monkeypatch.setattr("ingest.bulk.days._LOOKED_AT_AGAIN", 0)
+    assert days.ensure("2025.03.01") == index
+    assert not days.refused()
 
 
 def test_another_event_under_a_taken_id_of_a_read_only_day_is_told_apart(

@@ -20,6 +20,9 @@ from trailhound.cluster.templates import Names
 BLOCKED_CODES = ("day_read_only", "day_closed", "day_unreadable")
 """Codes of dead letters whose day rejects writes: `retry-deadletters --reopen` opens it."""
 
+DAY_FOREIGN = "day_foreign"
+"""Code of dead letters whose day has an index, or an alias, that Trailhound has not made."""
+
 DISMISSED: Query = {"exists": {"field": "dismissed.at"}}
 """Dead letters that were dismissed."""
 WAITING: Query = {"bool": {"must_not": [DISMISSED]}}
