@@ -37,6 +37,8 @@ class Plugin(ABC):
         self.ended: set[str] = set()
         """Indices whose policy has nothing more to do."""
         self.failing: dict[str, str] = {}
+        self.locked: set[str] = set()
+        """Indices whose settings may not be changed, as by `index.blocks.read_only`."""
         self.writes = 0
         self._allowed = allowed
         self._repositories = repositories
@@ -161,6 +163,8 @@ class IlmPlugin(Plugin):
                         if name in indices.split(",")
                     },
                 )
+            case [indices, "_settings"] if method == "PUT" and self.locked & {*indices.split(",")}:
+                return refusal(403, "cluster_block_exception")
             case [indices, "_settings"] if method == "PUT" and "index.lifecycle.name" in body:
                 self.assign(indices, body["index.lifecycle.name"])
                 if since := body.get("index.lifecycle.origination_date"):

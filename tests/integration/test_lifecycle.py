@@ -86,6 +86,25 @@ def test_elsewhere_the_daemon_does_it(
     assert plugin.policy_of == {}
 
 
+def test_a_day_that_somebody_made_read_only_keeps_no_other_from_its_end(
+    kind: type[Plugin], settings: Settings, days: list[str]
+) -> None:
+    """The cluster refuses a request for several indices where it refuses it for one."""
+    client, plugin = connect(settings), kind()
+    client.indices.put_settings(index=days[1], body={"index.blocks.read_only": True})
+    if kind is IlmPlugin:
+        plugin.locked = {days[1]}
+        report = enforced(plugin, settings)
+        assert (report.handed, list(plugin.policy_of)) == ([days[2]], [days[2]])
+    else:
+        report = enforced(plugin, settings, ism=False)
+        assert report.deleted == [days[2]]
+        assert client.indices.exists(index=days[1])
+        assert "read-only" in report.failed[days[1]]
+    assert report.failed.keys() == {days[1]}
+    client.indices.put_settings(index=days[1], body={"index.blocks.read_only": None})
+
+
 def test_closing_is_done_by_ism_and_by_the_daemon_where_there_is_ilm(
     kind: type[Plugin], settings: Settings, days: list[str]
 ) -> None:

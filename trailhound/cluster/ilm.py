@@ -49,16 +49,28 @@ class Ilm(Lifecycle):
         return plan
 
     def apply(self, steps: Mapping[str, Tier]) -> dict[str, str]:
+        refused: dict[str, str] = {}
         self._put_policy()
         if not self._retention.tiered:
             for group in batched(sorted(steps), INDICES_IN_A_PATH):
-                self._assign(group, {_BY: self.policy_id})
-            return {}
+                self._assign_all(group, refused)
+            return refused
         for index in sorted(steps):
             begin = datetime.strptime(self._names.day_of(index) or "", "%Y.%m.%d")  # noqa: DTZ007
             since = int(begin.replace(tzinfo=UTC).timestamp() * 1000)
-            self._assign([index], {_BY: self.policy_id, _SINCE: since})
-        return {}
+            with self.one_refused(index, refused):
+                self._assign([index], {_BY: self.policy_id, _SINCE: since})
+        return refused
+
+    def _assign_all(self, group: Sequence[str], refused: dict[str, str]) -> None:
+        """Give the policy to indices by one request, which the cluster refuses for all of them
+        where it refuses it for one: then each by itself."""
+        whole: dict[str, str] = {}
+        with self.one_refused("", whole):
+            self._assign(group, {_BY: self.policy_id})
+        for index in group if whole else ():
+            with self.one_refused(index, refused):
+                self._assign([index], {_BY: self.policy_id})
 
     def _has_phases(self) -> bool:
         return self._retention.tiered or self._retention.action == "delete"

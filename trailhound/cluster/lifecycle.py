@@ -8,14 +8,18 @@ policies itself: a policy with an index pattern would apply to foreign indices t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, Final, Literal
 
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import ConnectionError as NoConnection
+from opensearchpy.exceptions import TransportError
 
 from trailhound.cluster.colder_storage import ColderStorage
+from trailhound.cluster.refusals import from_response
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 from trailhound.settings.cluster import RetentionSettings
@@ -67,6 +71,17 @@ class Lifecycle(ABC):
     @abstractmethod
     def apply(self, steps: Mapping[str, Tier]) -> dict[str, str]:
         """Take the steps. Returns the indices for which that failed, with the reason."""
+
+    @contextmanager
+    def one_refused(self, index: str, refused: dict[str, str]) -> Iterator[None]:
+        """Note why the cluster refuses a step of one index, such as one that somebody has made
+        read-only: the others' are to be taken."""
+        try:
+            yield
+        except NoConnection:
+            raise  # of this kind too: the cluster does not answer
+        except TransportError as error:
+            refused[index] = from_response(error).message
 
     def _mounted(self, index: str) -> bool:
         return index != self._names.day(self._names.day_of(index) or "")

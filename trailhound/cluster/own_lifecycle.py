@@ -49,14 +49,12 @@ class OwnLifecycle(Lifecycle):
         refused: dict[str, str] = {}
         merge: list[str] = []
         for index, tier in sorted(steps.items()):
-            if tier == "past":
-                self._end(index)
-                continue
-            try:
+            with self.one_refused(index, refused):
+                if tier == "past":
+                    self._end(index)
+                    continue
                 self._client.indices.put_settings(index=index, body={"index.blocks.write": True})
                 merge.append(index)
-            except OpenSearchException as error:
-                refused[index] = from_response(error).message
         if merge := merge[:_MERGES_AT_ONCE]:
             # Not as a background task of the cluster, whose refusal would go unnoticed.
             try:
