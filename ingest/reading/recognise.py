@@ -19,14 +19,17 @@ _RECORD: Final = re.compile(
     rb'\\*"'
 )
 """A key of a record or of an envelope, as it is or escaped within a string."""
-_BINARY: Final = (
-    (b"PAR1", "Parquet (Security Lake or Athena; convert it to JSON first)"),
-    (b"Obj\x01", "Avro"),
-    (b"ORC", "ORC"),
+_COMPRESSED: Final = (
     (b"PK\x03\x04", "zip archive"),
     (b"BZh", "bzip2"),
     (b"\xfd7zXZ", "xz"),
     (b"\x28\xb5\x2f\xfd", "zstandard"),
+)
+_BINARY: Final = (
+    (b"PAR1", "Parquet (Security Lake or Athena; convert it to JSON first)"),
+    (b"Obj\x01", "Avro"),
+    (b"ORC", "ORC"),
+    *_COMPRESSED,
     (b"%PDF", "PDF"),
     (b"\x89PNG", "image"),
     (b"\xff\xd8\xff", "image"),
@@ -61,6 +64,15 @@ def may_be_trail(head: bytes) -> bool:
     """Whether content that begins so may hold CloudTrail records."""
     text = plain(head)
     return bool(_RECORD.search(text)) and _json_kind(text) is None
+
+
+def is_compressed(head: bytes) -> bool:
+    """Whether content that begins so is compressed in a way that is not read: it may hold records.
+
+    >>> is_compressed(b"BZh91AY"), is_compressed(b"PAR1...")
+    (True, False)
+    """
+    return plain(head).startswith(tuple(magic for magic, _ in _COMPRESSED))
 
 
 def kind_of(head: bytes) -> str:

@@ -6,7 +6,7 @@ import io
 from typing import BinaryIO, Final
 
 from ingest.objects import UNSEEN, Source, TrailObject
-from ingest.reading.recognise import kind_of, may_be_trail
+from ingest.reading.recognise import is_compressed, kind_of, may_be_trail
 from ingest.sources.layout import NameClass, classify
 from trailhound.errors import NotCloudTrailError
 
@@ -20,11 +20,16 @@ def open_object(source: Source, item: TrailObject) -> BinaryIO:
     Where its name is unknown, at most `HEAD_BYTES` are fetched first. Raises
     `NotCloudTrailError` where these show that it is something else.
     """
-    if classify(item.path)[0] is not NameClass.UNNAMED:
+    name, place = classify(item.path)
+    if name is not NameClass.UNNAMED:
         return source.open(item)
     # A notification may leave out both; of what could not be looked at the size is not known.
     known_empty = item.etag not in ("", UNSEEN) and not item.size
     head = b"" if known_empty else source.head(item, HEAD_BYTES)
+    if place is not None and is_compressed(head):
+        # Trail files that somebody has compressed anew, as to save space: the reader says that it
+        # cannot read them. Elsewhere it is anybody's archive.
+        return source.open(item)
     if not may_be_trail(head):
         kind = kind_of(head)
         raise NotCloudTrailError(f"{item.uri}: {kind}", kind=kind)

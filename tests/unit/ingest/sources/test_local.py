@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from ingest.objects import WHOLE_BYTES, Selection, Source, TrailObject
+from ingest.reading import ReadLimits, TrailReader
 from ingest.sources import open_source
 from ingest.sources.opening import open_object
 from trailhound.errors import (
+    NotATrailFileError,
     NotCloudTrailError,
     ObjectAccessDeniedError,
     ObjectNotFoundError,
@@ -327,6 +329,23 @@ def test_what_cannot_be_looked_at_is_a_fault_and_no_empty_file(tmp_path: Path) -
         open_object(folder, found["loop"])
     with pytest.raises(NotCloudTrailError, match="empty file"):
         open_object(folder, found["empty"])
+
+
+def test_a_compressed_file_is_no_other_thing_where_trail_files_are(tmp_path: Path) -> None:
+    """`zstd -r AWSLogs` makes files that hold events, and that nobody may take for read."""
+    day = "AWSLogs/111122223333/CloudTrail/eu-west-1/2024/03/01"
+    for name in (f"{day}/a.json.zst", "backup/a.tar.zst"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"\x28\xb5\x2f\xfd" + bytes(30))
+    folder = source(tmp_path)
+    found = {Path(item.uri).name: item for item in folder.objects(ALL)}
+    with (
+        open_object(folder, found["a.json.zst"]) as stream,
+        pytest.raises(NotATrailFileError, match="compressed with zstandard"),
+    ):
+        list(TrailReader(stream, ReadLimits(), name="a.json.zst").chunks())
+    with pytest.raises(NotCloudTrailError, match="zstandard"):
+        open_object(folder, found["a.tar.zst"])
 
 
 def test_a_pipe_that_a_pattern_matches_is_counted_and_never_opened(tmp_path: Path) -> None:
