@@ -102,5 +102,22 @@ def at(source: Source, *path: str) -> str:
     return found if isinstance(found, str) else ""
 
 
+def texts_at(source: Source, *path: str) -> list[str]:
+    """The texts at a path that has one, several, or none; the empty ones left out.
+
+    >>> texts_at({"resource": {"access_key": ["ASIA1", "", None]}}, "resource", "access_key")
+    ['ASIA1']
+    >>> texts_at({"resource": {"access_key": "ASIA1"}}, "resource", "access_key")
+    ['ASIA1']
+    >>> texts_at({"resource": None}, "resource", "access_key")
+    []
+    """
+    found: Any = source
+    for step in path:
+        found = found.get(step) if isinstance(found, Mapping) else None
+    several = found if isinstance(found, list) else (found,)
+    return [each for each in several if isinstance(each, str) and each]
+
+
 def _text(source: Source, name: str) -> str:
     return at(source, name)

@@ -15,7 +15,7 @@ from detections.events.identity import ARN, ISSUER, NAME
 from detections.events.index import EventIndex
 from detections.events.light import Mapped
 from detections.events.principal import HAS_ARN, OF_ROLE_SESSIONS
-from detections.incidents.actors import FIELDS, Actor, Source, actor_of, at
+from detections.incidents.actors import FIELDS, Actor, Source, actor_of, at, texts_at
 from detections.incidents.creations import ISSUING
 from detections.incidents.joining import (
     ADDRESS_PRINCIPALS,
@@ -54,12 +54,11 @@ ISSUING_CALLS: Final = (
 
 def issued(source: Source) -> Iterator[tuple[str, Actor]]:
     """The temporary keys that a call issued, each with the actor who made the call; none where that
-    is an AWS service."""
+    is an AWS service, and where the record names none: its reply may be missing or redacted."""
     actor = actor_of(source)
     if actor is None or not actor.own:
         return
-    made = source.get("resource", {}).get("access_key", ())
-    for key in made if isinstance(made, list) else [made]:
+    for key in texts_at(source, *KEYS.split(".")):
         if key != actor.key:
             yield key, actor
 

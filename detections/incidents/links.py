@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from detections.alerts.text import one_line
-from detections.incidents.actors import Actor, Source, account_of, actor_of, at
+from detections.incidents.actors import Actor, Source, account_of, actor_of, at, texts_at
 from detections.incidents.creations import CREATED, LEAVES, LONGEST, resource_token
 from detections.incidents.joining import AddressDay, Links
 from enrich.address import INTERNAL_NETWORKS
@@ -189,10 +189,8 @@ def issued_to(chain: Mapping[str, Actor], hops: int = 5) -> dict[str, Actor]:
 
 
 def _tokens(source: Source, leaf: str, account: str) -> Iterator[str]:
-    resource: Any = source.get("resource")
-    values = resource.get(leaf) if isinstance(resource, Mapping) else None
-    for value in values if isinstance(values, list) else [values]:
-        if isinstance(value, str) and value and (made := resource_token(leaf, value, account)):
+    for value in texts_at(source, "resource", leaf):
+        if made := resource_token(leaf, value, account):
             yield made
 
 

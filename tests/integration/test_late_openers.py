@@ -149,8 +149,14 @@ def test_a_late_opener_joins_the_alerts_of_the_session_to_those_of_the_person(
 def test_detect_looks_at_what_was_ingested_since_the_last_time(
     bring: Bring, client: OpenSearch, settings: Settings
 ) -> None:
-    """The opener's file is of a day that is not searched."""
-    bring(deleted(session("Ops"), 10, "203.0.113.2"))
+    """The opener's file is of a day that is not searched. Others name no key: their reply is
+    missing or redacted."""
+    nameless = [assumed(user("bob"), "Ops") for _ in range(3)]
+    replies = (None, {"credentials": None}, {"credentials": {"sessionToken": "***"}})
+    bring(
+        deleted(session("Ops"), 10, "203.0.113.2"),
+        *(one | {"responseElements": it} for one, it in zip(nameless, replies, strict=True)),
+    )
     days = ("--since", at(5), "--until", at(30))
     assert command(settings, "detect", *days).exit_code == 0
     (before,) = incidents(settings)
