@@ -188,6 +188,8 @@ class _Matching:
         network = network_of(str(address), CHOSEN.ipv4_prefix, CHOSEN.ipv6_prefix)
         if not issuer.get("arn") or not network or identity.get("invokedBy"):
             return
+        if str(event.get("sessionCredentialFromConsole")).lower() == "true":
+            return
         for number in self._matching.of(event):
             yield Pattern(
                 self._names[number],

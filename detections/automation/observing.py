@@ -19,7 +19,7 @@ from detections.alerts.burst import ENTITIES
 from detections.alerts.facts import CALLS
 from detections.alerts.paging import every
 from detections.automation.learning import Pattern, days_between
-from detections.automation.relation import ENDPOINT, ROLE_ID, Trusted, network_of, query_of
+from detections.automation.relation import CONSOLE, ENDPOINT, ROLE_ID, Trusted, network_of, query_of
 from detections.automation.searched import Searched
 from detections.compiled import Compiled, Query
 from detections.events.identity import ADDRESS, ISSUER, OF_IDENTITY_CENTER, RECIPIENT
@@ -47,6 +47,7 @@ A_ROLES_SESSION: Final[Query] = {
         "must_not": [
             # Roles of people, not programs: only Identity Center creates roles under this path.
             OF_IDENTITY_CENTER,
+            CONSOLE,
             {"exists": {"field": "userIdentity.invokedBy"}},
         ],
     }
@@ -161,12 +162,14 @@ class AlertedRole(NamedTuple):
 
 
 class AlertDays:
-    """The days on which calls of roles raised alerts that were not closed as benign.
+    """The days on which calls of roles raised alerts.
 
-    An alert with many principals or calls names only the most frequent, so it counts against all.
+    An alert with many principals or calls names only the most frequent. `against`: it tells against
+    a call, so it is about all; otherwise it tells for a call, and only for those that it names.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, against: bool) -> None:
+        self._against = against
         self._days: dict[tuple[AlertedRole | None, str | None], set[date]] = defaultdict(set)
 
     def add(self, alert: Mapping[str, Any]) -> None:
@@ -176,9 +179,9 @@ class AlertDays:
         arns = (alert.get("entity") or {}).get("arn") or ()
         calls: set[str | None] = {each["name"] for each in alert.get("calls") or ()}
         roles: set[AlertedRole | None] = set(filter(None, map(role_of_session, arns)))
-        if len(arns) >= ENTITIES:
+        if self._against and len(arns) >= ENTITIES:
             roles = {None}
-        if not calls or len(calls) >= CALLS:
+        if self._against and (not calls or len(calls) >= CALLS):
             calls = {None}
         days = set(days_between(first, last))
         for role in roles:
@@ -186,7 +189,7 @@ class AlertDays:
                 self._days[role, call] |= days
 
     def of(self, pattern: Pattern) -> set[date]:
-        """The days that do not count for a pattern."""
+        """The days of alerts about a pattern."""
         role = role_of_arn(pattern.role)
         keys = [(role, pattern.call), (role, None), (None, pattern.call), (None, None)]
         return set().union(*(self._days.get(key, set()) for key in keys))
@@ -217,14 +220,16 @@ def role_of_arn(arn: str) -> AlertedRole:
 def alert_days(client: OpenSearch, settings: Settings, span: Span, but_rule: str) -> AlertDays:
     """The alert days of a span. Alerts of `but_rule` and of informational rules do not count.
     Raises `ClusterError`."""
-    return _days_of(client, settings, span, but=[{"term": {"rule.id": but_rule}}, *_NO_WARNING])
+    but = [{"term": {"rule.id": but_rule}}, *_NO_WARNING]
+    return _days_of(client, settings, span, AlertDays(against=True), but=but)
 
 
 def harmless_days(client: OpenSearch, settings: Settings, span: Span, but_rule: str) -> AlertDays:
     """The days of a span with alerts that are none of `alert_days`: a rule has looked at them.
     Raises `ClusterError`."""
     asked: list[Query] = [{"bool": {"should": _NO_WARNING, "minimum_should_match": 1}}]
-    return _days_of(client, settings, span, asked, [{"term": {"rule.id": but_rule}}])
+    found = AlertDays(against=False)
+    return _days_of(client, settings, span, found, asked, [{"term": {"rule.id": but_rule}}])
 
 
 _NO_WARNING: Final[list[Query]] = [
@@ -238,10 +243,10 @@ def _days_of(
     client: OpenSearch,
     settings: Settings,
     span: Span,
+    found: AlertDays,
     asked: Sequence[Query] = (),
     but: Sequence[Query] = (),
 ) -> AlertDays:
-    found = AlertDays()
     within: list[Query] = [
         {"range": {"last_seen": {"gte": span.since.isoformat()}}},
         {"range": {"first_seen": {"lt": span.until.isoformat()}}},

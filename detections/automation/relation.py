@@ -23,6 +23,9 @@ from trailhound.state.known_automation import KnownAutomation
 
 ROLE_ID: Final = "userIdentity.sessionContext.sessionIssuer.principalId"
 ENDPOINT: Final = "vpcEndpointId"
+_FROM_CONSOLE: Final = "sessionCredentialFromConsole"
+CONSOLE: Final[Query] = {"term": {_FROM_CONSOLE: "true"}}
+"""Calls of the console: a person's, whose role and network may be those of a program too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,10 @@ class Trusted:
 
 _READ: Final[Mapping[str, Callable[[Record], list[Any]]]] = {
     name: values_at(name)
-    for name in ("eventSource", "eventName", ISSUER, ROLE_ID, RECIPIENT, ADDRESS, ENDPOINT)
+    for name in (
+        *("eventSource", "eventName", ISSUER, ROLE_ID, RECIPIENT, ADDRESS, ENDPOINT),
+        _FROM_CONSOLE,
+    )
 }
 _Test = Callable[[Record], bool]
 
@@ -147,8 +153,8 @@ def query_of(entry: Trusted, calls: Sequence[str]) -> Query:
     found += [{"term": {name: value}} for name, value in fields.items() if value]
     found.append({"term": {ADDRESS: entry.network}})
     found += between("@timestamp", entry.since, entry.until)
-    barred = {} if entry.endpoint else {"must_not": [{"exists": {"field": ENDPOINT}}]}
-    return {"bool": {"filter": found, **barred}}
+    barred = [CONSOLE] if entry.endpoint else [CONSOLE, {"exists": {"field": ENDPOINT}}]
+    return {"bool": {"filter": found, "must_not": barred}}
 
 
 def network_of(address: str, ipv4_prefix: int, ipv6_prefix: int) -> str:
@@ -182,6 +188,8 @@ def _test(entry: Trusted) -> _Test:
         if not all(value in map(text, read(record)) for read, value in tests):
             return False
         if not entry.endpoint and _READ[ENDPOINT](record):
+            return False
+        if "true" in map(text, _READ[_FROM_CONSOLE](record)):
             return False
         time = milliseconds(datetime.fromisoformat(str(record["@timestamp"])))
         if (since is not None and time < since) or (until is not None and time >= until):

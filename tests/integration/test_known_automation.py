@@ -87,6 +87,7 @@ ATTACKS = {
     "a new call": call(DAYS, name="RemoveTargets", minute=2),
     "through a VPC endpoint": call(DAYS, vpcEndpointId="vpce-0a1b", minute=3),
     "a role made again": call(DAYS, role_id="AROAEXAMPLE2", minute=4),
+    "by a person in the console": call(DAYS, sessionCredentialFromConsole="true", minute=5),
 }
 
 

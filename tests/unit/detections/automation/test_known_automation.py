@@ -230,7 +230,7 @@ def test_entries_of_other_calls_cost_a_rule_nothing() -> None:
 
 
 def test_days_of_alerts_count_against_the_role_and_call_that_they_name() -> None:
-    alerts = AlertDays()
+    alerts = AlertDays(against=True)
     session = "arn:aws:sts::111122223333:assumed-role/deploy/ci"
     span = {"first_seen": "2025-03-01T23:00:00.000Z", "last_seen": "2025-03-03T01:00:00.000Z"}
     alerts.add({**span, "entity": {"arn": [session]}, "calls": [{"name": "PutRule"}]})
@@ -240,6 +240,20 @@ def test_days_of_alerts_count_against_the_role_and_call_that_they_name() -> None
     assert not alerts.of(PATTERN._replace(role="arn:aws:iam::444455556666:role/deploy"))
     alerts.add({**span, "entity": {"arn": [session] * 100}, "calls": [{"name": "DeleteRule"}]})
     assert alerts.of(PATTERN._replace(call="DeleteRule", role="arn:aws:iam::1:role/other"))
+
+
+def test_an_alert_with_more_than_it_names_tells_for_nobody_else() -> None:
+    """Somebody closed it as benign: that says nothing of who is not named there."""
+    alerts = AlertDays(against=False)
+    sessions = [f"arn:aws:sts::111122223333:assumed-role/role-{each}/ci" for each in range(100)]
+    calls = [{"name": f"Call{number}"} for number in range(100)]
+    span = {"first_seen": "2025-03-01T23:00:00.000Z", "last_seen": "2025-03-03T01:00:00.000Z"}
+    alerts.add({**span, "entity": {"arn": sessions}, "calls": calls})
+    assert not alerts.of(PATTERN)
+    named = PATTERN._replace(role="arn:aws:iam::111122223333:role/role-7", call="Call7")
+    assert len(alerts.of(named)) == 3
+    alerts.add({**span, "entity": {"arn": sessions}})
+    assert not alerts.of(PATTERN._replace(role=named.role))
 
 
 @pytest.mark.parametrize("value", ["yes", "1", "null", ["true", "false"]])
