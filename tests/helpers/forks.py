@@ -27,8 +27,8 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
 
@@ -37,10 +37,17 @@ from ingest.sources.session import aws_session
 from tests.helpers import session
 from trailhound.cli.commands import COMMANDS, loaded
 from trailhound.cli.main import app
-from trailhound.settings import AwsSettings, DetectionSettings
+from trailhound.settings import AwsSettings, DetectionSettings, Settings
+from trailhound.settings.section import Section
 
 CHECKOUT = Path(__file__).parents[2]
 _LENGTH = struct.Struct("!I")
+PACKAGES = ("trailhound.cli", "trailhound.app", "ingest", "detections", "dashboards")
+IMPORTED_LATER = (
+    *("trailhound.settings.nested_environment", "typer._click.decorators", "typer._adapters"),
+    *("typer.rich_utils", "rich.markdown", "rich.columns", "_strptime"),
+)
+"""What most commands import at work rather than at their start: each would do it anew."""
 
 
 def can_run(env: Iterable[str]) -> bool:
@@ -190,15 +197,20 @@ def _number(connection: socket.socket) -> int:
 
 
 def _serve(address: str) -> None:
-    for package in ("trailhound.cli", "trailhound.app", "ingest", "detections", "dashboards"):
+    for package in PACKAGES:
         module = importlib.import_module(package)
         for each in pkgutil.walk_packages(module.__path__, f"{package}."):
             importlib.import_module(each.name)
+    for name in IMPORTED_LATER:
+        importlib.import_module(name)
     # What most commands need, made once for all of them: the shipped pack, their options, what
-    # botocore reads of each service.
+    # checks each section of settings, what botocore reads of each service.
     load(DetectionSettings())
     for name in COMMANDS:
         loaded(name, app.rich_markup_mode)
+    for field in Settings.model_fields.values():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            field.annotation.model_validate({})
     aws = aws_session(AwsSettings(region="us-east-1"))
     aws.set_credentials("none", "none")
     for service in ("s3", "sqs", "sts", "sns", "cloudtrail"):
@@ -210,44 +222,69 @@ def _serve(address: str) -> None:
         listener.listen(64)
         sys.stdout.write("ready\n")
         sys.stdout.flush()
-        while True:
-            readable, _, _ = select.select([listener.fileno(), 0], [], [])
-            if 0 in readable:
-                Path(address).unlink()
-                Path(address).parent.rmdir()
-                return
-            connection, _ = listener.accept()
-            if os.fork() == 0:
-                listener.close()
-                try:
-                    _answer(connection)
-                finally:
-                    os._exit(0)
+        _fork_what_is_asked_for(listener)
+    Path(address).unlink()
+    Path(address).parent.rmdir()
+
+
+def _fork_what_is_asked_for(listener: socket.socket) -> None:
+    """Fork commands, send their pids, and, when one has ended, its exit code (negative: its
+    signal); until standard input ends."""
+    waiting: dict[int, socket.socket] = {}
+    woken, wakes = socket.socketpair()
+    for each in (woken, wakes):
+        each.setblocking(False)
+    signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    while True:
+        readable, _, _ = select.select([listener.fileno(), woken.fileno(), 0], [], [])
+        if woken.fileno() in readable:
+            woken.recv(4096)
+            for pid, status in _ended():
+                _tell(waiting.pop(pid), os.waitstatus_to_exitcode(status))
+        if 0 in readable:
+            return
+        if listener.fileno() not in readable:
+            continue
+        connection, _ = listener.accept()
+        try:
+            arguments, env, folder, files = _asked(connection)
+        except ConnectionError:
             connection.close()
-            _forget_the_ended()
+            continue
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for each in (listener, woken, wakes, connection, *waiting.values()):
+                each.close()
+            _become(arguments, env, files, folder)
+        for file in files:
+            os.close(file)
+        waiting[pid] = connection
+        with suppress(ConnectionError):
+            connection.sendall(struct.pack("!i", pid))
 
 
-def _forget_the_ended() -> None:
-    try:
-        while os.waitpid(-1, os.WNOHANG) != (0, 0):
-            pass
-    except ChildProcessError:
-        pass
-
-
-def _answer(connection: socket.socket) -> None:
-    """Fork the command, send its pid, wait for it, send its exit code (negative: its signal)."""
+def _asked(connection: socket.socket) -> tuple[list[str], dict[str, str], str, list[int]]:
+    """Arguments, environment, folder and standard streams of a command."""
     size, files, _, _ = socket.recv_fds(connection, _LENGTH.size, 3)
+    if len(size) < _LENGTH.size:
+        raise ConnectionError("the other side is gone")
     arguments, env, folder = json.loads(_read(connection, _LENGTH.unpack(size)[0]))
-    pid = os.fork()
-    if pid == 0:
-        connection.close()
-        _become(arguments, env, files, folder)
-    for file in files:
-        os.close(file)
-    connection.sendall(struct.pack("!i", pid))
-    _, status = os.waitpid(pid, 0)
-    connection.sendall(struct.pack("!i", os.waitstatus_to_exitcode(status)))
+    return arguments, env, folder, list(files)
+
+
+def _ended() -> Iterator[tuple[int, int]]:
+    """Pid and status of each command that has ended since."""
+    with suppress(ChildProcessError):
+        while (found := os.waitpid(-1, os.WNOHANG)) != (0, 0):
+            yield found
+
+
+def _tell(connection: socket.socket, code: int) -> None:
+    with connection, suppress(ConnectionError):
+        connection.sendall(struct.pack("!i", code))
 
 
 def _become(arguments: list[str], env: dict[str, str], files: list[int], folder: str) -> None:
