@@ -231,3 +231,15 @@ def test_new_events_are_followed_and_each_is_shown_once(settings: Settings, tmp_
     assert [len(each) for each in batches] == [2, 1]
     shown = {event["eventID"] for batch in batches for event in batch}
     assert shown == {event["eventID"] for event in new}
+
+    def add_one(_: float) -> None:
+        add("third", record(eventName="DeleteRole", eventTime="2026-01-01T00:00:00Z"))
+
+    for known in (2, None):
+        (earlier, *_), later = (
+            [event["eventName"] for event in batch]
+            for batch in islice(search.follow(pause=add_one, known=known), 2)
+        )
+        assert (earlier, later) == ("DeleteUser", ["DeleteRole"])
+    refused = command(settings, "events", "--follow", "--until", "2025-03-02").exception
+    assert isinstance(refused, UsageError)

@@ -27,6 +27,7 @@ from trailhound.cli.options import (
 )
 from trailhound.cli.screen import warn
 from trailhound.cli.skipped_days import not_searched, skipped_days
+from trailhound.errors import UsageError
 
 with late_imports():
     from opensearchpy import OpenSearch
@@ -174,11 +175,18 @@ def events(
         ),
     ] = None,
     limit: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Show at most N.")
-    ] = _DEFAULT_LIMIT,
+        int | None,
+        typer.Option(min=1, metavar="N", help=f"Show at most N. Default: {_DEFAULT_LIMIT}."),
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Show all; no limit.")] = False,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Show new events as they come, until Ctrl-C.")
+        bool,
+        typer.Option(
+            "--follow",
+            "-f",
+            help="Show new events as they come, until Ctrl-C; with --since, --limit or --all after "
+            "those that are there.",
+        ),
     ] = False,
     url: Url = None,
     namespace: Namespace = None,
@@ -200,6 +208,8 @@ def events(
     `trailhound events 'eventName:Delete* AND NOT user_type:aws_service' --follow`
     """
     dates.check_order(since, until)
+    if follow and until:
+        raise UsageError("--follow and --until exclude each other", hint="give one")
     form = form_of(output, json)
     settings = settings_from(config, url, namespace)
     wanted = EventFilter(
@@ -231,14 +241,18 @@ def events(
         search = EventSearch(client, settings, wanted, any_alert)
         for sentence in (*unknown_fields(query or ""), *not_searched(search.skipped)):
             warn(sentence)
+        most = None if every else limit or _DEFAULT_LIMIT
         if follow:
+            known = most if since or limit or every else 0
+            if known and form is not Form.JSON:
+                with search.found() as found:
+                    shown_of(found.total, known, "event", form)
             with suppress(KeyboardInterrupt):  # the usual end of --follow
-                LISTING.follow(search.follow(fields=fields), form)
+                LISTING.follow(search.follow(fields=fields, known=known), form)
             return
         with search.found() as found:
             nothing = "" if found.total else _nothing(client, settings, wanted, any_alert)
             unknown = _unknown(client, settings, wanted) if found.total else []
-            most = None if every else limit
             more = most is not None and found.total > most
             skipped = skipped_days(search.skipped)
             LISTING.show(

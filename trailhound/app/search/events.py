@@ -136,8 +136,12 @@ class EventSearch:
         every: float = 2.0,
         pause: Callable[[float], None] = time.sleep,
         fields: Sequence[str] = (),
+        known: int | None = 0,
     ) -> Iterator[list[Event]]:
         """Events that become searchable from now on, each once, in the order of `event.ingested`.
+
+        Before them the `known` newest of those that are searchable already, all if None, in the
+        order of their time.
 
         An event can become searchable minutes after its `event.ingested`, through the refresh of
         the index, a retried request or clock skew. So each round looks back by
@@ -158,6 +162,11 @@ class EventSearch:
                 if key not in seen:
                     new.append(key)
                     seen[key] = datetime.fromtimestamp(hit["sort"][0] / 1000, UTC)
+            if first and known != 0:
+                for events in self._known(known, fields):
+                    now = datetime.now(UTC)
+                    seen.update({(each["_index"], each["_id"]): now for each in events})
+                    yield events
             if not first:
                 for page in batched(new, _ID_PAGE):
                     yield self._events(page, fields)
@@ -165,6 +174,20 @@ class EventSearch:
             seen = {key: moment for key, moment in seen.items() if moment >= since}
             # A round that took long, because much is being indexed, is not repeated at once.
             pause(max(every, 2 * (time.monotonic() - began)))
+
+    def _known(self, most: int | None, fields: Sequence[str]) -> Iterator[list[Event]]:
+        """The newest events that are searchable now, in the order of their time."""
+        if most is not None:
+            with self.found() as found:
+                newest = [*found.newest(most, fields)]
+            yield newest[::-1]
+            return
+        reader = IndexReader(self._client, self._index, order=[{name: "asc"} for name in _ORDER])
+        request = {"_source": list(fields)} if fields else {}
+        with reader.snapshot() as snapshot:
+            hits = map(_event, snapshot.hits(self._query, request))
+            while page := list(islice(hits, _ID_PAGE)):
+                yield page
 
     def _events(self, keys: Sequence[tuple[str, str]], fields: Sequence[str]) -> list[Event]:
         """Stored events, in the order of `keys`; those that were removed meanwhile are left out."""
