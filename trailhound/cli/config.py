@@ -36,7 +36,7 @@ _BARE_ADDRESSES = frozenset({"cluster.hosts"})
 
 
 def _value(each: Effective) -> str:
-    value = _shown(each)
+    value = _redacted(each.given, bare=each.name in _BARE_ADDRESSES)
     return value if isinstance(value, str) else jsonlib.dumps(value, ensure_ascii=False)
 
 

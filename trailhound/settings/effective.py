@@ -30,6 +30,8 @@ class Effective:
     name: str
     value: Any
     origin: str
+    given: Any = None
+    """The value without the members of its entries that nobody wrote."""
 
     def as_dict(self) -> dict[str, Any]:
         return {"name": self.name, "value": self.value, "from": self.origin}
@@ -41,20 +43,38 @@ def effective(
     """The settings that `load(file, flags)` made, one by one, in the order of the tree."""
     origins = Origins(settings_file(file), flags or {})
     return [
-        Effective(".".join(path), value, origins.given(path) or DEFAULT)
-        for path, value in _leaves(settings, settings.model_dump(mode="json"))
+        Effective(".".join(path), dumped, origins.given(path) or DEFAULT, _given(value, dumped))
+        for path, value, dumped in _leaves(settings, settings.model_dump(mode="json"))
     ]
 
 
 def _leaves(
     section: BaseModel, dumped: Mapping[str, Any], before: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], Any]]:
+) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
     for name in type(section).model_fields:
         value = getattr(section, name)
         if isinstance(value, BaseModel):
             yield from _leaves(value, dumped[name], (*before, name))
         else:
-            yield (*before, name), dumped[name]
+            yield (*before, name), value, dumped[name]
+
+
+def _given(value: Any, dumped: Any) -> Any:
+    """A dumped value with only those members of sections in lists and mappings that were given."""
+    if isinstance(value, BaseModel):
+        return {
+            name: _given(getattr(value, name), dumped[name])
+            for name in dumped
+            if name in value.model_fields_set
+        }
+    if isinstance(value, Mapping):
+        return {
+            key: _given(each, inner)
+            for each, (key, inner) in zip(value.values(), dumped.items(), strict=True)
+        }
+    if isinstance(value, (list, tuple)):
+        return [_given(each, inner) for each, inner in zip(value, dumped, strict=True)]
+    return dumped
 
 
 _HEAD = (

@@ -53,6 +53,19 @@ def test_each_setting_has_the_place_that_decided_it(
     assert (found["cluster.timeout"].value, found["run.stop_seconds"].origin) == (6.0, "default")
 
 
+def test_entries_are_shown_with_what_was_given_of_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rule = "00000000-0000-4000-8000-000000000001"
+    text = f"{FILE}detections: {{overrides: {{{rule}: {{enabled: false}}}}}}\n"
+    (tmp_path / "trailhound.yaml").write_text(text, "utf-8")
+    assert main(["config", "show", "--changed"]) == 0
+    shown = dict(line.split("\t")[:2] for line in capsys.readouterr().out.splitlines())
+    assert json.loads(shown["detections.overrides"]) == {rule: {"enabled": False}}
+    (channel,) = json.loads(shown["notify.channels"])
+    assert [*channel] == ["name", "kind", "url", "secret"]
+
+
 @pytest.mark.parametrize("host", ["ada:hunter2@a:9200", "https://ada:hunter2@[a", "ada:hunter2@[a"])
 def test_a_login_is_not_shown_whatever_the_address(
     host: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
