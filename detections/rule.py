@@ -89,6 +89,12 @@ class Rule:
         return f"{self.place}: {self.title}"
 
     @property
+    def name(self) -> str:
+        """The `name` of its document, by which correlations and exceptions refer to it; empty if it
+        has none."""
+        return str(getattr(self.events or self.definition, "name", None) or "")
+
+    @property
     def is_plain(self) -> bool:
         """Whether it is a plain Sigma rule, decided by a single event."""
         return self.kind == "sigma"

@@ -25,9 +25,12 @@ def check_rule(client: OpenSearch, settings: Settings, rule: str | None) -> None
     names = {name.lower() for each in known for name in (each.id, each.title)}
     if rule.lower() in names or AlertStore(client, settings).find(AlertQuery(rule=rule), 1):
         return
+    named = [each.title for each in (*pack.rules, *pack.disabled) if each.name == rule]
     raise UsageError(
         f"no rule and no alert's rule has the id or title {rule!r}",
-        hint=did_you_mean(
+        hint=f"it is the `name` of the rule {named[0]!r}: give its title"
+        if named
+        else did_you_mean(
             rule,
             sorted({name for each in known for name in (each.title, each.id)}),
             "see `trailhound rules list`",

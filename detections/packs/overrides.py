@@ -71,8 +71,7 @@ class Overrides:
 
 def _names(rule: Rule) -> set[str]:
     """The title and `name` of a rule, in lower case."""
-    sigma = rule.events or rule.definition
-    return {rule.title.lower(), str(getattr(sigma, "name", None) or rule.title).lower()}
+    return {rule.title.lower(), (rule.name or rule.title).lower()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,16 +44,18 @@ class Pack:
         return tuple(each for each in self.faults if each.what != "note")
 
     def rule(self, wanted: str) -> Rule:
-        """The rule whose id or title equals `wanted` or starts with it. Raises `UsageError`."""
+        """The rule whose id, title or `name` equals `wanted`, or whose id or title starts with it.
+        Raises `UsageError`."""
         known = [*self.rules, *self.disabled]
         exact = [each for each in known if wanted in (each.id, each.title)]
+        exact = exact or [each for each in known if wanted == each.name]
         low = wanted.lower()
         found = exact or [
             each for each in known if each.id.startswith(low) or each.title.lower().startswith(low)
         ]
         if len(found) == 1:
             return found[0]
-        what = "no rule has this id or title"
+        what = "no rule has this id, title or `name`"
         if found:
             same = len({each.title for each in found}) < len(found)
             names = "; ".join(
@@ -61,7 +63,8 @@ class Pack:
                 for each in found[:_NAMED]
             )
             more = "; …" if len(found) > _NAMED else ""
-            what = f"{len(found)} rules begin with it: {names}{more}"
+            begin = "have this name" if exact else "begin with it"
+            what = f"{len(found)} rules {begin}: {names}{more}"
         titles = () if found else sorted(each.title for each in known)
         raise UsageError(
             f"{wanted!r}: {what}", hint=did_you_mean(wanted, titles, "see `trailhound rules list`")

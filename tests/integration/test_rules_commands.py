@@ -74,6 +74,9 @@ def test_history_is_counted_against_a_budget_and_fields_are_told(
         app, ["rules", "backtest", *common, "--json", "--since", "2025-03-02"]
     )
     assert (json.loads(done.stdout), done.exit_code) == ({}, 0)
+    assert "nothing was tried" in done.stderr
+    held = [*common, "--since", "2025-03-02", "--budget", "1"]
+    assert CliRunner().invoke(app, ["rules", "backtest", *held]).exit_code == 1
 
     reported = json.loads(CliRunner().invoke(app, ["rules", "fields", *common, "--json"]).stdout)
     assert reported["unsearched"] == {"status": ["Rule 3"]}

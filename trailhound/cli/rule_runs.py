@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +32,7 @@ with late_imports():
     from detections.backtest import Backtest, Budget, RuleBacktest, backtest
     from detections.monitors import exported
     from detections.packs.describe import problem_lines
+    from detections.packs.documents import RuleFault
     from detections.packs.loading import load
     from detections.packs.pack import Pack
     from detections.samples import samples_file
@@ -85,7 +86,8 @@ def try_rules(
     """Count how often every rule would have fired over history, without grouping. Raises no alert.
 
     `--json` prints `{rule id: hits}` for the rules that had any. Exits with 1 if a rule failed
-    or fired more often than its budget allows.
+    or fired more often than its budget allows, if there is no rule, or no event to hold a budget
+    against.
 
     Example: `trailhound rules backtest --since 2025-03-01 --until 2025-03-31 --budget 1`
     """
@@ -109,7 +111,11 @@ def try_rules(
     for each in done.tried:
         if each.outcome.error is not None:
             warn(f"{each.outcome.rule.labelled}: {each.outcome.error.message}")
-    if not done.passed:
+    empty = not done.events and not done.skipped
+    if empty:
+        warn("there is no event in this time: nothing was tried")
+    held = budget is not None or high_severity_budget is not None
+    if not done.passed or not done.tried or (empty and held):
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 
@@ -162,6 +168,7 @@ def run_tests(
     """Run every rule's samples on a real engine: those that must match, and those that must not.
 
     The samples of `x.yml` are in `x.samples.yml`; they are indexed in a temporary namespace.
+    Exits with 1 if one failed, or if there is none.
 
     Example: `trailhound rules test --rules ./my-rules --only`
     """
@@ -182,6 +189,8 @@ def run_tests(
         for rule in done.bare:
             warn(f"{rule.labelled}: there is no {samples_file(rule.place.path).name} beside it")
         say(f"{plural(len(done.verdicts), 'sample')}, {len(failed)} failed")
+        if not done.verdicts:
+            warn("nothing was tested: no rule has samples that can be run")
     if not done.passed:
         raise typer.Exit(ExitCode.INCOMPLETE)
 
@@ -381,9 +390,26 @@ def _pack(settings: Settings, rules: list[Path] | None, *, only: bool) -> Pack:
             )
         wanted = wanted.model_copy(update={"shipped": False, "rules": []})
     pack = load(wanted, rules or [])
+    if only and pack.faults:
+        pack = replace(pack, faults=_faults_also_with_all(pack, settings, rules or []))
     for each in problem_lines(pack):
         warn(each)
     return pack
+
+
+def _faults_also_with_all(
+    pack: Pack, settings: Settings, rules: list[Path]
+) -> tuple[RuleFault, ...]:
+    """The faults of a pack of some rules that are none of the rules left out by `--only`:
+    exceptions, overrides and placeholders may be for those."""
+    known = {(each.place, each.reason) for each in load(settings.detections, rules).faults}
+    given = [path.expanduser().resolve() for path in rules]
+    return tuple(
+        each
+        for each in pack.faults
+        if (each.place, each.reason) in known
+        or any(each.place.path.resolve().is_relative_to(path) for path in given)
+    )
 
 
 def _write(file: Path, text: str) -> None:

@@ -70,7 +70,7 @@ RuleName = Annotated[
     str,
     typer.Argument(
         metavar="RULE",
-        help="The rule's id or title, or the beginning of either.",
+        help="The rule's id or title, or the beginning of either; or its `name`.",
         autocompletion=completion.rule_titles,
     ),
 ]

@@ -68,7 +68,9 @@ class RuleTests:
 
     @property
     def passed(self) -> bool:
-        return not self.faulty and all(each.passed for each in self.verdicts)
+        """Whether there was something to test, and all of it is as it should be."""
+        tested = bool(self.verdicts) and not self.faulty
+        return tested and all(each.passed for each in self.verdicts)
 
 
 def run_samples(settings: Settings, pack: Pack, enricher: Enricher) -> RuleTests:

@@ -573,3 +573,33 @@ def test_a_fault_of_the_settings_is_at_its_line_or_variable(
     monkeypatch.setenv("TRAILHOUND_DETECTIONS__OVERRIDES", '{"nosuch": {"level": "high"}}')
     said = check().stderr
     assert "TRAILHOUND_DETECTIONS__OVERRIDES: detections.overrides: no rule" in said
+
+
+def test_what_is_for_rules_that_only_leaves_out_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TRAILHOUND_DETECTIONS__SHIPPED")
+    text = (
+        "title: An exception\nlogsource: {{product: aws, service: cloudtrail}}\n"
+        "filter: {{rules: [{}], s: {{userIdentity.userName: deploy}}, condition: not s}}\n"
+    )
+    plain = next(rule for rule in load(DetectionSettings()).rules if rule.kind == "sigma")
+    written(tmp_path / "rules", GOOD)
+    written(tmp_path / "exceptions", text.format(plain.id), "fits.yml")
+    none = written(tmp_path / "exceptions", text.format(ID.format(77)), "none.yml")
+    overrides = f"{{{plain.id}: {{level: low}}, {ID.format(78)}: {{level: low}}}}"
+    settings = f"detections: {{exceptions: [exceptions], overrides: {overrides}}}\n"
+    written(tmp_path, settings, "trailhound.yaml")
+    command = ["rules", "coverage", "--rules", str(tmp_path / "rules"), "--only"]
+    warned = CliRunner().invoke(app, command).stderr.replace("\n", " ")
+    assert (none.name in warned, ID.format(78) in warned) == (True, True), warned
+    assert ("fits.yml" in warned, plain.id in warned) == (False, False), warned
+
+
+def test_a_test_or_backtest_of_nothing_does_not_pass(tmp_path: Path) -> None:
+    rules = written(tmp_path / "rules", GOOD)
+    command = ["rules", "test", "--rules", str(rules), "--only"]
+    done = CliRunner().invoke(app, command)
+    assert (done.exit_code, "0 samples, 0 failed" in done.stdout) == (1, True)
+    assert "nothing was tested" in done.stderr
+    assert CliRunner().invoke(app, [*command, "--json"]).exit_code == 1

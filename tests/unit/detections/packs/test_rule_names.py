@@ -257,3 +257,11 @@ def test_a_title_that_two_rules_have_is_answered_with_their_ids_and_files(tmp_pa
         made.rule("Gone")
     for number in (1, 2):
         assert f"Gone ({IDS[number]}, {made.rule(IDS[number]).place})" in str(refused.value)
+
+
+def test_a_rule_is_shown_by_the_name_that_correlations_and_exceptions_use(tmp_path: Path) -> None:
+    made = loaded(tmp_path, {"one/a.yml": rule(1, "made", "Gone"), "two/b.yml": rule(2, "other")})
+    assert (made.rule("made").id, made.rule("made").name) == (IDS[1], "made")
+    twice = loaded(tmp_path, {"one/a.yml": rule(1, "x", "Gone"), "two/b.yml": rule(2, "x", "Left")})
+    with pytest.raises(UsageError, match="2 rules have this name: Gone; Left"):
+        twice.rule("x")
