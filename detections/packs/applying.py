@@ -11,6 +11,7 @@ from sigma.rule import SigmaRule
 
 from detections.matcher import SigmaMatcher
 from detections.packs.actions import ParsedRule
+from detections.packs.chosen import excusing
 from detections.packs.documents import reason_of
 from detections.packs.exceptions import RuleException, exception_id, is_default, with_any_rule
 from detections.packs.expiry import Ended, expiry, today
@@ -155,14 +156,16 @@ class ExceptionApplier:
             self.rules[index] = made
             self.unfiltered.setdefault(rule_id(rule), rule)
             narrowed.append(rule.title)
-        self._warn_of_condition(exception, alone)
         if not is_default(self._faults.place(exception)):
+            if changed:
+                self._warn_of_condition(exception, alone)
             self._name_unmatched(exception, named or {}, matched=bool(narrowed))
         return tuple(narrowed)
 
     def _warn_of_condition(self, exception: SigmaFilter, alone: SigmaMatcher) -> None:
         """A warning about an exception that says which events its rules keep, and so leaves out all
-        others. Its author mostly means the opposite."""
+        others: its author mostly means the opposite. Notes on fields by which a caller can have its
+        events left out as those of another."""
         if not alone.matches({}):
             self._faults.add_of(
                 exception,
@@ -170,6 +173,14 @@ class ExceptionApplier:
                 "its condition says what its rules still report: write `condition: not …`",
                 stops=False,
                 what="warning",
+            )
+        for path in sorted(excusing(alone.root)):
+            self._faults.add_of(
+                exception,
+                f"a caller can set {path!r} so that the exception leaves out its events",
+                "test a role by its whole ARN (`…sessionIssuer.arn`); see docs/rules.md",
+                stops=False,
+                what="note",
             )
 
     def _named(self, exception: SigmaFilter) -> dict[str, ParsedRule | None] | None:

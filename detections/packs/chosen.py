@@ -131,6 +131,24 @@ def admitting(node: Node) -> frozenset[str]:
             return frozenset() if field_test is None else _chosen(field_test)
 
 
+def excusing(node: Node) -> frozenset[str]:
+    """The fields by which a caller can make an exception, `not …`, leave out its events as those of
+    another actor.
+
+    >>> from detections.matcher import SigmaMatcher
+    >>> sorted(excusing(SigmaMatcher.from_detection({"ours": {
+    ...     "userIdentity.arn|contains": "terraform"}, "condition": "not ours"}).root))
+    ['userIdentity.arn']
+    """
+    match node:
+        case Not(part):
+            return admitting(part)
+        case Every(parts) | Some(parts):
+            return frozenset().union(*map(excusing, parts))
+        case Test():
+            return frozenset()
+
+
 def _proves(node: Node) -> bool:
     """Whether it identifies the actor by a value that a caller cannot choose."""
     match node:

@@ -21,6 +21,7 @@ with late_imports():
     from trailhound.app.detection.rule_exception import (
         DAYS,
         Proposal,
+        chosen,
         exceptions_folder,
         propose,
         save,
@@ -124,6 +125,8 @@ def _lines(proposal: Proposal) -> list[tuple[str, str]]:
         ("leaves out" if not place else "  and", f"{each.field}: {' or '.join(each.values)}")
         for place, each in enumerate(proposal.conditions)
     ]
+    for field in chosen(proposal):
+        lines.append(("but", f"a caller can set {field} so that its events are left out too"))
     if last := expiry(proposal.content):
         lines.append(("until", f"the end of {last:%Y-%m-%d} UTC"))
     some = f"{effect.hidden:,} of {plural(effect.alerts, 'alert')} of this rule"
@@ -167,6 +170,7 @@ def _as_dict(proposal: Proposal, file: str | None) -> dict[str, Any]:
         },
         "other_rules": {"compared": proposal.compared, "changed": []},
         "id": proposal.content["id"],
+        "chosen_by_callers": chosen(proposal),
         "expires": last.isoformat() if (last := expiry(proposal.content)) else None,
         "exception": proposal.text,
         "file": file,

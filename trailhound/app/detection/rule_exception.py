@@ -24,6 +24,7 @@ from detections.correlations.correlation import Correlation
 from detections.kinds.anomaly import Anomaly
 from detections.matcher import SigmaMatcher
 from detections.packs.actions import Actions
+from detections.packs.chosen import excusing
 from detections.packs.documents import RuleFault, documents
 from detections.packs.loading import load
 from detections.packs.narrowing import (
@@ -94,6 +95,12 @@ class Proposal:
         name."""
         words = re.findall(r"[a-z0-9]+", self.rule.title.lower())
         return f"{'-'.join(words)[:60].strip('-')}-{self.content['id'][:8]}.yml"
+
+
+def chosen(proposal: Proposal) -> list[str]:
+    """The fields of an exception by which any caller can have its own events left out."""
+    detection = {name: each for name, each in proposal.content["filter"].items() if name != "rules"}
+    return sorted(excusing(SigmaMatcher.from_detection(detection).root))
 
 
 def propose(

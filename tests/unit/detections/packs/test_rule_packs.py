@@ -264,7 +264,7 @@ def exception(tmp_path: Path, rule: str, modifier: str = "contains") -> Path:
 def test_an_exception_narrows_its_rule_alone(tmp_path: Path) -> None:
     file = exception(tmp_path, IDS[1])
     made = pack(tmp_path, text(1), text(2), exceptions=[file])
-    assert made.faults == ()
+    assert made.problems == ()
     event = {"eventName": "DeleteTrail", "userIdentity": {"arn": "arn:…:role/deploy"}}
     answers = {
         name: each.matcher.matches(event) for name, each in made.compiled.items() if each.matcher
@@ -309,6 +309,27 @@ def test_an_exception_that_leaves_out_all_others_is_a_warning(tmp_path: Path) ->
     assert "leaves out every event that does not match it" in fault.reason
 
 
+@pytest.mark.parametrize(
+    ("selection", "noted"),
+    [
+        ("{userIdentity.arn|contains: deploy}", ["userIdentity.arn"]),
+        ("{userAgent: x, eventName: DeleteTrail}", ["userAgent"]),
+        ("{sourceIPAddress: 203.0.113.7}", []),
+        ("{userIdentity.arn: 'arn:aws:iam::111122223333:user/ada', userAgent: x}", []),
+    ],
+)
+def test_an_exception_by_what_a_caller_chooses_is_noted(
+    selection: str, noted: list[str], tmp_path: Path
+) -> None:
+    file = exception(tmp_path, IDS[1])
+    written = file.read_text().replace("{userIdentity.arn|contains: deploy}", selection)
+    file.write_text(written, "utf-8")
+    made = pack(tmp_path, text(1), exceptions=[file])
+    assert made.problems == ()
+    assert [each.reason.split("'")[1] for each in made.faults] == noted
+    assert {each.what for each in made.faults} <= {"note"}
+
+
 def test_an_anomaly_is_also_compiled_without_its_exceptions(tmp_path: Path) -> None:
     made = pack(tmp_path, text(1), text(2), exceptions=[exception(tmp_path, IDS[1])])
     before = made.compiled[IDS[1]].before_exceptions
@@ -322,7 +343,7 @@ def test_names_in_an_exception_are_taken_as_they_were_written(tmp_path: Path) ->
     file.write_text(file.read_text().replace("ours", "off"), encoding="utf-8")
     made = pack(tmp_path, text(1), exceptions=[file])
     assert [each.id for each in made.rules] == [IDS[1]]
-    assert made.faults == ()
+    assert made.problems == ()
 
 
 def test_another_level_brings_its_severity_unless_one_is_given(tmp_path: Path) -> None:
