@@ -130,7 +130,7 @@ def backtest(
     if found.span is None:
         outcomes = [RuleOutcome(each) for each in rules]
     else:
-        index = found.indices.expression
+        index = found.indices
         evaluator = Evaluator(client, settings, pack.compiled, index=index)
         plain = [rule for rule in rules if rule.is_plain]
         outcomes = list(

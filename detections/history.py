@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from opensearchpy import OpenSearch
 
 from detections.events.daily_indices import DailyIndices, SkippedDay, daily_indices
-from detections.events.index import EventIndex, histogram
+from detections.events.index import BY_DAY, EventIndex
 from detections.span import Span, moment
 from trailhound.cluster.queries import Query
 from trailhound.cluster.refreshing import make_searchable
@@ -62,16 +62,16 @@ def survey(
     """
     indices = daily_indices(client, settings)
     make_searchable(client, indices.expression)
-    index = EventIndex(client, indices.expression)
+    index = EventIndex(client, indices)
     if span.clock != "@timestamp":
         count = index.count(span.query())
         return Survey((HistorySlice(span, count),) if count else (), indices)
     skipped = indices.skipped_in(span)
     if not index.count(span.query()):
         return Survey((), indices, skipped)
-    with index.snapshot() as snapshot:
-        days = snapshot.buckets(span.query(), [histogram("day", DAY_MILLISECONDS)])
-        counted = [(int(each["key"]["day"]), int(each["doc_count"])) for each in days]
+    found = index.search({"query": span.query(), "aggs": {"days": BY_DAY}})
+    days = found["aggregations"]["days"]["buckets"]
+    counted = [(int(each["key"]), int(each["doc_count"])) for each in days]
     return Survey(tuple(pieces(span, counted, piece_events)), indices, skipped)
 
 
@@ -112,7 +112,7 @@ def bounds(
         "last": {"max": {"field": "@timestamp"}},
     }
     body = {"query": query or {"match_all": {}}, "aggs": aggregations}
-    found = EventIndex(client, indices.expression).search(body)
+    found = EventIndex(client, indices).search(body)
     values = found.get("aggregations", {})
     ends = [values.get(name, {}).get("value") for name in ("first", "last")]
     if None in ends:

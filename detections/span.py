@@ -38,6 +38,24 @@ class Span:
         young = {"range": {"@timestamp": {"gte": self.oldest.isoformat()}}}
         return {"bool": {"filter": [asked, young]}}
 
+    def around(self, before: int, after: int) -> dict[str, Any] | None:
+        """Every event from milliseconds before the span to milliseconds after it, as a clause; None
+        for a span by another clock, whose events may be of any time.
+
+        >>> from datetime import UTC
+        >>> hour = Span(datetime(2025, 1, 1, 6, tzinfo=UTC), datetime(2025, 1, 1, 7, tzinfo=UTC))
+        >>> hour.around(3_600_000, 0)["range"]["@timestamp"]
+        {'gte': '2025-01-01T05:00:00+00:00', 'lte': '2025-01-01T07:00:00+00:00'}
+        """
+        if self.clock != "@timestamp":
+            return None
+        try:
+            since = self.since - timedelta(milliseconds=before)
+            until = self.until + timedelta(milliseconds=after)
+        except OverflowError:
+            return None
+        return {"range": {"@timestamp": {"gte": since.isoformat(), "lte": until.isoformat()}}}
+
     def milliseconds(self) -> tuple[int, int]:
         """Both ends in whole milliseconds since 1970, which is how exact the index is.
 

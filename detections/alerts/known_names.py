@@ -35,7 +35,7 @@ def check_names(client: OpenSearch, settings: Settings, query: AlertQuery) -> No
     days = daily_indices(client, settings)
     if days.skipped:
         return
-    index = EventIndex(client, days.expression)
+    index = EventIndex(client, days)
     index.refresh()
     check_values(index, principals=principals, accounts=accounts)
 

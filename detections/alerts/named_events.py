@@ -15,6 +15,7 @@ from opensearchpy import OpenSearch
 
 from detections.alerts import facts
 from detections.alerts.burst import Fact, moment
+from detections.events.daily_indices import DailyIndices
 from detections.events.index import EventIndex
 from detections.events.light import Mapped
 from detections.finding import Finding
@@ -37,9 +38,10 @@ Found = tuple[tuple[datetime, Source], ...]
 class NamedEvents:
     """Events of the daily indices, which any thread may read. Raises `ClusterError`."""
 
-    def __init__(self, client: OpenSearch, index: str, most: int = 0) -> None:
-        """`most`: how many events are kept."""
-        self._index = EventIndex(client, index)
+    def __init__(self, client: OpenSearch, days: str | DailyIndices, most: int = 0) -> None:
+        """`days`: the daily indices. `most`: how many events are kept."""
+        self.index = EventIndex(client, days)
+        """Where they are read."""
         self._most = most
         self._kept: dict[str, Found] = {}
         self._lock = threading.Lock()
@@ -99,7 +101,7 @@ class NamedEvents:
         clauses = [{"ids": {"values": list(names)}}, {"range": {"@timestamp": during}}]
         found: dict[str, Found] = {}
         request = {"_source": Mapped(FIELDS)}
-        for hit in self._index.documents({"bool": {"filter": clauses}}, request):
+        for hit in self.index.documents({"bool": {"filter": clauses}}, request):
             source = hit["_source"]
             time = moment(datetime.fromisoformat(str(source["@timestamp"])))
             found[hit["_id"]] = (*found.get(hit["_id"], ()), (time, source))

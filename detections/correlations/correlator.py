@@ -15,7 +15,15 @@ from dataclasses import dataclass
 from detections.correlations.candidates import BATCH_GROUPS, batches, candidates
 from detections.correlations.correlation import Correlation
 from detections.correlations.occurrences import GroupKey, Occurrence
-from detections.correlations.parts import Compile, Counts, GroupsToRead, Interval, PlainParts, Touch
+from detections.correlations.parts import (
+    Compile,
+    Counts,
+    GroupsToRead,
+    Interval,
+    PlainParts,
+    Touch,
+    during,
+)
 from detections.correlations.prospects import KnownEvents, Promising, Prospect, near, viewed
 from detections.correlations.sweep import MAX_HELD, Sweep
 from detections.correlations.windows import Burst
@@ -132,16 +140,19 @@ class _Search:
         self._known = known
         self._opened = opened
         self._taken: Snapshot | None = None
+        self._covered: Interval | None = None
         self._few = self._many = False
         self._touch = Touch(span)
         self._parts: dict[tuple[int, bool], PlainParts] = {}
         self._given: set[tuple[GroupKey, int, str]] = set()
         self._sweep = Sweep(correlation, self, limits.max_held)
 
-    @property
-    def _snapshot(self) -> Snapshot:
-        if self._taken is None:
-            self._taken = self._opened.enter_context(self._index.snapshot())
+    def _snapshot_of(self, interval: Interval | None) -> Snapshot:
+        """A snapshot of the events of an interval at least; None for those of all time."""
+        if self._taken is None or not _covers(self._covered, interval):
+            query = None if interval is None else during(interval)
+            self._taken = self._opened.enter_context(self._index.snapshot(query))
+            self._covered = interval
         return self._taken
 
     def bursts(self) -> Iterator[tuple[GroupKey, Burst]]:
@@ -150,7 +161,7 @@ class _Search:
         if self._span.clock == "@timestamp":
             yield from self._of(anchor_of(self._span, reach), self._promising.counts)
             return
-        for anchor in anchors(self._snapshot, self._span, self._promising.touched, reach):
+        for anchor in anchors(self._snapshot_of(None), self._span, self._promising.touched, reach):
             yield from self._of(anchor, None)
 
     def _of(self, anchor: Anchor, counts: Counts | None) -> Iterator[tuple[GroupKey, Burst]]:
@@ -230,7 +241,7 @@ class _Search:
             yield from self._sweep.bursts(anchor)
             return
         if counts is None:
-            counts = parts.counts(self._snapshot.search(**parts.counting(interval)))
+            counts = parts.counts(self._snapshot_of(interval).search(**parts.counting(interval)))
         if not correlation.possible(counts.by_leaf):
             return
         self._many = counts.total > HITS_PAGE
@@ -243,7 +254,8 @@ class _Search:
             yield from self._sweep.bursts(anchor)
             self._few = False
             return
-        found = candidates(self._snapshot, correlation, parts, interval, counts.by_leaf)
+        snapshot = self._snapshot_of(interval)
+        found = candidates(snapshot, correlation, parts, interval, counts.by_leaf)
         for groups in batches(found, self._limits.batch):
             yield from self._sweep.bursts(anchor, groups)
 
@@ -267,7 +279,7 @@ class _Search:
             hits = list(self._index.documents(query, parts.request))
             if not any(map(parts.must_be_entire, hits)):
                 return iter(hits)
-        return self._snapshot.hits(
+        return self._snapshot_of(interval).hits(
             query, parts.request, entire=parts.must_be_entire, many=self._many
         )
 
@@ -279,3 +291,9 @@ class _Search:
         if parts is None:
             parts = self._parts[key] = PlainParts(correlation, compile_rule, self._touch)
         return parts
+
+
+def _covers(covered: Interval | None, interval: Interval | None) -> bool:
+    if covered is None or interval is None:
+        return covered is None
+    return covered[0] <= interval[0] and interval[1] <= covered[1]

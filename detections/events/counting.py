@@ -84,7 +84,7 @@ class Counting:
 
     def _read(self, compiled: Compiled, span: Span, *filters: Query) -> int:
         """How many of the events that pass the filters match."""
-        with self._index.snapshot() as snapshot:
+        with self._index.snapshot(span.query()) as snapshot:
             matching = Matching(snapshot, compiled)
             return sum(1 for _ in matching.hits(span.query(), *filters, ordered=False))
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from opensearchpy import OpenSearch
 
+from detections.events.query_times import times_of
 from detections.span import Span
+from trailhound.cluster.snapshot import Query
 from trailhound.cluster.templates import Names
 from trailhound.errors import NoEventsIndexError
 from trailhound.settings import Settings
@@ -17,6 +20,8 @@ from trailhound.settings import Settings
 LONGEST_EXPRESSION = 3_000
 """Characters of an index expression in a URL; the engine allows 4,096 for the whole URL."""
 _DAY = timedelta(days=1)
+_MOST_DAYS = 70
+"""Days that are named one by one; of more, all indices are searched."""
 _ACTIVE = frozenset({"STARTED", "RELOCATING"})
 
 
@@ -42,10 +47,37 @@ class SkippedDay:
 
 @dataclass(frozen=True, slots=True)
 class DailyIndices:
-    """`expression` names those that can be searched; `skipped` are the others."""
+    """`expression` names those that can be searched; `skipped` are the others.
+
+    `by_day`: the indices of each UTC day, `YYYY.MM.DD`, that can be searched; those without a day
+    in their name are of the day "". Empty where they are not known. `names`: of the namespace.
+    """
 
     expression: str
     skipped: tuple[SkippedDay, ...] = ()
+    by_day: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    names: Names = field(default_factory=Names)
+
+    def holding(self, query: Query | None) -> str:
+        """An expression of the indices that may hold events of a query.
+
+        A search has a cost for each index that it asks, also if that has no event of the time: of
+        three years, a search of one day would cost a hundred times as much as the search itself.
+        """
+        times = times_of(query)
+        if times is None or not self.by_day or times[1] - times[0] > _MOST_DAYS * _DAY:
+            return self.expression
+        first, last = (each.astimezone(UTC).date() for each in times)
+        known, new = list(self.by_day.get("", ())), []
+        skipped = {each.day for each in self.skipped}
+        for number in range((last - first).days + 1):
+            day = (first + number * _DAY).isoformat().replace("-", ".")
+            known += self.by_day.get(day, ())
+            if day not in self.by_day and day not in skipped:
+                new.append(self.names.day(day))  # there may be one by now
+        expression = ",".join([*known, *new])
+        # A search of no index has no reply to read: it asks those of all of time.
+        return expression if known and len(expression) <= LONGEST_EXPRESSION else self.expression
 
     def skipped_in(self, span: Span | None) -> tuple[SkippedDay, ...]:
         """The skipped indices that overlap a span of event time; all of them without a span."""
@@ -78,6 +110,7 @@ def daily_indices(client: OpenSearch, settings: Settings) -> DailyIndices:
         )
     blocks, routing = _section(state, "blocks"), _section(state, "routing_table")
     closed, failing = [], []
+    by_day: defaultdict[str, tuple[str, ...]] = defaultdict(tuple)
     for index, about in sorted(made.items()):
         day = names.day_of(index)
         if about.get("state") == "close":
@@ -86,10 +119,12 @@ def daily_indices(client: OpenSearch, settings: Settings) -> DailyIndices:
             failing.append(SkippedDay(index, day, "reading it is blocked (index.blocks.read)"))
         elif lost := _without_copy(routing.get(index, {}).get("shards", {})):
             failing.append(SkippedDay(index, day, f"shard {', '.join(lost)} has no active copy"))
+        else:
+            by_day[day or ""] += (index,)
     without = ",".join([pattern, *(f"-{each.index}" for each in failing)])
     if len(without) > LONGEST_EXPRESSION:  # searches will fail, with an error for each rule
         return DailyIndices(pattern, tuple(closed))
-    return DailyIndices(without, (*closed, *failing))
+    return DailyIndices(without, (*closed, *failing), by_day, names)
 
 
 def _section(state: Any, name: str) -> Mapping[str, Any]:

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
+from detections.events.daily_indices import DailyIndices
 from detections.events.light import light_search
-from trailhound.cluster.reader import GROUPS_PAGE, HITS_PAGE, IndexReader
+from trailhound.cluster.reader import GROUPS_PAGE, HITS_PAGE, IndexReader, Query
 
 ORDER: tuple[str, ...] = ("eventID", "trail.object", "trail.position")
 """Orders events of the same time, uniquely: by the record's position in its source."""
@@ -26,22 +27,28 @@ class EventIndex(IndexReader):
     def __init__(
         self,
         client: OpenSearch,
-        index: str,
+        index: str | DailyIndices,
         *,
         hits_page: int = HITS_PAGE,
         groups_page: int = GROUPS_PAGE,
         seconds: float | None = None,
     ) -> None:
-        """`seconds`: when the engine cuts a search off, which is then an error; None for never."""
+        """`index`: those that are searched; where they are known by day, each search asks those of
+        its time. `seconds`: when the engine cuts a search off, which is then an error; None for
+        never."""
+        self._days = index if isinstance(index, DailyIndices) else None
         super().__init__(
             client,
-            index,
+            index.expression if isinstance(index, DailyIndices) else index,
             order=SORT,
             hits_page=hits_page,
             groups_page=groups_page,
             seconds=seconds,
             lighten=light_search,
         )
+
+    def holding(self, query: Query | None, /) -> str:
+        return super().holding(query) if self._days is None else self._days.holding(query)
 
 
 def terms(name: str, field: str) -> dict[str, Any]:

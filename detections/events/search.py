@@ -19,6 +19,7 @@ from opensearchpy.exceptions import ConnectionTimeout, TransportError
 from detections.backend.clause import NOTHING
 from detections.compiled import Compiled
 from detections.events.counting import Counting, within
+from detections.events.daily_indices import DailyIndices
 from detections.events.fields import Hit
 from detections.events.found import finding, grouping
 from detections.events.index import SORT, EventIndex
@@ -34,6 +35,7 @@ from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.reader import HITS_PAGE
 from trailhound.cluster.refusals import from_response
 from trailhound.cluster.shards_starting import with_started_shards
+from trailhound.cluster.snapshot import SEARCHED
 from trailhound.cluster.templates import Names
 from trailhound.errors import ClusterError, ClusterUnreachableError, TrailhoundError
 from trailhound.settings import Settings
@@ -47,11 +49,7 @@ FIRST_PAGE = 200
 _Body = Callable[[Rule, Compiled, Span], dict[str, Any]]
 """The search body for one rule in a span."""
 _Reply = Mapping[str, Any] | ClusterError
-_HEADER = {
-    "ignore_unavailable": True,
-    "allow_no_indices": True,
-    "allow_partial_search_results": False,
-}
+_HEADER = {**SEARCHED, "allow_partial_search_results": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ class Search:
         client: OpenSearch,
         settings: Settings,
         *,
-        index: str | None = None,
+        index: str | DailyIndices | None = None,
         worth_a_look: int = WORTH_A_LOOK,
         first_page: int = FIRST_PAGE,
         hits_page: int = HITS_PAGE,
@@ -103,10 +101,14 @@ class Search:
         self._worth_a_look = worth_a_look
         self._first = first_page
         self._client = client
-        self._days = index or Names(settings.prefix).days
         self._where = settings.hosts[0]
         self._cut_off = settings.cluster.timeout / 2
-        self._index = EventIndex(client, self._days, hits_page=hits_page, seconds=self._cut_off)
+        self._index = EventIndex(
+            client,
+            index or Names(settings.prefix).days,
+            hits_page=hits_page,
+            seconds=self._cut_off,
+        )
         self._counted_by = Counting(self._index, self._cut_off)
 
     def find(
@@ -171,7 +173,7 @@ class Search:
         Raises `ClusterUnreachableError` where the whole cluster is unreachable.
         """
         body = Vocabulary.request(span) | search_timeout(self._cut_off)
-        (reply,) = self._send([orjson.dumps(body)])
+        (reply,) = self._send([orjson.dumps(body)], span)
         try:
             return Vocabulary.of(_answer(reply))
         except ClusterError:
@@ -190,23 +192,23 @@ class Search:
         for rule in rules:
             line = orjson.dumps(body(rule, compiled[rule.id], span))
             if lines and (len(lines) == RULES_A_REQUEST or size + len(line) > REQUEST_BYTES):
-                yield from self._send(lines)
+                yield from self._send(lines, span)
                 lines, size = [], 0
             lines.append(line)
             size += len(line)
         if lines:
-            yield from self._send(lines)
+            yield from self._send(lines, span)
 
-    def _send(self, lines: list[bytes]) -> list[_Reply]:
-        """A reply or an error for each line."""
+    def _send(self, lines: list[bytes], span: Span) -> list[_Reply]:
+        """A reply or an error for each line, a search of the span."""
+        header = orjson.dumps({"index": self._index.holding(span.query()), **_HEADER})
         return with_started_shards(
-            self._sent_once(lines),
-            lambda numbers: self._sent_once([lines[number] for number in numbers]),
+            self._sent_once(lines, header),
+            lambda numbers: self._sent_once([lines[number] for number in numbers], header),
         )
 
-    def _sent_once(self, lines: list[bytes]) -> list[_Reply]:
+    def _sent_once(self, lines: list[bytes], header: bytes) -> list[_Reply]:
         """The same in one try. A request that fails as a whole is halved."""
-        header = orjson.dumps({"index": self._days, **_HEADER})
         body = b"".join(header + b"\n" + line + b"\n" for line in lines).decode()
         try:
             replies: list[Mapping[str, Any]] = self._client.msearch(
@@ -222,7 +224,7 @@ class Search:
             if len(lines) == 1:
                 return [fault]
             middle = len(lines) // 2
-            return self._sent_once(lines[:middle]) + self._sent_once(lines[middle:])
+            return self._sent_once(lines[:middle], header) + self._sent_once(lines[middle:], header)
         return list(replies)
 
     def _first_page(self, rule: Rule, compiled: Compiled, span: Span) -> dict[str, Any]:
@@ -257,7 +259,7 @@ class Search:
             for hit in decided(compiled, reader, hits):
                 yield finding(rule, reader, hit)
             return
-        with self._index.snapshot() as snapshot:
+        with self._index.snapshot(span.query()) as snapshot:
             for hit in Matching(snapshot, compiled, grouping(rule)).hits(span.query()):
                 yield finding(rule, reader, hit)
 

@@ -41,7 +41,7 @@ class AlertIndex:
         events: NamedEvents | None = None,
     ) -> None:
         """`events`: through which those of alerts are read, if others read them too."""
-        self.facts = Facts(client, names, events or NamedEvents(client, names.days))
+        self.facts = Facts(events or NamedEvents(client, names.days))
         self._client = client
         self._index = names.alerts
         self._gap = gap

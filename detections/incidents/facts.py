@@ -8,11 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
-from opensearchpy import OpenSearch
-
 from detections.alerts.named_events import NamedEvents
 from detections.events.identity import ARN, ISSUER, NAME
-from detections.events.index import EventIndex
 from detections.events.light import Mapped
 from detections.events.principal import HAS_ARN, OF_ROLE_SESSIONS
 from detections.incidents.actors import FIELDS, Actor, Source, actor_of, at, texts_at
@@ -28,7 +25,6 @@ from detections.incidents.joining import (
 )
 from detections.incidents.links import both, issued_to, links_of
 from trailhound.batching import batched, weighed
-from trailhound.cluster.templates import Names
 
 EVENTS: Final = 1_000
 """The number of earliest events by which an alert is linked."""
@@ -79,8 +75,8 @@ class AlertEvents:
 class Facts:
     """The reads of one run of the updater; counts are kept. Raises `ClusterError`."""
 
-    def __init__(self, client: OpenSearch, names: Names, events: NamedEvents) -> None:
-        self._index = EventIndex(client, names.days)
+    def __init__(self, events: NamedEvents) -> None:
+        self._index = events.index
         self._named = events
         self._addresses: dict[AddressDay, int] = {}
         self._roles: dict[str, int] = {}

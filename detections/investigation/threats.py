@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
+from detections.events.daily_indices import DailyIndices
 from detections.events.identity import ACCOUNT, ADDRESS, ARN, NAME, RECIPIENT
 from detections.events.index import SORT, EventIndex, terms
 from detections.events.principal import HAS_ARN
@@ -66,12 +67,12 @@ class Threats:
     made invalid."""
 
     def __init__(
-        self, client: OpenSearch, settings: Settings, index: EventIndex, expression: str
+        self, client: OpenSearch, settings: Settings, index: EventIndex, days: DailyIndices
     ) -> None:
         places = [SHIPPED / "patterns", SHIPPED / "initial-access" / "impossible_travel.yml"]
         pack = load_paths(places, settings.detections)
         self._rules = [*pack.rules, *pack.disabled]
-        self._evaluator = Evaluator(client, settings, pack.compiled, index=expression)
+        self._evaluator = Evaluator(client, settings, pack.compiled, index=days)
         self._index = index
         self._countries = listed_countries(settings.investigation.suspicious_countries)
 

@@ -68,7 +68,11 @@ def findings(
     """
     if not index.count({"bool": {"filter": [compiled.query, span.query()]}}):
         return
-    with index.snapshot() as snapshot:
+    # The past of a principal has no beginning.
+    around = (
+        span.around(anomaly.window, anomaly.window) if anomaly.baseline == "population" else None
+    )
+    with index.snapshot(around) as snapshot:
 
         def searches_of(made: Compiled) -> list[_Search]:
             return [
@@ -79,7 +83,7 @@ def findings(
             ]
 
         searches = searches_of(compiled)
-        history = PastDays(snapshot, (compiled.before_exceptions or compiled).query)
+        history = PastDays(index, (compiled.before_exceptions or compiled).query)
         if anomaly.baseline == "population":
             before = compiled.before_exceptions
             whole = _Search(snapshot, rule_id, anomaly, compiled, span)

@@ -62,7 +62,10 @@ def findings(
     touched = {"bool": {"filter": [compiled.query, span.query()]}}
     if not index.count(touched):
         return
-    with index.snapshot() as snapshot:
+    memory = new_terms.days * DAY
+    # Intervals of up to a quarter of the memory begin before the span, or end after it.
+    margin = memory // 4 + DAY
+    with index.snapshot(span.around(memory + margin, margin)) as snapshot:
         for view in views((*new_terms.group_by, new_terms.field)):
             *group_by, field = view.fields
             by = replace(new_terms, group_by=tuple(group_by), field=field)

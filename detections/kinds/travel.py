@@ -116,7 +116,8 @@ def findings(
     touched = {"bool": {"filter": [compiled.query, span.query()]}}
     if not index.count(touched):
         return
-    with index.snapshot() as snapshot:
+    reach = 2 * travel.max_gap
+    with index.snapshot(span.around(reach, reach)) as snapshot:
         for anchor in anchors(snapshot, span, touched, travel.max_gap):
             for view in views(travel.group_by):
                 by = replace(travel, group_by=view.fields)

@@ -146,6 +146,18 @@ def bulk(faults: Mapping[int, Fault]) -> Script:
     return lambda request: faults.get(request.number)
 
 
+def no_point_in_time(request: Request) -> Fault | None:
+    """A script: the node keeps as many points in time as it may, in OpenSearch's words."""
+    if not request.path.split("?")[0].endswith("/_search/point_in_time"):
+        return None
+    reason = (
+        "Trying to create too many Point In Time contexts. Must be less than or equal to: [300]. "
+        "This limit can be set by changing the [search.max_open_pit_context] setting."
+    )
+    cause = {"type": "rejected_execution_exception", "reason": reason}
+    return Say(429, {"error": {**cause, "root_cause": [cause]}, "status": 429})
+
+
 class Proxy:
     """Stands for the engine at `upstream`, at `url`, while it is entered."""
 

@@ -108,7 +108,7 @@ def test_alerts_are_linked_in_the_memory_of_a_few(
 
     def linked(several: Sequence[AlertEvents]) -> object:
         names = Names(settings.prefix)
-        return Facts(client, names, NamedEvents(client, names.days)).linked(several)
+        return Facts(NamedEvents(client, names.days)).linked(several)
 
     linked(alerts)  # what is kept for later calls, of so many texts at most, is there
     few, many = (peak(partial(linked, some)) for some in (alerts[:FEW], alerts))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from tests.faults.proxy import Fault, Proxy, Request, Say
+from tests.faults.proxy import Fault, Proxy, Request, Say, no_point_in_time
 from tests.helpers.trails import own_settings, prepared
 from trailhound.cluster.client import connect
 from trailhound.cluster.reader import IndexReader
@@ -44,6 +44,24 @@ def test_documents_come_once_each_up_to_the_limit(
     found = list(reader.documents(EVERYTHING, {"_source": ["at"]}, limit=limit))
     assert len({hit["_id"] for hit in found}) == len(found) == min(limit or LETTERS, LETTERS)
     assert [hit["_source"]["at"] for hit in found] == sorted(hit["_source"]["at"] for hit in found)
+
+
+@pytest.mark.parametrize("page", [7, LETTERS])
+def test_a_cluster_that_keeps_no_more_points_in_time_is_read_as_it_is(
+    client: OpenSearch, settings: Settings, tmp_path: Path, page: int
+) -> None:
+    index = Names(settings.prefix).deadletter
+    by_day = [{"day": {"terms": {"field": "day"}}}]
+    whole = IndexReader(client, index, groups_page=page)
+    with Proxy(settings.hosts[0], no_point_in_time) as proxy:
+        there = connect(own_settings(proxy.url, settings.namespace, tmp_path / "far"))
+        reader = IndexReader(there, index, hits_page=page, groups_page=page)
+        found = [hit["_id"] for hit in reader.documents(EVERYTHING, {"_source": ["at"]})]
+        assert len(set(found)) == len(found) == LETTERS
+        assert list(reader.buckets(EVERYTHING, by_day)) == list(whole.buckets(EVERYTHING, by_day))
+        with reader.snapshot() as snapshot:
+            (answer,) = snapshot.searches([{"query": EVERYTHING, "track_total_hits": True}])
+        assert answer["hits"]["total"]["value"] == snapshot.count(EVERYTHING) == LETTERS
 
 
 def test_no_document_is_read_twice(client: OpenSearch, settings: Settings) -> None:

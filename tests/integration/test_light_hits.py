@@ -138,10 +138,15 @@ def test_many_hits_of_one_moment_each_come_once(
     assert sorted(some) == sorted(ids)
 
 
-def test_a_hit_that_is_not_of_the_slice_is_none(settings: Settings, tmp_path: Path) -> None:
-    """The engine adds to the hits of a slice of time one that is of another time."""
+@pytest.mark.parametrize("more", [1, 12])
+def test_a_hit_that_is_not_of_the_slice_is_none(
+    settings: Settings, tmp_path: Path, more: int
+) -> None:
+    """The engine adds to the hits of a slice of time some that are of another time: so many that
+    they take the place of others, where the slice is not put in another way."""
     client = prepared(settings)
-    times = [f"2025-03-01T12:{minute:02}:{second:02}Z" for minute in (0, 30) for second in range(9)]
+    times = [f"2025-03-01T12:00:{second:02}Z" for second in range(10)]
+    times += [f"2025-03-01T12:{30 + minute}:00Z" for minute in range(15)]
     write_trail(tmp_path / "trail", [record(eventTime=time) for time in times])
     backfill(settings, tmp_path / "trail")
     client.indices.refresh(index=Names(settings.prefix).days)
@@ -153,11 +158,13 @@ def test_a_hit_that_is_not_of_the_slice_is_none(settings: Settings, tmp_path: Pa
         if not asked.get("size"):
             return None
         reply = client.search(body=asked)
+        if "must_not" in asked["query"]["bool"]:
+            return Say(200, reply)
         slice_, later = asked["query"]["bool"]["filter"][1], {"gte": "2025-03-01T12:30:00Z"}
-        if slice_["range"]["@timestamp"]["lt"] < int(stored[9]["sort"][0]):
+        if slice_["range"]["@timestamp"]["lt"] < int(stored[10]["sort"][0]):
             other = {"range": {"@timestamp": later}}
-            astray = client.search(body={**asked, "query": other, "size": 1})["hits"]["hits"]
-            reply["hits"]["hits"] = [*astray, *reply["hits"]["hits"]]
+            astray = client.search(body={**asked, "query": other, "size": more})["hits"]["hits"]
+            reply["hits"]["hits"] = [*astray, *reply["hits"]["hits"]][: asked["size"]]
             added.append(slice_)
         return Say(200, reply)
 

@@ -20,8 +20,10 @@ from detections.packs.loading import load
 from detections.packs.pack import Pack
 from detections.running.evaluation import Evaluator
 from detections.span import BEGINNING, Span
+from tests.faults.proxy import Proxy, no_point_in_time
 from tests.helpers.event_store import EventStore, event_store
 from tests.helpers.trails import own_settings
+from trailhound.cluster.client import connect
 from trailhound.settings import Settings
 from trailhound.settings.detections import DetectionSettings
 
@@ -103,19 +105,26 @@ def test_pieces_find_what_the_whole_of_time_has(
     (folder := tmp_path / "rules").mkdir()
     pack = pack_of(folder)
     store.add(store.mark(), list(events(random.Random(3))))
-    evaluator = Evaluator(store.client, wanted, pack.compiled)
+    everything = Evaluator(store.client, wanted, pack.compiled)
 
-    def found(span: Span, *, left_out: bool) -> set[Finding]:
+    def found(span: Span, evaluator: Evaluator, *, left_out: bool) -> set[Finding]:
         idle = evaluator.idle(pack.alerting, span) if left_out else frozenset()
         asked = [rule for rule in pack.alerting if rule.id not in idle]
         return {each for rule in asked for each in evaluator.evaluate(rule, span)}
 
-    whole = found(Span(BEGINNING, END), left_out=False)
+    whole = found(Span(BEGINNING, END), everything, left_out=False)
     of_kinds = {(int(each.rule_id[-12:]) - 1) // len(NAMES) for each in whole}
     assert of_kinds == {0, 1, 2, 3}, "each kind finds something"
     for most in (3, 50_000):
         span = Span(datetime(2000, 1, 1, tzinfo=UTC), END)
         held = survey(store.client, wanted, span, piece_events=most)
-        parts = [found(each.span, left_out=True) for each in held.pieces]
-        assert set().union(*parts) == whole
+        by_day = Evaluator(store.client, wanted, pack.compiled, index=held.indices)
+        for evaluator in (everything, by_day):
+            parts = [found(each.span, evaluator, left_out=True) for each in held.pieces]
+            assert set().union(*parts) == whole
     assert len(held.pieces) == 1
+    # A cluster that keeps no point in time of so many days.
+    with Proxy(wanted.hosts[0], no_point_in_time) as proxy:
+        there = own_settings(proxy.url, wanted.namespace, tmp_path / "there")
+        evaluator = Evaluator(connect(there), there, pack.compiled)
+        assert found(Span(BEGINNING, END), evaluator, left_out=False) == whole

@@ -23,7 +23,7 @@ def explain_empty_span(client: OpenSearch, days: DailyIndices, span: Span | None
     known = bounds(client, days)
     if known is None:
         return "there are no events in the index"
-    if span is None or EventIndex(client, days.expression).count(span.query()):
+    if span is None or EventIndex(client, days).count(span.query()):
         return ""
     if span.until <= span.since:  # from after the last event on
         return (

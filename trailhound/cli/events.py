@@ -283,7 +283,7 @@ def _nothing(
     if nothing := explain_empty_span(client, days, span):
         return nothing
     if not days.skipped:
-        index = EventIndex(client, days.expression)
+        index = EventIndex(client, days)
         check_values(
             index,
             principals=wanted.principals,
@@ -315,5 +315,5 @@ def _unknown(client: OpenSearch, settings: Settings, wanted: EventFilter) -> lis
     days = daily_indices(client, settings)
     if days.skipped:
         return []
-    found = unknown_values(EventIndex(client, days.expression), **several)
+    found = unknown_values(EventIndex(client, days), **several)
     return [f"{each.message}: {each.hint}" for each in found]

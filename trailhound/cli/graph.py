@@ -121,7 +121,7 @@ def graph(
     with cluster_errors(settings.hosts[0]), show_stages("graph") as stage:
         client = connect(settings)
         days = daily_indices(client, settings)
-        index = EventIndex(client, days.expression, groups_page=20_000)
+        index = EventIndex(client, days, groups_page=20_000)
         index.refresh()
         stage("building the graph", 0, 0)
         made = build(

@@ -204,7 +204,7 @@ def _of_index(
     with cluster_errors(settings.hosts[0]), show_stages("hunt") as stage:
         client = connect(settings)
         days = daily_indices(client, settings)
-        index = EventIndex(client, days.expression)
+        index = EventIndex(client, days)
         index.refresh()
         known = bounds(client, days)
         end = dates.end_of(until) if until else _after(known)
@@ -213,7 +213,7 @@ def _of_index(
         signs = Signs(index)
         leads: list[Lead] = []
         if not nothing:
-            leads += Threats(client, settings, index, days.expression).found(span, stage)
+            leads += Threats(client, settings, index, days).found(span, stage)
             leads += signs.found(span, stage)
     skipped = days.skipped_in(span)
     warnings = [nothing] if nothing else []

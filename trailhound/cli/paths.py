@@ -143,7 +143,7 @@ def paths(
     with cluster_errors(settings.hosts[0]), show_stages("paths") as stage:
         client = connect(settings)
         days = daily_indices(client, settings)
-        index = EventIndex(client, days.expression, groups_page=GROUPS)
+        index = EventIndex(client, days, groups_page=GROUPS)
         index.refresh()
         search: FoundPaths | None = None
         page: PathPage | None = None

@@ -136,7 +136,7 @@ def _check_accounts(client: OpenSearch, settings: Settings, accounts: Sequence[s
     days = daily_indices(client, settings)
     if days.skipped:
         return
-    index = EventIndex(client, days.expression)
+    index = EventIndex(client, days)
     unknown = list(unknown_values(index, accounts=accounts))
     if len(unknown) == len(accounts) and index.count({"match_all": {}}):
         raise UsageError("; ".join(each.message for each in unknown), hint=unknown[0].hint)

@@ -208,7 +208,7 @@ def timeline(
     with cluster_errors(settings.hosts[0]), show_stages("timeline", unit="events") as stage:
         client = connect(settings)
         days = daily_indices(client, settings)
-        index = EventIndex(client, days.expression)
+        index = EventIndex(client, days)
         index.refresh()
         about = subject_of(client, settings, index, subject)
         found = TimelineReader(client, settings, index).read(

@@ -102,7 +102,7 @@ def whois(
     with cluster_errors(settings.hosts[0]):
         client = connect(settings)
         days = daily_indices(client, settings)
-        index = EventIndex(client, days.expression)
+        index = EventIndex(client, days)
         index.refresh()
         about = subject_of(client, settings, index, subject)
         found = Profiler(client, settings, index).of(

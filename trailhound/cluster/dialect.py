@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 from weakref import WeakKeyDictionary
 
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import TransportError
 
 from trailhound.cluster import flattened, mappings
 from trailhound.cluster.refusals import cluster_errors
@@ -99,16 +100,26 @@ class Dialect:
         """A query for a value at a path; `query` is the one for OpenSearch."""
         return query
 
-    def open_point_in_time(self, client: OpenSearch, index: str, keep_alive: str) -> str:
-        """Open a point in time and return its id. Raises opensearch-py's exceptions."""
-        made = client.create_pit(
-            index=index,
-            params={
-                "keep_alive": keep_alive,
-                "ignore_unavailable": "true",
-                "allow_partial_pit_creation": "false",
-            },
-        )
+    def open_point_in_time(self, client: OpenSearch, index: str, keep_alive: str) -> str | None:
+        """Open a point in time and return its id; None if a node keeps as many as it may. Raises
+        opensearch-py's exceptions.
+
+        Each shard counts: OpenSearch allows a node 300 by default (`search.max_open_pit_context`),
+        which is less than a year of daily indices.
+        """
+        try:
+            made = client.create_pit(
+                index=index,
+                params={
+                    "keep_alive": keep_alive,
+                    "ignore_unavailable": "true",
+                    "allow_partial_pit_creation": "false",
+                },
+            )
+        except TransportError as error:
+            if "search.max_open_pit_context" in str(error.info):
+                return None
+            raise
         failed = (made.get("_shards") or {}).get("failed")
         if failed:
             raise RequestFailedError(
@@ -173,7 +184,7 @@ class Elasticsearch(Dialect):
         made, exact = self.translated(query)
         return made if exact else {"exists": {"field": path}}
 
-    def open_point_in_time(self, client: OpenSearch, index: str, keep_alive: str) -> str:
+    def open_point_in_time(self, client: OpenSearch, index: str, keep_alive: str) -> str | None:
         made = client.transport.perform_request(
             "POST",
             f"/{index}/_pit",

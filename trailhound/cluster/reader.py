@@ -22,6 +22,7 @@ from trailhound.cluster.retry_policy import BUSY_SECONDS, RetryPolicy, is_busy, 
 from trailhound.cluster.shards_starting import with_started_shards
 from trailhound.cluster.snapshot import (
     KEEP_ALIVE,
+    SEARCHED,
     WHOLE,
     Lighten,
     ReadOptions,
@@ -103,12 +104,17 @@ class IndexReader:
         index yet. Raises `ClusterError`.
         """
         request = {"size": 0, "track_total_hits": True, **body, **self._limit}
+        index = self.holding(body.get("query"))
         reply: Mapping[str, Any] = self._policy.run(
-            lambda: self._client.search(index=self._index, body=request, params=dict(_LENIENT))
+            lambda: self._client.search(index=index, body=request, params=dict(_LENIENT))
         )
         if not reply.get("_shards", {"total": 1})["total"]:
             self._refuse_closed()
         return require_complete(reply)
+
+    def holding(self, _query: Query | None, /) -> str:
+        """The indices that may hold documents of a query, of those that are read."""
+        return self._index
 
     def _refuse_closed(self) -> None:
         """Raise `RequestFailedError` if the index exists and is closed: a search that allows for a
@@ -178,9 +184,9 @@ class IndexReader:
         self, bodies: Sequence[Mapping[str, Any]], params: Mapping[str, str]
     ) -> list[Mapping[str, Any]]:
         lines: list[Mapping[str, Any]] = []
-        header = {"index": self._index, "ignore_unavailable": True, "allow_no_indices": True}
+        header = {**SEARCHED, "allow_partial_search_results": False}
         for body in bodies:
-            lines.append({**header, "allow_partial_search_results": False})
+            lines.append({"index": self.holding(body.get("query")), **header})
             lines.append({"size": 0, **body, **self._limit})
         replies: list[Mapping[str, Any]] = self._policy.run(
             lambda: self._client.msearch(body=lines, params=dict(params))
@@ -188,21 +194,25 @@ class IndexReader:
         return replies
 
     @contextmanager
-    def snapshot(self) -> Iterator[Snapshot]:
-        """The documents as they are now, for the duration of the block.
+    def snapshot(self, query: Query | None = None) -> Iterator[Snapshot]:
+        """The documents as they are now, for the duration of the block: all of them, or at least
+        those that match a query. Where the cluster keeps no more points in time, they are read as
+        they are at each request.
 
         Raises `RequestFailedError` if there is no index: call `count` first.
         """
         dialect = dialect_of(self._client)
+        index = self.holding(query)
         identifier = self._policy.run(
-            lambda: dialect.open_point_in_time(self._client, self._index, KEEP_ALIVE)
+            lambda: dialect.open_point_in_time(self._client, index, KEEP_ALIVE)
         )
-        snapshot = Snapshot(self._client, identifier, self._options)
+        snapshot = Snapshot(self._client, identifier, self._options, index)
         try:
             yield snapshot
         finally:
-            with cluster_errors():
-                dialect.close_point_in_time(self._client, snapshot.pit)
+            if snapshot.pit is not None:
+                with cluster_errors():
+                    dialect.close_point_in_time(self._client, snapshot.pit)
 
     def documents(
         self,
@@ -228,7 +238,7 @@ class IndexReader:
         if light is not None:
             found = self.search(one_page(query, light, page))["hits"]
             if found["total"]["value"] > page:
-                with self.snapshot() as snapshot:
+                with self.snapshot(query) as snapshot:
                     yield from snapshot.hits(query, wanted, many=True)
                 return
             hits = light.hits(found["hits"])
@@ -242,7 +252,7 @@ class IndexReader:
             if not number:
                 return
             if number > page:
-                with self.snapshot() as snapshot:
+                with self.snapshot(query) as snapshot:
                     yield from islice(snapshot.hits(query, wanted, many=True), limit)
                 return
         size = min(page, limit or _FIRST_LOOK)
@@ -256,7 +266,7 @@ class IndexReader:
         if found["total"]["value"] <= size or size == limit:
             yield from found["hits"]
             return
-        with self.snapshot() as snapshot:
+        with self.snapshot(query) as snapshot:
             yield from islice(snapshot.hits(query, wanted, page=limit), limit)
 
     def buckets(
@@ -269,7 +279,7 @@ class IndexReader:
         index."""
         if not self.search({"query": query, "track_total_hits": 1})["hits"]["total"]["value"]:
             return
-        with self.snapshot() as snapshot:
+        with self.snapshot(query) as snapshot:
             yield from snapshot.buckets(query, sources, aggregations)
 
 

@@ -16,6 +16,7 @@ from opensearchpy import OpenSearch
 from trailhound.batching import batched
 from trailhound.cluster.complete_reply import require_complete
 from trailhound.cluster.dialect import dialect_of
+from trailhound.cluster.refreshing import OF_WHAT_IS_THERE
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.errors import RequestFailedError
 
@@ -27,10 +28,13 @@ KEEP_ALIVE = "5m"
 """For how long after each request the engine keeps the point in time."""
 WHOLE: Mapping[str, str] = {"allow_partial_search_results": "false"}
 """Parameters of a search that fails where a shard does."""
+SEARCHED: Mapping[str, bool] = {"ignore_unavailable": True, "allow_no_indices": True}
+"""The header of one search of several, beside its index: as `OF_WHAT_IS_THERE`."""
 _ASTRAY = 10
-"""Hits of another time that a search of a slice may bring. OpenSearch 3.8 brings one event of six
-hours later, of 5,000, for some ends of the slice and not for others, where several clauses select
-them; by its own explanation that event does not match."""
+"""Hits of another time that a search of a slice may bring. OpenSearch 3.8 brings a few events of
+hours later, of 5,000, for some ends of the slice and not for others, where four clauses and more
+select them and others are excluded: one of the clauses is left out for some documents, which by its
+own explanation do not match. With the range as the negation of its negation it was always right."""
 _ENTIRE = 100
 """Complete events in one request; each has up to 256 KB."""
 _TIME = "@timestamp"
@@ -77,11 +81,20 @@ class ReadOptions:
 
 
 class Snapshot:
-    """The documents at one point in time."""
+    """The documents at one point in time.
 
-    def __init__(self, client: OpenSearch, pit: str, options: ReadOptions) -> None:
-        """`pit`: the identifier of the point in time, which each reply may change."""
+    Or, where the cluster keeps no more points in time, those of an index as it is at each request.
+    Then a document that is written meanwhile may be among them or not, and one that changes may
+    come twice; none of the others is left out.
+    """
+
+    def __init__(
+        self, client: OpenSearch, pit: str | None, options: ReadOptions, index: str = ""
+    ) -> None:
+        """`pit`: the identifier of the point in time, which each reply may change; without one,
+        `index` is searched as it is."""
         self.pit = pit
+        self._live = {} if pit else {"index": index, **SEARCHED}
         self._client = client
         self._options = options
         self._any_order = dialect_of(client).any_order
@@ -93,8 +106,10 @@ class Snapshot:
     def search(self, query: Query, *, size: int = 0, **body: Any) -> Mapping[str, Any]:
         """One search; `body` is merged into the search body. Raises `ClusterError`."""
         request = self._body({"size": size, "query": query, **body})
+        index = self._live.get("index")
+        params = {**WHOLE, **(OF_WHAT_IS_THERE if index else {})}
         reply: Mapping[str, Any] = self._options.policy.run(
-            lambda: self._client.search(body=request, params=dict(WHOLE))
+            lambda: self._client.search(index=index, body=request, params=dict(params))
         )
         self.pit = reply.get("pit_id", self.pit)
         return require_complete(reply)
@@ -105,7 +120,7 @@ class Snapshot:
             return []
         lines: list[dict[str, Any]] = []
         for body in bodies:
-            lines += [{"allow_partial_search_results": False}, self._body(body)]
+            lines += [{"allow_partial_search_results": False, **self._live}, self._body(body)]
         reply = self._options.policy.run(lambda: self._client.msearch(body=lines))
         return [require_complete(each) for each in reply["responses"]]
 
@@ -125,8 +140,10 @@ class Snapshot:
         have their complete `_source` nevertheless. `page`: hits to fetch in one request, where the
         caller may stop after few. `many`: there are known to be more than a page.
         """
-        sort = list((not ordered and self._any_order) or self._options.order)
-        by_time = page is None and sort[0] == {_TIME: "asc"}
+        any_order = self._any_order if self.pit and not ordered else ()
+        sort = list(any_order or self._options.order)
+        # How many hits a slice has is exact at a point in time only.
+        by_time = bool(self.pit) and page is None and sort[0] == {_TIME: "asc"}
         page = min(page or self._options.hits_page, self._options.hits_page)
         light = self._options.lighten(request)
         if light is not None and not many:
@@ -159,25 +176,38 @@ class Snapshot:
         For each page the engine would look at all hits of the query again and sort them.
         """
         for since, until, number in self._times(query, size, width):
-            limits = {"gte": since, "lt": until, "format": "epoch_millis"}
-            part = {"bool": {"filter": [query, {"range": {_TIME: limits}}]}}
+            within = {"range": {_TIME: {"gte": since, "lt": until, "format": "epoch_millis"}}}
+            part = {"bool": {"filter": [query, within]}}
             if number > size:
                 if width > _SECOND:
                     yield from self._slices(part, request, light, size, sort, _SECOND)
                 else:
                     yield from self._pages(part, request, light, size, sort)
                 continue
-            hits: Sequence[Hit] | None = None
-            most = number + _ASTRAY
-            if light is not None:
-                hits = light.hits(self.search(**one_page(part, light, most))["hits"]["hits"])
-                hits = hits and light.ordered(hits)
-            if hits is None:
-                found = self.search(part, size=most, sort=sort, track_total_hits=False, **request)
-                hits = found["hits"]["hits"]
-            hits = [hit for hit in hits if since <= int(hit["sort"][0]) < until]
+            restated = {"bool": {"filter": [query], "must_not": [{"bool": {"must_not": [within]}}]}}
+            for asked in (part, restated):
+                found = self._whole(asked, request, light, number + _ASTRAY, sort)
+                hits = [hit for hit in found if since <= int(hit["sort"][0]) < until]
+                if len(hits) == number:
+                    break
             _require(len(hits), number)
             yield hits
+
+    def _whole(
+        self,
+        query: Query,
+        request: Mapping[str, Any],
+        light: LightSearch | None,
+        most: int,
+        sort: Sequence[Any],
+    ) -> Sequence[Hit]:
+        """The hits of a query that has up to `most`, in this order."""
+        if light is not None:
+            hits = light.hits(self.search(**one_page(query, light, most))["hits"]["hits"])
+            if hits is not None:
+                return light.ordered(hits)
+        found = self.search(query, size=most, sort=sort, track_total_hits=False, **request)
+        return list(found["hits"]["hits"])
 
     def _times(self, query: Query, size: int, width: int) -> Iterator[tuple[int, int, int]]:
         """Slices of time in which a query has hits, up to `size` each unless a slice of this width
@@ -203,7 +233,7 @@ class Snapshot:
         sort: Sequence[Any],
     ) -> Iterator[Sequence[Hit]]:
         """All hits in this order, `size` at a time. Raises `RequestFailedError` if there are more
-        or fewer than the engine counted."""
+        or fewer than the engine counted; without a point in time, if there are fewer."""
         after: dict[str, Any] = {}
         total = seen = 0
         while True:
@@ -217,7 +247,8 @@ class Snapshot:
             if len(hits) < size:
                 break
             after = {"search_after": hits[-1]["sort"]}
-        _require(seen, total)
+        if self.pit or seen < total:
+            _require(seen, total)
 
     def _page(
         self,
@@ -286,7 +317,8 @@ class Snapshot:
         ]
 
     def _body(self, body: dict[str, Any]) -> dict[str, Any]:
-        return {**body, **self._options.limit, "pit": {"id": self.pit, "keep_alive": KEEP_ALIVE}}
+        pit = {"pit": {"id": self.pit, "keep_alive": KEEP_ALIVE}} if self.pit else {}
+        return {**body, **self._options.limit, **pit}
 
 
 def _require(seen: int, total: int) -> None:

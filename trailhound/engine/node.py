@@ -108,6 +108,8 @@ def write_config(folder: Path, settings: Mapping[str, Any]) -> None:
         "discovery.type": "single-node",
         "discovery.seed_hosts": [],  # the default would look for other engines on this machine
         "cluster.max_shards_per_node": SHARDS,
+        # The default, 300 shards, is less than a year of daily indices.
+        "search.max_open_pit_context": SHARDS,
         f"{watermark}.low": f"{DISK_LOW}mb",
         f"{watermark}.high": f"{DISK_HIGH}mb",
         f"{watermark}.flood_stage": f"{DISK_FLOOD}mb",

@@ -19,6 +19,7 @@ def test_configuration_binds_loopback_and_holds_ten_years(tmp_path: Path) -> Non
     assert settings["network.host"] == "127.0.0.1"
     assert settings["discovery.seed_hosts"] == []
     assert settings["cluster.max_shards_per_node"] > TEN_YEARS
+    assert settings["search.max_open_pit_context"] > TEN_YEARS
     assert settings["action.auto_create_index"] is False
 
 

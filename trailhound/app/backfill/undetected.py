@@ -90,7 +90,7 @@ def undetected(
         clauses = [each.query() for each in before] + _late(after, pace_of(settings))
         if not clauses:
             return None
-    found = EventIndex(client, indices.expression).search(
+    found = EventIndex(client, indices).search(
         {
             "query": either(clauses),
             "aggs": {

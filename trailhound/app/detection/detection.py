@@ -13,6 +13,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.named_events import KEPT, NamedEvents
 from detections.alerts.recounting import Recount
 from detections.automation.left_out import LeftOut, left_out
+from detections.events.daily_indices import DailyIndices
 from detections.finding import Finding
 from detections.history import HistorySlice, bounds, survey
 from detections.incidents.late_openers import LateOpeners
@@ -25,7 +26,6 @@ from detections.running.evaluation import Evaluator
 from detections.running.recording import RuleRun
 from detections.span import Span
 from trailhound.app.detection.known_automation import AutomationHistory
-from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 
 AT_ONCE = 2
@@ -79,7 +79,7 @@ def detector(
     client: OpenSearch,
     settings: Settings,
     pack: Pack,
-    index: str | None = None,
+    index: DailyIndices | None = None,
     *,
     at_once: int = 1,
     together: int = 1,
@@ -136,14 +136,13 @@ class History:
         self._pack = pack
         self._rules = pack.alerting
         self._searched: Span | None = None
-        days = self.survey.indices.expression
         self._begun: Callable[[Rule], None] = lambda _: None
-        self._events = NamedEvents(client, Names(settings.prefix).days, KEPT)
+        self._events = NamedEvents(client, self.survey.indices, KEPT)
         self._detector = detector(
             client,
             settings,
             pack,
-            days,
+            self.survey.indices,
             at_once=AT_ONCE,
             together=TOGETHER,
             begun=lambda rule: self._begun(rule),

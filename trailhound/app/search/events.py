@@ -116,6 +116,7 @@ class EventSearch:
         """Days in the span that can't be searched."""
         self._client, self._index = client, days.expression
         self._query: Query = {"bool": {"filter": [*wanted.clauses(), *also]}}
+        self._of_its_time = days.holding(self._query)
         self._look_back = timedelta(minutes=settings.detections.lookback_minutes)
         make_searchable(client, self._index)
         if wanted.text:
@@ -126,7 +127,8 @@ class EventSearch:
     def found(self) -> Iterator[FoundEvents]:
         """The events as they are now, for the duration of the block."""
         order = [{name: {"order": "desc", "missing": "_last"}} for name in _ORDER]
-        reader = IndexReader(self._client, self._index, order=order)  # type: ignore[arg-type]
+        index = self._of_its_time
+        reader = IndexReader(self._client, index, order=order)  # type: ignore[arg-type]
         with reader.snapshot() as snapshot:
             yield FoundEvents(snapshot, self._query, snapshot.count(self._query))
 
