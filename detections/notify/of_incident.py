@@ -15,6 +15,7 @@ from detections.alerts.twins import TWIN_KEY, together
 from detections.incidents.document import INCIDENT
 from detections.incidents.significance import FIELDS, explanation
 from detections.notify.bundles import KEY, marked
+from detections.rule import LEVELS
 from trailhound.cluster.reader import document_of
 
 OTHERS: Final = 10
@@ -50,7 +51,8 @@ def others_of(
         fields=(*FIELDS, "summary", TWIN_KEY),
         sort=[{"severity": "desc"}, {"first_seen": "asc"}],
     )
-    alerts = dict(found)
+    # A rule's severity may be its own, and so above those of a higher level.
+    alerts = dict(sorted(found, key=lambda each: -LEVELS.index(each[1]["level"])))
     explained_by = _explained_by(client, index, alerts, lead)
     variants: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
     for name, document in alerts.items():
@@ -127,7 +129,9 @@ def closed_before(client: OpenSearch, index: str, incident: str) -> Document:
         fields=("rule.name", "level", "disposition", "state_by"),
         sort=[{"severity": "desc"}, {"first_seen": "asc"}],
     )
-    closed = [document for _, document in found]
+    closed = sorted(
+        (document for _, document in found), key=lambda each: -LEVELS.index(each["level"])
+    )
     if not closed:
         return {}
     return {

@@ -41,6 +41,7 @@ def receiver() -> Iterator[Receiver]:
 def settings(engine: str, namespace: str, tmp_path: Path, receiver: Receiver) -> Settings:
     url = f"http://127.0.0.1:{receiver.port}/hook"
     channel = {"name": "hook", "kind": "webhook", "url": url, "secret": "s", "timeout": 30}
+    channel["level"] = "low"
     return own_settings(
         engine,
         namespace,
@@ -110,7 +111,7 @@ def test_a_first_day_is_one_message_and_a_burst_after_it_an_alert(
     note = scheduled.turn(TURN)
     assert anomalies(client, settings) == {"ada": True, "bob": True}, "they are alerts"
     (said,) = messages(receiver)
-    assert (said["kind"], said["learning"], said["levels"]) == ("digest", 2, {"medium": 2})
+    assert (said["kind"], said["learning"], said["levels"]) == ("digest", 2, {"low": 2})
     assert "2 × anomalous_activity" in said["text"]
     due_again(client, settings)
     scheduled.turn(TURN)

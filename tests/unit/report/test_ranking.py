@@ -88,3 +88,14 @@ def test_alerts_that_variants_of_a_rule_raised_of_the_same_events_are_one_entry(
     assert both.calls == (CallCount("ListUsers", 4),)
     assert (set(both.ids), bob.ids) == ({"u", "a", "other"}, ("bob",))
     assert [each.id for each in in_full(rows, twins=twins)] == ["u", "bob"]
+
+
+def test_a_score_of_its_own_puts_no_rule_above_those_of_a_higher_level() -> None:
+    rows = [
+        row("noise", severity=6, rule="low", level="low", count=900),
+        row("found", severity=5, rule="medium", level="medium"),
+    ]
+    assert [each.id for each in sorted(rows, key=rank)] == ["found", "noise"]
+    entries = sorted(folded(rows), key=entry_rank)
+    assert [each.id for each in entries] == ["found", "noise"]
+    assert [each.id for each in top_of_all(entries)] == ["found", "noise"]

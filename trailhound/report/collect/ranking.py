@@ -1,7 +1,8 @@
 """Ranks findings, and joins alerts that a reader decides on together to one entry.
 
-The order is open before closed, incidents before alerts, then by severity, attempts after what had
-a success, by number of events, and by the time of the first event. The alerts of one rule about the
+The order is open before closed, incidents before alerts, then by level and severity (a score of its
+own may put a rule above others of its level, never above a higher one), attempts after what had a
+success, by number of events, and by the time of the first event. The alerts of one rule about the
 same principals are one entry, and so are twins (alerts of several rules about the same events).
 """
 
@@ -15,6 +16,7 @@ from typing import Any
 
 from detections.alerts.twins import together
 from detections.incidents.closings import CLOSED
+from detections.rule import LEVELS
 from trailhound.report.event import CallCount
 from trailhound.report.findings import AlertRow, Closing, RankedEntry
 
@@ -26,17 +28,22 @@ _NAMES = 20
 
 
 def rank(row: AlertRow) -> tuple[Any, ...]:
-    """The sort key of alerts: open ones first, then by falling severity, those with a success
-    before attempts, and by number of events."""
+    """The sort key of alerts: open ones first, then by falling level and severity, those with a
+    success before attempts, and by number of events."""
     return (
         row.state == CLOSED,
-        -row.severity,
+        *_severe_first(row),
         row.attempt,
         -row.count,
         row.first,
         row.rule,
         row.id,
     )
+
+
+def _severe_first(of: AlertRow | RankedEntry) -> tuple[int, int]:
+    level = LEVELS.index(of.level) if of.level in LEVELS else 0
+    return -level, -of.severity
 
 
 def subjects(
@@ -148,7 +155,7 @@ def entry_rank(entry: RankedEntry) -> tuple[Any, ...]:
     return (
         entry.state == CLOSED,
         entry.kind != "incident",
-        -entry.severity,
+        *_severe_first(entry),
         entry.attempt,
         -entry.events,
         entry.first,
@@ -158,10 +165,10 @@ def entry_rank(entry: RankedEntry) -> tuple[Any, ...]:
 
 
 def top_of_all(entries: Sequence[RankedEntry], most: int = TOP) -> tuple[RankedEntry, ...]:
-    """The first entries by falling severity, then by rank, of different rules. Attempts come after
-    what had a success."""
+    """The first entries by falling level and severity, then by rank, of different rules. Attempts
+    come after what had a success."""
     keys = [
-        (-each.severity, each.state == CLOSED, each.attempt, each.rule or each.id)
+        (*_severe_first(each), each.state == CLOSED, each.attempt, each.rule or each.id)
         for each in entries
     ]
     turns = sorted(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from detections.matcher import SigmaMatcher
+from detections.rule import LEVELS
 from enrich.enricher import Enricher
 from tests.helpers.definitions import ALARMS
 from tests.unit.detections.packs.shipped import Shipped, shipped
+from trailhound.settings.detections import ChannelSettings
 
 BY_TITLE = {rule.main["title"]: rule for rule in shipped()}
 
@@ -146,6 +148,9 @@ def test_patterns_count_different_calls_by_user_and_by_address(name: str) -> Non
 def test_an_anomaly_is_two_deviations_above_the_mean_of_all() -> None:
     rule = BY_TITLE["anomalous_activity"]
     assert rule.own["severity"] == 6
+    # Below the level that channels take by default: by itself it is no message.
+    default = ChannelSettings.model_fields["level"].default
+    assert LEVELS.index(rule.main["level"]) < LEVELS.index(default)
     assert rule.own["anomaly"] == {
         "group_by": ["recipientAccountId", "userIdentity.arn"],
         "measure": "count",
