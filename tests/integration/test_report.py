@@ -16,6 +16,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.burst import Fact, burst_of
 from detections.alerts.document import counting, levelled, raised
 from detections.finding import Finding
+from detections.packs.loading import load
 from detections.rule import Attack, FilePosition, Rule
 from tests.helpers.engines import remove_documents
 from tests.helpers.namespaces import own_namespace
@@ -30,7 +31,8 @@ from trailhound.report.collect.query import ReportWindow
 from trailhound.report.render.page import as_html
 from trailhound.report.value import Ranking, Report
 from trailhound.sample import SampleSpec, write_sample
-from trailhound.settings import Settings
+from trailhound.settings import DetectionSettings, Settings
+from trailhound.settings.detections import OverrideSettings
 from trailhound.state.rule_checkpoints import RuleCheckpoint
 
 ROOT = Path(__file__).parents[2]
@@ -294,6 +296,28 @@ def test_records_left_out_are_counted_by_object_alone(trail: Trail, report: Repo
     (gap,) = [gap for gap in found.gaps if gap.title == "Filtered records"]
     assert gap.detail.startswith("596 records")
     assert "Filtered records" not in {each.title for each in report.gaps}
+
+
+def test_what_settings_keep_rules_from_reporting_is_named(trail: Trail, tmp_path: Path) -> None:
+    pack = {rule.title: rule.id for rule in load(DetectionSettings()).rules}
+    changes = "CloudTrailChanges, each event"
+    (tmp_path / "ours.yml").write_text(
+        "title: ours\nlogsource: {product: aws, service: cloudtrail}\n"
+        f"filter: {{rules: [{pack[changes]}], ours: {{eventName: StopLogging}}, "
+        "condition: not ours}\n"
+    )
+    chosen = DetectionSettings(
+        exceptions=[tmp_path / "ours.yml"],
+        overrides={pack["RootAccountUsage"]: OverrideSettings(enabled=False)},
+    )
+    settings = trail.settings.model_copy(update={"detections": chosen})
+    found = compose(trail.client, settings, ReportWindow(), now=NOW)
+    gaps = {gap.title: gap.detail for gap in found.gaps}
+    stopped = sum(each["eventName"] == "StopLogging" for each in trail.events.values())
+    events = "1 event" if stopped == 1 else f"{stopped} events"
+    assert gaps["Events left out by exceptions"] == f"{changes}: {events}."
+    assert gaps["Rules that are switched off"].startswith("1 rule is disabled by")
+    assert "RootAccountUsage." in gaps["Rules that are switched off"]
 
 
 def test_accounts_that_are_nowhere_are_named_with_those_there_are(

@@ -52,6 +52,7 @@ def gaps(index: Index, client: OpenSearch, facts: GapFacts) -> tuple[Gap, ...]:
         *_accounts(facts),
         *_events(facts),
         *_detections(facts),
+        *_switched_off(facts),
         *_known_automation(facts),
         *_learning(facts),
         *_integrity(facts),
@@ -77,6 +78,25 @@ def unchecked(posture: Posture, accounts: Sequence[str]) -> list[Gap]:
             "run `trailhound aws check --organisation --role NAME`, or with `--account` for each",
         )
     ]
+
+
+def _switched_off(facts: GapFacts) -> Iterator[Gap]:
+    """What settings keep rules from reporting."""
+    off, left_out = facts.rules.disabled, facts.rules.excepted
+    if off:
+        yield Gap(
+            "Rules that are switched off",
+            f"{count(len(off), 'rule')} {'is' if len(off) == 1 else 'are'} disabled by "
+            f"`detections.overrides`: {listed(off, 20)}.",
+            "nothing, if this is intended",
+        )
+    if left_out:
+        more = f", and of {count(len(left_out) - 10, 'more rule')}" if len(left_out) > 10 else ""
+        yield Gap(
+            "Events left out by exceptions",
+            f"{'; '.join(each.sentence() for each in left_out[:10])}{more}.",
+            "`trailhound rules list` shows the exceptions, and which rules each narrows",
+        )
 
 
 def _known_automation(facts: GapFacts) -> Iterator[Gap]:
