@@ -15,8 +15,7 @@ from opensearchpy import OpenSearch
 
 from detections.alerts import facts
 from detections.alerts.burst import Fact, moment
-from detections.events.daily_indices import DailyIndices
-from detections.events.index import EventIndex
+from detections.events.index import Days, EventIndex
 from detections.events.light import Mapped
 from detections.finding import Finding
 from detections.incidents import actors
@@ -38,7 +37,7 @@ Found = tuple[tuple[datetime, Source], ...]
 class NamedEvents:
     """Events of the daily indices, which any thread may read. Raises `ClusterError`."""
 
-    def __init__(self, client: OpenSearch, days: str | DailyIndices, most: int = 0) -> None:
+    def __init__(self, client: OpenSearch, days: str | Days, most: int = 0) -> None:
         """`days`: the daily indices. `most`: how many events are kept."""
         self.index = EventIndex(client, days)
         """Where they are read."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from opensearchpy import OpenSearch
@@ -19,7 +19,7 @@ from trailhound.settings import Settings
 
 LONGEST_EXPRESSION = 3_000
 """Characters of an index expression in a URL; the engine allows 4,096 for the whole URL."""
-_DAY = timedelta(days=1)
+DAY = timedelta(days=1)
 _MOST_DAYS = 70
 """Days that are named one by one; of more, all indices are searched."""
 _ACTIVE = frozenset({"STARTED", "RELOCATING"})
@@ -42,7 +42,7 @@ class SkippedDay:
         if self.day is None:
             return True
         begin = datetime.strptime(self.day, "%Y.%m.%d").replace(tzinfo=UTC)
-        return begin < span.until and begin + _DAY > span.since
+        return begin < span.until and begin + DAY > span.since
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +65,20 @@ class DailyIndices:
         three years, a search of one day would cost a hundred times as much as the search itself.
         """
         times = times_of(query)
-        if times is None or not self.by_day or times[1] - times[0] > _MOST_DAYS * _DAY:
+        if times is None:
             return self.expression
         first, last = (each.astimezone(UTC).date() for each in times)
+        return self.of_days(first, last)
+
+    def of_days(self, first: date, last: date, *, also: Sequence[str] = ()) -> str:
+        """An expression of the indices of some UTC days, both ends included, and of others (`also`,
+        `YYYY.MM.DD`); of all where none of them is known, or there are too many."""
+        number = (last - first).days + 1
+        if not self.by_day or number > _MOST_DAYS:
+            return self.expression
         known, new = list(self.by_day.get("", ())), []
         skipped = {each.day for each in self.skipped}
-        for number in range((last - first).days + 1):
-            day = (first + number * _DAY).isoformat().replace("-", ".")
+        for day in (*(day_name(first + each * DAY) for each in range(number)), *also):
             known += self.by_day.get(day, ())
             if day not in self.by_day and day not in skipped:
                 new.append(self.names.day(day))  # there may be one by now
@@ -125,6 +132,15 @@ def daily_indices(client: OpenSearch, settings: Settings) -> DailyIndices:
     if len(without) > LONGEST_EXPRESSION:  # searches will fail, with an error for each rule
         return DailyIndices(pattern, tuple(closed))
     return DailyIndices(without, (*closed, *failing), by_day, names)
+
+
+def day_name(day: date) -> str:
+    """A day as the names of daily indices have it.
+
+    >>> day_name(date(2025, 3, 1))
+    '2025.03.01'
+    """
+    return day.isoformat().replace("-", ".")
 
 
 def _section(state: Any, name: str) -> Mapping[str, Any]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from opensearchpy import OpenSearch
 
-from detections.events.daily_indices import DailyIndices
 from detections.events.light import light_search
 from trailhound.cluster.reader import GROUPS_PAGE, HITS_PAGE, IndexReader, Query
 
@@ -20,6 +19,16 @@ BY_DAY: Final[Mapping[str, Any]] = {
 """An aggregation: a bucket for each UTC day that has events."""
 
 
+class Days(Protocol):
+    """Daily indices that are known by day. `expression`: all of them."""
+
+    @property
+    def expression(self) -> str: ...
+
+    def holding(self, query: Query | None) -> str:
+        """An expression of those that may hold events of a query."""
+
+
 class EventIndex(IndexReader):
     """An alias or a pattern of daily indices; hits come in the order of time (`sort[0]`, in
     milliseconds) and then of `ORDER`."""
@@ -27,7 +36,7 @@ class EventIndex(IndexReader):
     def __init__(
         self,
         client: OpenSearch,
-        index: str | DailyIndices,
+        index: str | Days,
         *,
         hits_page: int = HITS_PAGE,
         groups_page: int = GROUPS_PAGE,
@@ -36,10 +45,10 @@ class EventIndex(IndexReader):
         """`index`: those that are searched; where they are known by day, each search asks those of
         its time. `seconds`: when the engine cuts a search off, which is then an error; None for
         never."""
-        self._days = index if isinstance(index, DailyIndices) else None
+        self._days = None if isinstance(index, str) else index
         super().__init__(
             client,
-            index.expression if isinstance(index, DailyIndices) else index,
+            index if isinstance(index, str) else index.expression,
             order=SORT,
             hits_page=hits_page,
             groups_page=groups_page,

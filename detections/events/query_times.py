@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,12 +21,21 @@ def times_of(query: Query | None) -> tuple[datetime, datetime] | None:
     >>> first.isoformat(), last.isoformat()
     ('1970-01-01T00:00:00+00:00', '1970-01-01T00:00:01+00:00')
     """
-    froms: list[datetime] = []
-    tos: list[datetime] = []
-    for limits in _ranges(query or {}):
-        for names, found in ((_FROM, froms), (_TO, tos)):
-            found += [when for name in names if (when := _time(limits.get(name))) is not None]
-    return (max(froms), min(tos)) if froms and tos else None
+    first, last = earliest(query), _bound(query, _TO, min)
+    return None if first is None or last is None else (first, last)
+
+
+def earliest(query: Query | None) -> datetime | None:
+    """The first `@timestamp` that an event of a query can have; None where it does not say."""
+    return _bound(query, _FROM, max)
+
+
+def _bound(
+    query: Query | None, names: Sequence[str], narrowest: Callable[[list[datetime]], datetime]
+) -> datetime | None:
+    times = [_time(limits.get(name)) for limits in _ranges(query or {}) for name in names]
+    known = [each for each in times if each is not None]
+    return narrowest(known) if known else None
 
 
 def _ranges(query: Query) -> Iterator[Mapping[str, Any]]:

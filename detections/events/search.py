@@ -19,10 +19,9 @@ from opensearchpy.exceptions import ConnectionTimeout, TransportError
 from detections.backend.clause import NOTHING
 from detections.compiled import Compiled
 from detections.events.counting import Counting, within
-from detections.events.daily_indices import DailyIndices
 from detections.events.fields import Hit
 from detections.events.found import finding, grouping
-from detections.events.index import SORT, EventIndex
+from detections.events.index import SORT, Days, EventIndex
 from detections.events.light import light_search
 from detections.events.matching import Matching, decided, reader_for
 from detections.events.vocabulary import Vocabulary
@@ -87,7 +86,7 @@ class Search:
         client: OpenSearch,
         settings: Settings,
         *,
-        index: str | DailyIndices | None = None,
+        index: str | Days | None = None,
         worth_a_look: int = WORTH_A_LOOK,
         first_page: int = FIRST_PAGE,
         hits_page: int = HITS_PAGE,

@@ -13,7 +13,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.event_query import EventQueries
 from detections.alerts.named_events import NamedEvents
 from detections.alerts.recorder import Recorder
-from detections.events.daily_indices import DailyIndices
+from detections.events.index import Days
 from detections.events.search import Search
 from detections.finding import Finding
 from detections.packs.pack import Pack
@@ -42,7 +42,7 @@ class Detector:
         evaluate: Evaluate,
         idle: Idle | None = None,
         *,
-        index: str | DailyIndices | None = None,
+        index: str | Days | None = None,
         prepare: Callable[[], object] = lambda: None,
         at_once: int = 1,
         together: int = 1,

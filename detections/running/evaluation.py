@@ -20,8 +20,7 @@ from detections.correlations.prospects import (
     in_span,
     viewed,
 )
-from detections.events.daily_indices import DailyIndices
-from detections.events.index import EventIndex
+from detections.events.index import Days, EventIndex
 from detections.events.search import RULES_A_REQUEST, WORTH_A_LOOK, Search
 from detections.finding import Finding
 from detections.packs.kinds import OWN_KINDS
@@ -61,7 +60,7 @@ class Evaluator:
         settings: Settings,
         compiled: Mapping[str, Compiled],
         *,
-        index: str | DailyIndices | None = None,
+        index: str | Days | None = None,
     ) -> None:
         """`index`: an expression of daily indices; default: all."""
         self._search = Search(client, settings, index=index)

@@ -13,7 +13,8 @@ from opensearchpy import OpenSearch
 from detections.alerts.named_events import KEPT, NamedEvents
 from detections.alerts.recounting import Recount
 from detections.automation.left_out import LeftOut, left_out
-from detections.events.daily_indices import DailyIndices
+from detections.events.current_days import CurrentDays
+from detections.events.index import Days
 from detections.finding import Finding
 from detections.history import HistorySlice, bounds, survey
 from detections.incidents.late_openers import LateOpeners
@@ -79,7 +80,7 @@ def detector(
     client: OpenSearch,
     settings: Settings,
     pack: Pack,
-    index: DailyIndices | None = None,
+    index: Days | None = None,
     *,
     at_once: int = 1,
     together: int = 1,
@@ -92,7 +93,13 @@ def detector(
     through which those of alerts are read, if others read them too."""
     history = AutomationHistory(client, settings, pack)
     trusting = history.pack
-    evaluator = Evaluator(client, settings, trusting.compiled, index=index)
+    days = index or CurrentDays(client, settings)
+    evaluator = Evaluator(client, settings, trusting.compiled, index=days)
+
+    def prepare() -> None:
+        if isinstance(days, CurrentDays):
+            days.look()
+        history.refresh()
 
     def evaluate(rule: Rule, span: Span) -> Iterator[Finding]:
         begun(rule)
@@ -104,11 +111,11 @@ def detector(
         trusting,
         evaluate,
         evaluator.idle,
-        index=index,
-        prepare=history.refresh,
+        index=days,
+        prepare=prepare,
         at_once=at_once,
         together=together,
-        events=events,
+        events=events or NamedEvents(client, days),
     )
 
 

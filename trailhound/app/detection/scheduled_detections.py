@@ -10,7 +10,9 @@ from datetime import UTC, date, datetime, timedelta
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
+from detections.alerts.named_events import NamedEvents
 from detections.alerts.recounting import Recount
+from detections.events.current_days import CurrentDays
 from detections.events.index import EventIndex
 from detections.incidents.late_openers import LateOpeners
 from detections.incidents.updater import IncidentUpdater
@@ -223,7 +225,8 @@ class ScheduledDetections:
         self.intervals = {rule.id: rule.interval for rule in pack.alerting}
         self._rules, self._noted_at = pack.alerting, None
         self._next_end = pack.next_end
-        made = detector(self._client, settings, pack)
+        days = CurrentDays(self._client, settings)
+        made = detector(self._client, settings, pack, days)
         forms = forms_of(pack, settings.detections.placeholders)
         said_apart = {each.path for each in self.unread}
         stopping = [
@@ -238,6 +241,6 @@ class ScheduledDetections:
         return (
             DueRules(self._client, settings, made, pack.alerting, self._after, forms),
             LateOpeners(self._client, settings),
-            IncidentUpdater(self._client, settings),
+            IncidentUpdater(self._client, settings, NamedEvents(self._client, days)),
             Notifier(self._client, settings, aws_session),
         )
