@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import product
 from typing import Any, Final
 
@@ -30,6 +29,7 @@ from detections.investigation.scoring import (
     listed_countries,
     unusual_country,
 )
+from detections.investigation.threats import disabled_threats
 from detections.kinds.anomaly import Anomaly, Population, sentence
 from detections.kinds.baselines import principal_views
 from detections.packs.loading import SHIPPED, load_paths
@@ -62,10 +62,12 @@ class FileThreats:
 
     def __init__(self, settings: Settings, span: Span) -> None:
         pack = load_paths([SHIPPED / "patterns"], settings.detections)
-        rules = (*pack.rules, *pack.disabled)
+        rules = pack.rules
+        self.disabled = disabled_threats(pack)
+        """Titles of the rules that are not looked for, since they are switched off."""
         self._span = span
         self._since, self._until = span.milliseconds()
-        self._patterns = FileRules(replace(pack, rules=rules, disabled=()), span)
+        self._patterns = FileRules(pack, span)
         self._anomaly: Rule | None = None
         self._matching = RuleMatching([])
         self.not_run: list[str] = []

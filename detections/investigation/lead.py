@@ -43,6 +43,15 @@ class Lead:
     last: datetime | None = None
     events: tuple[str, ...] = ()
     more: dict[str, Any] = field(default_factory=dict)
+    alerted: bool = False
+    """Whether an alert on what was done (of level medium or above) is about the same subject."""
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether it says only that something is much or new: of a `COUNTED` family, not the first
+        call of a high risk in an account, and of nobody whom an alert is about."""
+        first_of_risk = self.family == "first" and self.score >= MEDIUM
+        return self.family in COUNTED and not self.alerted and not first_of_risk
 
     def as_json(self) -> dict[str, Any]:
         """As `--json` prints it."""
@@ -50,6 +59,7 @@ class Lead:
             "family": self.family,
             **self.as_threat(),
             "events": list(self.events[:EVIDENCE]),
+            "alerted": self.alerted,
         }
 
     def as_threat(self) -> dict[str, Any]:
@@ -69,14 +79,19 @@ class Lead:
 
 
 def ranked(leads: Iterable[Lead]) -> list[Lead]:
-    """The leads as an analyst reads them: what was done by falling score, then `COUNTED` ones by
-    falling score; within a score those of the most different calls, then of the most events."""
-    return sorted(leads, key=lambda each: (each.family in COUNTED, *_by_score(each)))
+    """The leads as an analyst reads them: what was done, then `COUNTED` ones that are more than
+    volume, then the others, each by falling score; within a score those of the most different
+    calls, then of the most events."""
+    return sorted(
+        leads, key=lambda each: (each.family in COUNTED, each.is_volume, *_by_score(each))
+    )
 
 
 def _by_score(each: Lead) -> tuple[Any, ...]:
     last = each.last.timestamp() if each.last else 0
-    return -each.score, -len(each.calls), -each.count, -last, each.pattern, each.identifier
+    likely = each.family in COUNTED, each.is_volume
+    more = -len(each.calls), -each.count, -last
+    return -each.score, *likely, *more, each.pattern, each.identifier
 
 
 def together(leads: Sequence[Lead], apart: Collection[str] = ()) -> list[Lead]:
@@ -135,7 +150,8 @@ def twins_joined(threats: Sequence[Lead]) -> list[Lead]:
 
 
 def threats_of(leads: Sequence[Lead]) -> list[Lead]:
-    """The threats among leads, by falling score."""
+    """The threats among leads, by falling score; within a score what was done comes first, then
+    addresses and anomalies of those whom an alert is about."""
     return sorted((each for each in leads if each.family in THREATS), key=_by_score)
 
 

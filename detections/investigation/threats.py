@@ -31,6 +31,7 @@ from detections.investigation.scoring import (
     unusual_country,
 )
 from detections.packs.loading import SHIPPED, load_paths
+from detections.packs.pack import Pack
 from detections.rule import Rule
 from detections.running.evaluation import Evaluator
 from detections.span import Span, moment
@@ -62,6 +63,15 @@ _ARN_VIEW: Final = both(HAS_ARN, _but(_SERVICE))
 _NAME_VIEW: Final = _but(HAS_ARN, _SERVICE)
 
 
+def disabled_threats(pack: Pack) -> tuple[str, ...]:
+    """Titles of the rules of threats that the settings switch off."""
+    return tuple(
+        sorted(
+            each.title for each in pack.disabled if each.variant_of or each.id in (ANOMALY, TRAVEL)
+        )
+    )
+
+
 class Threats:
     """Finds threats in a span. Raises `ClusterError`, and `RuleError` for a rule that an override
     made invalid."""
@@ -71,7 +81,9 @@ class Threats:
     ) -> None:
         places = [SHIPPED / "patterns", SHIPPED / "initial-access" / "impossible_travel.yml"]
         pack = load_paths(places, settings.detections)
-        self._rules = [*pack.rules, *pack.disabled]
+        self._rules = pack.rules
+        self.disabled = disabled_threats(pack)
+        """Titles of the rules that are not looked for, since they are switched off."""
         self._evaluator = Evaluator(client, settings, pack.compiled, index=days)
         self._index = index
         self._countries = listed_countries(settings.investigation.suspicious_countries)

@@ -11,6 +11,8 @@ from detections.investigation.lead import COUNTED
 from tests.helpers.commands import command
 from tests.helpers.schemas import require_listing
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
+from trailhound.cluster.client import connect
+from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -134,7 +136,14 @@ def test_threats_and_signs_are_one_ranked_list_and_the_threats_a_report(
     folder.mkdir()
 
     leads = hunted(settings, "--since", DAY, "--report", "--folder", str(folder))["leads"]
-    order = [(each["family"] in COUNTED, -each["risk_score"]) for each in leads]
+    order = [
+        (
+            each["family"] in COUNTED,
+            each["family"] in COUNTED and (each["family"], each["risk_score"]) != ("first", 5),
+            -each["risk_score"],
+        )
+        for each in leads
+    ]
     assert order == sorted(order)
     found = {(each["pattern"], each["identifier"].rpartition("/")[2]): each for each in leads}
     recon = found["reconnaissance", "ada"]
@@ -165,6 +174,12 @@ def test_threats_and_signs_are_one_ranked_list_and_the_threats_a_report(
     } <= found.keys()
     assert all(each["events"] for each in leads)
     assert not {"ada"} & {name for pattern, name in found if pattern.startswith("dormant")}
+
+    lines = [
+        line.split("\t") for line in command(settings, "hunt", "--since", DAY).stdout.splitlines()
+    ]
+    (line,) = [each for each in lines if each[1] == "reconnaissance"]
+    assert set(line[2].split(" and ")) == {recon["identifier"], "198.51.100.7"}
 
     (file,) = folder.iterdir()
     assert re.fullmatch(r"cloudtrail_threat_report_\d{8}_\d{6}\.json", file.name)
@@ -222,6 +237,29 @@ def test_anomalies_of_several_days_and_a_span_without_events(
         "above the mean of all principals by more than 2 standard deviations: 20 events from "
         "2025-03-11 00:00 on, the most of 2 such windows"
     )
+
+    off = {"a378c706-16eb-4739-88e9-c1a3c72b8c30": {"enabled": False}}
+    env = {"TRAILHOUND_DETECTIONS__OVERRIDES": json.dumps(off)}
+    without = command(settings, "hunt", env=env)
+    assert "anomalous_activity" not in without.stdout
+    assert (
+        "not looked for, since detections.overrides switches it off: anomalous_activity"
+    ) in without.stderr
+
+    # An alert that is about them, and not on volume, puts them first.
+    alert = {
+        "level": "medium",
+        "rule": {"kind": "sigma"},
+        "entity": {"arn": lead["identifier"]},
+        "first_seen": "2025-03-10T09:00:00Z",
+        "last_seen": "2025-03-10T09:00:00Z",
+    }
+    client, index = connect(settings), Names(settings.prefix).alerts
+    for kind in ("anomaly", "sigma"):
+        body = {**alert, "rule": {"kind": kind}}
+        client.index(index=index, id="a", body=body, params={"refresh": "true"})
+        (alerted,) = [each for each in hunted(settings)["leads"] if each["family"] == "anomaly"]
+        assert alerted["alerted"] == (kind == "sigma")
 
     whole = "from 2025-03-04 09:00:19 to 2025-03-11 09:00:19 UTC"
     assert f"searched: {whole}\n" in command(settings, "hunt").stderr

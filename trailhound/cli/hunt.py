@@ -37,6 +37,7 @@ with late_imports():
     from detections.events.daily_indices import daily_indices
     from detections.events.index import EventIndex
     from detections.history import bounds
+    from detections.investigation.alerted import mark_alerted
     from detections.investigation.lead import (
         TOP,
         Lead,
@@ -211,10 +212,12 @@ def _of_index(
         span = Span(dates.start_of(since) if since else end - _DAYS, end)
         nothing = explain_empty_span(client, days, span)
         signs = Signs(index)
+        threats = Threats(client, settings, index, days)
         leads: list[Lead] = []
         if not nothing:
-            leads += Threats(client, settings, index, days).found(span, stage)
+            leads += threats.found(span, stage)
             leads += signs.found(span, stage)
+            mark_alerted(client, settings, leads, span)
     skipped = days.skipped_in(span)
     warnings = [nothing] if nothing else []
     if signs.unread:
@@ -235,6 +238,7 @@ def _of_index(
         complete=not skipped,
         empty=bool(nothing),
         known=known,
+        disabled=threats.disabled,
     )
 
 
@@ -264,17 +268,22 @@ def _show(
         "total": len(found),
         "more": len(found) > limit,
         "threats": {name: value for name, value in made.items() if name != "threats"},
+        "disabled": list(hunted.disabled),
         **hunted.beside,
     }
-    rows = found
+    # One of the same events by user and by address is one line; programs get each.
+    rows = twins_joined(found) if form is Form.TABLE else found
     if is_table(form) and "all" not in expand:
-        rows = together(found, expand)
+        rows = together(rows, expand)
     if rows or not hunted.empty or form is not Form.TABLE:
         LISTING.show(rows[:limit], form, beside=beside)
     if len(rows) > limit:
         note_left_off(f"{limit:,} of {plural(len(rows), 'line')} shown: --limit N for more", form)
     if not hunted.empty:  # else a warning says which span has no event
         note(_searched(hunted), form)
+    if hunted.disabled:
+        off = ", ".join(hunted.disabled)
+        note(f"not looked for, since detections.overrides switches it off: {off}", form)
     kinds = {
         each.pattern: each.more["together"] for each in rows[:limit] if "together" in each.more
     }

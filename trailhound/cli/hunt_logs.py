@@ -42,6 +42,8 @@ class Hunted:
     complete: bool = True
     empty: bool = False
     known: tuple[datetime, datetime] | None = None
+    disabled: Sequence[str] = ()
+    """Titles of the rules that were not looked for, since they are switched off."""
 
 
 def hunt_log_groups(
@@ -71,7 +73,7 @@ def hunt_log_groups(
         job.read([records], lambda events: stage("reading events", events, records.records))
         stage("looking for threats", 0, 0)
         leads = job.leads()
-        reading, not_run = job.reading, list(job.not_run)
+        reading, not_run, disabled = job.reading, list(job.not_run), job.disabled
     name_faults(answered.failed, answered.cut)
     warnings = list(_warnings(records, reading, not_run))
     if not records.records:
@@ -87,6 +89,7 @@ def hunt_log_groups(
         warnings,
         complete=reading.complete and not wrong,
         empty=not records.records,
+        disabled=disabled,
     )
 
 

@@ -49,6 +49,11 @@ class FileHunt:
         """The parts of the report that could not be made, and why."""
         return self._threats.not_run
 
+    @property
+    def disabled(self) -> Sequence[str]:
+        """Titles of the rules that the settings switch off."""
+        return self._threats.disabled
+
     def read(self, sources: Sequence[Source], progress: Progress = lambda _: None) -> None:
         """Read every event. Raises `SourceUnreachableError`."""
         for batch in self._read.batches(sources):
