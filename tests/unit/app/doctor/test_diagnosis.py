@@ -190,3 +190,22 @@ def test_a_local_source_needs_no_identity_and_is_judged_by_a_trail_file(
     assert found["source"][:2] == ("ok", f"{file} is readable")
     file.unlink()
     assert found_by(trail)["source"][0] == "warning"
+
+
+def test_critical_rules_that_reach_no_channel_are_named(found_by: FoundBy, tmp_path: Path) -> None:
+    def judged(*tactics: list[str]) -> tuple[str, str, str] | None:
+        channels = [
+            {"name": f"c{place}", "kind": "command", "command": ["true"], "tactics": each}
+            for place, each in enumerate(tactics)
+        ]
+        file = tmp_path / "trailhound.yaml"
+        file.write_text(yaml.safe_dump({"notify": {"channels": channels}}))
+        return found_by("--config", file).get("setting notify.channels")
+
+    assert judged() is None
+    assert judged(["impact"], []) is None
+    found = judged(["impact"], ["persistence"])
+    assert found is not None
+    assert found[0] == "warning"
+    assert "of level critical" in found[1]
+    assert "CloudTrailChanges" in found[1]
