@@ -151,7 +151,7 @@ def test_events_of_a_day_with_a_foreign_index_wait_and_all_others_go_on(
         mapping = (
             {"dynamic": False} if what == "marked" else {"properties": {"a": {"type": "long"}}}
         )
-        body = {"mappings": {"_meta": {"trailhound": None}, **mapping}}
+        body = {"mappings": {"_meta": {"trailhound": "theirs"}, **mapping}}
         client.indices.create(index=index, body=body)
     trail = tmp_path / "trail"
     events = [at("2025-03-01"), at("2025-03-02")]
@@ -193,7 +193,7 @@ def test_a_day_whose_index_was_foreign_is_looked_at_again(
 ) -> None:
     client = prepared(settings)
     index = index_of(settings, "2025-03-01")
-    client.indices.create(index=index, body={"mappings": {"_meta": {"trailhound": None}}})
+    client.indices.create(index=index, body={"mappings": {"_meta": {"trailhound": "theirs"}}})
     days = Days(client, settings, RetryPolicy(1))
     for _ in range(2):
         with pytest.raises(RecordError, match=index):

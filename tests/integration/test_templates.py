@@ -30,14 +30,15 @@ from tests.helpers.trails import (
     record,
     write_trail,
 )
+from trailhound.app.doctor.template_checks import indices
 from trailhound.app.enrichment import enricher_from
 from trailhound.cluster import mappings, templates
 from trailhound.cluster.client import connect
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.initialization import InitChange, init
 from trailhound.cluster.retry_policy import RetryPolicy
-from trailhound.cluster.templates import Names
-from trailhound.errors import ClusterBlockedError, ForeignTemplateError
+from trailhound.cluster.templates import Names, mark_of
+from trailhound.errors import ClusterBlockedError, ForeignTemplateError, SettingsError
 from trailhound.settings import Settings
 from trailhound.settings.cluster import IndexedField
 
@@ -516,6 +517,47 @@ def test_a_codec_that_the_cluster_lacks_is_named_by_init(settings: Settings) -> 
     assert "has no codec zstd" in said
     assert "best_compression" in said
     assert "index.codec" in said
+
+
+def test_what_the_cluster_refuses_of_a_template_is_said_in_our_words(settings: Settings) -> None:
+    client, prefix = connect(settings), settings.prefix
+    taken = f"{prefix}cloudtrail"
+    client.indices.create(index=taken)
+    with pytest.raises(ForeignTemplateError, match=f"index {taken}, and the alias of the daily"):
+        init(client, settings)
+    client.indices.delete(index=taken)
+    foreign(client, f"{prefix}other", f"{prefix}cloud*", templates.PRIORITY)
+    with pytest.raises(ForeignTemplateError, match=f"as {prefix}other, of the same") as refused:
+        init(client, settings)
+    assert "another priority" in refused.value.hint
+    client.indices.delete_index_template(name=f"{prefix}other")
+    init(client, settings)
+    within = settings.model_copy(update={"namespace": f"{prefix}cloudtrail-b"})
+    with pytest.raises(ForeignTemplateError, match=f"as {prefix}trailhound-events") as refused:
+        init(client, within)
+    assert "one lies within the other" in refused.value.hint
+    for name, value in {"shards": 3_000, "refresh_interval": "soon"}.items():
+        index = settings.index.model_copy(update={name: value})
+        with pytest.raises(SettingsError, match=f"^index.{name}: .* the value {value} "):
+            init(client, settings.model_copy(update={"index": index}))
+
+
+def test_init_leaves_a_namespace_alone_whose_name_goes_on_with_ours(settings: Settings) -> None:
+    other = settings.model_copy(update={"namespace": f"{settings.namespace}-trailhound"})
+    client = prepared(other)
+    index = Names(other.prefix).ledger
+    client.indices.put_mapping(index=index, body={"_meta": {"trailhound": {"kind": "ledger"}}})
+    assert index not in {each.name for each in init(client, settings)}
+    assert mark_of(client.indices.get_mapping(index=index)[index]["mappings"]) == {"kind": "ledger"}
+
+
+def test_doctor_names_an_alias_in_the_place_of_a_day(settings: Settings) -> None:
+    client = prepared(settings)
+    other, day = f"{settings.prefix}other", Names(settings.prefix).day("2025.03.01")
+    client.indices.create(index=other, body={"aliases": {day: {}}})
+    found = indices(client, settings)
+    assert found.verdict == "warning"
+    assert other in found.fact
 
 
 def test_a_missing_template_is_said_of_new_days(settings: Settings, trail: Path) -> None:

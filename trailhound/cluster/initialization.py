@@ -7,9 +7,9 @@ What carries the mark of this release is compared nonetheless: somebody may have
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, RequestError, TransportError
@@ -32,7 +32,7 @@ from trailhound.cluster.templates import (
     single_indices,
     template,
 )
-from trailhound.errors import ForeignTemplateError, SettingsError
+from trailhound.errors import ForeignTemplateError, SettingsError, TrailhoundError
 from trailhound.settings import Settings
 
 
@@ -92,7 +92,8 @@ def _init_template(client: OpenSearch, settings: Settings, kind: IndexKind) -> I
 def _put_template(
     client: OpenSearch, settings: Settings, name: str, wanted: dict[str, Any]
 ) -> None:
-    """Raises `SettingsError` where the cluster does not have the codec of the settings."""
+    """Raises `SettingsError` where the cluster does not have the codec of the settings or refuses
+    another value, `ForeignTemplateError` where something else has the same indices or the alias."""
     dialect = dialect_of(client)
     if settings.index.codec not in dialect.codecs:
         raise SettingsError(
@@ -102,15 +103,56 @@ def _put_template(
     try:
         client.indices.put_index_template(name=name, body=wanted)
     except RequestError as error:
-        reason = from_response(error).message
-        if "index.codec" not in reason:
-            raise
+        raise _template_refused(name, wanted, error) or error from error
+
+
+_OVERLAPS: Final = re.compile(r"matching patterns from existing templates \[([^\]]+)\]")
+_ALIAS_TAKEN: Final = re.compile(r"[Ii]nvalid alias name \[([^\]]+)\].*same name as the alias")
+_SETTING: Final = re.compile(r"\[index\.([a-z_.]+)\]")
+_VALUE: Final = re.compile(r"value \[([^\]]*)\]")
+_NAMED_OTHERWISE: Final = {"number_of_shards": "shards", "number_of_replicas": "replicas"}
+_OURS: Final = re.compile(rf"(?:.*-)?trailhound-(?:{'|'.join(MAPPINGS)})")
+
+
+def _template_refused(
+    name: str, wanted: Mapping[str, Any], error: RequestError
+) -> TrailhoundError | None:
+    """What a refusal of an index template means; None where it is not known."""
+    text, reason = str(error.info), from_response(error).message
+    if found := _OVERLAPS.search(text):
+        others = found[1].split(",")
+        if all(_OURS.fullmatch(each.strip()) for each in others):
+            hint = "this is another namespace's, and one lies within the other: choose a namespace "
+            hint += "that does not go on after another one's name with `-cloudtrail`"
+        else:
+            hint = "give that template another priority, or set a namespace"
+        patterns = ", ".join(wanted["index_patterns"])
+        return ForeignTemplateError(
+            f"the index template {name} for {patterns} would apply to the same indices as "
+            f"{', '.join(map(str.strip, others))}, of the same priority ({wanted['priority']})",
+            hint=hint,
+        )
+    if found := _ALIAS_TAKEN.search(text):
+        return ForeignTemplateError(
+            f"there is an index {found[1]}, and the alias of the daily indices has this name",
+            hint="rename or delete it, or set a namespace",
+        )
+    if "index.codec" in reason:
         known = re.search(r"must be one of \[([^\]]+)\]", reason)
-        raise SettingsError(
-            f"index.codec: the cluster has no codec {settings.index.codec}",
+        codec = wanted["template"]["settings"]["index"]["codec"]
+        return SettingsError(
+            f"index.codec: the cluster has no codec {codec}",
             hint=(f"it knows {known[1]}: " if known else "")
             + "set index.codec to one of them, or install the plugin opensearch-custom-codecs",
-        ) from error
+        )
+    setting, value = _SETTING.search(text), _VALUE.search(text)
+    if setting and value:
+        ours = f"index.{_NAMED_OTHERWISE.get(setting[1], setting[1])}"
+        return SettingsError(
+            f"{ours}: the cluster does not take the value {value[1]} ({reason})",
+            hint=f"set {ours} to another value: docs/settings.md",
+        )
+    return None
 
 
 def _init_index(
@@ -132,8 +174,7 @@ def _init_index(
 def _upgrade(client: OpenSearch, settings: Settings) -> list[InitChange]:
     """Bring the mappings of existing indices to the present one, as far as they can change."""
     names = Names(settings.prefix)
-    pattern = f"{names.days},{names.prefix}trailhound-*"
-    found, there = index_marks(client, pattern), descriptions(client, pattern)
+    found, there = index_marks(client, names.every), descriptions(client, names.every)
     dialect = dialect_of(client)
     todays = {kind: mapping(kind, settings, dialect) for kind in MAPPINGS}
     changes = []

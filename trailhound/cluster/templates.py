@@ -108,6 +108,12 @@ class Names:
     def alerts(self) -> str:
         return f"{self.prefix}trailhound-alerts"
 
+    @property
+    def every(self) -> str:
+        """All of them, as one pattern. Not `trailhound-*`: a namespace whose name ends so has its
+        own indices there."""
+        return ",".join((self.days, self.ledger, self.deadletter, self.alerts))
+
     def template(self, kind: IndexKind) -> str:
         return f"{self.prefix}trailhound-{kind}"
 

@@ -73,7 +73,7 @@ def indices(client: OpenSearch, settings: Settings) -> Check:
     """Whether the indices that are there accept, store and find what this release writes. Raises
     opensearch-py's exceptions."""
     names = Names(settings.prefix)
-    there = templates.descriptions(client, f"{names.days},{names.prefix}trailhound-*")
+    there = templates.descriptions(client, names.every)
     wanted = {
         kind: templates.mapping(kind, settings, dialect_of(client)) for kind in templates.MAPPINGS
     }
@@ -84,7 +84,7 @@ def indices(client: OpenSearch, settings: Settings) -> Check:
         kind = templates.mark_of(body["mappings"]).get("kind")
         if kind in wanted:
             found = list(_of_index(names, wanted[kind], body))
-        elif names.day_of(index):
+        elif any(names.day_of(each) for each in (index, *body["aliases"])):
             found = [(Difference("the mark of Trailhound", None, ""), _FOREIGN)]
         else:
             continue
