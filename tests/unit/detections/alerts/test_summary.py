@@ -32,6 +32,10 @@ MANY = [{"name": f"C{number}", "count": 1, "failed": 1} for number in range(7)]
             {"calls": MANY, "count": 7, "outcome": "failure", "before": {"count": 3}},
             f"ada: C0, C1, C2, C3 and 3 other calls, all failed, {WHEN}, 3 times before",
         ),
+        (  # the one that succeeded is after the events that are counted by call
+            {"calls": [MANY[0] | {"count": 2, "failed": 2}], "count": 12_500, "outcome": "mixed"},
+            f"ada: C0 ×2, at least one of 12,500 succeeded, {WHEN}, for the first time",
+        ),
         (  # there may be older ones
             {"before": {"count": 0, "relation": "gte"}},
             f"ada: StopLogging ×2, succeeded, {WHEN}",
@@ -53,7 +57,7 @@ MANY = [{"name": f"C{number}", "count": 1, "failed": 1} for number in range(7)]
             f"{'a' * 63}… and 1 more: at least 1,200 events, 2025-03-01 12:00:05 UTC",
         ),
     ],
-    ids=["calls", "many", "unknown-before", "days", "last-release"],
+    ids=["calls", "many", "success-hidden", "unknown-before", "days", "last-release"],
 )
 def test_the_sentence(changes: dict[str, Any], sentence: str) -> None:
     assert summary(ALERT | changes) == sentence
