@@ -217,4 +217,4 @@ def test_a_day_that_another_tool_made_is_named(settings: Settings) -> None:
     )
     assert "set a namespace" in said["advice"]
     client.indices.delete(index=day)
-    assert checks(settings)["indices"]["fact"] == "3, as this release makes them"
+    assert checks(settings)["indices"]["fact"] == "3, as this release needs them"

@@ -245,25 +245,42 @@ def _with(fields: Mapping, path: list[str], parameters: Mapping) -> Mapping:
 EVENT: Mapping = event()
 """The default mapping of a daily index."""
 
+SHOWN: Mapping = {"type": "keyword", "index": False, "doc_values": False}
+"""A text that is shown and never searched. It is in the mapping only for the data view's list of
+fields."""
+
+SUMMED: Mapping = {"type": "long", "index": False}
+"""A number that is summed and compared by its doc values."""
+
 LEDGER: Mapping = {
     "dynamic": False,
     "properties": {
         # Names the class of `trailhound.state` that a document belongs to.
         **fields("kind"),
-        **fields("uri", "object", "etag", "state", "worker", "reason", "events_under"),
+        **fields("uri", "state", "reason", "events_under"),
+        # Looked up, and in no aggregation.
+        "object": {"type": "keyword", "doc_values": False},
+        **fields("etag", "worker", kind=SHOWN),
+        # Searches sort by the first two: with an index they need not look at all entries.
         **fields("claimed_at", "finished_at", "heartbeat", "last", kind=DATE),
         **fields(
-            "size", "bytes", "read", "indexed", "duplicates", "dead_lettered", "filtered", kind=LONG
+            *("size", "bytes", "read", "indexed", "duplicates", "dead_lettered", "filtered"),
+            *("by_folder",),
+            kind=SUMMED,
         ),
-        "by_folder": dict(LONG),
         "integrity": tree({**fields("verdict"), "at": dict(DATE)}),
         # The objects that first delivered an object's duplicates.
-        "shared": tree({**fields("object"), "events": dict(LONG)}),
+        "shared": tree({**fields("object"), "events": dict(SUMMED)}),
         # Who reads an object again.
         "claim": tree(fields("worker")),
     },
 }
-"""One document for each thing that Trailhound keeps about itself: see `trailhound.state`."""
+"""One document for each thing that Trailhound keeps about itself: see `trailhound.state`.
+
+An object's entry is written twice, when it is claimed and when it is done, and where files are tiny
+there is one for every few events: so a field has no more than what searches, panels and sums of it
+need. Ledgers of the last release have an index and doc values of each, and keep them.
+"""
 
 DEADLETTER: Mapping = {
     "dynamic": False,
@@ -272,7 +289,7 @@ DEADLETTER: Mapping = {
         "position": dict(LONG),
         "at": dict(DATE),
         # The record as it was read; the engine does not parse it.
-        "raw": {"type": "keyword", "index": False, "doc_values": False},
+        "raw": dict(SHOWN),
         # Beside it, `by` and `note`, which nothing searches: who dismissed it, and why.
         "dismissed": tree({"at": dict(DATE)}),
     },
@@ -318,7 +335,7 @@ ALERT: Mapping = {
             {
                 **fields("own", "created", "used", "address", "joined_address"),
                 **fields("principal", "account"),
-                "address_day": {"type": "keyword", "index": False, "doc_values": False},
+                "address_day": dict(SHOWN),
                 **fields("first", "last", kind=DATE),
             }
         ),
@@ -339,7 +356,7 @@ ALERT: Mapping = {
         **fields(
             "summary", "reason", "description", "response", "falsepositives", kind={"type": "text"}
         ),
-        **fields("references", kind={"type": "keyword", "index": False, "doc_values": False}),
+        **fields("references", kind=SHOWN),
         # Who, when and why, of each change of state.
         "history": dict(STORED),
         # Digests of the counted events, so that counting one again changes nothing.

@@ -93,7 +93,7 @@ def indices(client: OpenSearch, settings: Settings) -> Check:
             alike.setdefault(described([each for each, _ in found]), []).append(index)
             advice |= dict.fromkeys(each for _, each in found)
     if not alike:
-        return Check("indices", "ok", f"{number:,}, as this release makes them")
+        return Check("indices", "ok", f"{number:,}, as this release needs them")
     said = [_named(which, text) for text, which in alike.items()]
     more = [f"and {len(said) - _NAMED:,} more"] if len(said) > _NAMED else []
     return Check("indices", "warning", "; ".join([*said[:_NAMED], *more]), "; ".join(advice))
