@@ -118,8 +118,8 @@ class LedgerRecord:
         judged = self._marked(entry, judged)
         if judged == before:
             return None
-        document = msgspec.structs.replace(entry, integrity=judged).document()
-        return Write(stored.document | document, stored)
+        judged_entry = msgspec.structs.replace(entry, integrity=judged)
+        return Write(judged_entry.over(stored.document), stored)
 
     def _marked(self, entry: ObjectState, judged: Integrity) -> Integrity:
         """The entry, after the object's events have been marked, unless they were before. Events of

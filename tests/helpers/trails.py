@@ -151,10 +151,18 @@ def dead_letters(client: OpenSearch, settings: Settings) -> list[dict[str, Any]]
     return [source for _, source in _pages(client, templates.Names(settings.prefix).deadletter)]
 
 
+_UNSTORED = {
+    name: value
+    for name, value in json.loads(msgspec.json.encode(ObjectState(uri="", state="done"))).items()
+    if name not in ("claim", "counted")
+}
+"""The members of an entry that it lacks where they are empty."""
+
+
 def ledger(client: OpenSearch, settings: Settings) -> list[dict[str, Any]]:
-    """Every object's entry."""
+    """Every object's entry, with all of its members."""
     pages = _pages(client, templates.Names(settings.prefix).ledger)
-    return [source for _, source in pages if source["kind"] == ObjectState.kind]
+    return [_UNSTORED | source for _, source in pages if source["kind"] == ObjectState.kind]
 
 
 def _pages(client: OpenSearch, index: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -49,7 +49,8 @@ def elasticsearch(
 
 
 def _filled(engine: str, folder: Path) -> Iterator[OpenSearch]:
-    """A sample trail with one record that cannot be indexed, and alerts on its attacks."""
+    """A sample trail with one record that cannot be indexed and one file that cannot be read, and
+    alerts on its attacks."""
     settings = own_settings(engine, NAMESPACE, folder / "home")
     remove_namespace(engine, NAMESPACE)
     client = prepared(settings)
@@ -67,6 +68,7 @@ def _filled(engine: str, folder: Path) -> Iterator[OpenSearch]:
     now = datetime.now(UTC)
     live = [record(eventTime=f"{now - timedelta(minutes=10 * n):%FT%TZ}") for n in range(1, 4)]
     write_trail(folder / "odd", [broken, signed_in, denied, *live])
+    (folder / "odd" / "torn.json").write_text('{"Records": [')
     report = backfill(settings, folder / "trail", folder / "odd")
     assert report.counts.dead_lettered == 1
     write_alerts(client, Names(settings.prefix), sample.attacks)

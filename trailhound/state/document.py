@@ -51,6 +51,14 @@ class StateDocument(msgspec.Struct, frozen=True, kw_only=True):
         fields: dict[str, Any] = msgspec.to_builtins(self)
         return made | fields
 
+    def over(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """The stored form in place of an earlier one, of which the fields stay that the class does
+        not know, such as those of a later release."""
+        known = self.__struct_fields__
+        return {
+            name: value for name, value in stored.items() if name not in known
+        } | self.document()
+
     @classmethod
     def parse(cls, identifier: str, source: Mapping[str, Any]) -> Self:
         """A stored document in the current form or that of the last release.

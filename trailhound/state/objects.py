@@ -24,6 +24,10 @@ _UNREAD: Final[tuple[State, ...]] = ("claimed", "released")
 """States in which no reading was finished."""
 _SHORT = 16
 """Hexadecimal digits, 64 bits."""
+_STATED: Final = frozenset(
+    {"read", "indexed", "duplicates", "dead_lettered", "filtered", "bytes", "counted"}
+)
+"""Members of what was read that say something where they are zero, or select everything."""
 MOST_CRITERIA = 32
 """Criteria kept of one object; the oldest are forgotten first, which costs another reading."""
 
@@ -220,17 +224,17 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
         return object_id(self.uri)
 
     def document(self) -> dict[str, Any]:
-        """With `object`, by which the events of the object name it. The claim of a first reading is
-        without what is not known yet: where files are tiny, half of what the ledger writes is
-        claims.
+        """With `object`, by which the events of the object name it, and without what is empty:
+        where files are tiny, the ledger has an entry for every few events. What was read is
+        counted, none as well.
         """
-        made = super().document() | {"object": short_id(self.uri)}
-        for name in ("claim", "counted"):
-            if made[name] is None:
-                del made[name]
-        if not self.is_unread:
-            return made
-        return {name: value for name, value in made.items() if value}
+        stays = () if self.is_unread else _STATED
+        made: dict[str, Any] = {"kind": self.kind, "object": short_id(self.uri)}
+        return made | {
+            name: value
+            for name, value in msgspec.to_builtins(self).items()
+            if value or (name in stays and value is not None)
+        }
 
     @classmethod
     def upgraded(cls, source: Mapping[str, Any]) -> Mapping[str, Any]:

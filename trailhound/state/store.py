@@ -106,7 +106,7 @@ class StateStore(Generic[Doc]):
 
         def changed(source: dict[str, Any]) -> dict[str, Any] | None:
             document = self._parsed(name, source)
-            return None if document is None else source | change(document).document()
+            return None if document is None else change(document).over(source)
 
         after = revise(self.client, self.index, name, changed)
         return None if after is None else self._parsed(name, after)

@@ -110,13 +110,26 @@ def test_a_skipped_object_keeps_its_reason() -> None:
     assert not entry.is_done_for("another", EVERYTHING)
 
 
-def test_a_claim_leaves_out_what_is_not_known_yet() -> None:
+def test_an_entry_leaves_out_what_is_empty() -> None:
     claim = ObjectState(uri="s3://bucket/key.json.gz", etag="e", state="claimed", worker="w")
     stored = claim.document()
     assert stored.keys() == {"kind", "uri", "object", "etag", "state", "worker"}
     assert ObjectState.parse(claim.identifier, stored) == claim
-    done = claim.finished(state="done").document()
-    assert done["read"] == done["dead_lettered"] == 0, "what was read is told, none as well"
+    done = claim.finished(state="done", covered=(Criteria(since="2025-03-01"),), counted=EVERYTHING)
+    counts = {"read", "indexed", "duplicates", "dead_lettered", "filtered", "bytes"}
+    stored = done.document()
+    assert (
+        stored.keys() == {"kind", "uri", "object", "etag", "state", "covered", "counted"} | counts
+    )
+    assert {stored[name] for name in counts} == {0}, "what was read is told, none as well"
+    assert ObjectState.parse(done.identifier, stored) == done
+
+
+def test_what_became_empty_does_not_stay_from_the_document_before() -> None:
+    before = ObjectState(uri="s3://b/k", state="done", gone_at="2025-03-01", worker="w", read=3)
+    stored = before.document() | {"of_a_later_release": 1}
+    after = before.finished(state="done", gone_at=None)
+    assert after.over(stored) == after.document() | {"of_a_later_release": 1}
 
 
 @pytest.mark.parametrize("state", ["claimed", "released"])
