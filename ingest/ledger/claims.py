@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from ingest.ledger.index import LedgerIndex, Stored
 from ingest.ledger.worker import Worker, WorkerRegistry
 from ingest.objects import TrailObject
@@ -131,6 +133,13 @@ class Claims:
         """What is to be done with each object, by its entry and the workers that are active."""
         found = _Sorted()
         seen: set[str] = set()
+        # An entry is claimed by one of a group at most, so they can share the claim's name.
+        claim = Claim(
+            worker=self._worker.id,
+            token=uuid.uuid4().hex,
+            at=datetime.now(UTC).isoformat(),
+            etag="",
+        )
         for item in group:
             if len(found.wanted) == at_most:
                 break
@@ -146,7 +155,7 @@ class Claims:
                 found.busy.append(item)
             else:
                 again = entry is not None and not force and entry.was_read(item.etag)
-                found.wanted.append(_Wanted(item, self._claimed(item, entry), version, again))
+                found.wanted.append(_Wanted(item, _claimed(item, entry, claim), version, again))
                 seen.add(identifier)
         return found
 
@@ -166,17 +175,6 @@ class Claims:
         """Whether a worker that ended was to read it again, and did not."""
         claim = entry.claim if entry is not None else None
         return claim is not None and claim.worker not in active | {self._worker.id}
-
-    def _claimed(self, item: TrailObject, entry: ObjectState | None) -> ObjectState:
-        """The entry with a claim of this worker."""
-        claim = Claim(
-            worker=self._worker.id,
-            token=uuid.uuid4().hex,
-            at=datetime.now(UTC).isoformat(),
-            etag=item.etag,
-        )
-        start = ObjectState(uri=item.uri, etag=item.etag, state="released")
-        return (entry or start).claimed(claim, item.size)
 
     def _claim(
         self, wanted: Sequence[_Wanted], *, anew: bool
@@ -251,6 +249,12 @@ class Claims:
                 and found.entry is not None
                 and found.entry.claim_token == each.entry.claim_token
             ]
+
+
+def _claimed(item: TrailObject, entry: ObjectState | None, claim: Claim) -> ObjectState:
+    """The entry with a claim on the object as it is now."""
+    start = ObjectState(uri=item.uri, etag=item.etag, state="released")
+    return (entry or start).claimed(msgspec.structs.replace(claim, etag=item.etag), item.size)
 
 
 def _given_back(now: Stored) -> list[dict[str, Any]]:
