@@ -127,10 +127,12 @@ def _indexed(
 
 
 def _index(client: OpenSearch, names: templates.Names, events: Sequence[dict[str, Any]]) -> None:
+    """Put all events into the index of one day: each search would look through that of every day
+    that a sample has."""
+    index = names.day(str(events[0]["@timestamp"])[:10].replace("-", "."))
     lines: list[dict[str, Any]] = []
     for event in events:
-        day = str(event["@timestamp"])[:10].replace("-", ".")
-        lines.append({"create": {"_index": names.day(day), "_id": event["eventID"]}})
+        lines.append({"create": {"_index": index, "_id": event["eventID"]}})
         moment = {"ingested": datetime.now(UTC).isoformat(timespec="milliseconds")}
         lines.append({**event, "event": {**event.get("event", {}), **moment}})
     reply = client.bulk(body=lines, params={"refresh": "true"})
