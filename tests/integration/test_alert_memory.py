@@ -24,7 +24,7 @@ from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 
 BURST = rule("burst", kind="correlation")
-EVENTS = 200
+EVENTS = 100
 FEW, MANY = 4, 40
 """Alerts: ten times as many, whose events together take ten times the memory."""
 RATIO = 3.0

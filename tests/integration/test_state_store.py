@@ -34,10 +34,11 @@ def checkpoint(number: int) -> RuleCheckpoint:
 def test_every_document_is_read_however_many_there_are(
     client: OpenSearch, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    RuleCheckpoints(client, settings).write(checkpoint(number) for number in range(2_501))
-    assert len(RuleCheckpoints(client, settings).read()) == 2_501
-    monkeypatch.setattr(store, "PAGE", 1)
-    assert len(RuleCheckpoints(client, settings).read()) == 2_501
+    checkpoints = RuleCheckpoints(client, settings)
+    for number, page in ((23, 1), (24, 8), (2_501, store.PAGE)):
+        checkpoints.write(map(checkpoint, range(number)))
+        monkeypatch.setattr(store, "PAGE", page)
+        assert checkpoints.read().keys() == {f"r{each}" for each in range(number)}
 
 
 def test_documents_of_an_unknown_kind_and_broken_ones_are_left_out(
