@@ -57,12 +57,13 @@ NEW_ENTRY: Final = Rule(
 @dataclass(frozen=True, slots=True)
 class LearnedToday:
     """What was learned of the days before `day`. `withheld`: entries that were not made because too
-    few of their days were looked at by a rule."""
+    few of their days were looked at by a rule; `unsure`: those that were made nevertheless."""
 
     day: date
     changes: Learned
     observed: int
     withheld: int = 0
+    unsure: tuple[KnownAutomation, ...] = ()
 
 
 class Learner:
@@ -108,8 +109,8 @@ class Learner:
             today,
         )
         changes = learn(counted, entries, today, self._chosen, self._titles())
-        withheld = 0
-        if changes.new and not unsearched:
+        unsure: tuple[KnownAutomation, ...] = ()
+        if changes.new:
             harmless = harmless_days(self._client, self._settings, span, NEW_ENTRY.id)
             looked_at = {
                 pattern: days - (seen.late(pattern) - harmless.of(pattern))
@@ -117,13 +118,16 @@ class Learner:
             }
             made = learn(looked_at, entries, today, self._chosen, self._titles()).new
             sure = {each.what for each in made}
-            new = tuple(each for each in changes.new if each.what in sure)
-            withheld = len(changes.new) - len(new)
+            unsure = tuple(each for each in changes.new if each.what not in sure)
+        withheld = 0
+        if unsure and not unsearched:
+            new = tuple(each for each in changes.new if each not in unsure)
+            withheld, unsure = len(unsure), ()
             changes = replace(changes, new=new)
         if record:
             self._entries.write([*changes.new, *changes.kept, *changes.ended])
             raise_alerts(self._client, self._settings, now)
-        return LearnedToday(today, changes, len(seen.days), withheld)
+        return LearnedToday(today, changes, len(seen.days), withheld, unsure)
 
     def _titles(self) -> Mapping[str, str]:
         return {rule.id: rule.title for rule in (*self.pack.rules, *self.pack.disabled)}

@@ -294,3 +294,6 @@ def test_days_at_which_a_rule_did_not_look_teach_nothing(
         of_daemon = scheduled(settings, client)
         found = (len(of_daemon.changes.new), of_daemon.withheld)
         assert found == (learned, 1 - learned), changed
+    # Somebody who asks for it gets them, and is told.
+    asked = run(settings, "automation", "learn", "--at", f"{all_days:%Y-%m-%d}", "--dry-run")
+    assert asked["unsure"] == [each["id"] for each in asked["new"]] != []

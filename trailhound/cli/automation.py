@@ -161,6 +161,7 @@ def learn(
                 "kept": [each.as_dict() for each in changes.kept],
                 "ended": [each.as_dict() for each in changes.ended],
                 "written": not dry_run,
+                "unsure": [each.key for each in done.unsure],
                 "unsearched_days": [each.isoformat() for each in unsearched],
                 "summary": summary.as_dict(),
             }
@@ -179,6 +180,13 @@ def learn(
             "alert is about them: they count as harmless. Unless it was done, run "
             f"`trailhound detect --since {unsearched[0]} --until {unsearched[-1]}` first, then "
             "learn again"
+        )
+    elif done.unsure:
+        warn(
+            f"{plural(len(done.unsure), 'new entry', 'new entries')} by days at which no rule had "
+            "looked as it is now: it is new, was changed, or an exception of it ended. That no "
+            "alert is about them says nothing: run `trailhound detect` over them first, then learn "
+            "again"
         )
     if at is None and not (changes.new or changes.kept):
         say(summary.sentence())
