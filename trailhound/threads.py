@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from trailhound.backoff import Backoff
+from trailhound.internal_errors import internal_error, is_internal
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -68,7 +69,7 @@ class SupervisedThread(threading.Thread):
                     "the thread %s failed and is restarted: %s",
                     self.name,
                     self._fault,
-                    exc_info=LOG.isEnabledFor(logging.DEBUG),
+                    exc_info=error,
                 )
                 self._stopping_event.wait(_BACKOFF.seconds(in_a_row))
                 if self._stopping_event.is_set():
@@ -97,6 +98,8 @@ def supervised_threads() -> list[ThreadStatus]:
 
 
 def _reason(error: BaseException) -> str:
+    if is_internal(error):
+        return internal_error(error).message
     return f"{type(error).__name__}: {error}"[:500]
 
 

@@ -10,6 +10,7 @@ completes it. In the usual order of time nothing is marked.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,10 +35,12 @@ from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import OVERTAKEN, TRIES
 from trailhound.errors import RequestFailedError
+from trailhound.internal_errors import Skipped
 from trailhound.plural import plural
 from trailhound.settings import Settings
 from trailhound.state.store import bulk
 
+LOG = logging.getLogger("trailhound.detections")
 MOST_ASKED: Final = 1_000
 """The most alerts that are recounted one by one."""
 _MARKED_AT_ONCE: Final = 500
@@ -64,8 +67,14 @@ class Recount:
     """The alerts of one namespace. Raises `ClusterError` and opensearch-py's exceptions."""
 
     def __init__(
-        self, client: OpenSearch, settings: Settings, most_asked: int = MOST_ASKED
+        self,
+        client: OpenSearch,
+        settings: Settings,
+        most_asked: int = MOST_ASKED,
+        skipped: Skipped | None = None,
     ) -> None:
+        """`skipped`: takes the alerts that cannot be recounted."""
+        self._skipped = skipped or Skipped(LOG)
         self._client = client
         self._most_asked = most_asked
         self._index = Names(settings.prefix).alerts
@@ -115,10 +124,9 @@ class Recount:
             now = {"last": None} | counted[name]
             if (known.get("count"), known.get("last")) != (now["count"], now["last"]):
                 now["relation"] = known.get("relation", now["relation"])
-                changes[name] = {
-                    "before": now,
-                    "summary": summary(each.document | {"before": now}),
-                }
+                with self._skipped.around("alert", name):
+                    said = summary(each.document | {"before": now})
+                    changes[name] = {"before": now, "summary": said}
         return changes, later
 
     def _counted(self, alerts: Mapping[str, Document]) -> dict[str, Document]:
@@ -132,7 +140,8 @@ class Recount:
             for name, alert in self._every([asked]):
                 if name not in added:  # it is about several
                     added.add(name)
-                    earlier.add(name, alert)
+                    with self._skipped.around("alert", name):
+                        earlier.add(name, alert)
         return {name: earlier.before(each) for name, each in alerts.items()}
 
     def _read(self, asked: Sequence[Any], most: int | None = None) -> dict[str, _Read]:

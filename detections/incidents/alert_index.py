@@ -16,6 +16,7 @@ from detections.incidents.reach import Stored
 from trailhound.batching import batched
 from trailhound.cluster.reader import BY_SEQUENCE, Hit, IndexReader
 from trailhound.cluster.templates import Names
+from trailhound.internal_errors import Skipped
 from trailhound.state.store import bulk
 
 _PAGE: Final = 50
@@ -39,9 +40,11 @@ class AlertIndex:
         names: Names,
         gap: timedelta,
         events: NamedEvents | None = None,
+        skipped: Skipped | None = None,
     ) -> None:
-        """`events`: through which those of alerts are read, if others read them too."""
-        self.facts = Facts(events or NamedEvents(client, names.days))
+        """`events`: through which those of alerts are read, if others read them too. `skipped`:
+        takes the events that cannot be read."""
+        self.facts = Facts(events or NamedEvents(client, names.days), skipped)
         self._client = client
         self._index = names.alerts
         self._gap = gap

@@ -3,6 +3,7 @@ how many principals share an address or a role."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -25,7 +26,9 @@ from detections.incidents.joining import (
 )
 from detections.incidents.links import both, issued_to, links_of
 from trailhound.batching import batched, weighed
+from trailhound.internal_errors import Skipped, is_internal
 
+LOG = logging.getLogger("trailhound.incidents")
 EVENTS: Final = 1_000
 """The number of earliest events by which an alert is linked."""
 HELD: Final = 10_000
@@ -75,7 +78,9 @@ class AlertEvents:
 class Facts:
     """The reads of one run of the updater; counts are kept. Raises `ClusterError`."""
 
-    def __init__(self, events: NamedEvents) -> None:
+    def __init__(self, events: NamedEvents, skipped: Skipped | None = None) -> None:
+        """`skipped`: takes the events that cannot be read."""
+        self._skipped = skipped or Skipped(LOG)
         self._index = events.index
         self._named = events
         self._addresses: dict[AddressDay, int] = {}
@@ -91,8 +96,27 @@ class Facts:
         sources = self._events(alerts)
         chain = self._issuers(alerts, sources.values())
         for each in alerts:
-            events = [sources[name] for name in each.events[:EVENTS] if name in sources]
-            yield LinkedAlert(each.id, each.first, each.last, _links(each, events, chain))
+            events = {name: sources[name] for name in each.events[:EVENTS] if name in sources}
+            links = self._links_of(each, events, chain)
+            yield LinkedAlert(each.id, each.first, each.last, links)
+
+    def _links_of(
+        self, alert: AlertEvents, events: Mapping[str, Source], chain: Mapping[str, Actor]
+    ) -> Links:
+        """The links of an alert; without those of its events that cannot be read."""
+        try:
+            return _links(alert, list(events.values()), chain)
+        except Exception as error:
+            if not is_internal(error):
+                raise
+        readable = []
+        for name, source in events.items():
+            with self._skipped.around("event", name):
+                links_of([source], chain)
+                readable.append(source)
+        with self._skipped.around("alert", alert.id):
+            return _links(alert, readable, chain)
+        return alert.before
 
     def sharing(self, alerts: Iterable[LinkedAlert]) -> Sharing:
         """How many principals share what these alerts have, and what earlier ones had."""
@@ -120,8 +144,9 @@ class Facts:
         for each in events:
             key = at(each, "userIdentity", "accessKeyId")
             if key and key not in keys:  # most events are of few keys
-                actor = actor_of(each)
-                keys |= {key} if actor is not None and not actor.person else set()
+                with self._skipped.around("event of the key", key):
+                    actor = actor_of(each)
+                    keys |= {key} if actor is not None and not actor.person else set()
         since = min((each.first for each in alerts), default=None)
         if since is None:
             return {}
@@ -144,9 +169,10 @@ class Facts:
         for part in batched(keys, _AT_ONCE):
             clauses = [{"terms": {KEYS: list(part)}}, *ISSUING_CALLS, _between(since, until)]
             for hit in self._index.documents({"bool": {"filter": clauses}}, request):
-                for key, actor in issued(hit["_source"]):
-                    if key in part:
-                        found.setdefault(key, actor)
+                with self._skipped.around("event", hit["_id"]):
+                    for key, actor in issued(hit["_source"]):
+                        if key in part:
+                            found.setdefault(key, actor)
         return found
 
     def _count_addresses(self, days: Iterable[AddressDay]) -> None:

@@ -7,6 +7,7 @@ calls that were ingested since the last one, and at the alerts with their keys.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -22,9 +23,11 @@ from detections.incidents.facts import ISSUING_CALLS, KEYS, issued
 from detections.running.pace import pace_of
 from detections.span import Span
 from trailhound.cluster.templates import Names
+from trailhound.internal_errors import Skipped
 from trailhound.settings import Settings
 from trailhound.state.joining_checkpoints import JoiningCheckpoints
 
+LOG = logging.getLogger("trailhound.incidents")
 _AT_ONCE: Final = 5_000
 """Keys whose alerts one search looks for."""
 _SESSION: Final = ("key:", "session:")
@@ -34,11 +37,15 @@ _SESSION: Final = ("key:", "session:")
 class LateOpeners:
     """The alerts of one namespace. Raises `ClusterError` and opensearch-py's exceptions."""
 
-    def __init__(self, client: OpenSearch, settings: Settings) -> None:
+    def __init__(
+        self, client: OpenSearch, settings: Settings, skipped: Skipped | None = None
+    ) -> None:
+        """`skipped`: takes the events that could not be looked at."""
         names = Names(settings.prefix)
         self._checkpoints = JoiningCheckpoints(client, settings)
         self._events = EventIndex(client, names.days)
         self._alerts = AlertIndex(client, names, timedelta(0))
+        self._skipped = skipped or Skipped(LOG)
         self._lookback = pace_of(settings).lookback
 
     def mark(self, may_continue: Callable[[], bool] = lambda: True) -> int:
@@ -66,9 +73,10 @@ class LateOpeners:
         found: dict[str, Actor] = {}
         query = {"bool": {"filter": [*ISSUING_CALLS, span.query()]}}
         for hit in self._events.documents(query, {"_source": Mapped([*FIELDS, KEYS])}):
-            for key, actor in issued(hit["_source"]):
-                if named := token("key", key):
-                    found.setdefault(named, actor)
+            with self._skipped.around("event", hit["_id"]):
+                for key, actor in issued(hit["_source"]):
+                    if named := token("key", key):
+                        found.setdefault(named, actor)
             if len(found) >= _AT_ONCE:
                 yield found
                 found = {}

@@ -29,6 +29,7 @@ from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import OVERTAKEN, TRIES
 from trailhound.errors import RequestFailedError
+from trailhound.internal_errors import Skipped
 from trailhound.plural import plural
 from trailhound.settings import Settings
 
@@ -67,9 +68,15 @@ class IncidentUpdater:
     """Joins the alerts of one namespace. Raises `ClusterError` and opensearch-py's exceptions."""
 
     def __init__(
-        self, client: OpenSearch, settings: Settings, events: NamedEvents | None = None
+        self,
+        client: OpenSearch,
+        settings: Settings,
+        events: NamedEvents | None = None,
+        skipped: Skipped | None = None,
     ) -> None:
-        """`events`: through which those of alerts are read, if others read them too."""
+        """`events`: through which those of alerts are read, if others read them too. `skipped`:
+        takes the events that cannot be read."""
+        self._skipped = skipped or Skipped(LOG)
         self._client = client
         self._names = Names(settings.prefix)
         self._events = events or NamedEvents(client, self._names.days)
@@ -90,7 +97,7 @@ class IncidentUpdater:
             return done
         overtaken = 0
         while may_continue():
-            index = AlertIndex(self._client, self._names, self._gap, self._events)
+            index = AlertIndex(self._client, self._names, self._gap, self._events, self._skipped)
             batch = self._due(index, ended)
             if not batch:
                 break

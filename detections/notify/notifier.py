@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from opensearchpy import OpenSearch, OpenSearchException
+from opensearchpy import OpenSearch
 
 from detections.alerts.document import shown, stamp
 from detections.alerts.twins import TWIN_KEY, twins_of
@@ -54,6 +54,7 @@ from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import read_many
 from trailhound.errors import NotifyError, TrailhoundError
+from trailhound.internal_errors import place_of
 from trailhound.settings import ChannelSettings, Settings
 from trailhound.state.catch_up import CatchUp
 from trailhound.state.channels import Channels
@@ -113,7 +114,7 @@ class Notifier:
                 if run.complete:
                     until = offered[channel.name]
                     self._offered.note(channel.name, until, min(now, max(until, caught_up or now)))
-            except (OpenSearchException, TrailhoundError) as fault:
+            except Exception as fault:  # noqa: BLE001 - raised once the others were served
                 faults.append(fault)
             if (unwritten := self.unrecorded[channel.name].fault) is not None:
                 faults.append(unwritten)
@@ -339,9 +340,11 @@ class _ChannelRun:
             self._opened.send(message)
         except NotifyError as refused:
             error = refused
-        except Exception as fault:  # noqa: BLE001 - others are still sent
+        except Exception as fault:
             # Not the error's own text: it may contain a URL.
-            error = NotifyError(f"{self._channel.name}: {type(fault).__name__}")
+            at = f" (at {place})" if (place := place_of(fault)) else ""
+            error = NotifyError(f"{self._channel.name}: {type(fault).__name__}{at}")
+            LOG.debug("an alert was not delivered", exc_info=fault)
         if error is not None:
             fields = {"alert": name, "channel": self._channel.name}
             LOG.warning("an alert was not delivered: %s", error.message, extra={"fields": fields})

@@ -5,6 +5,7 @@ A rule that fails or times out does not stop the others; only an unreachable clu
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from time import monotonic
 
@@ -22,8 +23,11 @@ from detections.running.recording import Recording, RuleRun, is_full, next_chunk
 from detections.span import Span
 from trailhound.cluster.client import answers
 from trailhound.errors import ClusterUnreachableError, TrailhoundError
+from trailhound.internal_errors import internal_error, is_internal
 from trailhound.settings import Settings
 from trailhound.threads import in_order
+
+LOG = logging.getLogger("trailhound.detections")
 
 Evaluate = Callable[[Rule, Span], Iterator[Finding]]
 """Evaluates a rule of any kind but plain. Raises `TrailhoundError`s."""
@@ -141,5 +145,10 @@ class Detector:
             run.error = error
         except TrailhoundError as error:
             run.error = error
+        except Exception as error:
+            if not is_internal(error):
+                raise
+            run.error = internal_error(error)  # of this rule: the others still run
+            LOG.error("%s: %s", run.rule.labelled, run.error.message, exc_info=error)
         run.seconds += monotonic() - began
         recording.end(run, rest)

@@ -19,6 +19,7 @@ from opensearchpy.exceptions import OpenSearchException
 
 from trailhound.cluster.refusals import described
 from trailhound.errors import ClusterError
+from trailhound.internal_errors import HOW_TO_SEE, is_internal
 from trailhound.state.jobs import Jobs, JobState
 from trailhound.state.leases import Lease
 from trailhound.threads import SupervisedThread
@@ -38,11 +39,13 @@ class Turn:
 @dataclass(frozen=True, slots=True)
 class Job:
     """`run(turn)` every `every` seconds; an exception is a failure of this run only. It returns
-    what it left out, in words, if anything."""
+    what it left out, in words, if anything. `skipped`: what its runs have left out because of
+    internal errors, in words."""
 
     name: str
     every: float
     run: Callable[[Turn], str | None]
+    skipped: Callable[[], str] = lambda: ""
 
 
 @dataclass(slots=True)
@@ -52,8 +55,8 @@ class JobRuns:
     runs: int = 0
     failures: int = 0
     seconds: float = 0.0
-    last_error: str = ""
-    """Of the last run; empty after a success."""
+    fault: str = ""
+    """Why it does not work (`JobState.fails`), as of the last run; empty if it does."""
 
 
 class Scheduler:
@@ -127,21 +130,26 @@ class Scheduler:
                     return
             runs.runs += 1
             note = job.run(Turn(since, lambda: self._lease.held and not self._ended.is_set()))
-            self._write(replace(state, last_success=_now(), last_error="", note=note or ""))
-            runs.last_error = ""
+            done = replace(
+                state, last_success=_now(), last_error="", note=note or "", skipped=job.skipped()
+            )
+            self._write(done)
+            runs.fault = done.fails(datetime.now(UTC))
         except Exception as error:  # noqa: BLE001 - others still run
             runs.failures += 1
-            runs.last_error = described(error)
-            self._failed(job, runs.last_error)
+            runs.fault = described(error)
+            self._failed(job, runs.fault, error)
         runs.seconds += time.monotonic() - began
         every = {each.name: each.every for each in self._jobs}
         self._due[job.name] = began + every.get(job.name, job.every)
 
-    def _failed(self, job: Job, reason: str) -> None:
-        LOG.error("the job %s failed: %s", job.name, reason)
+    def _failed(self, job: Job, reason: str, error: Exception) -> None:
+        more = f"; {HOW_TO_SEE}" if is_internal(error) else ""
+        LOG.error("the job %s failed: %s%s", job.name, reason, more, exc_info=error)
         try:
             state = self._states.get(job.name)
-            self._write(replace(state, last_error=reason, failures=state.failures + 1))
+            failed = state.failed(reason, datetime.now(UTC))
+            self._write(replace(failed, skipped=job.skipped()))
         except (OpenSearchException, ClusterError):
             LOG.warning("the failure of the job %s could not be stored", job.name)
 

@@ -16,6 +16,7 @@ from ingest.sources.local import LocalSource
 from ingest.sources.opening import open_object
 from ingest.sources.stream import StreamSource
 from trailhound.errors import ObjectUnreadableError, SourceError, SourceUnreachableError
+from trailhound.internal_errors import internal_error
 
 LOG = logging.getLogger("trailhound.prefetch")
 LISTED_AHEAD: Final = 512
@@ -223,7 +224,6 @@ class Prefetcher:
         except SourceError as error:
             return error
         except Exception as error:
-            LOG.error("internal error at %s", item.uri, exc_info=error)
-            return ObjectUnreadableError(
-                f"{item.uri}: internal error (please report it): {type(error).__name__}: {error}"
-            )
+            said = internal_error(error)
+            LOG.error("%s: %s", item.uri, said.message, exc_info=error)
+            return ObjectUnreadableError(f"{item.uri}: {said.message}", hint=said.hint)

@@ -34,6 +34,7 @@ from trailhound.errors import (
     ClusterUnreachableError,
     RequestFailedError,
 )
+from trailhound.internal_errors import HOW_TO_SEE, internal_error
 from trailhound.settings import Settings
 
 LOG = logging.getLogger("trailhound.daemon")
@@ -223,12 +224,10 @@ class Daemon:
     def _session_failed(self, error: Exception) -> None:
         """Handle an internal error in a thread that serves all objects: the object at fault is
         found by reading the open ones one by one."""
-        reason = f"{type(error).__name__}: {error}"
-        culprit = self._deliveries.suspect(f"internal error (please report it): {reason}")
-        said = f"internal error (please report it): {reason}" + (
-            f" at {culprit}" if culprit else ""
-        )
-        LOG.error("%s; objects in flight are returned", said, exc_info=error)
+        said = internal_error(error).message
+        if culprit := self._deliveries.suspect(said):
+            said = f"{said}; the object was {culprit}"
+        LOG.error("%s; objects in flight are returned; %s", said, HOW_TO_SEE, exc_info=error)
         self._faults.record(said)
         with self._lock:
             self._restarts += 1

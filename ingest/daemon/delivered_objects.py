@@ -28,6 +28,7 @@ from trailhound.errors import (
     ObjectArchivedError,
     SourceError,
 )
+from trailhound.internal_errors import HOW_TO_SEE, internal_error
 
 LOG = logging.getLogger("trailhound.daemon")
 _MOST_BUCKETS = 1_000
@@ -129,10 +130,9 @@ class DeliveredObjects:
         except Exception as error:
             if pipeline.writer.error is not None:
                 raise
-            LOG.error("internal error at %s", item.uri, exc_info=error)
-            run.abort(
-                f"internal error (please report it): {type(error).__name__}: {error}", retry=False
-            )
+            said = internal_error(error).message
+            LOG.error("%s: %s; %s", item.uri, said, HOW_TO_SEE, exc_info=error)
+            run.abort(said, retry=False)
 
     def _outcome_unread(self, stream: BinaryIO | SourceError, delivery: Delivery | None) -> Outcome:
         """The outcome of an object that was not opened. A bucket that does not exist, and from
@@ -203,7 +203,8 @@ class DeliveredObjects:
             try:
                 self._on_object(run, delivery, outcome)
             except Exception as error:
-                LOG.error("the metrics of an object failed", exc_info=error)
+                said = internal_error(error).message
+                LOG.error("the metrics of an object failed: %s", said, exc_info=error)
 
 
 def _is_denied(stream: BinaryIO | SourceError) -> TypeGuard[ObjectAccessDeniedError]:

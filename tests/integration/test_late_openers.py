@@ -14,12 +14,15 @@ from opensearchpy import OpenSearch
 from detections.incidents.late_openers import LateOpeners
 from detections.incidents.updater import IncidentUpdater
 from detections.running.scheduler import Turn
+from tests.faults.proxy import Answer, Fault, Proxy, Request
 from tests.helpers.commands import command
 from tests.helpers.detection_rules import due_again, write_rules
 from tests.helpers.terminal import on_a_terminal
 from tests.helpers.trails import backfill, own_settings, record, write_trail
 from trailhound.app.detection.scheduled_detections import ScheduledDetections
+from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
+from trailhound.errors import ClusterError
 from trailhound.settings import Settings
 from trailhound.state.joining_checkpoints import JoiningCheckpoints
 
@@ -195,3 +198,26 @@ def test_one_that_must_end_does_not_say_that_it_has_looked(
     bring(assumed(user("mallory"), "Ops"))
     assert LateOpeners(client, settings).mark(lambda: False) == 0
     assert JoiningCheckpoints(client, settings).get() == seen
+
+
+def test_a_step_that_failed_is_tried_again_in_each_run_until_it_succeeds(
+    bring: Bring, settings: Settings
+) -> None:
+    """Else a run in which no rule is due would count as a success between two failures."""
+    bring(assumed(user("mallory"), "Ops"))
+    refusing = True
+
+    def refuse(request: Request) -> Fault | None:
+        """The search of late openers."""
+        asked = b"GetFederationToken" in request.body and b"event.ingested" in request.body
+        return Answer(400) if asked and refusing else None
+
+    with Proxy(settings.hosts[0], refuse) as proxy:
+        cluster = settings.cluster.model_copy(update={"hosts": [proxy.url]})
+        through = connect(settings.model_copy(update={"cluster": cluster}))
+        scheduled = ScheduledDetections(through, settings)
+        for _ in range(2):  # rules are due in the first run alone
+            with pytest.raises(ClusterError):
+                scheduled.turn(Turn(None, lambda: True))
+        refusing = False
+        scheduled.turn(Turn(None, lambda: True))

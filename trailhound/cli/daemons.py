@@ -9,7 +9,7 @@ from typing import Any
 
 from trailhound.cli.dates import span
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.screen import out, plural, say, table
+from trailhound.cli.screen import out, plural, say, table, warn
 
 with late_imports():
     from detections.alerts.learning_alerts import LearningAlerts
@@ -167,12 +167,15 @@ def show_jobs(jobs: list[dict[str, Any]]) -> None:
             job["name"],
             f"{_ago(job.get('last_success'))} ago" if job.get("last_success") else "never",
             job.get("failures", 0),
-            job.get("last_error") or "",
+            job.get("last_failure") or "",
         )
         for job in jobs
     ]
     if rows:
         out.print(table(["job", "last success", "#failures", "last error"], rows))
+    for job in jobs:
+        if job.get("skipped"):
+            warn(f"{job['name']}: {job['skipped']}")
 
 
 def show_rules(marks: Sequence[RuleCheckpoint], jobs: Sequence[dict[str, Any]] = ()) -> None:

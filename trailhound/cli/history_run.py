@@ -65,6 +65,8 @@ def run_history(
         forget_signal()
     if record and (refused := history.join()):
         warn(f"alerts are not joined into incidents: {refused}")
+    if history.skipped:
+        warn(history.skipped)
     return found
 
 

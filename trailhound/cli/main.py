@@ -40,6 +40,7 @@ from trailhound.cli.screen import (
 )
 from trailhound.cli.stopping import interrupted_by_sigterm, stopped
 from trailhound.errors import TrailhoundError, UnusablePathError, UsageError
+from trailhound.internal_errors import internal_error
 
 app = typer.Typer(
     name="trailhound",
@@ -266,10 +267,7 @@ def as_error(error: Exception | KeyboardInterrupt) -> BaseException:
         return UsageError(
             "the home folder is not known", hint="set TRAILHOUND_HOME, and write paths without `~`"
         )
-    return TrailhoundError(
-        f"internal error (please report it): {type(error).__name__}: {error}",
-        hint="run it again with --debug and report what it prints",
-    )
+    return internal_error(error)
 
 
 def _show(error: BaseException) -> None:

@@ -24,6 +24,7 @@ from trailhound.errors import (
     RequestFailedError,
     TrailhoundError,
 )
+from trailhound.internal_errors import internal_error
 from trailhound.settings import Settings
 
 ROLE_HINT = (
@@ -126,16 +127,17 @@ def from_response(error: OpenSearchException, url: str = "") -> ClusterError:
 
 def described(error: Exception) -> str:
     """Any error in one sentence, for a log or a status: the message of ours, that of the cluster's
-    in the words of `from_response`; of any other, which is a fault of the program, its type too.
+    in the words of `from_response`; of any other, a fault of the program, its type and where it
+    came from too.
 
     >>> described(KeyError("seen_until"))
-    "KeyError: 'seen_until'"
+    "internal error (please report it): KeyError: 'seen_until'"
     """
     if isinstance(error, OpenSearchException):
         error = from_response(error)
     if isinstance(error, TrailhoundError):
         return error.message
-    return f"{type(error).__name__}: {error}"
+    return internal_error(error).message
 
 
 def is_index_block(error: TransportError) -> bool:

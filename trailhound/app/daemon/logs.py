@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import traceback
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -39,7 +40,7 @@ def set_up_verbose(verbose: bool) -> None:
 
 class Lines(logging.Formatter):
     """One JSON object per line: `time` (UTC), `level`, `logger`, `message`, and the given fields,
-    which replace none of these."""
+    which replace none of these. With `debug`, `traceback` is that of an error."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -48,12 +49,15 @@ class Lines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if lines := _traceback(record):
+            line["traceback"] = "\n".join(lines)
         line |= {name: value for name, value in _fields(record).items() if name not in line}
         return json.dumps(line, default=str)
 
 
 class Console(logging.Formatter):
-    """`HH:MM:SS level message name=value …`; what would act or hide, as in keys, made visible."""
+    """`HH:MM:SS level message name=value …`; what would act or hide, as in keys, made visible. With
+    `debug`, the traceback of an error is on further lines, which are indented."""
 
     def format(self, record: logging.LogRecord) -> str:
         words = [
@@ -62,11 +66,22 @@ class Console(logging.Formatter):
             record.getMessage(),
             *(f"{name}={value}" for name, value in _fields(record).items()),
         ]
-        return escape_control_characters(" ".join(words))
+        return "\n  ".join(map(escape_control_characters, [" ".join(words), *_traceback(record)]))
 
 
 def _when(record: logging.LogRecord) -> datetime:
     return datetime.fromtimestamp(record.created, UTC)
+
+
+def _traceback(record: logging.LogRecord) -> list[str]:
+    """The lines of a record's traceback, with `debug`; it is long, and most readers need none."""
+    if record.exc_info is None or not logging.getLogger(record.name).isEnabledFor(logging.DEBUG):
+        return []
+    return [
+        line
+        for part in traceback.format_exception(record.exc_info[1])
+        for line in part.splitlines()
+    ]
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

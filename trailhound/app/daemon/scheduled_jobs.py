@@ -85,10 +85,10 @@ class ScheduledJobs:
         return {name: runs for each in self._all() for name, runs in each.runs().items()}
 
     def failing(self) -> Iterator[tuple[str, str]]:
-        """Jobs that this process runs and whose last run failed, with the error."""
+        """Jobs that this process runs and that do not work, with the error."""
         for each in self._all():
             if each.leads:
-                yield from ((name, it.last_error) for name, it in each.runs().items())
+                yield from ((name, it.fault) for name, it in each.runs().items())
 
     def _all(self) -> list[Scheduler]:
         return list(self._schedulers.values())

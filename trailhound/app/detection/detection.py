@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -27,8 +28,10 @@ from detections.running.evaluation import Evaluator
 from detections.running.recording import RuleRun
 from detections.span import Span
 from trailhound.app.detection.known_automation import AutomationHistory
+from trailhound.internal_errors import Skipped
 from trailhound.settings import Settings
 
+LOG = logging.getLogger("trailhound.detections")
 AT_ONCE = 2
 """Rules of a history that are evaluated at the same time: the cluster answers one while the
 findings of another are recorded."""
@@ -155,7 +158,8 @@ class History:
             begun=lambda rule: self._begun(rule),
             events=self._events,
         )
-        self._updater = IncidentUpdater(client, settings, self._events)
+        self._skipped = Skipped(LOG)
+        self._updater = IncidentUpdater(client, settings, self._events, self._skipped)
         self._refused = ""
         self._stopped = False
         self._left: Span | None = None
@@ -174,7 +178,12 @@ class History:
     @property
     def complete(self) -> bool:
         """Whether it was not stopped early, and every day could be read."""
-        return self._left is None and not self.survey.skipped
+        return self._left is None and not self.survey.skipped and not self.skipped
+
+    @property
+    def skipped(self) -> str:
+        """What was left out because of internal errors, in words; empty for nothing."""
+        return self._skipped.sentence()
 
     def run(
         self, *, record: bool = True, watch: Watch | None = None
@@ -244,8 +253,8 @@ class History:
 
         Raises `ClusterError` and opensearch-py's errors.
         """
-        Recount(self._client, self._settings).run()
-        LateOpeners(self._client, self._settings).mark()
+        Recount(self._client, self._settings, skipped=self._skipped).run()
+        LateOpeners(self._client, self._settings, self._skipped).mark()
         return self._refused or self._updater.run().refused
 
     def bounds(self) -> tuple[datetime, datetime] | None:

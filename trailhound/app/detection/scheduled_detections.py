@@ -31,6 +31,7 @@ from ingest.sources.session import aws_session
 from trailhound.app.detection.detection import detector, rules_in_force
 from trailhound.cluster.templates import Names
 from trailhound.errors import TrailhoundError
+from trailhound.internal_errors import Skipped
 from trailhound.settings import Settings
 from trailhound.state.jobs import DETECTIONS
 
@@ -61,7 +62,10 @@ class ScheduledDetections:
         self._ran = ran
         self._lock = threading.Lock()
         self._settings = settings
-        self._recount = Recount(client, settings)
+        self._skipped = Skipped(LOG)
+        self._recount = Recount(client, settings, skipped=self._skipped)
+        self._owed = {"openers", "recount"}
+        """Steps that have not succeeded since rules last ran."""
         self._stale = True
         self._made_of: _Made | None = None
         self._turn: Turn | None = None
@@ -88,7 +92,7 @@ class ScheduledDetections:
 
     def job(self) -> Job:
         """The job, for the scheduler that one of the daemons runs."""
-        return Job(DETECTIONS, EVERY, self.turn)
+        return Job(DETECTIONS, EVERY, self.turn, self._skipped.sentence)
 
     def take(self, settings: Settings) -> None:
         """Use these settings, and the current rule files, from the next run on.
@@ -124,20 +128,24 @@ class ScheduledDetections:
         """Join alerts into incidents, and deliver those that are not delivered. `ran`: whether
         rules have run, over events that are new."""
         due_rules, openers, updater, notifier = made
+        if ran:
+            self._owed |= {"openers", "recount"}
         try:
             if turn.holds_lease():
-                self._join(turn, updater, openers if ran else None)
+                self._join(turn, updater, openers)
         finally:
             if turn.holds_lease():
                 sent = notifier.deliver(datetime.now(UTC), turn.holds_lease, due_rules.caught_up)
                 self.broken_channels = dict(sent.broken)
 
-    def _join(self, turn: Turn, updater: IncidentUpdater, openers: LateOpeners | None) -> None:
-        """Join alerts; with `openers`, also those of sessions whose opener came late, and count
-        anew what came before others. A failure of one does not keep the others from running."""
+    def _join(self, turn: Turn, updater: IncidentUpdater, openers: LateOpeners) -> None:
+        """Join alerts; once rules have run, also those of sessions whose opener came late, and
+        count anew what came before others. A failure of one does not keep the others from running;
+        it is tried again in each run until it succeeds."""
         try:
-            if openers is not None:
+            if "openers" in self._owed:
                 openers.mark(turn.holds_lease)
+                self._owed.discard("openers")
         finally:
             ends = time.monotonic() + JOINING
 
@@ -147,8 +155,9 @@ class ScheduledDetections:
             try:
                 updater.run(may_continue)
             finally:
-                if openers is not None:
+                if "recount" in self._owed:
                     self._recount.run(may_continue)
+                    self._owed.discard("recount")
 
     def _after(self, run: RuleRun) -> None:
         """A rule has run: send what was found so far, if the run takes long. What fails is tried
@@ -240,7 +249,9 @@ class ScheduledDetections:
         LOG.info("rules in force", extra={"fields": fields})
         return (
             DueRules(self._client, settings, made, pack.alerting, self._after, forms),
-            LateOpeners(self._client, settings),
-            IncidentUpdater(self._client, settings, NamedEvents(self._client, days)),
+            LateOpeners(self._client, settings, self._skipped),
+            IncidentUpdater(
+                self._client, settings, NamedEvents(self._client, days), skipped=self._skipped
+            ),
             Notifier(self._client, settings, aws_session),
         )

@@ -5,6 +5,7 @@ They raise opensearch-py's exceptions and `ClusterError`s.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -30,6 +31,7 @@ from trailhound.cluster.tiers import read_tiers
 from trailhound.cluster.waiting import WAITING, dismissed
 from trailhound.plural import plural
 from trailhound.settings import Settings
+from trailhound.state.jobs import Jobs
 
 _CLOCK_SECONDS = 30
 
@@ -161,6 +163,15 @@ def dead_letters(client: OpenSearch, settings: Settings) -> Check:
         "see why: `trailhound deadletters list`; then run `trailhound retry-deadletters`, or "
         "`trailhound deadletters dismiss`",
     )
+
+
+def skipped(client: OpenSearch, settings: Settings) -> Iterator[Check]:
+    """What scheduled jobs left out because of internal errors: the rest went on, so that no reason
+    names it."""
+    for job in Jobs(client, settings).all():
+        if job.skipped:
+            advice = "report it, with what the daemon logs with `run.log_level: debug`"
+            yield Check(f"job {job.name}", "warning", job.skipped, advice)
 
 
 def objects(client: OpenSearch, settings: Settings) -> Check:

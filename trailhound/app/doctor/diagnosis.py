@@ -18,6 +18,7 @@ from trailhound.app.doctor.cluster_checks import (
     plugins,
     retention,
     shards,
+    skipped,
     tiers,
 )
 from trailhound.app.doctor.local_checks import local_checks, machine_checks, named_source_checks
@@ -74,6 +75,7 @@ _OF_NAMESPACE = (
     retention,
     dead_letters,
     objects,
+    skipped,
     late_events,
     unfinished_backfills,
     loaded_settings,

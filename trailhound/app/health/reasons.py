@@ -156,7 +156,7 @@ def shared_reasons(shared: SharedState, settings: Settings, intervals: Intervals
     return [
         *_ledger(shared.missing),
         *_leaders(shared, settings),
-        *_jobs(shared.jobs, settings),
+        *_jobs(shared.jobs, settings, shared.read_at),
         *_rules(shared, settings, intervals),
         *_channels(shared.channels, settings),
         *_documents(shared.malformed),
@@ -285,14 +285,14 @@ def _leaders(shared: SharedState, settings: Settings) -> Iterator[Reason]:
             yield Reason("leader", name, message)
 
 
-def _jobs(jobs: Iterable[JobState], settings: Settings) -> Iterator[Reason]:
+def _jobs(jobs: Iterable[JobState], settings: Settings, now: datetime) -> Iterator[Reason]:
     in_use = jobs_in_use(settings)
     for job in jobs:
-        if job.last_error and job.name in in_use:
+        if (fault := job.fails(now)) and job.name in in_use:
             since = (
                 f"last succeeded at {job.last_success[:19]}" if job.last_success else "never yet"
             )
-            yield Reason("job", job.name, f"the job {job.name} fails ({since}): {job.last_error}")
+            yield Reason("job", job.name, f"the job {job.name} fails ({since}): {fault}")
 
 
 def _rules(shared: SharedState, settings: Settings, intervals: Intervals) -> Iterator[Reason]:

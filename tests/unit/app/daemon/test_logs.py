@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 
@@ -56,3 +57,21 @@ def test_a_hostile_key_forges_no_line_and_moves_no_cursor(
     assert "\x1b" not in line
     assert "\\x1b[2J\\x0a12:00:00" in line
     assert "warning failed: b\\x0d object=" in line
+
+
+def test_a_traceback_is_logged_with_debug(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(style: Literal["json", "console"], level: str) -> str:
+        logs.set_up(style, level)
+        try:
+            raise KeyError("seen\x1b")
+        except KeyError as error:
+            logging.getLogger("trailhound.daemon").error("it failed", exc_info=error)
+        return capsys.readouterr().err
+
+    assert "traceback" not in json.loads(fail("json", "info"))
+    assert "KeyError" in json.loads(fail("json", "debug"))["traceback"]
+    assert len(fail("console", "info").splitlines()) == 1
+    first, *more = fail("console", "debug").splitlines()
+    assert first.endswith("it failed")
+    assert all(each.startswith("  ") for each in more)
+    assert "KeyError: 'seen\\x1b'" in more[-1]

@@ -4,18 +4,24 @@ formed: AWS leaves replies out, and who redacts a trail removes members."""
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
+from opensearchpy import OpenSearch
 
 from detections.alerts.facts import fact_of
+from detections.alerts.named_events import NamedEvents
 from detections.incidents.actors import Actor, actor_of
 from detections.incidents.creations import ISSUING, token
-from detections.incidents.facts import issued
+from detections.incidents.facts import AlertEvents, Facts, issued
 from detections.incidents.links import links_of
 from detections.investigation.nodes import actor_node, target_nodes
 from detections.investigation.sessions import session_of
+from trailhound.cluster.templates import Names
+from trailhound.internal_errors import Skipped
 
 KEY: Final = "ASIAMADE"
 ACCOUNT: Final = "111122223333"
@@ -120,3 +126,16 @@ def test_an_event_is_read_whatever_a_field_holds(path: tuple[str, ...]) -> None:
 def test_a_call_issued_the_keys_that_it_names(call: str, held: object, keys: list[str]) -> None:
     source = changed(("resource", "access_key"), held) | {"eventName": call}
     assert [key for key, _ in issued(source)] == keys
+
+
+def test_an_alert_is_linked_without_those_of_its_events_that_cannot_be_read() -> None:
+    """No stored event lacks its time; one that did would be such an event."""
+    client, names = OpenSearch("http://127.0.0.1:9"), Names("x-")
+    skipped = Skipped(logging.getLogger("trailhound.incidents"))
+    facts = Facts(NamedEvents(client, names.days), skipped)
+    at = datetime(2025, 3, 1, 12, tzinfo=UTC)
+    alert = AlertEvents("a1", at, at, ("good", "odd"))
+    odd = {name: value for name, value in EVENT.items() if name != "@timestamp"}
+    links = facts._links_of(alert, {"good": EVENT, "odd": odd}, {})
+    assert links == links_of([EVENT], {})
+    assert skipped.sentence().startswith("skipped 1 item: the event odd: internal error")
