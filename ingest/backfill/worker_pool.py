@@ -32,7 +32,8 @@ from trailhound import errors
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.retry_policy import RetryPolicy, log_wait
-from trailhound.errors import FoldersDeniedError, TrailhoundError
+from trailhound.errors import FoldersDeniedError, SourceError, TrailhoundError
+from trailhound.internal_errors import internal_error
 from trailhound.settings import Settings
 
 _PROGRESS_EVERY = 0.25
@@ -237,7 +238,8 @@ def _work(job: Job, shard: int, of: int, line: Connection) -> None:
     except TrailhoundError as error:
         result = type(error).__name__, error.message, error.hint
     except Exception as error:  # noqa: BLE001 - sent to the parent, which raises it
-        result = "TrailhoundError", f"{type(error).__name__}: {error}", "run it with --debug"
+        said = internal_error(error)
+        result = "TrailhoundError", said.message, said.hint
     with suppress(BrokenPipeError):  # the parent has ended
         line.send(result)
         if isinstance(result, RunReport):
@@ -270,6 +272,12 @@ def _run(job: Job, shard: int, of: int, line: Connection) -> RunReport:
     try:
         sources = [open_source(text, settings) for text in request.sources]
         return backfill.run([Shard(source, shard, of) for source in sources])
+    except SourceError:
+        ended.set()
+        threads[0].join()
+        with suppress(OSError):
+            line.send(backfill.snapshot())  # what was read before it
+        raise
     finally:
         ended.set()
         threads[0].join()

@@ -403,3 +403,32 @@ def test_a_backfill_of_the_last_release_is_named_after_the_upgrade(
         "until": "2025-03-02",
     }
     assert backfilled(settings, tmp_path / "next")["undetected"] is None
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_run_that_never_began_to_read_leaves_no_note(
+    settings: Settings, trail: Path, s3_endpoint: str, workers: str
+) -> None:
+    """Of a bucket that does not exist, one that no login reaches, a folder below a file, and a
+    mistyped bucket beside a folder; a run that has read something leaves its note (of several
+    workers, the first that fails may end the others before they read)."""
+    endpoint = {"TRAILHOUND_AWS__ENDPOINT_URL": s3_endpoint}
+    no_login = {
+        "AWS_ACCESS_KEY_ID": "",
+        "AWS_SECRET_ACCESS_KEY": "",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    for source, env in (
+        ("s3://trailhound-nobucket/", endpoint),
+        ("s3://trailhound-nobucket/", endpoint | no_login),
+        (str(trail / "a.json.gz" / "x"), {}),
+    ):
+        failed = command(settings, "backfill", source, "--workers", workers, env=env)
+        assert failed.exit_code != 0, failed.output
+        assert list(notes(settings).all()) == [], failed.output
+    if workers != "1":
+        return
+    both = (str(trail), "s3://trailhound-nobucket/")
+    half = command(settings, "backfill", *both, "--workers", workers, env=endpoint)
+    assert half.exit_code != 0, half.output
+    assert len(list(notes(settings).all())) == 1

@@ -187,7 +187,7 @@ def _read(settings: Settings, request: BackfillRequest, steps: _Steps, *, json: 
             settings,
             request,
             cut_off,
-            begin=lambda: note.begin(started),
+            begin=lambda report: note.begin(started, report),
             workers=steps.workers,
             quiet=json,
             expected=chains.expected if chains is not None else None,

@@ -26,25 +26,26 @@ def run_backfill(
     request: BackfillRequest,
     cut_off: CutOff,
     *,
-    begin: Callable[[], None] = lambda: None,
+    begin: Callable[[Callable[[], RunReport]], None] = lambda _: None,
     workers: int = 1,
     quiet: bool = False,
     expected: ExpectedHashes | None = None,
 ) -> RunReport:
     """Run a backfill; unless `quiet`, with progress. Ctrl-C stops it gracefully, and `cut_off`
-    knows its report from then on. `begin` is called before the first event."""
+    knows its report from then on. `begin` is called before the first event,
+    with what gives its report from then on."""
     if workers > 1:
         pool = worker_pool_of(settings, request, workers, warn=warn, expected=expected)
         shown = show_progress(pool, settings, request, quiet=quiet)
         templates.check(connect(settings), settings)
-        begin()
+        begin(pool.snapshot)
         cut_off.report = pool.snapshot
         with stopped_by_signals(pool), shown:
             return pool.run()
     opened = [open_source(text, settings) for text in request.sources]
     backfill = backfill_of(settings, request, warn=warn, expected=expected)
     shown = show_progress(backfill, settings, request, quiet=quiet)
-    begin()
+    begin(backfill.snapshot)
     cut_off.report = backfill.snapshot
     with stopped_by_signals(backfill), shown:
         report = backfill.run(opened)

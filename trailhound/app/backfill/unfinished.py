@@ -10,7 +10,7 @@ commands that index old events leave the same note: see `noted.py`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -20,8 +20,9 @@ from opensearchpy import OpenSearch
 from detections.span import Span
 from ingest.ledger.index import LedgerIndex
 from ingest.ledger.worker import Worker
+from ingest.run_report import RunReport
 from trailhound.cluster.retry_policy import RetryPolicy, Stopped
-from trailhound.errors import ClusterError
+from trailhound.errors import ClusterError, ForeignTemplateError, SourceError
 from trailhound.settings import Settings
 from trailhound.state.backfills import BACKFILL, BackfillState
 from trailhound.state.store import StateStore
@@ -66,15 +67,22 @@ class UnfinishedBackfills:
         self._store.delete([each.id for each in backfills])
 
 
+def _has_read(report: RunReport) -> bool:
+    return bool(report.objects or report.counts.read or report.indices)
+
+
 class BackfillNote:
     """The note of a backfill that runs. Within, it is renewed from when the backfill `begin`s.
 
-    It stays unless the backfill has said that it `end`ed. Methods raise `ClusterError`.
+    It stays unless the backfill has said that it `end`ed, or an error of its source ended it before
+    it read an object: there is nothing to resume. Methods raise `ClusterError`.
     """
 
     def __init__(self, client: OpenSearch, settings: Settings, command: str = BACKFILL) -> None:
         self.unfinished = UnfinishedBackfills(client, settings)
         self.began = datetime.now(UTC)
+        self.report: Callable[[], RunReport] | None = None
+        """What the backfill has read until now; None before it began."""
         self._command = command
         self._recorded: datetime | None = None
         names = StateStore(client, settings, BackfillState)
@@ -84,6 +92,7 @@ class BackfillNote:
         # What it waits for, those say that write events.
         unsaid = RetryPolicy(patience, stop=self._closed, on_wait=lambda _seconds, _reason: None)
         self._renewed = LedgerIndex(client, names.index, unsaid)
+        self._once = LedgerIndex(client, names.index, RetryPolicy(0.0))
         self._every = settings.ingest.claim_seconds / 4
         self._worker = Worker.this()
         self._lock = threading.Lock()
@@ -91,16 +100,23 @@ class BackfillNote:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        failed = kind is not None and issubclass(kind, SourceError | ForeignTemplateError)
+        if failed and self.report is not None and not _has_read(self.report()):
+            self._written = self._once
+            with suppress(ClusterError, Stopped):
+                self.end(())
         self.close()
 
     def close(self) -> None:
         """Renew it no longer."""
         self._closed.set()
 
-    def begin(self, began: datetime) -> None:
-        """Write it before the first event, once the templates are known to be ours."""
+    def begin(self, began: datetime, report: Callable[[], RunReport] | None = None) -> None:
+        """Write it before the first event, once the templates are known to be ours. `report`: what
+        the backfill has read until it is called."""
         self.began = began
+        self.report = report
         self._renew(self._written)
         threading.Thread(target=self._keep_renewing, name="backfill", daemon=True).start()
 
