@@ -213,7 +213,10 @@ def installation(
         s3.create_bucket(Bucket="my-trail-bucket")
         name = "111122223333_CloudTrail_eu-west-1_20250301T1000Z_a1b2c3d4e5f6a7b8.json.gz"
         documented = f"AWSLogs/111122223333/CloudTrail/eu-west-1/2025/03/01/{name}"
-        s3.put_object(Bucket="my-trail-bucket", Key=documented, Body=trail_bytes([record()]))
+        demos = {"type": "IAMUser", "accountId": "111122223333", "userName": "svc-gateway-0"}
+        demos["arn"] = "arn:aws:iam::111122223333:user/svc-gateway-0"
+        records = [record(), record(userIdentity=demos)]
+        s3.put_object(Bucket="my-trail-bucket", Key=documented, Body=trail_bytes(records))
         for file in files:
             key = file.relative_to(folder).as_posix()
             s3.upload_file(str(file), "my-trail-bucket", key)

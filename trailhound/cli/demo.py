@@ -24,6 +24,8 @@ from trailhound.cli.stopping import stopped
 with late_imports():
     from opensearchpy import OpenSearch
 
+    from detections.alerts.store import AlertQuery
+    from detections.incidents.store import IncidentStore
     from detections.packs.pack import Pack
     from ingest.backfill.request import BackfillRequest
     from trailhound.app.detection.detection import History, rules_in_force
@@ -79,7 +81,8 @@ def demo(
             raise typer.Exit(ExitCode.INCOMPLETE)
         page = settings.home / "demo-report.html"
         write_report(client, settings, pack, page)
-    _say_where(settings, trail, page)
+        found = IncidentStore(client, settings).find(AlertQuery(states=("open",)))
+    _say_where(settings, trail, page, found[0]["id"] if found else "")
     if not report.complete:
         raise typer.Exit(ExitCode.INCOMPLETE)
 
@@ -130,32 +133,35 @@ def write_report(client: OpenSearch, settings: Settings, pack: Pack, page: Path)
     files.write(compose(client, settings, ReportWindow(), rules=pack.rules), [page], settings)
 
 
-def _say_where(settings: Settings, trail: Path, page: Path) -> None:
+def _say_where(settings: Settings, trail: Path, page: Path, incident: str) -> None:
     names = templates.Names(settings.prefix)
     url = settings.hosts[0]
     out.heading("next")
     say(f"the data is in {settings.home / 'engine'}, and searchable at {url}/{names.alias}")
     say(f"the attacks in the sample are listed in {companion_path(trail, LABELS)}")
-    for line in next_commands(_command(), settings.namespace, f"{url}/{names.alias}"):
+    for line in next_commands(_command(), settings.namespace, f"{url}/{names.alias}", incident):
         out.print(safe(f"  {line}"))  # never folded: it is copied
     say(f"the report (open it in a browser) is {page}")
 
 
-def next_commands(command: str, namespace: str, index: str) -> list[str]:
-    """The commands to go on with, each a line of a shell; `index` is the address of the events.
+def next_commands(command: str, namespace: str, index: str, incident: str) -> list[str]:
+    """The commands to go on with, each a line of a shell; `index` is the address of the events,
+    `incident` the id of the most severe incident, empty if there is none.
 
-    >>> next_commands("trailhound", "demo", "http://127.0.0.1:9210/demo-cloudtrail")[0]
+    >>> next_commands("trailhound", "demo", "http://127.0.0.1:9210/demo-cloudtrail", "")[0]
     'trailhound status --namespace demo'
     """
     return [
         f"{command} status --namespace {namespace}",
         f"{command} incidents list --namespace {namespace}",
+        *([f"{command} incidents show {incident[:8]} --namespace {namespace}"] if incident else []),
         f"{command} alerts list --namespace {namespace} --level high",
         f"curl '{index}/_search?q=risk_score:%3E=9&size=1&pretty'",
         f"{command} dashboards import --namespace {namespace}",
-        # The shell may have the demo's namespace, as the README's first steps set it.
-        "unset TRAILHOUND_NAMESPACE  # your own events, apart from the demo's:",
-        f"{command} init && {command} backfill s3://YOUR-TRAIL-BUCKET --limit 100",
+        "# your own events, apart from the demo's:",
+        # The shell may have the demo's namespace by then, as the README's first steps set it.
+        f"{command} init --namespace ''",
+        f"{command} backfill s3://YOUR-TRAIL-BUCKET --limit 100 --namespace ''",
     ]
 
 
