@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
+from typing import Final
 
 from sigma.correlations import SigmaCorrelationRule
 from sigma.rule import SigmaRule
@@ -25,6 +27,10 @@ from detections.packs.references import (
     without_broken_references,
 )
 from detections.rule import Rule
+
+_LONGEST_INTERVAL: Final = timedelta(days=1)
+_LONGEST_SUPPRESS: Final = timedelta(days=7)
+_MONTHS: Final = "write 5m for five minutes, 1h or 1d: `M` is a month"
 
 
 class PackCompiler:
@@ -76,7 +82,21 @@ class PackCompiler:
         rule = self._overrides.apply(rule, sigma, self._faults)
         if isinstance(sigma, SigmaCorrelationRule):
             Correlation.of(sigma)  # raises for what is not supported
+        self._warn_of_times(sigma, rule)
         return rule
+
+    def _warn_of_times(self, sigma: ParsedRule, rule: Rule) -> None:
+        """Warnings about a rule that hardly ever runs, or whose alerts take up everything to
+        come."""
+        if rule.interval > _LONGEST_INTERVAL:
+            reason = f"{rule.title!r} runs only every {rule.interval.days} days (interval)"
+            self._faults.add_of(sigma, reason, _MONTHS, stops=False, what="warning")
+        if rule.suppress > _LONGEST_SUPPRESS:
+            reason = (
+                f"an alert of {rule.title!r} takes up all further events of its group for "
+                f"{rule.suppress.days} days (suppress), and none of them is sent"
+            )
+            self._faults.add_of(sigma, reason, _MONTHS, stops=False, what="warning")
 
     def _compile(self, sigma: SigmaRule) -> Compiled:
         """A rule's query, with that of the rule before any exception."""

@@ -372,6 +372,19 @@ def test_settings_override_a_rule_without_touching_it(tmp_path: Path) -> None:
     assert IDS[9] in fault.reason
 
 
+def test_a_rule_that_hardly_ever_runs_is_a_warning(tmp_path: Path) -> None:
+    """`5M` was meant to be minutes."""
+    changed = {IDS[1]: {"interval": "5M", "suppress": "1d"}, IDS[2]: {"suppress": "365d"}}
+    made = pack(tmp_path, text(1), text(2), overrides=changed)
+    assert len(made.rules) == 2
+    assert [each.what for each in made.problems] == ["warning", "warning"]
+    assert [each.reason.split(" (")[0] for each in made.problems] == [
+        "'Rule 1' runs only every 152 days",
+        "an alert of 'Rule 2' takes up all further events of its group for 365 days",
+    ]
+    assert "`M` is a month" in made.problems[0].hint
+
+
 def test_placeholders_come_from_the_settings(tmp_path: Path) -> None:
     document = text(detection="{s: {eventName|expand: '%calls%'}, condition: s}")
     made = pack(tmp_path, document, placeholders={"calls": ["StopLogging"]})
