@@ -197,7 +197,12 @@ def test_what_is_set_by_hand_is_known_from_then_on(where: tuple[Settings, OpenSe
     (made,) = run(settings, "automation", "trust", *given, "--until", "2198-12-31")["entries"]
     assert made["until"] == "2199-01-01T00:00:00Z"
     assert (made["network"], made["origin"], made["by"]) == ("192.0.2.1/32", "set", "ada")
+    (again,) = run(settings, "automation", "trust", *given, "--until", "2198-12-30")["entries"]
+    assert again == made, "trusted already"
+    (later,) = run(settings, "automation", "trust", *given, "--until", "2199-12-31")["entries"]
+    assert (later["id"], later["until"]) == (made["id"], "2200-01-01T00:00:00Z")
     listed = run(settings, "automation", "list")
+    assert [each["network"] for each in listed["entries"]].count("192.0.2.1/32") == 1
     assert made["id"] in {each["id"] for each in listed["entries"]}
     summary = run(settings, "status")["known_automation"]
     assert summary == listed["summary"]

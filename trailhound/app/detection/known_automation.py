@@ -139,7 +139,9 @@ class KnownCalls:
     def trust(
         self, calls: TrustedCallSettings, by: str, now: datetime, note: str = ""
     ) -> list[KnownAutomation]:
-        """Store entries for calls from now on; raises an alert where the call was made recently."""
+        """Store entries for calls from now on; raises an alert where the call was made recently.
+        What is trusted already by such an entry has no second one: it is extended where it would
+        end earlier."""
         made = [
             KnownAutomation(
                 role=calls.role,
@@ -155,7 +157,13 @@ class KnownCalls:
             for call in calls.calls
             for network in calls.networks
         ]
-        self._entries.write(made)
+        held = {
+            each.what: each
+            for each in self._entries.all()
+            if each.origin == "set" and each.holds(now)
+        }
+        made = [_extended(held.get(each.what), each) for each in made]
+        self._entries.write(each for each in made if held.get(each.what) != each)
         raise_alerts(self._client, self._settings, now)
         return made
 
@@ -193,3 +201,13 @@ def _named(name: str, entries: Sequence[KnownAutomation]) -> KnownAutomation:
             f"{what} an id that begins with {name!r}", hint="see `trailhound automation list --all`"
         )
     return found[0]
+
+
+def _extended(held: KnownAutomation | None, made: KnownAutomation) -> KnownAutomation:
+    """The entry that is held already, up to the later of the two ends; `made` where there is
+    none."""
+    if held is None:
+        return made
+    if made.until <= held.until:
+        return held
+    return msgspec.structs.replace(held, until=made.until, by=made.by, note=made.note or held.note)
