@@ -269,7 +269,9 @@ class Repairs:
             self.report.noted_gone += 1
 
 
-def note_gone(objects: StateStore[ObjectState], uri: str, now: datetime) -> bool:
+def note_gone(
+    objects: StateStore[ObjectState], uri: str, now: datetime, by: str = "", note: str = ""
+) -> bool:
     """Note in the ledger that an object is no longer in its source; its events stay. False where
     the ledger has no such object."""
-    return objects.change(object_id(uri), lambda entry: entry.gone(now)) is not None
+    return objects.change(object_id(uri), lambda entry: entry.gone(now, by, note)) is not None

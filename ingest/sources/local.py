@@ -76,7 +76,7 @@ class LocalSource:
         Raises `ObjectNotFoundError`, `ObjectAccessDeniedError`, `ObjectUnreadableError`.
         Bare system calls: for a small file they cost a third of what a file object does.
         """
-        path = _path(item.uri)
+        path = path_of(item.uri)
         try:
             if item.size <= WHOLE_BYTES and (data := _whole(path, item.size)) is not None:
                 return io.BytesIO(data)
@@ -200,8 +200,8 @@ def _uri(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _path(uri: str) -> str | bytes:
-    """The path that `_uri` wrote down: only bytes that are no UTF-8, from 0x80 on."""
+def path_of(uri: str) -> str | bytes:
+    """The path that an object's name stands for: only bytes that are no UTF-8, from 0x80 on."""
     if "\\x" not in uri or os.path.lexists(uri):
         return uri
     return re.sub(

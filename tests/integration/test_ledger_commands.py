@@ -204,3 +204,33 @@ def test_what_is_read_again_is_listed_with_who_reads_it(settings: Settings) -> N
     assert re.search(rf"^worker +{reader.worker.id}$", shown, re.MULTILINE)
     reader.close()
     assert listed(settings, "ledger", "list", "--state", "claimed")["total"] == 0
+
+
+def test_an_unreadable_object_that_was_deleted_is_put_away_with_a_reason(
+    settings: Settings, tmp_path: Path
+) -> None:
+    torn = tmp_path / "trail" / "torn.json"
+
+    def counted() -> tuple[int, int]:
+        found = json.loads(command(settings, "status", "--json").stdout)
+        return found["failed_objects"], found["gone_objects"]
+
+    there = command(settings, "ledger", "gone", str(torn))
+    assert isinstance(there.exception, UsageError)
+    assert "is still in its source" in str(there.exception)
+    assert counted() == (1, 0)
+    torn.unlink()
+    away = ("ledger", "gone", str(torn), "--by", "ada", "--note", "a test of ours")
+    assert "noted as gone" in command(settings, *away).stdout
+    assert "noted as gone since" in command(settings, *away[:3]).stdout
+    assert counted() == (0, 1)
+    assert "1 more noted as gone" in command(settings, "status").stdout
+    doctor = " ".join(command(settings, "doctor").stdout.split())
+    assert "ok objects: none that could not be read; 1 noted as gone" in doctor
+    assert not listed(settings, "ledger", "list", "--state", "failed")["objects"]
+    (row,) = listed(settings, "ledger", "list", "--state", "gone")["objects"]
+    assert (row["state"], row["gone_by"], row["gone_note"]) == ("gone", "ada", "a test of ours")
+    assert "JSON ends early" in row["reason"]
+    torn.write_text('{"Records": [')
+    backfill(settings, tmp_path / "trail")
+    assert counted() == (1, 0), "it is there again"

@@ -146,10 +146,15 @@ def show_dead_letters(letters: list[dict[str, Any]], dismissed: int = 0) -> None
         )
 
 
-def show_failed_objects(number: int) -> None:
-    """One line for the objects that could not be read, whether by a daemon or a backfill."""
+def show_failed_objects(number: int, gone: int) -> None:
+    """One line for the objects that could not be read, whether by a daemon or a backfill. `gone`:
+    those that are noted as gone."""
+    beside = f"{gone:,} more noted as gone: `trailhound ledger list --state gone`" if gone else ""
     if number:
-        say(f"{'not read':<9}{plural(number, 'object')}, see why: {FAILED_OBJECTS}", 9)
+        more = f"; {beside}" if gone else ""
+        say(f"{'not read':<9}{plural(number, 'object')}, see why: {FAILED_OBJECTS}{more}", 9)
+    elif gone:
+        say(f"{'not read':<9}no object that is still there, {beside}", 9)
 
 
 def _waits(letters: list[dict[str, Any]], noun: str) -> str:

@@ -10,6 +10,7 @@ import typer
 
 from trailhound.cli import dates
 from trailhound.cli.columns import Column, ColumnType, instant
+from trailhound.cli.decisions import By, who
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Listing, Output, form_of, shown_of
 from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, settings_from
@@ -21,7 +22,7 @@ with late_imports():
     from trailhound.app.search.ledger import LedgerSearch
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
-    from trailhound.state.objects import BAD, ObjectState
+    from trailhound.state.objects import BAD, ObjectState, object_id
     from trailhound.state.store import StateStore
 
 
@@ -40,6 +41,7 @@ class LedgerState(StrEnum):
     CLAIMED = "claimed"
     RELEASED = "released"
     DONE = "done"
+    GONE = "gone"
     ALL = "all"
 
 
@@ -107,6 +109,10 @@ def _why(row: dict[str, Any]) -> str:
     judged = row.get("integrity")
     if judged and judged["verdict"] in BAD and row["state"] in ("done", "released"):
         return f"expected {judged.get('expected', '')}, found {judged.get('found', '')}"
+    if row["state"] == "gone":
+        note = f": {row['gone_note']}" if row["gone_note"] else ""
+        by = f" by {row['gone_by']}" if row["gone_by"] else ""
+        return f"noted as gone{by}{note}; {str(row['reason']).removeprefix(row['uri'] + ': ')}"
     if row["state"] == "partial":
         return f"{row['dead_lettered']:,} of {plural(row['read'], 'record')} in the dead letters"
     return str(row["reason"]).removeprefix(f"{row['uri']}: ")
@@ -123,7 +129,7 @@ def list_objects(
         typer.Option(
             "--state",
             help="Default: failed, partial (some of its records are dead letters), skipped and "
-            "archived.",
+            "archived. `gone`: not read, and noted as gone.",
         ),
     ] = None,
     verdict: Annotated[
@@ -200,28 +206,44 @@ def show(
 @app.command()
 def gone(
     object_: Annotated[list[str], typer.Argument(metavar="OBJECT…", help="Its complete name.")],
+    by: By = None,
+    note: Annotated[
+        str, typer.Option("--note", metavar="TEXT", help="The reason; stored with each of them.")
+    ] = "",
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
 ) -> None:
-    """Record that an object is no longer in its source, so that `reconcile` does not expect it.
+    """Record that an object is no longer in its source, so that `reconcile` does not expect it, and
+    one that could not be read no longer warns.
 
-    Its entry and its events stay. When the object is read again, this record is removed.
+    Its entry and its events stay. When the object is read again, this record is removed. One that
+    is still there is refused.
 
-    Example: `trailhound ledger gone s3://my-trail-bucket/AWSLogs/…/a.json.gz`
+    Example: `trailhound ledger gone s3://my-trail-bucket/AWSLogs/…/a.json.gz --note "a test of
+    ours"`
     """
     from ingest.reconcile.repair import note_gone  # brings all that reads objects
+    from ingest.sources.presence import is_there
 
     settings = settings_from(config, url, namespace)
     with cluster_errors(settings.hosts[0]):
         objects = StateStore(connect(settings), settings, ObjectState)
         for each in object_:
-            if not note_gone(objects, each, datetime.now(UTC)):
+            known = objects.get([object_id(each)]).get(object_id(each))
+            if known is not None and is_there(each, settings):
+                raise UsageError(
+                    f"{each} is still in its source",
+                    hint="delete it first; an object that cannot be read is tried again by a "
+                    "daemon or the next `trailhound backfill`",
+                )
+            if not note_gone(objects, each, datetime.now(UTC), who(by), note):
                 raise UsageError(
                     f"the ledger has no object {each}",
                     hint="see `trailhound ledger list --state all`",
                 )
-            say(f"{each}: noted as gone")
+            before = known.gone_at if known is not None else None
+            say(f"{each}: " + (f"noted as gone since {before[:10]}" if before else "noted as gone"))
 
 
 def _lines(found: dict[str, Any]) -> list[tuple[str, object]]:
@@ -240,6 +262,8 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, object]]:
         ("etag", found["etag"]),
         ("sha-256", found["sha256"]),
         ("gone", instant(found["gone_at"])),
+        ("noted by", found["gone_by"]),
+        ("note", found["gone_note"]),
         *(("events under", each) for each in found["events_under"]),
         *(("delivered by", each) for each in found.get("delivered_by", ())),
         *_judged(found.get("integrity")),

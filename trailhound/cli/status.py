@@ -204,6 +204,7 @@ def _cluster(client: OpenSearch, settings: Settings) -> dict[str, Any]:
         "dead_letters": [each.as_dict() for each in letters],
         "dismissed_dead_letters": dismissed(client, names),
         "failed_objects": ledger.number_failed(),
+        "gone_objects": ledger.number_gone(),
         "verified_objects": ledger.number_verified(),
         "daemons": [each.as_dict() for each in daemons],
         "jobs": [each.as_dict() for each in scheduled],
@@ -264,6 +265,7 @@ def _show(report: dict[str, Any], detections: _Detections) -> None:
     past = report.pop("past_retention", None)
     unwritable = report.pop("unwritable_days", 0)
     failed, verified = report.pop("failed_objects", 0), report.pop("verified_objects", 0)
+    gone = report.pop("gone_objects", 0)
     dropped = report.pop("dismissed_dead_letters", 0)
     outdated, ended = report.pop("templates", None), report.pop("ended_exceptions", [])
     _show_values(report)
@@ -273,7 +275,7 @@ def _show(report: dict[str, Any], detections: _Detections) -> None:
     if unwritable and tiers is None:
         say(f"days     {unwritable:,} read-only or closed")
     show_dead_letters(letters, dropped)
-    show_failed_objects(failed)
+    show_failed_objects(failed, gone)
     if report["events"] and not verified:
         say(f"digests  {_UNVERIFIED}", 9)
     show_daemons(daemons, local)

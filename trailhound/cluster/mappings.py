@@ -263,6 +263,7 @@ LEDGER: Mapping = {
         **fields("etag", "worker", kind=SHOWN),
         # Searches sort by the first two: with an index they need not look at all entries.
         **fields("claimed_at", "finished_at", "heartbeat", "last", kind=DATE),
+        **fields("gone_at", kind=DATE),
         **fields(
             *("size", "bytes", "read", "indexed", "duplicates", "dead_lettered", "filtered"),
             *("by_folder",),

@@ -189,6 +189,9 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
     in the index: they were read there before the trail delivered them."""
     gone_at: str | None = None
     """When it was noted that the object is no longer in its source. Reading it again clears it."""
+    gone_by: str = ""
+    gone_note: str = ""
+    """Who noted that, and why."""
     shared: tuple[SharedEvents, ...] = ()
     """Of which objects its duplicates are, most first: their events came by this one too. At most
     `MOST_SHARED`; duplicates of an earlier reading of itself are in none."""
@@ -295,9 +298,15 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
         """With these fields, and no longer claimed."""
         return msgspec.structs.replace(self, worker="", **fields)
 
-    def gone(self, now: datetime) -> Self:
-        """Noted as no longer in its source; what is known of it stays."""
-        return msgspec.structs.replace(self, gone_at=now.isoformat())
+    def gone(self, now: datetime, by: str = "", note: str = "") -> Self:
+        """Noted as no longer in its source; what is known of it stays, also since when."""
+        again = self.gone_at is not None and not note
+        return msgspec.structs.replace(
+            self,
+            gone_at=self.gone_at or now.isoformat(),
+            gone_by=self.gone_by if again else by,
+            gone_note=note or self.gone_note,
+        )
 
     def retried(self, etag: str, *, indexed: int, duplicates: int, left: int) -> Self:
         """With a number of its dead letters indexed meanwhile, or found to be duplicates; `left`

@@ -40,7 +40,7 @@ def test_a_row_is_a_name_and_a_value(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out.split() == ["letters", "12", "dismissed,", "none", "waits"]
     show_dead_letters(letters, 12)
     assert "deadletters list`; 12 dismissed" in " ".join(capsys.readouterr().out.split())
-    show_failed_objects(2)
+    show_failed_objects(2, 0)
     show_reasons([Reason("job", "x", "the job x fails"), Reason("job", "y", "the job y fails")])
     show_daemons([])
     show_learning([{"name": DETECTIONS, "note": "rules lack history"}], [])

@@ -177,13 +177,16 @@ def skipped(client: OpenSearch, settings: Settings) -> Iterator[Check]:
 def objects(client: OpenSearch, settings: Settings) -> Check:
     """The objects that a daemon or a backfill could not read: a single one makes nothing unready,
     so that no reason names them."""
-    number = LedgerSearch(client, settings).number_failed()
+    search = LedgerSearch(client, settings)
+    number, gone = search.number_failed(), search.number_gone()
+    beside = f"; {gone:,} noted as gone" if gone else ""
     if not number:
-        return Check("objects", "ok", "none that could not be read")
+        return Check("objects", "ok", f"none that could not be read{beside}")
     return Check(
         "objects",
         "warning",
-        f"{number:,} could not be read to the end",
+        f"{number:,} could not be read to the end{beside}",
         "see why: `trailhound ledger list --state failed`; once the cause is fixed, run "
-        "`trailhound backfill` over them, or wait for a daemon's next try",
+        "`trailhound backfill` over them, or wait for a daemon's next try; put those that are "
+        "deleted away with `trailhound ledger gone`",
     )

@@ -25,8 +25,11 @@ from trailhound.settings import Settings
 from trailhound.state.document import StateDocumentError
 from trailhound.state.objects import ObjectState, ObjectVerdict, object_id, short_id
 
-Reading = Literal["failed", "partial", "skipped", "claimed", "released", "done", "archived"]
-"""How far an object was read. `partial`: to its end, but some of its records are dead letters."""
+Reading = Literal["failed", "partial", "skipped", "claimed", "released", "done", "archived", "gone"]
+"""How far an object was read. `partial`: to its end, but some of its records are dead letters.
+`gone`: not to its end, and noted as no longer in its source."""
+_GONE: Query = {"exists": {"field": "gone_at"}}
+_LEFT_UNREAD = ("failed", "archived")
 _PARTIAL: Query = {"range": {"dead_lettered": {"gt": 0}}}
 _SHORTEST = 4
 """The fewest characters of a prefix of an id."""
@@ -43,6 +46,8 @@ def _too_short(prefix: str) -> str:
 
 def reading_of(state: ObjectState) -> Reading:
     """How far an object was read."""
+    if state.state in _LEFT_UNREAD and state.gone_at is not None:
+        return "gone"
     return "partial" if state.state == "done" and state.dead_lettered else state.state
 
 
@@ -89,8 +94,13 @@ class LedgerSearch:
         return self._page({"bool": {"filter": clauses}}, limit)
 
     def number_failed(self) -> int:
-        """How many objects were not read to their end when last tried; exact."""
+        """How many objects were not read to their end when last tried; exact. Without those noted
+        as gone."""
         return self.find(["failed"]).total
+
+    def number_gone(self) -> int:
+        """How many objects were not read and are noted as gone from their source; exact."""
+        return self.find(["gone"]).total
 
     def number_verified(self) -> int:
         """Of how many objects a verification by digests has a verdict; exact."""
@@ -153,7 +163,11 @@ def _reading(wanted: str) -> Query:
         return {"bool": {"filter": [{"term": {"state": "done"}}, _PARTIAL]}}
     if wanted == "done":
         return {"bool": {"filter": [{"term": {"state": "done"}}], "must_not": [_PARTIAL]}}
+    if wanted == "gone":
+        return {"bool": {"filter": [{"terms": {"state": list(_LEFT_UNREAD)}}, _GONE]}}
     state: Query = {"term": {"state": wanted}}
+    if wanted in _LEFT_UNREAD:
+        return {"bool": {"filter": [state], "must_not": [_GONE]}}
     if wanted == "claimed":  # also what is read again: its state is that of the last reading
         return either([state, {"exists": {"field": "claim.worker"}}])
     return state
