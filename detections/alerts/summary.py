@@ -27,7 +27,7 @@ def summary(alert: Mapping[str, Any]) -> str:
     ... })
     'ada: StopLogging ×2, DeleteTrail, succeeded, 2025-03-01 12:00:05 to 12:04:10 UTC'
     """
-    who = _who(alert.get("entity", {}).get("principal", ()))
+    who = who_of(alert)
     parts = [what(alert), _result(alert), _when(alert), _before(alert)]
     return (f"{who}: " if who else "") + ", ".join(part for part in parts if part)
 
@@ -65,7 +65,13 @@ def _result(alert: Mapping[str, Any]) -> str:
     return ""
 
 
-def _who(principals: Sequence[str]) -> str:
+def who_of(alert: Mapping[str, Any]) -> str:
+    """The principal with the most events, and how many others there are; empty if there is none.
+
+    >>> who_of({"entity": {"principal": ["ada", "bob", "eve"]}})
+    'ada and 2 more'
+    """
+    principals: Sequence[str] = alert.get("entity", {}).get("principal", ())
     if not principals:
         return ""
     name = principals[0]

@@ -18,7 +18,7 @@ from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from detections.alerts.field_words import in_words, shared
-from detections.alerts.summary import summary
+from detections.alerts.summary import summary, who_of
 from detections.alerts.text import one_line
 from detections.alerts.twins import together
 from detections.notify.message import Message
@@ -195,10 +195,19 @@ def shortened(alert: Mapping[str, Any]) -> dict[str, Any]:
         **{name: value for name, value in alert.items() if name not in ("history", "delivery")},
         "title": f"{explained_by['rule']} ({title})" if explained_by else title,
         "entity": entity,
+        "who": _who(alert),
         "origin": alert.get("origin", {}),
         "evidence": evidence,
         "summary": alert.get("summary") or summary(alert),
     }
+
+
+def _who(alert: Mapping[str, Any]) -> str:
+    """Whom a subject names. A rule without a group may join people of several accounts, of whom the
+    first alone would be taken for the only one."""
+    accounts = len(alert["entity"].get("account", ()))
+    several = len(alert["entity"].get("principal", ())) > 1 and accounts > 1
+    return who_of(alert) + (f", in {accounts:,} accounts" if several else "")
 
 
 def _environment(loader: BaseLoader) -> ImmutableSandboxedEnvironment:

@@ -31,6 +31,24 @@ correlation:
   condition: {lt: 9}
 """
 
+ALARM = """\
+title: A trail deleted, each event
+id: 5f0c3f0e-8b1a-4a52-9d0c-0c8f5f7b1a06
+name: deleted_event
+logsource: {product: aws, service: cloudtrail}
+detection:
+  call: {eventName: DeleteTrail, errorCode: null}
+  condition: call
+---
+title: Trail deletions
+id: 5f0c3f0e-8b1a-4a52-9d0c-0c8f5f7b1a07
+correlation:
+  type: event_count
+  rules: [deleted_event]
+  timespan: 5m
+  condition: {gte: 1}
+"""
+
 BUSY = """\
 ---
 title: Busy
@@ -242,3 +260,22 @@ def test_the_same_exception_is_not_written_twice(
     again = command(settings, "rules", "except", name, env=pack).exception
     assert isinstance(again, UsageError)
     assert "there already" in again.message
+
+
+def test_one_of_several_principals_can_be_left_out(
+    client: OpenSearch, settings: Settings, pack: dict[str, str], tmp_path: Path
+) -> None:
+    """As of a named alarm, which groups by nothing."""
+    rules = tmp_path / "rules" / "rules.yml"
+    rules.write_text(ALARM, "utf-8")
+    alerts = raised(client, settings, pack)
+    (name,) = alerts.values()
+    made = asked(settings, pack, "rules", "except", name, "--principal", "bob", "--by", "principal")
+    (condition,) = made["conditions"]
+    assert condition["values"] == ["arn:aws:iam::111122223333:user/bob"]
+    assert not made["effect"]["this_alert_hidden"]
+    nobody = command(settings, "rules", "except", name, "--principal", "eve", env=pack).exception
+    assert "it names ada, bob" in str(getattr(nobody, "hint", ""))
+    raised(client, settings, pack)
+    (alert,) = asked(settings, pack, "alerts", "list")["alerts"]
+    assert alert["entity"]["principal"] == ["ada"]

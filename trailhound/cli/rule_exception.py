@@ -49,6 +49,14 @@ def write_exception(
             "they share.",
         ),
     ] = None,
+    principal: Annotated[
+        str | None,
+        typer.Option(
+            "--principal",
+            metavar="NAME",
+            help="Only for the events of this one, where the alert is of several.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the exception and its effect; write nothing.")
     ] = False,
@@ -84,7 +92,15 @@ def write_exception(
     with cluster_errors(settings.hosts[0]):
         client = connect(settings)
         found = AlertStore(client, settings).named(alert)
-        proposal = propose(client, settings, found, by=fields or (), author=name, expires=last)
+        proposal = propose(
+            client,
+            settings,
+            found,
+            by=fields or (),
+            principal=principal,
+            author=name,
+            expires=last,
+        )
     file = save(proposal, folder) if folder is not None else None
     if json:
         emit(_as_dict(proposal, None if file is None else str(file)))

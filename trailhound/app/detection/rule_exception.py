@@ -109,12 +109,14 @@ def propose(
     alert: Mapping[str, Any],
     *,
     by: Sequence[str] = (),
+    principal: str | None = None,
     author: str,
     expires: date | None = None,
 ) -> Proposal:
     """The exception by which an alert would not have been raised.
 
-    `by`: fields, or names of `narrowing.NAMES`, that distinguish the events of the alert; it
+    `by`: fields, or names of `narrowing.NAMES`, that distinguish the events of the alert, or of one
+    `principal` of several (a name or an ARN); it
     applies up to the day on which it `expires`. Raises `UsageError` if no exception narrows the
     alert's rule alone, and `ClusterError`.
     """
@@ -128,6 +130,8 @@ def propose(
             f"none of the events of the alert {alert['id']} is in the index any more",
             hint="take a later alert of the rule",
         )
+    if principal is not None:
+        events = _of(principal, events, alert)
     since, until = _time(alert, now)
     alerts = _alerts_of_rule(client, settings, alert, since, until)
     counted = None
@@ -138,7 +142,8 @@ def propose(
             event for part in parts for _, event in read_events(client, settings, part, roots)
         )
     conditions = choose(events, by, counted)
-    who = ", ".join(alert["entity"].get("principal", ())[:2]) or alert["id"]
+    names = [principal] if principal else alert["entity"].get("principal", ())[:2]
+    who = ", ".join(names) or alert["id"]
     content = exception_content(
         narrows,
         conditions,
@@ -374,6 +379,23 @@ def _effect(
         unknown=unknown,
         hidden_ids=tuple(hidden),
     )
+
+
+def _of(
+    principal: str, events: Sequence[dict[str, Any]], alert: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The events of one principal. Raises `UsageError` if it made none of them."""
+    found = []
+    for each in events:
+        names = (each.get("user") or {}).get("name"), (each.get("userIdentity") or {}).get("arn")
+        if principal in names:
+            found.append(each)
+    if not found:
+        named = ", ".join(alert["entity"].get("principal", ())) or "nobody"
+        raise UsageError(
+            f"no event of the alert {alert['id']} is by {principal!r}", hint=f"it names {named}"
+        )
+    return found
 
 
 def _events(

@@ -27,6 +27,22 @@ ALERT: dict[str, Any] = {
 }
 
 
+def test_the_subject_says_that_there_are_others() -> None:
+    def subject(**entity: list[str]) -> str:
+        return MessageRenderer().alert({**ALERT, "entity": entity}).subject
+
+    six = [f"user{number}" for number in range(6)]
+    accounts = ["111122223333", "444455556666", "777788889999"]
+    assert subject(principal=six, account=accounts[:1]) == "[high] Key made: user0 and 5 more"
+    assert subject(principal=six, account=accounts) == (
+        "[high] Key made: user0 and 5 more, in 3 accounts"
+    )
+    assert subject(principal=six[:1], account=accounts) == "[high] Key made: user0"
+    assert subject(account=accounts) == "[high] Key made"
+    many = [f"user{number}" for number in range(50)]
+    assert subject(principal=many) == "[high] Key made: user0 and 49 more"
+
+
 def test_the_text_says_what_a_person_asks_first() -> None:
     message = MessageRenderer().alert(ALERT)
     assert message.key == "5f1c"
