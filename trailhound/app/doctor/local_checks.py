@@ -132,6 +132,8 @@ def rules_check(settings: Settings) -> Check:
         return failed("rules", error)
     fact = counted(pack)
     if not pack.problems:
+        if not pack.alerting:
+            return Check("rules", "warning", f"none raises alerts ({fact})", "add or enable rules")
         return Check("rules", "ok", fact)
     stops = any(fault.stops for fault in pack.problems)
     fact = "; ".join([fact, *problem_lines(pack)])

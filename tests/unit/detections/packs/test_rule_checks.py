@@ -513,6 +513,9 @@ def test_doctor_names_the_same(tmp_path: Path) -> None:
         assert line in found.fact
     written(tmp_path / "rules", BAD)
     assert rules_check(settings).verdict == "failed"
+    written(tmp_path, "detections: {shipped: false}\n", "trailhound.yaml")
+    none = rules_check(load_settings(tmp_path / "trailhound.yaml"))
+    assert (none.verdict, none.fact[:17]) == ("warning", "none raises alert")
 
 
 def test_faults_of_the_filter_setting_are_named_with_the_rules(tmp_path: Path) -> None:
