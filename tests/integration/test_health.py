@@ -217,6 +217,15 @@ def test_a_daemon_is_ready_only_while_all_of_it_works(
             client.indices.put_settings(index=deadletter, body={f"index.blocks.{name}": None})
         until(lambda: readiness(address)[0] == 200, "an index of dead letters that takes writes")
 
+        ledger = Names(settings.prefix).ledger
+        blocked = {("blocked", ledger)}
+        client.indices.put_settings(index=ledger, body={"index.blocks.write": True})
+        until(lambda: blocked <= codes(address), "a ledger without writes")
+        assert blocked <= reasons_of_status(settings, file)
+        assert not any(code == "thread" for code, _ in codes(address))
+        client.indices.put_settings(index=ledger, body={"index.blocks.write": None})
+        until(lambda: readiness(address)[0] == 200, "a ledger that takes writes")
+
         (rules / "bad.yml").write_text("title: no rule\n")
         process.send_signal(signal.SIGHUP)
         until(lambda: codes(address) == {("rules", "faults")}, "a rule that does not run")

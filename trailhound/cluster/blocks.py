@@ -104,15 +104,19 @@ def _fullest_node(client: OpenSearch) -> str:
     return f" at node {fullest.node} ({free:,.0f} of {size:,.0f} GiB free)"
 
 
-def writes_blocked(client: OpenSearch, index: str) -> str:
-    """Why an index rejects writes, such as `index.blocks.write` or `closed`. Empty if it accepts
-    them, does not exist, or the role may not read the cluster's state. Raises opensearch-py's
-    exceptions.
+def writes_blocked(client: OpenSearch, *indices: str) -> dict[str, str]:
+    """Those of these indices that reject writes, and why, such as `index.blocks.write` or `it is
+    closed`. Without those that do not exist; empty if the role may not read the cluster's state.
+    Raises opensearch-py's exceptions.
     """
     try:
-        state = index_state(client, index)
+        states = index_states(client, ",".join(indices))
     except AuthorizationException:
-        return ""
-    if state.closed:
-        return "it is closed"
-    return ", ".join(f"index.blocks.{name}" for name in _OF_WRITES if name in state.blocks)
+        return {}
+    return {
+        name: "it is closed"
+        if state.closed
+        else ", ".join(f"index.blocks.{each}" for each in _OF_WRITES if each in state.blocks)
+        for name, state in states.items()
+        if not state.takes_writes
+    }

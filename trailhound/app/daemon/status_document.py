@@ -18,6 +18,7 @@ from trailhound.app.daemon.own_health import OwnHealth
 from trailhound.app.daemon.running import Running
 from trailhound.app.health.readiness import Reason
 from trailhound.cluster import templates
+from trailhound.cluster.blocks import writes_blocked
 from trailhound.cluster.reader import IndexReader
 from trailhound.errors import ClusterError, RequestFailedError, TrailhoundError
 from trailhound.settings import Settings
@@ -54,12 +55,24 @@ class StatusDocument:
                 self._store_late(client)
                 self._health.cluster_answered()
             except RequestFailedError:
-                raise  # the cluster answers, but rejects the document: a fault of this thread
+                # The cluster answers, but rejects the document: a fault of this thread, unless the
+                # index takes none at all.
+                if not self._ledger_blocked(client):
+                    raise
+                self._health.cluster_answered()
+                written = None
             except (OpenSearchException, ClusterError):
                 self._health.cluster_failed()
                 written = None
             if self._stops_before_due(written):
                 break
+
+    def _ledger_blocked(self, client: OpenSearch) -> bool:
+        ledger = templates.Names(self._running.settings.prefix).ledger
+        try:
+            return bool(writes_blocked(client, ledger))
+        except OpenSearchException:
+            return False
 
     def remove(self, client: OpenSearch) -> None:
         """The daemon has stopped. What the cluster does not take is left to expire."""

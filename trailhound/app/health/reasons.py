@@ -58,6 +58,8 @@ class SharedState:
     """What is wrong with documents that lack a field of their kind, by `_id`."""
     dead_letters_blocked: str = ""
     """Why the index of dead letters rejects writes; empty if it does not."""
+    ledger_blocked: str = ""
+    """Why the ledger rejects writes; empty if it does not."""
     disk_full: str = ""
     """That a disk of the cluster is full, in a sentence; empty if none is."""
     missing: str = ""
@@ -74,13 +76,15 @@ def written_now(names: Names) -> list[str]:
 def read_shared(client: OpenSearch, settings: Settings) -> SharedState:
     """Read the shared state. Raises opensearch-py's exceptions and `RequestFailedError`."""
     names = Names(settings.prefix)
+    blocked = writes_blocked(client, names.ledger, names.deadletter)
     return SharedState(
         Daemons(client, settings).active(),
         Jobs(client, settings).all(),
         list(RuleCheckpoints(client, settings).read().values()),
         Channels(client, settings).all(),
         malformed=malformed_documents(client, settings),
-        dead_letters_blocked=writes_blocked(client, names.deadletter),
+        dead_letters_blocked=blocked.get(names.deadletter, ""),
+        ledger_blocked=blocked.get(names.ledger, ""),
         disk_full=disk_full(client, written_now(names)),
         missing="" if has_namespace(client, settings.prefix) else names.ledger,
     )
@@ -161,6 +165,7 @@ def shared_reasons(shared: SharedState, settings: Settings, intervals: Intervals
         *_channels(shared.channels, settings),
         *_documents(shared.malformed),
         *_disk(shared.disk_full),
+        *_blocked("" if shared.disk_full else shared.ledger_blocked, settings),
         *_dead_letters("" if shared.disk_full else shared.dead_letters_blocked, settings),
     ]
 
@@ -231,7 +236,7 @@ def _daemons(shared: SharedState, settings: Settings) -> Iterator[Reason]:
             yield Reason("release", where, message)
         for each in reported or ():
             yield Reason(each["code"], each["subject"], f"daemon {where}: {each['message']}")
-    if shared.daemons:
+    if shared.daemons or shared.ledger_blocked:  # where they cannot write that they run
         return
     if shared.jobs or any(not rule.inactive for rule in shared.rules):
         last = max((job.last_run for job in shared.jobs), default="")
@@ -362,6 +367,16 @@ def _documents(malformed: Mapping[str, str]) -> Iterator[Reason]:
 def _disk(full: str) -> Iterator[Reason]:
     if full:
         yield Reason("disk", "disk", full)
+
+
+def _blocked(blocked: str, settings: Settings) -> Iterator[Reason]:
+    if blocked:
+        index = Names(settings.prefix).ledger
+        message = (
+            f"{index} accepts no writes ({blocked}): no object can be read, no rule be run, and "
+            "which daemons run is not known"
+        )
+        yield Reason("blocked", index, message)
 
 
 def _dead_letters(blocked: str, settings: Settings) -> Iterator[Reason]:

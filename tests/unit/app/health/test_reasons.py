@@ -197,10 +197,17 @@ def test_what_a_daemon_knows_alone() -> None:
     assert away.code == "cluster"
 
 
+def test_of_a_ledger_without_writes_it_is_not_said_that_no_daemon_runs() -> None:
+    blocked = SharedState(jobs=[JobState(name="detections")], ledger_blocked="index.blocks.write")
+    assert set(found(blocked)) == {("blocked", "trailhound-ledger")}
+
+
 def test_a_full_disk_is_the_one_reason_for_what_the_cluster_blocks() -> None:
     blocked = "index.blocks.read_only_allow_delete"
     assert set(found(SharedState(dead_letters_blocked=blocked))) == {
         ("deadletter", "trailhound-deadletter")
     }
-    full = SharedState(dead_letters_blocked=blocked, disk_full="disk full at node n")
+    full = SharedState(
+        dead_letters_blocked=blocked, ledger_blocked=blocked, disk_full="disk full at node n"
+    )
     assert found(full) == {("disk", "disk"): "disk full at node n"}
