@@ -111,14 +111,16 @@ class OfflineRead:
         enricher: Enricher,
         *,
         selection: Selection,
+        folders: Selection | None = None,
         distinct: DistinctEvents | None = None,
         whole: bool = False,
     ) -> None:
-        """With `distinct`, each event comes once, under the `_id` that it would be indexed by;
+        """`folders`: the day folders to list, where every record of these is wanted. With
+        `distinct`, each event comes once, under the `_id` that it would be indexed by;
         `whole`: with the fields that `index.unsearched` keeps apart in their own places."""
         self._settings = settings
         self._distinct = distinct
-        self._selection = selection
+        self._folders = folders or selection
         names = Names(settings.prefix)
         assembler = Assembler(
             enricher,
@@ -186,7 +188,7 @@ class OfflineRead:
 
     def _listed(self, source: Source) -> Iterator[TrailObject]:
         """The objects that no earlier source has named. Runs in the prefetcher's thread."""
-        for item in source.objects(self._selection):
+        for item in source.objects(self._folders):
             name = hashlib.blake2b(item.uri.encode("utf-8", "surrogatepass"), digest_size=16)
             if name.digest() in self._seen:
                 self.report.skipped_objects += 1

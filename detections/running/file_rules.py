@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sigma.rule import SigmaRule
@@ -54,6 +54,11 @@ NOT_RUN: Final[Mapping[RuleKind, str]] = {
 }
 """Why a kind of rule is not run over files."""
 
+BURST: Final = timedelta(days=3)
+"""How far a burst is followed beyond a span, where files are chosen by their days."""
+FOLLOWED: Final = 63
+"""The windows for which a burst is followed over an index (docs/correlations.md)."""
+_BURST: Final = BURST // timedelta(milliseconds=1)
 _ALL_TIME: Final = Anchor(-(2**61), 2**61)
 
 
@@ -93,6 +98,14 @@ class FileRules:
         self._numbers = {name: number for number, name in enumerate(leaves)}
         self._matching = RuleMatching(list(leaves.values()))
         self.events = MatchedEvents({named(path).partition(".")[0] for path in fields})
+
+    @property
+    def reach(self) -> timedelta:
+        """How far before and after the span events count: the windows of its events, and of bursts
+        that go on beyond it up to `BURST` (or two windows, if these are longer)."""
+        windows = [each.max_window for each in self._correlations.values()]
+        longest = max((max(min(FOLLOWED * each, _BURST), 2 * each) for each in windows), default=0)
+        return timedelta(milliseconds=longest)
 
     def matches(self, source: Mapping[str, Any]) -> list[int]:
         """The numbers of the rules that match an event, for `add`."""

@@ -40,7 +40,7 @@ def detect_files(
     enricher = enricher_from(settings, warn)
     with FileDetection(settings, enricher, pack, span) as job:
         results = _run(job, opened)
-        problems = unread(job.reading, settings, files, Selection())
+        problems = unread(job.reading, settings, files, job.folders)
         beside = {
             "events": job.events,
             "read": job.reading.as_dict(),
@@ -76,6 +76,8 @@ def _explain(
 ) -> None:
     """Print what was read, which rules ran and which did not."""
     show_reading(job.reading, "distinct")
+    if days := _days(job.folders):
+        note(f"of folders that are named by day, those {days} were read", form)
     if job.conflicts:
         warn(f"{plural(job.conflicts, 'record')} had the eventID of a different record; both count")
     for problem in problem_lines(pack):
@@ -103,6 +105,12 @@ def _explain(
         "nothing was written (--files)",
         form,
     )
+
+
+def _days(folders: Selection) -> str:
+    """The days of the folders that were read; empty for all."""
+    since, until = folders.since, folders.last_folder
+    return " ".join([*([f"from {since}"] if since else []), *([f"to {until}"] if until else [])])
 
 
 def _asking(pack: Pack) -> int:

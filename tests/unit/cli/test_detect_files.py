@@ -71,6 +71,36 @@ def test_a_span_shows_what_has_an_event_in_it(tmp_path: Path, trail: Path) -> No
     assert printed(done)["events"] == 1
 
 
+def test_only_the_day_folders_of_a_span_are_read(tmp_path: Path) -> None:
+    logs = tmp_path / "AWSLogs" / "111122223333" / "CloudTrail" / "us-east-1"
+    for number in range(1, 29):
+        at = f"2025-02-{number:02}"
+        deleted = record(
+            eventName="DeleteTrail",
+            eventSource="cloudtrail.amazonaws.com",
+            eventTime=f"{at}T23:58:00Z",
+        )
+        day = f"202502{number:02}"
+        name = f"111122223333_CloudTrail_us-east-1_{day}T2355Z_abcdefghijklmnop"
+        write_trail(logs / at.replace("-", "/"), [deleted], name)
+    write_trail(tmp_path / "AWSLogs", [record(eventTime="2025-02-14T00:00:00Z")], "elsewhere")
+    span = ("--since", "2025-02-14", "--until", "2025-02-15")
+    done = detect(tmp_path, "--files", tmp_path / "AWSLogs", *span, "--json")
+    found = printed(done)
+    assert (found["events"], [each["count"] for each in found["alerts"]]) == (3, [1, 1])
+    # Windows of these rules reach an hour and more before and after, and the next day's folder has
+    # the last events of a day. A file that is not named by a day may have events of any.
+    assert 4 <= found["read"]["objects"] <= 9
+    said = detect(tmp_path, "--files", tmp_path / "AWSLogs", *span).stderr
+    assert "of folders that are named by day, those from 2025-02-" in said
+    nothing = detect(tmp_path, "--files", logs, "--since", "2026-01-01")
+    assert (nothing.exit_code, "days found: 2025-02-01 to 2025-02-28" in nothing.stderr) == (
+        0,
+        True,
+    )
+    assert printed(detect(tmp_path, "--files", logs, "--json"))["read"]["objects"] == 28
+
+
 def test_people_see_alerts_and_programs_lines(tmp_path: Path, trail: Path) -> None:
     done = detect(tmp_path, "--files", trail)
     assert "\x1b" not in done.stdout

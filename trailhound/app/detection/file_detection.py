@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -29,7 +29,7 @@ from detections.packs.pack import Pack
 from detections.rule import LEVELS, Rule
 from detections.running.file_rules import FileRules, NotRun
 from detections.running.recording import next_chunk
-from detections.span import Span, milliseconds
+from detections.span import BEGINNING, UNLIMITED, Span, milliseconds
 from enrich.enricher import Enricher
 from enrich.view import dumps, loads
 from ingest.bulk.batch import Batch
@@ -72,6 +72,23 @@ class RuleResult:
         }
 
 
+def folders_of(span: Span, reach: timedelta) -> Selection:
+    """The day folders that have the events of a span, and those within `reach` of it.
+
+    >>> from datetime import UTC
+    >>> since = Span(datetime(2025, 3, 8, tzinfo=UTC), UNLIMITED)
+    >>> folders_of(since, timedelta(hours=30)).since, folders_of(since, timedelta()).until
+    (datetime.date(2025, 3, 6), None)
+    """
+    within = timedelta(milliseconds=1)
+    since = span.since - reach if span.since > BEGINNING + reach else None
+    until = span.until + reach - within if span.until < UNLIMITED else None
+    return Selection(
+        since=None if since is None else since.date(),
+        until=None if until is None else until.date(),
+    )
+
+
 class FileDetection:
     """One run: `read` all sources, `run` the rules, then use `alerts`. A context manager, which
     removes its temporary files at the end."""
@@ -79,14 +96,21 @@ class FileDetection:
     def __init__(self, settings: Settings, enricher: Enricher, pack: Pack, span: Span) -> None:
         self._span = span
         self._since, self._until = span.milliseconds()
-        # All days: windows of the span may begin before it.
         self._distinct = DistinctEvents()
-        self._read = OfflineRead(
-            settings, enricher, selection=Selection(), distinct=self._distinct, whole=True
-        )
         rules = TrustingRules(pack.compiled)
         rules.use(relation_of(settings.detections.known_automation, ()))
         self._rules = FileRules(replace(pack, compiled=rules), span)
+        self.folders: Final = folders_of(span, self._rules.reach)
+        """The day folders that are read. Of these every record: windows may begin before the span,
+        and events are delivered into the next day's folder."""
+        self._read = OfflineRead(
+            settings,
+            enricher,
+            selection=Selection(),
+            folders=self.folders,
+            distinct=self._distinct,
+            whole=True,
+        )
         self._days: Counter[int] = Counter()
         self._tables = TemporaryTables(_TABLES)
 
