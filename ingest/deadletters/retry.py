@@ -21,11 +21,13 @@ import orjson
 from opensearchpy import OpenSearch
 
 from enrich.enricher import Enricher
+from enrich.view import RecordView
 from ingest.counts import Counts
 from ingest.deadletters.reopen import Reopened, opened
 from ingest.deadletters.store import DeadLetter, raw_of
 from ingest.documents.assembler import Assembler
 from ingest.documents.day_limit import TOO_MANY_NEW_DAYS, DayLimit
+from ingest.documents.record_filter import criteria
 from ingest.late_count import LateCount
 from ingest.object_progress import ObjectProgress
 from ingest.objects import Selection, TrailObject
@@ -58,8 +60,9 @@ _SORT: Sequence[Mapping[str, Any]] = [
 
 @dataclass(slots=True)
 class Retried:
-    """`read` letters were tried, with their outcomes. `indexed` and `duplicates` are removed from
-    the dead letters, `dead_lettered` remain."""
+    """`read` letters were tried, with their outcomes. `indexed`, `duplicates` and `filtered` (past
+    retention, and their day was deleted) are removed from the dead letters, `dead_lettered`
+    remain."""
 
     counts: Counts
     days: Reopened = field(default_factory=Reopened)
@@ -118,6 +121,7 @@ class Retry:
             mark_flat=dialect_of(client).marks_flat,
         )
         self._settings = settings
+        self._oldest = criteria(settings, Selection()).oldest.replace("-", ".")
         self._late = LateEventsTotal()
         self._new_days: Counter[str] = Counter()
         """Days that letters of an object have made, by its name."""
@@ -246,7 +250,11 @@ class Retry:
             raw = raw_of(letter)
             suspect = {0: "line_break"} if b"\n" in raw or b"\r" in raw else {}
             chunk = Chunk(records=[raw], positions=[letter["position"]], suspects=suspect)
-            for made in self._assembler.assemble(chunk, run):
+            for made in self._assembler.assemble(
+                chunk, run, self._is_kept if self._oldest else None
+            ):
+                if made.filtered:
+                    run.record("filtered", made.filtered)
                 self._job.deadletters.put(_as_stored(each, letter) for each in made.dead)
                 self._job.result_handler.process(made.batch)
                 self._job.result_handler.process(made.repaired)
@@ -263,6 +271,11 @@ class Retry:
         self._done_spooled |= self._dismissed_spooled.keys() & {each["id"] for each, _ in done}
         return total
 
+    def _is_kept(self, _view: RecordView, _record: bytes, day: str) -> bool:
+        """Whether an event is to be indexed: not one past retention whose day was deleted, since
+        its index would come back with this event alone."""
+        return day >= self._oldest or self._job.days.exists(day)
+
     def _remove(self, indexed: list[tuple[dict[str, Any], Counts]], *, stored: bool) -> None:
         """Correct the objects' counts of letters that are indexed now, then remove the letters."""
         contents: dict[tuple[str, str], list[tuple[str, Counts]]] = {}
@@ -271,9 +284,16 @@ class Retry:
             contents.setdefault(content, []).append((letter["id"], counts))
         left = self._left({key: [name for name, _ in found] for key, found in contents.items()})
         for ((uri, etag), found), others in zip(contents.items(), left, strict=True):
-            number = sum(1 for _, counts in found if counts.indexed)
+            outcomes = Counts()
+            for _, counts in found:
+                outcomes.add(counts)
             corrected = methodcaller(
-                "retried", etag, indexed=number, duplicates=len(found) - number, left=others
+                "retried",
+                etag,
+                indexed=outcomes.indexed,
+                duplicates=outcomes.duplicates,
+                filtered=outcomes.filtered,
+                left=others,
             )
             self._objects.change(object_id(uri), corrected)
         if stored:

@@ -120,6 +120,35 @@ def test_letters_that_the_last_reading_did_not_bring_move_none_of_its_counts(
     assert len(dead_letters(client, settings)) == after["dead_lettered"]
 
 
+def test_a_letter_past_retention_does_not_bring_its_deleted_day_back(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """The next run of the retention would delete it again, with all that was written to it."""
+    client, names = connect(settings), Names(settings.prefix)
+    trail = tmp_path / "trail"
+    gone, there, today = "2025-03-01", "2025-03-02", f"{datetime.now(UTC):%Y-%m-%d}"
+    for number, day in enumerate((there, there, gone, today)):
+        write_trail(trail, [record(eventTime=f"{day}T12:00:00Z")], str(number))
+        if number == 0:
+            backfill(settings, trail)
+            for each in (gone, today):
+                client.indices.create(index=names.day(each.replace("-", ".")))
+            blocked = {"index.blocks.write": True}
+            client.indices.put_settings(index=names.days, body=blocked)
+    assert backfill(settings, trail).counts.dead_lettered == 3
+    client.indices.put_settings(index=names.days, body={"index.blocks.write": None})
+    client.indices.delete(index=names.day(gone.replace("-", ".")))
+    kept = settings.retention.model_copy(update={"days": 30})
+    counts = retry(settings.model_copy(update={"retention": kept}))
+    assert (counts.read, counts.indexed, counts.filtered) == (3, 2, 1)
+    assert not client.indices.exists(index=names.day(gone.replace("-", ".")))
+    assert len(documents(client, settings)) == 3
+    assert dead_letters(client, settings) == []
+    entries = [each for each in ledger(client, settings) if each["kind"] == "object"]
+    assert sum(each["filtered"] for each in entries) == 1
+    assert all(each["dead_lettered"] == 0 for each in entries)
+
+
 def test_many_letters_are_tried_page_by_page(settings: Settings) -> None:
     for number in range(3):
         store(settings, json.dumps(record(eventTime=None)).encode(), "gone", number)

@@ -295,6 +295,11 @@ def retry_deadletters(
             f"{counts.duplicates:,} were already in the index, {counts.dead_lettered:,} "
             f"remain{'s' if counts.dead_lettered == 1 else ''}"
         )
+        if counts.filtered:
+            say(
+                f"{plural(counts.filtered, 'event')} past retention (retention.days), whose day "
+                "was deleted: counted as filtered, and no longer dead letters"
+            )
         if tried.dismissed:
             say(f"{tried.dismissed:,} dismissed: not tried without --dismissed")
         if tried.days.indices:

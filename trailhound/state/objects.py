@@ -308,20 +308,25 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
             gone_note=note or self.gone_note,
         )
 
-    def retried(self, etag: str, *, indexed: int, duplicates: int, left: int) -> Self:
-        """With a number of its dead letters indexed meanwhile, or found to be duplicates; `left`
-        others of this content are stored. Letters of a reading that was not finished, of another
-        content or of an earlier reading are in none of its counts, so they move nothing."""
+    def retried(
+        self, etag: str, *, indexed: int, duplicates: int, left: int, filtered: int = 0
+    ) -> Self:
+        """With a number of its dead letters indexed meanwhile, or found to be duplicates or past
+        retention; `left` others of this content are stored. Letters of a reading that was not
+        finished, of another content or of an earlier reading are in none of its counts, so they
+        move nothing."""
         if etag and etag != self.etag:
             return self
         moved = max(0, self.dead_lettered - left)
         indexed = min(indexed, moved)
         duplicates = min(duplicates, moved - indexed)
+        filtered = min(filtered, moved - indexed - duplicates)
         return msgspec.structs.replace(
             self,
             indexed=self.indexed + indexed,
             duplicates=self.duplicates + duplicates,
-            dead_lettered=self.dead_lettered - indexed - duplicates,
+            filtered=self.filtered + filtered,
+            dead_lettered=self.dead_lettered - indexed - duplicates - filtered,
         )
 
 
