@@ -139,6 +139,10 @@ def test_an_exception_hides_the_alert_that_it_is_from_and_no_other(
     assert alerts["Trail deleted: bob"] in command(settings, *wide, env=pack).stderr
     assert dry["effect"]["this_alert_hidden"]
     assert dry["other_rules"] == {"compared": 1, "changed": []}
+    by_agent = ("rules", "except", alerts["Trail deleted: ada"], "--by", "agent", "--dry-run")
+    chosen = asked(settings, pack, *by_agent)["chosen_by_callers"]
+    assert (dry["chosen_by_callers"], chosen) == ([], ["userAgent"])
+    assert "a caller can set userAgent" in command(settings, *by_agent, env=pack).stderr
 
     said = command(
         settings, "rules", "except", alerts["Trail deleted: ada"], "--by", "principal", "--by",
