@@ -87,4 +87,5 @@ def _load(
     pack = compiler.pack(resolve(applier.rules, folders, faults))
     pack = with_variants_apart(pack, folders, faults)
     placeholders.name_unused(faults)
+    placeholders.name_narrowed(faults)
     return replace(pack, faults=faults.by_line(), exceptions=exceptions)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 
+from detections.matcher.placeholders import SHIPPED
 from detections.packs.load_faults import LoadFaults
 from detections.packs.near import did_you_mean
+
+_NAMED = 3
 
 
 class UsedPlaceholders(dict[str, Sequence[str]]):
@@ -30,3 +34,22 @@ class UsedPlaceholders(dict[str, Sequence[str]]):
                 did_you_mean(name, sorted(self._missing), "remove it"),
                 what="placeholder",
             )
+
+    def name_narrowed(self, faults: LoadFaults) -> None:
+        """A warning for each shipped list that the settings replace by one that lacks some of it:
+        what such a service does is left out by the rules as a service's own."""
+        for name in sorted(self.keys() & SHIPPED.keys()):
+            given = [str(each).lower() for each in self[name]]
+            lacking = [
+                each for each in SHIPPED[name] if not any(fnmatchcase(each, own) for own in given)
+            ]
+            if lacking:
+                named = ", ".join(lacking[:_NAMED]) + (", …" if len(lacking) > _NAMED else "")
+                faults.add_of_setting(
+                    ("detections", "placeholders", name),
+                    f"detections.placeholders.{name} replaces the shipped list and lacks "
+                    f"{len(lacking)} of it: {named}",
+                    "repeat the shipped ones beside yours, or rules leave out what a caller has "
+                    "them do",
+                    what="warning",
+                )

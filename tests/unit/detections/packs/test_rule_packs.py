@@ -10,6 +10,7 @@ import pytest
 from sigma.correlations import SigmaCorrelationRule
 
 from detections.correlations.correlation import Correlation
+from detections.matcher.placeholders import SHIPPED
 from detections.packs.describe import explained, listed, shown
 from detections.packs.loading import load, load_paths
 from detections.packs.pack import Pack
@@ -396,11 +397,14 @@ def test_services_that_act_for_callers_need_no_setting(tmp_path: Path) -> None:
         detection="{s: {userIdentity.invokedBy|expand: '%acting_for_callers%'}, condition: s}"
     )
     own = {"acting_for_callers": ["mine.amazonaws.com"]}
+    more = {"acting_for_callers": [*SHIPPED["acting_for_callers"], *own["acting_for_callers"]]}
     for made, found in (
         (pack(tmp_path, document), True),
+        (pack(tmp_path, document, placeholders=more), True),
         (pack(tmp_path, document, placeholders=own), False),
     ):
-        assert not made.faults
+        assert [each.what for each in made.faults] == ([] if found else ["warning"])
+        assert found or "lacks 17 of it: apigateway" in made.faults[0].reason
         for service in ("member.org.stacksets.cloudformation", "scheduler", "ssm", "states"):
             event = {"userIdentity": {"invokedBy": f"{service}.amazonaws.com"}}
             assert [*RuleSet(made).matching(event)] == ([made.rule(IDS[1])] if found else [])
