@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +29,7 @@ from trailhound.plural import plural
 LOG = logging.getLogger("trailhound.notify")
 
 SHIPPED: Final = Path(__file__).with_name("templates")
+_SHIPPED_TEMPLATES: Final = FileSystemLoader(SHIPPED)
 LONGEST_VALUE: Final = 300
 MAX_VALUES: Final = 20
 MAX_EVENTS: Final = 100
@@ -47,11 +49,9 @@ class MessageRenderer:
     """Renders messages. `folder` contains templates that override the shipped ones."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        shipped = FileSystemLoader(SHIPPED)
-        self._shipped = _environment(shipped)
-        self._own = self._shipped
+        self._own = self._shipped = _shipped()
         if folder is not None:
-            loader = ChoiceLoader([FileSystemLoader(folder.expanduser()), shipped])
+            loader = ChoiceLoader([FileSystemLoader(folder.expanduser()), _SHIPPED_TEMPLATES])
             self._own = _environment(loader)
 
     def alert(
@@ -208,6 +208,12 @@ def _who(alert: Mapping[str, Any]) -> str:
     accounts = len(alert["entity"].get("account", ()))
     several = len(alert["entity"].get("principal", ())) > 1 and accounts > 1
     return who_of(alert) + (f", in {accounts:,} accounts" if several else "")
+
+
+@cache
+def _shipped() -> ImmutableSandboxedEnvironment:
+    """The shipped templates: compiled once for all channels, and for those of later settings."""
+    return _environment(_SHIPPED_TEMPLATES)
 
 
 def _environment(loader: BaseLoader) -> ImmutableSandboxedEnvironment:
