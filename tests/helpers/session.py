@@ -21,13 +21,14 @@ MARK = "PYTEST_SESSION_FOLDER"
 JVM = (
     "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
     " -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
-    " -XX:MetaspaceSize=256m -XX:-UsePerfData"
+    " -XX:MetaspaceSize=256m -XX:ReservedCodeCacheSize=192m -XX:-UsePerfData"
 )
 """An engine that lives for minutes at the most spends half its time on optimising its own code:
 without the optimising compiler it starts with half the work. A collector that works beside the
 program takes the processors from the other tests. Jars whose hashes are checked need not be
 verified class by class, which is a quarter of the rest of a start. Each time that the room for
-classes grew from its first 21 MiB on, the whole heap was collected: five times a start. Counters
+classes grew from its first 21 MiB on, the whole heap was collected: five times a start; and each
+time that the room for code, 48 MiB without the optimising compiler, filled by some more. Counters
 for `jstat`, which nothing here reads, are kept in a file on the disk: a twentieth of a start."""
 
 _asked = False
