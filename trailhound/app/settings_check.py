@@ -71,8 +71,14 @@ def _blinding_filters(settings: Settings) -> Iterator[tuple[Location, str]]:
 
 
 def _wide_trust(settings: Settings) -> Iterator[tuple[Location, str]]:
-    """Known automation by setting: networks that trust nearly every address, and calls that no
-    event has."""
+    """Networks that are one's own, or of known automation, and hold nearly every address; and calls
+    of known automation that no event has."""
+    for position, name in enumerate(settings.enrich.own):
+        if "/" in name and is_wide(name):
+            yield (
+                ("enrich", "own", position),
+                f"{name}: whom a policy lets in from nearly any address counts as yours",
+            )
     chosen, where = settings.detections.known_automation, ("detections", "known_automation")
     for position, each in enumerate(chosen.trusted):
         wide = [name for name in each.networks if is_wide(name)]

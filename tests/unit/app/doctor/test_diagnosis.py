@@ -109,6 +109,7 @@ def test_settings_that_make_rules_blind_are_named(tmp_path: Path) -> None:
     known = {"trusted": trusted, "ipv4_prefix": 12, "ipv6_prefix": 32}
     noise = {"eventSource": "kms.amazonaws.com", "eventName": ["Decrypt", "GenerateDataKey"]}
     content = {
+        "enrich": {"own": ["10.0.0.0/8", "o-a1b2c3d4e5", "0.0.0.0/1"]},
         "filter": [noise, {"eventName": ["GetPasswordData", "Decrypt"]}],
         "detections": {"known_automation": known},
     }
@@ -118,6 +119,7 @@ def test_settings_that_make_rules_blind_are_named(tmp_path: Path) -> None:
     automation = "detections.known_automation"
     assert list(found) == [
         "filter.1",
+        "enrich.own.2",
         f"{automation}.trusted.1.networks",
         f"{automation}.trusted.1.calls",
         f"{automation}.ipv4_prefix",
