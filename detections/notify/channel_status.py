@@ -44,12 +44,13 @@ def channel_statuses(client: OpenSearch, settings: Settings) -> list[ChannelStat
 
 
 def _status(state: ChannelState) -> ChannelStatus:
+    error, at = state.latest_error()
     return ChannelStatus(
         name=state.name,
         waiting=state.waiting,
         last_delivery=state.last_delivery,
-        last_error=state.last_error,
-        last_error_at=state.last_error_at,
+        last_error=error,
+        last_error_at=at,
         given_up=state.given_up,
         given_up_since=state.given_up_since,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -45,10 +45,12 @@ def due_alerts(
     oldest: datetime,
     now: datetime,
     most: int = MAX_READ,
+    tested: Callable[[], str] = lambda: "",
 ) -> DueAlerts:
     """At most `most` due alerts of a channel. `about`: the fields by which alerts are in one
     message, of which an alert's first counts. Alerts that ended before `oldest` are due only if
-    they were marked as pending. Raises `ClusterError`."""
+    they were marked as pending. `tested` gives when the channel last delivered a test: that
+    ends the wait of alerts that failed before. Raises `ClusterError`."""
     name = channel.name
     clauses: list[dict[str, Any]] = [
         *alerts_for(channel),
@@ -76,10 +78,13 @@ def due_alerts(
             {"@timestamp": "asc"},
         ],
     )
-    made = DueAlerts()
+    made, last_test = DueAlerts(), None
     for alert, document in found:
         log = document.get("delivery", {}).get("log", {}).get(name, {})
-        if log.get("next_at") and datetime.fromisoformat(log["next_at"]) > now:
+        waits = log.get("next_at") and datetime.fromisoformat(log["next_at"]) > now
+        if waits and last_test is None:
+            last_test = tested()
+        if waits and (last_test or "") <= log["at"]:
             # At most an hour's attempts, and no place of one that can be sent.
             made.inactive += 1
             continue

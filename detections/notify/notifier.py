@@ -136,7 +136,8 @@ class Notifier:
             self._broken[channel.name] = run.report.broken[channel.name] = error.message
             run.count()
             return
-        if now < self._paused_until.get(channel.name, now):
+        paused = self._paused_until.get(channel.name, now)
+        if now < paused and self.rate_limiter(channel).tested() <= stamp(paused - _PAUSE):
             return
         if catch_up is not None and run.holds_lease():
             refused = self._digest.send(catch_up, channel, opened, alerts_for(channel), now)
@@ -280,6 +281,7 @@ class _ChannelRun:
             oldest=self._oldest,
             now=self.now,
             most=self._most,
+            tested=self._limiter.tested,
         )
         self._rules = found.rules
         due = [each for each in found.due if not self._unrecorded.has(each.name, each.level)]

@@ -58,6 +58,11 @@ class RateLimiter:
         day = _day(now)
         self._revise(lambda state: replace(state.delivered(stamp(now)), learning_day=day))
 
+    def tested(self) -> str:
+        """When the channel last delivered a test; empty for never."""
+        state = self.channels.get([self.channel]).get(self.channel)
+        return state.tested_at if state is not None else ""
+
     def delivered(self, now: datetime) -> None:
         """Records that a message was delivered."""
         self._revise(lambda state: state.delivered(stamp(now)))

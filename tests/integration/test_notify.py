@@ -547,7 +547,7 @@ def test_a_channel_whose_alerts_were_given_up_is_not_ready_until_it_delivers(
 
         failed = command(house.settings, "notify", "test", "hook", env=env)
         assert failed.exit_code == 1
-        assert reasons() == [said], "a test that is refused changes nothing"
+        assert reasons() == [said], "a test that is refused makes no other reason"
         answers["status"] = 204
         away = env | {"TRAILHOUND_CLUSTER__HOSTS": '["http://127.0.0.1:1"]'}
         alone = command(house.settings, "notify", "test", "hook", env=away)
@@ -751,6 +751,34 @@ def test_a_topic_that_is_gone_is_a_failure(house: House, s3_endpoint: str) -> No
     assert report.failed == {"sns": 1}
     (alert,) = AlertStore(house.client, settings).find(AlertQuery())
     assert "SNS rejected the message: NotFound" in house.reported(alert["id"])["sns"]["error"]
+
+
+def test_a_test_that_fails_is_seen_and_one_that_is_delivered_ends_the_wait(house: House) -> None:
+    """Of alerts that failed before, and of a channel that is paused after three failures."""
+    answers = {"status": 500}
+
+    def doctor(env: dict[str, str]) -> dict[str, Any]:
+        checked = command(house.settings, "doctor", "--json", env=env)
+        found = {it["what"]: it for it in json.loads(checked.stdout)["findings"]}
+        check: dict[str, Any] = found["channel hook"]
+        return check
+
+    with Receiver(lambda _: answers["status"]) as receiver:
+        env = {"TRAILHOUND_NOTIFY__CHANNELS": json.dumps([hook(receiver)])}
+        assert doctor(env)["verdict"] == "ok"
+        assert command(house.settings, "notify", "test", env=env).exit_code == 1
+        assert doctor(env)["verdict"] == "warning"
+        assert "its last message failed" in doctor(env)["fact"]
+        assert "a test: " in doctor(env)["fact"]
+        house.raise_alerts("high", 1, 2, 3)
+        now = datetime.now(UTC)
+        notifier = house.with_channels(hook(receiver), one_message_per="alert")
+        assert notifier.deliver(now).failed["hook"] == 3
+        answers["status"] = 204
+        assert not notifier.deliver(now + timedelta(seconds=5)).sent, "each waits"
+        assert command(house.settings, "notify", "test", env=env).exit_code == 0
+        assert notifier.deliver(now + timedelta(seconds=10)).sent["hook"] == 3
+        assert doctor(env)["verdict"] == "ok"
 
 
 def test_the_test_command(house: House, receiver: Receiver) -> None:

@@ -19,7 +19,8 @@ class ChannelState(StateDocument, frozen=True, kw_only=True):
     alerts that wait, the time of the last success, and the last error with its time (ISO 8601 in
     UTC; empty if there was none). `given_up` alerts were given up since the last success, the first
     of them at `given_up_since`. `offered_until`: the channel was offered every alert about events
-    that were ingested before; empty if it is new."""
+    that were ingested before; empty if it is new. `tested_at`: when it last delivered a test;
+    `test_error`: why one was not delivered at `test_error_at`."""
 
     kind: ClassVar[str] = "channel"
     id_prefix: ClassVar[str] = "channel-"
@@ -37,6 +38,9 @@ class ChannelState(StateDocument, frozen=True, kw_only=True):
     given_up: int = 0
     given_up_since: str = ""
     offered_until: str = ""
+    tested_at: str = ""
+    test_error: str = ""
+    test_error_at: str = ""
 
     @property
     def key(self) -> str:
@@ -45,6 +49,23 @@ class ChannelState(StateDocument, frozen=True, kw_only=True):
     def delivered(self, at: str) -> ChannelState:
         """After a message was delivered: what was given up before is over."""
         return replace(self, last_delivery=at, given_up=0, given_up_since="")
+
+    def tested(self, at: str, error: str | None) -> ChannelState:
+        """After a test message, with why it was not delivered."""
+        if error is None:
+            return replace(self.delivered(at), tested_at=at)
+        return replace(self, test_error=error, test_error_at=at)
+
+    @property
+    def fails(self) -> bool:
+        """Whether its last message but tests was not delivered."""
+        return bool(self.last_error) and self.last_error_at > self.last_delivery
+
+    def latest_error(self) -> tuple[str, str]:
+        """The last error, of an alert or a test, and its time; empty if there was none."""
+        if self.test_error_at > self.last_error_at:
+            return f"a test: {self.test_error}", self.test_error_at
+        return self.last_error, self.last_error_at
 
     def gave_up(self, at: str) -> ChannelState:
         """After an alert was given up."""

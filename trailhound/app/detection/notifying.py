@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from detections.alerts.document import stamp
@@ -13,7 +14,7 @@ from trailhound.cluster.client import connect
 from trailhound.cluster.namespaces import has_namespace
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.settings import Settings
-from trailhound.state.channels import Channels
+from trailhound.state.channels import Channels, ChannelState
 
 _SECONDS: Final = 10.0
 
@@ -25,18 +26,20 @@ def send_tests(settings: Settings, only: str | None = None) -> Sequence[ChannelT
 
 
 def record(settings: Settings, tests: Iterable[ChannelTest]) -> None:
-    """Record the channels that delivered, for those that a daemon sends to: health then says no
-    more that alerts were given up. Raises `ClusterError`."""
-    delivered = [each.channel for each in tests if each.error is None]
-    if not delivered:
-        return
+    """Record which channels delivered, for those that a daemon sends to: health then says no more
+    that alerts were given up, and alerts that wait after a failure are sent at once. And which did
+    not: `status` and `doctor` say so until one delivers. Raises `ClusterError`."""
+    errors = {each.channel: each.error for each in tests}
     at = stamp(datetime.now(UTC))
     with cluster_errors(settings):
         client = connect(settings, timeout=_SECONDS)
         try:
             if has_namespace(client, settings.prefix):
                 channels = Channels(client, settings)
-                for name in channels.get(delivered):
-                    channels.revise(name, lambda state: state.delivered(at))
+                known = channels.get(errors)
+                for name, error in errors.items():
+                    if error is not None or name in known:
+                        said = error.message if error is not None else None
+                        channels.revise(name, partial(ChannelState.tested, at=at, error=said))
         finally:
             client.close()

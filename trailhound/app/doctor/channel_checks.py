@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import OpenSearchException
 
 from detections.packs.pack import Pack
 from detections.tactics import tagged, unknown_tactics
 from trailhound.app.doctor.check import Check, failed
-from trailhound.errors import TrailhoundError
+from trailhound.errors import ClusterError, TrailhoundError
 from trailhound.plural import plural
 from trailhound.settings import Settings
+from trailhound.state.channels import Channels
 
 _NAMED = 3
 
@@ -54,6 +59,28 @@ def channel_checks(settings: Settings) -> Iterator[Check]:
             f"tactics none selects: {', '.join(unsent[:_NAMED])}{more}",
             "leave `tactics` of one channel empty",
         )
+
+
+def with_last_messages(
+    checks: Iterable[Check], client: OpenSearch, settings: Settings
+) -> Iterator[Check]:
+    """The checks, with a warning of a channel whose last message, perhaps a test, was not
+    delivered, though it can be opened."""
+    failing: dict[str, tuple[str, str]] = {}
+    with suppress(OpenSearchException, ClusterError):  # what else is wrong has checks of its own
+        known = Channels(client, settings).all()
+        failing = {
+            f"channel {name}": each.latest_error()
+            for name, each in known.items()
+            if each.latest_error()[1] > each.last_delivery
+        }
+    for check in checks:
+        last = failing.get(check.what)
+        if last is None or check.verdict != "ok":
+            yield check
+            continue
+        fact = f"its last message failed, at {last[1][:19]}: {last[0]}"
+        yield Check(check.what, "warning", fact, "correct it, then run `trailhound notify test`")
 
 
 def _sent_nowhere(settings: Settings, pack: Pack) -> Iterator[str]:

@@ -8,6 +8,7 @@ from itertools import chain
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
+from trailhound.app.doctor.channel_checks import with_last_messages
 from trailhound.app.doctor.check import Check, failed
 from trailhound.app.doctor.cluster_checks import (
     clock,
@@ -42,7 +43,8 @@ def diagnose(client: OpenSearch, settings: Settings, source: str | None) -> Iter
     else:
         checks, found = readiness_checks(client, settings)
         asked = _of_cluster(client, settings)
-        yield from joined(chain(asked, checks, local_checks(settings)), found)
+        here = with_last_messages(local_checks(settings), client, settings)
+        yield from joined(chain(asked, checks, here), found)
     yield from machine_checks(settings)
     if source:
         yield from named_source_checks(source, settings)

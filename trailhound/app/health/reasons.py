@@ -339,7 +339,7 @@ def _channels(channels: Mapping[str, ChannelState], settings: Settings) -> Itera
         if state is None:
             continue
         faults = []
-        if state.waiting and state.last_error and state.last_error_at > state.last_delivery:
+        if state.waiting and state.fails:
             wait = "waits" if state.waiting == 1 else "wait"
             faults.append(f"does not deliver, {plural(state.waiting, 'alert')} {wait} for it")
         if state.given_up:
