@@ -62,6 +62,13 @@ class Notification:
     faults: list[str] = field(default_factory=list)
 
 
+_TEST: Final = "S3 test event"
+_VALIDATION: Final = "validation message"
+SET_UP: Final = frozenset({_TEST, _VALIDATION})
+"""What AWS sends once where a trail or a bucket begins to notify: that nothing is read of it is as
+it should be."""
+
+
 def read(body: str) -> Notification:
     """The notification in a message. A message of no known form has a fault, and nothing else.
 
@@ -83,7 +90,7 @@ def _read(content: Any, found: Notification, *, depth: int, sender: str) -> None
     if isinstance(content, str):
         text = content.strip()
         if _SET_UP.search(text[:500]) and not text.startswith(("{", "[")):
-            found.ignored["validation message"] += 1
+            found.ignored[_VALIDATION] += 1
             return
         try:
             content = json.loads(text)
@@ -260,7 +267,7 @@ def _epoch(when: Any) -> float:
 def _other_service(content: dict[str, Any]) -> str:
     """The name of another service's message; empty for messages of no known form."""
     if content.get("Event") == "s3:TestEvent":
-        return "S3 test event"
+        return _TEST
     if isinstance(content.get("Service"), str) and isinstance(content.get("Event"), str):
         return _label(f"{content['Service']}: {content['Event']}")
     if "AlarmName" in content:

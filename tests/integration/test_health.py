@@ -22,11 +22,14 @@ from tests.helpers.queues import until
 from tests.helpers.trails import record, write_trail
 from trailhound.app.daemon.same_ledger import SameLedger
 from trailhound.app.detection.detection import rules_in_force
+from trailhound.app.doctor.cluster_checks import messages
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 from trailhound.state.channels import Channels
+from trailhound.state.daemons import DaemonState
 from trailhound.state.jobs import Jobs, JobState
 from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
+from trailhound.state.store import StateStore
 
 
 def readiness(address: str, accept: str = "*/*") -> tuple[int, str]:
@@ -311,3 +314,17 @@ def test_a_ledger_that_is_made_anew_under_a_daemon_is_said(
     ours = [each for each in caplog.records if each.name.startswith("trailhound")]
     assert [each.levelname for each in ours if index in each.message] == ["ERROR"]
     assert SameLedger().reason(client, settings) is None, "of a daemon that is started anew"
+
+
+def test_doctor_warns_of_messages_that_name_no_object(
+    client: OpenSearch, settings: Settings
+) -> None:
+    assert list(messages(client, settings)) == []
+    unknown = [{"what": 'not of S3: {"hello":1}', "number": 2}, {"what": "no JSON", "number": 1}]
+    report = {"sources": [{"name": "trail-queue", "unknown": unknown}]}
+    StateStore(client, settings, DaemonState).write(
+        [DaemonState(id="d", heartbeat=datetime.now(UTC), report=report)]
+    )
+    (check,) = messages(client, settings)
+    assert (check.what, check.verdict) == ("messages of trail-queue", "warning")
+    assert check.fact == ('3 messages or records left on it, most of all 2: not of S3: {"hello":1}')

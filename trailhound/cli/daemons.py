@@ -15,6 +15,7 @@ with late_imports():
     from detections.alerts.learning_alerts import LearningAlerts
     from detections.notify.channel_status import ChannelStatus
     from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
+    from ingest.feeds.notifications import SET_UP
     from trailhound.app.backfill.left_over import LeftByBackfills
     from trailhound.app.health.readiness import Reason
     from trailhound.cluster.past_retention import PastRetention
@@ -80,11 +81,14 @@ def show_reasons(found: Sequence[Reason]) -> None:
 
 
 def _not_read(daemons: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:
-    """Messages of a queue that name no object but should, and messages that need no reading."""
+    """Messages of a queue that name no object but should, and messages that need no reading;
+    without those that every installation gets."""
     for name, what in (("unknown", "left on the queue"), ("ignored", "ignored and deleted")):
         counts: Counter[tuple[str, str]] = Counter()
         for source in (source for each in daemons for source in each["sources"]):
             for row in source.get(name) or ():
+                if row["what"] in SET_UP:
+                    continue
                 counts[source["name"], row["what"]] += row["number"]
         for (source_name, reason), number in counts.most_common(_MOST_BEHIND):
             yield source_name, what, number, reason

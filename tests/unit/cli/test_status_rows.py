@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
+from ingest.feeds.notifications import read
 from trailhound.app.health.readiness import Reason
 from trailhound.cli.daemons import (
     show_daemons,
@@ -47,3 +48,32 @@ def test_a_row_is_a_name_and_a_value(capsys: pytest.CaptureFixture[str]) -> None
     lines = [*shown.splitlines(), *capsys.readouterr().out.splitlines()]
     assert len(lines) == 9
     assert [each for each in lines if not ROW.match(each)] == []
+
+
+def test_a_message_that_every_installation_gets_is_not_listed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = read('{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}').ignored
+    found += read('{"AlarmName":"a"}').ignored
+    source = {
+        **dict.fromkeys(("depth", "last_arrival", "last_error", "last_error_at"), None),
+        "name": "q",
+        "kind": "queue",
+        "ignored": [{"what": what, "number": number} for what, number in found.items()],
+    }
+    daemon: dict[str, Any] = {
+        **dict.fromkeys(("event_lag_seconds", "searchable_seconds", "last_error_at"), None),
+        **dict.fromkeys(("read", "indexed", "duplicates", "dead_lettered", "filtered"), 0),
+        **dict.fromkeys(("in_flight", "events_per_second", "bytes", "retries"), 0),
+        "host": "h",
+        "pid": 1,
+        "objects": {},
+        "started": None,
+        "last_error": "",
+        "sources": [source],
+        "heartbeat": datetime.now(UTC).isoformat(),
+    }
+    show_daemons([daemon])
+    shown = capsys.readouterr().out
+    assert "CloudWatch alarm" in shown
+    assert "test event" not in shown

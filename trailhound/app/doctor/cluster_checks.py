@@ -5,6 +5,7 @@ They raise opensearch-py's exceptions and `ClusterError`s.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ from trailhound.cluster.tiers import read_tiers
 from trailhound.cluster.waiting import WAITING, dismissed
 from trailhound.plural import plural
 from trailhound.settings import Settings
+from trailhound.state.daemons import Daemons
 from trailhound.state.jobs import Jobs
 
 _CLOCK_SECONDS = 30
@@ -163,6 +165,22 @@ def dead_letters(client: OpenSearch, settings: Settings) -> Check:
         "see why: `trailhound deadletters list`; then run `trailhound retry-deadletters`, or "
         "`trailhound deadletters dismiss`",
     )
+
+
+def messages(client: OpenSearch, settings: Settings) -> Iterator[Check]:
+    """Messages of queues that name no object and that daemons left there: a single one makes
+    nothing unready, so that no reason names it."""
+    counts: dict[str, Counter[str]] = {}
+    for daemon in Daemons(client, settings).active():
+        for source in daemon.report.get("sources") or ():
+            for row in source.get("unknown") or ():
+                counts.setdefault(source["name"], Counter())[row["what"]] += row["number"]
+    for name, found in sorted(counts.items()):
+        ((why, number),) = found.most_common(1)
+        what = plural(found.total(), "message or record", "messages or records")
+        fact = f"{what} left on it, most of all {number:,}: {why}"
+        advice = "see whoever sends to it; a redrive policy moves them to a dead-letter queue"
+        yield Check(f"messages of {name}", "warning", fact, advice)
 
 
 def skipped(client: OpenSearch, settings: Settings) -> Iterator[Check]:
