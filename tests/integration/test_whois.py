@@ -172,6 +172,19 @@ def test_alerts_are_those_that_name_an_event_of_the_subject(
     assert f"{first['level']:<8} open 2025-03-" in page
     assert f" {first['id'][:8]} {first['rule']['name']}" in page
     assert f"and {ada['alerts_total'] - 8} more: the time line has each in its place" in page
+    # Those of other days than the last one are said, with the day to look at.
+    since = ada["now"]["since"]
+    before = [each for each in ada["alerts"] if each["last_seen"] < since]
+    folded = " ".join(page.split())
+    assert 0 < len(before) < len(ada["alerts"])
+    assert f"{len(before)} alerts from before the hours that are compared below" in folded
+    assert f"trailhound whois ada --until {before[0]['last_seen'][:10]}" in folded
+
+    found = json.loads(command(settings, "incidents", "list", "--json").stdout)["incidents"]
+    shown = command(settings, "incidents", "show", found[0]["id"]).stdout
+    assert f"trailhound timeline {found[0]['id']}" in shown
+    who, last = found[0]["principals"][0], found[0]["last_seen"][:10]
+    assert f"trailhound whois {who} --until {last}" in " ".join(shown.split())
 
 
 def test_names_that_only_events_of_a_moment_ago_have_are_known(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -52,6 +53,8 @@ with late_imports():
 
 app = typer.Typer(no_args_is_help=True, help="Incidents: list, read, acknowledge, assign, close.")
 
+_PRINCIPALS = 3
+"""Principals of an incident that are handed over to `whois`."""
 _RULES = 10
 """The most rules that `show` names; `--json` has all."""
 
@@ -229,6 +232,10 @@ def show(
         say_folded(Text(" ").join((Text(when, style="dim"), level, what)), indent=4)
         say_field("", entry["summary"], indent=4)
     say(f"its events: trailhound events --incident {incident['id']}")
+    say(f"what happened around it: trailhound timeline {incident['id']}")
+    for who in incident["principals"][:_PRINCIPALS]:
+        day = incident["last_seen"][:10]
+        say(f"who it was, then: trailhound whois {shlex.quote(safe(who).plain)} --until {day}")
     show_containment(advice)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
@@ -148,6 +148,15 @@ def _show(found: Profile) -> None:
     if found.alerts_total > _SHOWN:
         more = f"and {found.alerts_total - _SHOWN:,} more: the time line has each in its place"
         say(f"{_INDENT}{more}")
+    if found.now is not None and (earlier := _before(found.alerts, stamp(found.now.since))):
+        day = earlier[0]["last_seen"][:10]
+        more = " or more" if found.alerts_total > len(found.alerts) else ""
+        _line(
+            "earlier",
+            f"{plural(len(earlier), 'alert')}{more} from before the hours that are compared below; "
+            f"as of {'the most severe' if len(earlier) > 1 else 'that'}: trailhound whois "
+            f"{shlex.quote(safe(found.subject).plain)} --until {day}",
+        )
     if found.now is not None and found.before is not None:
         recent = int((found.now.until - found.now.since).total_seconds()) // 3600
         weeks = plural((found.before.until - found.before.since).days // 7, "week")
@@ -167,6 +176,11 @@ def _show(found: Profile) -> None:
         say_folded(safe(f"{_INDENT}not compared: {cut}"), len(_INDENT))
     if len(found.unusual) > 2 * MOST:
         say(f"{_INDENT}and {len(found.unusual) - 2 * MOST} more: --json has all")
+
+
+def _before(alerts: Sequence[Mapping[str, Any]], since: str) -> list[Mapping[str, Any]]:
+    """The alerts that ended before a time, in their order."""
+    return [each for each in alerts if each["last_seen"] < since]
 
 
 def _show_several(principals: Sequence[str]) -> None:
