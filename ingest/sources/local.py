@@ -82,7 +82,7 @@ class LocalSource:
                 return io.BytesIO(data)
             return open(path, "rb")  # noqa: PTH123 - a path may be bytes
         except (OSError, ValueError) as error:
-            raise file_error(error, item.uri) from error
+            raise _dangling(error, item) or file_error(error, item.uri) from error
 
     def head(self, item: TrailObject, size: int) -> bytes:
         """The file's first bytes. Raises as `open` does."""
@@ -164,6 +164,20 @@ def _whole(path: str | bytes, size: int) -> bytes | None:
         return b"".join(parts) if total <= WHOLE_BYTES else None
     finally:
         os.close(descriptor)
+
+
+def _dangling(error: Exception, item: TrailObject) -> SourceError | None:
+    """Why a file could not be read that a symbolic link names, where the link leads nowhere: the
+    person knows the link, not where it leads. None for anything else."""
+    # `_made` could not look at it either: a file that was deleted since is told apart by that.
+    if item.etag != UNSEEN or not (item.walked and Path(item.walked).is_symlink()):
+        return None
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        return None
+    return ObjectNotFoundError(
+        f"{item.uri}: there is no such file, and {_uri(item.walked)} is a symbolic link to it",
+        hint="remove the link, or put the file in place",
+    )
 
 
 def file_error(error: Exception, uri: str) -> SourceError:

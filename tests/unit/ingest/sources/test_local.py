@@ -323,8 +323,10 @@ def test_what_cannot_be_looked_at_is_a_fault_and_no_empty_file(tmp_path: Path) -
     (tmp_path / "empty").touch()
     folder = source(tmp_path)
     found = {Path(item.uri).name: item for item in folder.objects(ALL)}
-    with pytest.raises(ObjectNotFoundError):
+    with pytest.raises(ObjectNotFoundError) as lost:
         open_object(folder, found["nowhere"])
+    said = f"there is no such file, and {tmp_path / 'dangling'} is a symbolic link to it"
+    assert said in lost.value.message
     with pytest.raises(ObjectUnreadableError, match="loop"):
         open_object(folder, found["loop"])
     with pytest.raises(NotCloudTrailError, match="empty file"):
