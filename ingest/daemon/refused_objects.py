@@ -42,6 +42,8 @@ _REASON_SHOWN = 300
 """Characters of a dead letter's reason that are shown."""
 _LOOKED_AT = 100
 """The last objects of the ledger that are looked at, and those whose names are known."""
+_REMEMBERED = 10_000
+"""Unreadable objects that are remembered."""
 _NEWEST: Sequence[Mapping[str, Any]] = ({"finished_at": "desc"}, {"_seq_no": "desc"})
 _SHOW: Query = {
     "bool": {
@@ -81,6 +83,8 @@ class Refusals:
     unread: set[str] = field(default_factory=set)
     codes: Counter[str] = field(default_factory=Counter)
     reasons: dict[str, str] = field(default_factory=dict)
+    unread_before: dict[str, str] = field(default_factory=dict)
+    """The etags of all objects that could not be read when last tried, by name."""
 
     def add(self, uri: str, codes: Mapping[str, int], reasons: Mapping[str, str]) -> None:
         """Add an object; of very many, and of very many codes, only the counts grow."""
@@ -111,13 +115,19 @@ def earlier_refusals(client: OpenSearch, settings: Settings) -> Refusals:
             "query": _SHOW,
             "sort": list(_NEWEST),
             "size": _LOOKED_AT,
-            "_source": ["uri", "finished_at", "state", "reason", *_COUNTED],
+            "_source": [
+                *("uri", "etag", "finished_at", "failed_since", "state", "reason"),
+                *_COUNTED,
+            ],
         }
     )
     refused: dict[str, datetime] = {}
     unread: dict[str, str] = {}
-    for hit in newest.get("hits", {}).get("hits", ()):
-        entry = hit["_source"]
+    entries = [hit["_source"] for hit in newest.get("hits", {}).get("hits", ())]
+    # One that is tried again in vain is older than its last try.
+    entries.sort(key=lambda it: it.get("failed_since") or it["finished_at"], reverse=True)
+    before = {it["uri"]: it.get("etag") or "" for it in entries if it["state"] == "failed"}
+    for entry in entries:
         failed = entry["state"] == "failed"
         counts = Counts(**{name: entry.get(name) or 0 for name in _COUNTED})
         gets_in = _gets_in(counts, unread=failed)
@@ -128,6 +138,7 @@ def earlier_refusals(client: OpenSearch, settings: Settings) -> Refusals:
         elif gets_in is False:
             unread[entry["uri"]] = entry.get("reason") or ""
     known = _counted(letters, refused) if refused else Refusals()
+    known.unread_before.update(before)
     for uri, reason in unread.items():
         known.add(uri, {_UNREADABLE: 1}, {_UNREADABLE: reason})
     return known
@@ -211,11 +222,15 @@ class RefusedObjects:
         self._lock = threading.Lock()
         self._known = Refusals()
         self._added = 0
+        self._unread: dict[str, str] = {}
+        """Objects that could not be read before, each with its etag: that one of them cannot be
+        read again shows nothing."""
 
     def begin(self, earlier: Refusals) -> None:
         """Take over what earlier processes left. Called before an object is added."""
         with self._lock:
             self._known = earlier
+            self._unread = dict(earlier.unread_before)
 
     def look_again(self, client: OpenSearch, settings: Settings) -> None:
         """Whether the dead letters still wait: others may have dismissed or retried them. Asks the
@@ -244,6 +259,11 @@ class RefusedObjects:
             elif gets_in is None or run.retry:
                 return
             elif not run.counts.dead_lettered:
+                uri, etag = run.item.uri, run.item.etag
+                if self._unread.get(uri) == etag:
+                    return
+                if len(self._unread) < _REMEMBERED:
+                    self._unread[uri] = etag
                 self._known.add(run.item.uri, {_UNREADABLE: 1}, {_UNREADABLE: run.fault})
             elif not _is_late(run.dead_codes, run.place, datetime.now(UTC)):
                 self._known.add(run.item.uri, run.dead_codes, run.dead_reasons)

@@ -57,6 +57,7 @@ def entry_of(run: ObjectProgress, state: State, claim: HeldClaim | None) -> Obje
         claimed_at=_claimed_at(before),
         finished_at=datetime.now(UTC).isoformat(),
         reason=run.fault or run.other_kind,
+        failed_since=_failed_since(before, item.etag) if state == "failed" else "",
         covered=covered,
         counted=counted if state == "done" and covered != (counted,) else None,
         bytes=run.bytes,
@@ -81,6 +82,13 @@ def _of_same_content(entry: ObjectState, run: ObjectProgress) -> bool:
     """Whether a former reading, as far as is known, was of the content that was read now."""
     hashes = {entry.sha256, run.sha256} - {""}
     return entry.etag == run.item.etag and len(hashes) < 2
+
+
+def _failed_since(before: ObjectState | None, etag: str) -> str:
+    """When the last try of the same content failed for the first time; empty if it did not fail."""
+    if before is None or before.state != "failed" or before.etag != etag:
+        return ""
+    return before.failed_since or before.finished_at or ""
 
 
 def _claimed_at(entry: ObjectState | None) -> str | None:

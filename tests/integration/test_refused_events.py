@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import yaml
+from opensearchpy import OpenSearch
 
 from tests.helpers.installation import readiness, stamp
 from tests.helpers.ports import free_address
@@ -14,6 +16,7 @@ from tests.helpers.queues import until
 from tests.helpers.trails import (
     dead_letters,
     documents,
+    ledger,
     own_settings,
     prepared,
     record,
@@ -21,6 +24,7 @@ from tests.helpers.trails import (
     write_trail,
 )
 from trailhound.cluster.templates import Names
+from trailhound.settings import Settings
 
 
 def test_a_daemon_whose_events_are_all_refused_is_not_ready(
@@ -126,6 +130,15 @@ def test_a_daemon_whose_objects_cannot_be_read_or_whose_days_are_not_ours_is_not
         until(lambda: readiness(address) == unready, "as before, by the ledger")
         write_trail(folder, [record(eventTime=stamp(datetime.now(UTC)))], "d")
         until(lambda: readiness(address) == (200, set()), "a daemon that works")
+        tried = [each["finished_at"] for each in broken(client, settings)]
+        process.terminate()  # else its last report would count for a minute
+        process.communicate()
+        process = start(settings, "run", "--config", file)
+        until(
+            lambda: min(each["finished_at"] for each in broken(client, settings)) > max(tried),
+            "all broken objects tried again",
+        )
+        until(lambda: readiness(address) == (200, set()), "a daemon that works all the same")
 
         patterns = {"index_patterns": [Names(settings.prefix).days], "priority": 90_000}
         client.indices.put_index_template(name=foreign, body=patterns)
@@ -139,3 +152,8 @@ def test_a_daemon_whose_objects_cannot_be_read_or_whose_days_are_not_ours_is_not
         client.indices.delete_index_template(name=foreign, params={"ignore": 404})
         process.kill()
         process.communicate()
+
+
+def broken(client: OpenSearch, settings: Settings) -> list[dict[str, Any]]:
+    """The entries of objects that could not be read."""
+    return [each for each in ledger(client, settings) if each.get("state") == "failed"]

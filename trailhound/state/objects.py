@@ -171,6 +171,8 @@ class ObjectState(StateDocument, frozen=True, kw_only=True):
     finished_at: str | None = None
     reason: str = ""
     """Why it `failed` or was `skipped`."""
+    failed_since: str = ""
+    """When this content could not be read for the first time, of one that was tried again."""
     covered: tuple[Criteria, ...] = ()
     counted: Criteria | None = None
     read: int = 0

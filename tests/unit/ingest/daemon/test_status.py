@@ -99,6 +99,28 @@ def test_objects_that_cannot_be_read_let_no_event_in_either() -> None:
     assert faults.refused == ""
 
 
+def test_the_same_broken_objects_tried_again_are_no_outage() -> None:
+    faults = CurrentFaults()
+
+    def tried(names: str) -> None:
+        for uri in names:
+            run = progress(uri)
+            run.finish_reading("no gzip stream")
+            faults.stored(run)
+
+    tried("abc")
+    assert faults.refused, "for the first time, it may be one"
+    tried("abc")
+    assert faults.refused, "nothing got in meanwhile"
+    faults.stored(progress("d", indexed=1))
+    tried("abcab")
+    assert faults.refused == ""
+    tried("ef")
+    assert faults.refused == ""
+    tried("g")
+    assert "3 objects could not be read" in faults.refused
+
+
 def test_nearly_none_is_none() -> None:
     faults = CurrentFaults()
     for uri in "abc":
