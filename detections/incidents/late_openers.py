@@ -14,6 +14,7 @@ from typing import Final
 
 from opensearchpy import OpenSearch
 
+from detections.events.daily_indices import DailyIndices
 from detections.events.index import EventIndex
 from detections.events.light import Mapped
 from detections.incidents.actors import FIELDS, Actor
@@ -38,12 +39,19 @@ class LateOpeners:
     """The alerts of one namespace. Raises `ClusterError` and opensearch-py's exceptions."""
 
     def __init__(
-        self, client: OpenSearch, settings: Settings, skipped: Skipped | None = None
+        self,
+        client: OpenSearch,
+        settings: Settings,
+        skipped: Skipped | None = None,
+        days: DailyIndices | None = None,
     ) -> None:
-        """`skipped`: takes the events that could not be looked at."""
+        """`skipped`: takes the events that could not be looked at. `days`: those that are searched;
+        where some of them cannot be, the next run begins where this one did. By default all are,
+        and one that cannot be searched is an error."""
         names = Names(settings.prefix)
+        self._complete = days is None or not days.skipped
         self._checkpoints = JoiningCheckpoints(client, settings)
-        self._events = EventIndex(client, names.days)
+        self._events = EventIndex(client, names.days if days is None else days)
         self._alerts = AlertIndex(client, names, timedelta(0))
         self._skipped = skipped or Skipped(LOG)
         self._lookback = pace_of(settings).lookback
@@ -65,7 +73,8 @@ class LateOpeners:
             found = {name for name, own in self._alerts.of_keys(issuers) if _lacks(own, issuers)}
             self._alerts.mark_due(found)
             marked += len(found)
-        self._checkpoints.advance(seen)
+        if self._complete:
+            self._checkpoints.advance(seen)
         return marked
 
     def _issued(self, span: Span) -> Iterator[dict[str, Actor]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from opensearchpy import OpenSearch
+from typer.testing import Result
 
 from detections.incidents.late_openers import LateOpeners
 from detections.incidents.updater import IncidentUpdater
@@ -17,6 +18,7 @@ from detections.running.scheduler import Turn
 from tests.faults.proxy import Answer, Fault, Proxy, Request
 from tests.helpers.commands import command
 from tests.helpers.detection_rules import due_again, write_rules
+from tests.helpers.read_blocks import while_unreadable
 from tests.helpers.terminal import on_a_terminal
 from tests.helpers.trails import backfill, own_settings, record, write_trail
 from trailhound.app.detection.scheduled_detections import ScheduledDetections
@@ -177,6 +179,26 @@ def test_detect_looks_at_what_was_ingested_since_the_last_time(
     assert command(settings, "detect", *days).exit_code == 0
     (after,) = incidents(settings)
     assert (after["id"], after["principals"]) == (before["id"], ["Ops/s", "mallory"])
+
+
+def test_detect_joins_what_it_can_where_a_day_cannot_be_read(
+    bring: Bring, client: OpenSearch, settings: Settings
+) -> None:
+    old = BEGAN - timedelta(days=2)
+    bring(
+        deleted(user("mallory"), 1, "203.0.113.1"),
+        record(eventTime=f"{old:%Y-%m-%dT%H:%M:%SZ}"),
+    )
+    index = Names(settings.prefix).day(f"{old:%Y.%m.%d}")
+
+    def attempt() -> Result:
+        return command(settings, "detect", "--since", "3d")
+
+    done = while_unreadable(client, index, attempt)
+    assert done.exit_code == 1, done.output
+    assert f"{index}: reading it is blocked" in done.output
+    assert [each["principals"] for each in incidents(settings)] == [["mallory"]]
+    assert JoiningCheckpoints(client, settings).get() is None, "looked at that day"
 
 
 def test_another_that_has_looked_further_is_not_set_back(

@@ -59,6 +59,11 @@ _BLOCKS: tuple[tuple[str, str, str], ...] = (
         "it rejects the creation of indices (often because a disk is full)",
         "free disk space on the cluster's nodes, or lift cluster.blocks.create_index",
     ),
+    (
+        r"FORBIDDEN/7/",
+        "reading an index is blocked",
+        "remove its index.blocks.read, then run the same command again",
+    ),
     ("index_closed_exception|closed", "an index is closed", "open it, or leave its days out"),
     (
         "number of documents in the",
@@ -217,7 +222,8 @@ def _wrong_user(place: str, _status: int, reason: str) -> ClusterError:
 
 def _blocked(place: str, _status: int, reason: str) -> ClusterError:
     what, hint = next((what, hint) for pattern, what, hint in _BLOCKS if re.search(pattern, reason))
-    return ClusterBlockedError(f"{place} cannot write: {what} ({reason})", hint=hint)
+    verb = "read" if what.startswith("reading") else "write"
+    return ClusterBlockedError(f"{place} cannot {verb}: {what} ({reason})", hint=hint)
 
 
 def _no_permission(place: str, _status: int, reason: str) -> ClusterError:

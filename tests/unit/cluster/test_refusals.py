@@ -93,6 +93,14 @@ REPLIES: list[tuple[TransportError, type[ClusterError], str, str]] = [
         "lift the block",
     ),
     (
+        _reply(
+            403, "cluster_block_exception", "index [x] blocked by: [FORBIDDEN/7/index read (api)];"
+        ),
+        ClusterBlockedError,
+        "cannot read: reading an index is blocked",
+        "index.blocks.read",
+    ),
+    (
         _reply(400, "index_closed_exception", "closed"),
         ClusterBlockedError,
         "an index is closed",

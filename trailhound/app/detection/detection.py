@@ -254,7 +254,8 @@ class History:
         Raises `ClusterError` and opensearch-py's errors.
         """
         Recount(self._client, self._settings, skipped=self._skipped).run()
-        LateOpeners(self._client, self._settings, self._skipped).mark()
+        days = self.survey.indices
+        LateOpeners(self._client, self._settings, self._skipped, days).mark()
         return self._refused or self._updater.run().refused
 
     def bounds(self) -> tuple[datetime, datetime] | None:
