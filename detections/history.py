@@ -20,6 +20,9 @@ DAY_MILLISECONDS = 86_400_000
 PIECE_EVENTS = 50_000
 """Days with few events are searched together, up to this number: memory stays constant, and fewer
 requests are needed."""
+PIECE_DAYS = 31
+"""Days with events that are searched together, at the most. Every search of a piece asks the index
+of each of its days, and a rule is left out of a piece that has none of its calls."""
 END = datetime(9999, 12, 31, tzinfo=UTC)
 """The end of all history, events with an absurd time included."""
 
@@ -78,8 +81,8 @@ def survey(
 def pieces(
     span: Span, days: Iterable[tuple[int, int]], most: int = PIECE_EVENTS
 ) -> Iterator[HistorySlice]:
-    """Days (their start in milliseconds, their events) in pieces of at most `most` events, or of
-    one day.
+    """Days (their start in milliseconds, their events) in pieces of at most `most` events and
+    `PIECE_DAYS`, or of one day.
 
     >>> from datetime import UTC
     >>> whole = Span(datetime(2025, 3, 1, 6, tzinfo=UTC), datetime(2025, 3, 9, tzinfo=UTC))
@@ -87,17 +90,22 @@ def pieces(
     >>> found = list(pieces(whole, [(start + n * DAY_MILLISECONDS, 4) for n in (0, 2, 5)], 9))
     >>> [(piece.span.since.day, piece.span.until.day, piece.events) for piece in found]
     [(1, 4, 8), (6, 7, 4)]
+    >>> year = [(start + n * DAY_MILLISECONDS, 1) for n in range(365)]
+    >>> [piece.events for piece in pieces(replace(whole, until=END), year)][:2]
+    [31, 31]
     """
     held: HistorySlice | None = None
+    number = 0
     for start, events in days:
         begin = moment(start)
         day = replace(span, since=max(begin, span.since), until=min(begin + DAY, span.until))
-        if held is not None and held.events + events <= most:
+        number += 1
+        if held is not None and number <= PIECE_DAYS and held.events + events <= most:
             held = HistorySlice(replace(held.span, until=day.until), held.events + events)
             continue
         if held is not None:
             yield held
-        held = HistorySlice(day, events)
+        held, number = HistorySlice(day, events), 1
     if held is not None:
         yield held
 
