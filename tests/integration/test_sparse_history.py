@@ -76,7 +76,7 @@ def events(random_: random.Random) -> Iterator[dict[str, Any]]:
     """Of some days in ten years; some about midnight, where a burst lies across the edge of two
     pieces or of a piece and a gap."""
     number = 0
-    for day in sorted(random_.sample(range(-3_000, 700), 12)):
+    for day in sorted(random_.sample(range(-3_000, 700), 8)):
         base = day * DAY + random_.choice([0.0, 6 * 3600.0, 12 * 3600.0 - 1_800])
         for _ in range(random_.choice([1, 2, 8, 40])):
             number += 1
