@@ -1,4 +1,4 @@
-"""A cache of the packs that were loaded last; an entry is valid until one of its files changes, or
+"""A cache of the packs that were used last; an entry is valid until one of its files changes, or
 the day, with which an exception may end.
 
 Reading and compiling the shipped pack takes a second. A daemon that reloads its settings, or a
@@ -29,7 +29,8 @@ def kept(settings: DetectionSettings, paths: Iterable[Path], load: Callable[[], 
         pack = load()
         if len(_packs) >= _MOST:
             _packs.pop(next(iter(_packs)), None)
-        _packs[made_of] = pack
+    _packs.pop(made_of, None)
+    _packs[made_of] = pack  # behind those that were not used since
     return pack
 
 

@@ -451,6 +451,14 @@ def test_hostile_yaml_is_a_fault_and_no_more(tmp_path: Path) -> None:
         assert any(fault.stops for fault in made.faults)
 
 
+def test_a_pack_in_use_stays_while_others_come_and_go(tmp_path: Path) -> None:
+    first = pack(tmp_path, text(1))
+    for number in range(2, 9):
+        (tmp_path / str(number)).mkdir()
+        pack(tmp_path / str(number), text(number))
+        assert load_paths([tmp_path / "rules"], DetectionSettings()) is first
+
+
 def test_the_shipped_pack_loads_without_a_fault() -> None:
     made = load(DetectionSettings())
     assert [str(fault) for fault in made.faults] == []
