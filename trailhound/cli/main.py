@@ -40,7 +40,6 @@ from trailhound.cli.screen import (
 )
 from trailhound.cli.stopping import interrupted_by_sigterm, stopped
 from trailhound.errors import TrailhoundError, UnusablePathError, UsageError
-from trailhound.internal_errors import internal_error
 
 app = typer.Typer(
     name="trailhound",
@@ -267,6 +266,9 @@ def as_error(error: Exception | KeyboardInterrupt) -> BaseException:
         return UsageError(
             "the home folder is not known", hint="set TRAILHOUND_HOME, and write paths without `~`"
         )
+    # Imported here: so few commands need it, and each starts without.
+    from trailhound.internal_errors import internal_error
+
     return internal_error(error)
 
 
