@@ -6,6 +6,7 @@ of many events names the first of them.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from opensearchpy import OpenSearch
 
 from detections.alerts.document import stamp
 from detections.alerts.paging import every
+from detections.alerts.twins import TWIN_KEY
 from detections.events.index import EventIndex
 from detections.rule import LEVELS
 from detections.span import moment
@@ -21,6 +23,7 @@ from trailhound.cluster.queries import Query
 _FIELDS: Final = (
     *("rule", "level", "severity", "state", "summary", "first_seen", "last_seen"),
     "evidence.event_id",
+    TWIN_KEY,
 )
 _AT_ONCE: Final = 10_000
 """The most events that one search looks up, which is also its limit of hits."""
@@ -29,8 +32,9 @@ Alert = dict[str, Any]
 
 
 def alerts_naming(client: OpenSearch, alerts: str, index: EventIndex, query: Query) -> list[Alert]:
-    """The alerts that name an event of `query`, without merged ones; the most severe first, then
-    the earliest. Raises `ClusterError`."""
+    """The alerts that name an event of `query`, without merged ones, each with its `twins`, if any,
+    as `AlertStore.find` has them; the most severe first, then the earliest. Raises
+    `ClusterError`."""
     ends = _ends(index, query)
     if ends is None:
         return []
@@ -39,9 +43,32 @@ def alerts_naming(client: OpenSearch, alerts: str, index: EventIndex, query: Que
         ids = sorted({event for _, events in batch for event in events})
         found = _known(index, query, ids)
         made += [alert for alert, events in batch if not found.isdisjoint(events)]
-    return sorted(
-        made, key=lambda each: (-LEVELS.index(each["level"]), each["first_seen"], each["id"])
+    return with_twins(
+        sorted(
+            made, key=lambda each: (-LEVELS.index(each["level"]), each["first_seen"], each["id"])
+        )
     )
+
+
+def with_twins(alerts: Sequence[Alert]) -> list[Alert]:
+    """The alerts with their twins among them in place of the key that these share."""
+    keys = [each.pop(TWIN_KEY, None) for each in alerts]
+    alike: dict[str, list[Alert]] = defaultdict(list)
+    for key, alert in zip(keys, alerts, strict=True):
+        alike[key or alert["id"]].append(alert)
+    made = []
+    for key, alert in zip(keys, alerts, strict=True):
+        twins = [
+            {
+                "id": each["id"],
+                "rule": {name: each["rule"][name] for name in ("id", "name")},
+                "state": each["state"],
+            }
+            for each in alike[key or alert["id"]]
+            if each is not alert
+        ]
+        made.append(alert | ({"twins": twins} if twins else {}))
+    return made
 
 
 def _ends(index: EventIndex, query: Query) -> tuple[str, str] | None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from opensearchpy import OpenSearch
 
 from detections.alerts.document import stamp
+from detections.alerts.twins import folded
 from detections.events.identity import ACCOUNT, ADDRESS, ISSUER_NAME, NAME, TYPE
 from detections.events.index import EventIndex, histogram, terms
 from detections.investigation.comparison import RECENT, WEEKS
@@ -61,6 +62,8 @@ class Profile:
     peers: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     alerts: list[dict[str, Any]] = field(default_factory=list)
     alerts_total: int = 0
+    alerts_folded: int = 0
+    """Their number, twins counted once."""
     now: Span | None = None
     before: Span | None = None
     unusual: list[dict[str, Any]] = field(default_factory=list)
@@ -137,6 +140,7 @@ class Profiler:
             self._client, self._alerts, self._index, query_of(subject, opened, span)
         )
         made.alerts_total, made.alerts = len(found), found[:NAMES]
+        made.alerts_folded = len(folded(found))
         end = min(span.until, datetime.now(UTC)) if span else made.last
         end = min(end, made.last) + timedelta(milliseconds=1)
         made.now = Span(end - recent, end)

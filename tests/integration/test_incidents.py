@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -479,6 +480,9 @@ def test_on_a_terminal_alerts_are_folded_by_incident_and_lines_fit(world: World)
     for text in (listed, rows, flat, shown, one):
         assert max(map(len, text.splitlines())) <= 80
     assert "access key" in shown
+    assert re.search(
+        r"^seen +from [\d-]{10} [\d:]{8} to [\d-]{10} [\d:]{8} UTC", shown, re.MULTILINE
+    )
     assert f"trailhound events --incident {name}" in shown
 
 

@@ -28,7 +28,7 @@ from trailhound.cli.alert_selection import (
     alert_query,
 )
 from trailhound.cli.alert_triage import HELP, SELECT, decide, state_of
-from trailhound.cli.columns import Column, ColumnType
+from trailhound.cli.columns import Column, ColumnType, second
 from trailhound.cli.decision_commands import add_decision_commands
 from trailhound.cli.incidents import LISTING as INCIDENTS
 from trailhound.cli.incidents import note_folded, with_file
@@ -322,16 +322,17 @@ def _title(alert: dict[str, Any]) -> str:
 
 def _lines(alert: dict[str, Any]) -> list[tuple[str, object]]:
     entity, least = alert["entity"], at_least(alert["count_relation"])
+    first, last = second(alert["first_seen"]), second(alert["last_seen"])
     lines: list[tuple[str, object]] = [
         ("id", alert["id"]),
         ("reason", alert["reason"]),
-        ("state", f"{state_of(alert)}, by {alert['state_by']} at {alert['state_at']}"),
+        ("state", f"{state_of(alert)}, by {alert['state_by']} at {second(alert['state_at'])}"),
         ("assigned to", alert.get("assignee", "")),
         ("incident", alert.get("incident", "")),
         *(("twin", _twin(each)) for each in alert.get("twins", ())),
         (
             "seen",
-            f"{least}{alert['count']:,} from {alert['first_seen']} to {alert['last_seen']}",
+            f"{least}{alert['count']:,} from {first} to {last} UTC",
         ),
         ("ATT&CK", " ".join([*alert["attack"]["tactic"], *alert["attack"]["technique"]])),
         *(("group", each) for each in alert["group"]),

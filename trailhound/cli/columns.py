@@ -68,6 +68,15 @@ def plain(column: Column[Row], row: Row) -> str:
     return safe("" if value is None else value).plain
 
 
+def second(value: Any) -> str:
+    """A moment in UTC to the second, as people read it.
+
+    >>> second("2025-03-01T12:00:05.123Z")
+    '2025-03-01 12:00:05'
+    """
+    return instant(value)[:19].replace("T", " ")
+
+
 def instant(value: Any) -> str:
     """A moment in UTC, to the millisecond. Text that is not a time is returned unchanged."""
     moment = value

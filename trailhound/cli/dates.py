@@ -174,6 +174,18 @@ def ago(moment: datetime | str) -> str:
     return ago(found if found.tzinfo else found.replace(tzinfo=UTC))
 
 
+def is_old(moment: datetime | str | None) -> bool:
+    """Whether `ago` shows a time as a day.
+
+    >>> is_old("2025-03-03T12:00:00.000Z"), is_old(datetime.now(UTC)), is_old("")
+    (True, False, False)
+    """
+    if not moment:
+        return False
+    shown = ago(moment)
+    return shown != moment and not shown.startswith("in ") and not shown.endswith(" ago")
+
+
 def span(seconds: float) -> str:
     """
     >>> span(7300.5)

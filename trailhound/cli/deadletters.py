@@ -45,9 +45,9 @@ LISTING = Listing[dict[str, Any]](
     "deadletters",
     (
         Column("at", lambda each: each["at"], "when", ColumnType.TIME),
-        Column("code", lambda each: each["code"], "code", whole=True),
+        Column("code", lambda each: each["code"], "code", ColumnType.ENTIRE),
         Column("reason", lambda each: each["reason"], "why", whole=True),
-        Column("object", lambda each: each["object"], "object", tail=True),
+        Column("object", lambda each: each["object"], "object", tail=True, priority=1),
         Column("position", lambda each: each["position"], "record", ColumnType.NUMBER, priority=1),
         Column("day", lambda each: each.get("day", ""), "day", priority=2),
         Column("id", lambda each: each["id"], "id", ColumnType.ID),
@@ -81,9 +81,10 @@ REASONS = Listing[LetterReason](
     (
         Column("count", lambda each: each.count, "count", ColumnType.NUMBER),
         Column("at", lambda each: each.latest["at"], "latest", ColumnType.TIME),
-        Column("code", lambda each: each.latest["code"], "code"),
-        Column("reason", lambda each: each.latest["reason"], "why"),
-        Column("object", lambda each: each.latest["object"], "object", tail=True),
+        Column("code", lambda each: each.latest["code"], "code", ColumnType.ENTIRE),
+        Column("reason", lambda each: each.latest["reason"], "why", whole=True),
+        # Where there is no room, `deadletters show` has it: what is cut says nothing.
+        Column("object", lambda each: each.latest["object"], "object", tail=True, priority=1),
         Column("id", lambda each: each.latest["id"], "id", ColumnType.ID),
     ),
     asdict,

@@ -22,7 +22,7 @@ from trailhound.cli.alert_selection import (
     Until,
     alert_query,
 )
-from trailhound.cli.columns import Column, ColumnType
+from trailhound.cli.columns import Column, ColumnType, second
 from trailhound.cli.containment import show_containment
 from trailhound.cli.decision_commands import add_decision_commands
 from trailhound.cli.incident_triage import HELP, closure, decide, select
@@ -226,7 +226,7 @@ def show(
             say_field(name, value)
     for entry in incident["timeline"]:
         closed = " (closed)" if entry["state"] == "closed" else ""
-        when = entry["time"][:19].replace("T", " ")
+        when = second(entry["time"])
         level = Text(entry["level"], style=LEVEL_COLOURS.get(entry["level"], ""))
         what = safe(f"{entry['rule']}{closed} {entry['alert'][:8]}")
         say_folded(Text(" ").join((Text(when, style="dim"), level, what)), indent=4)
@@ -257,7 +257,7 @@ def _lines(incident: dict[str, Any]) -> list[tuple[str, object]]:
         ("id", incident["id"]),
         ("state", f"{incident['state']}: {is_open} open"),
         *(("closed", way) for way in closed_ways(incident)),
-        ("seen", f"from {incident['first_seen']} to {incident['last_seen']}"),
+        ("seen", f"from {second(incident['first_seen'])} to {second(incident['last_seen'])} UTC"),
         ("principal", ", ".join(incident["principals"])),
         ("address", ", ".join(incident["addresses"])),
         ("account", ", ".join(incident["accounts"])),

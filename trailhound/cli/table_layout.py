@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trailhound.cli import dates
-from trailhound.cli.columns import Column, ColumnType, Row, instant
+from trailhound.cli.columns import Column, ColumnType, Row, second
 from trailhound.cli.screen import safe
 
 LEVEL_COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow"}
@@ -99,6 +99,9 @@ def _writer(column: Column[Row], rows: Sequence[Row], *, whole: bool) -> Callabl
     if column.kind is ColumnType.ID and not whole:
         length = _telling([str(column.value(row)) for row in rows])
         return lambda row: safe(column.value(row)).plain[:length]
+    if column.kind is ColumnType.TIME and any(dates.is_old(column.value(row)) for row in rows):
+        # Ages beside days cannot be compared: the days of all.
+        return lambda row: safe(second(column.value(row))[:10]).plain
     return lambda row: safe(_for_people(column, row)).plain
 
 
@@ -109,7 +112,7 @@ def _for_people(column: Column[Row], row: Row) -> str:
     if column.kind is ColumnType.TIME:
         return dates.ago(value) if value else ""
     if column.kind is ColumnType.INSTANT:
-        return instant(value)[:19].replace("T", " ")
+        return second(value)
     if column.kind is ColumnType.NUMBER:
         return f"{value:,}"
     if isinstance(value, (list, tuple)):

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from detections.investigation.comparison import RECENT, WEEKS
 from trailhound.cli import dates
-from trailhound.cli.columns import instant
+from trailhound.cli.columns import second
 from trailhound.cli.empty_results import explain_no_events
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.options import (
@@ -31,6 +31,7 @@ from trailhound.cli.table_layout import LEVEL_COLOURS
 
 with late_imports():
     from detections.alerts.document import stamp
+    from detections.alerts.twins import folded
     from detections.events.daily_indices import daily_indices
     from detections.events.index import EventIndex
     from detections.investigation.profile import MOST, NAMES, Profile, Profiler
@@ -125,7 +126,7 @@ def _show(found: Profile) -> None:
     out.print(Text(safe(found.subject).plain, style="bold"))
     if len(found.principals) > 1:
         _show_several(found.principals)
-    _line("seen", f"from {stamp(found.first)} to {stamp(found.last)}")
+    _line("seen", f"from {second(found.first)} to {second(found.last)} UTC")
     _line("events", f"{found.events:,}, {found.failed:,} of them failed")
     if found.opened:
         _line("sessions", f"{plural(found.opened, 'session key')} that it opened")
@@ -138,17 +139,18 @@ def _show(found: Profile) -> None:
     for kind, values in found.peers.items():
         if values:
             _line(_PEERS[kind], _values(values))
-    _line("alerts", f"{found.alerts_total:,}")
-    widest = max((len(each["state"]) for each in found.alerts[:_SHOWN]), default=0)
-    for alert in found.alerts[:_SHOWN]:
+    _line("alerts", f"{found.alerts_folded:,}")
+    alerts = folded(found.alerts)[:_SHOWN]
+    widest = max((len(each["state"]) for each in alerts), default=0)
+    for alert in alerts:
         level = Text(f"{alert['level']:<8} ", style=LEVEL_COLOURS.get(alert["level"], ""))
-        row = f"{alert['state']:<{widest}} {instant(alert['first_seen'])[:16].replace('T', ' ')}"
+        row = f"{alert['state']:<{widest}} {second(alert['first_seen'])[:16]}"
         named = f"{alert['id'][:8]} {alert['rule']['name']}"
         say_folded(Text(_INDENT) + level + safe(f"{row} {named}"), len(_INDENT))
-    if found.alerts_total > _SHOWN:
-        more = f"and {found.alerts_total - _SHOWN:,} more: the time line has each in its place"
+    if found.alerts_folded > _SHOWN:
+        more = f"and {found.alerts_folded - _SHOWN:,} more: the time line has each in its place"
         say(f"{_INDENT}{more}")
-    if found.now is not None and (earlier := _before(found.alerts, stamp(found.now.since))):
+    if found.now is not None and (earlier := _before(folded(found.alerts), stamp(found.now.since))):
         day = earlier[0]["last_seen"][:10]
         more = " or more" if found.alerts_total > len(found.alerts) else ""
         _line(
@@ -165,7 +167,7 @@ def _show(found: Profile) -> None:
         _line(
             "unusual",
             f"{'' if found.unusual else 'nothing '}in its last {recent:,} hours, from "
-            f"{stamp(found.now.since)} on, against the {weeks} before; what was unusual "
+            f"{second(found.now.since)} UTC on, against the {weeks} before; what was unusual "
             f"earlier is not said: --recent {wider}, or --until a day{end}",
         )
     for each in found.unusual[: 2 * MOST]:

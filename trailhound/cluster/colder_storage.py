@@ -127,7 +127,7 @@ def _mounts_with_ism(client: OpenSearch) -> str:
     if tuple(int(part) for part in version[:2] if part.isdigit()) < _MOUNTS_AND_DELETES:
         return "ISM mounts searchable snapshots from OpenSearch 3.3 on"
     if get_if_supported(client, "/_plugins/_ism/policies", {"size": "1"}) is None:
-        return "searchable snapshots are made by the ISM plugin, which it has not"
+        return "searchable snapshots are made by the ISM plugin, which this cluster does not have"
     reply = client.nodes.info(params={"filter_path": "nodes.*.roles"})
     roles = {role for node in (reply.get("nodes") or {}).values() for role in node["roles"]}
     if not roles & {"warm", "search"}:

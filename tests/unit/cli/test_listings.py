@@ -134,6 +134,36 @@ def test_at_80_columns_an_alert_has_its_level_time_rule_principal_count_and_shor
         assert text in lines[0]
 
 
+def test_times_of_one_column_have_one_form() -> None:
+    recent, old = datetime.now(UTC) - timedelta(days=3), datetime.now(UTC) - timedelta(days=40)
+    young = drawn([alert(1, last_seen=recent.isoformat()), alert(2)], 80)
+    assert ("3 d ago" in young, "3 h ago" in young) == (True, True)
+    both = drawn([alert(1, last_seen=when.isoformat()) for when in (recent, old)], 80)
+    assert (f"{recent:%Y-%m-%d}" in both, f"{old:%Y-%m-%d}" in both, "ago" in both) == (
+        True, True, False,
+    )  # fmt: skip
+
+
+def test_at_80_columns_a_dead_letter_has_its_code_and_reason_whole() -> None:
+    letter: dict[str, Any] = {
+        "at": datetime.now(UTC).isoformat(),
+        "code": "document_parsing_exception",
+        "reason": "failed to parse field [requestParameters] of type [flat_object] in document",
+        "object": "s3://logs/AWSLogs/111122223333/CloudTrail/eu-west-1/2025/03/01/one.json.gz",
+        "id": "5f1c0a0123456789",
+        "position": 7,
+    }
+    for rows, listing in (
+        ([deadletters.LetterReason(letter, 12)], deadletters.REASONS),
+        ([letter], deadletters.LISTING),
+    ):
+        head, *lines = drawn(rows, 80, listing).splitlines()
+        place = slice(head.index("why"), head.index("id", head.index("why")))
+        assert " ".join(line[place].strip() for line in lines).strip() == letter["reason"]
+        assert letter["code"] in lines[0]
+        assert max(map(len, [head, *lines])) <= 80
+
+
 @pytest.mark.parametrize("width", [80, 100, 120, 160, 400])
 def test_a_wider_terminal_has_more_columns_and_no_line_is_wider(width: int) -> None:
     head, *lines = drawn(ROWS, width).splitlines()
