@@ -23,6 +23,7 @@ from tests.helpers.trails import (
     record,
     write_trail,
 )
+from trailhound.app.daemon.scheduled_jobs import note_removed
 from trailhound.cluster.blocks import index_state
 from trailhound.cluster.client import connect
 from trailhound.cluster.dialect import dialect_of
@@ -331,7 +332,20 @@ def test_status_and_doctor_name_the_days_that_the_next_run_removes(
         settings.hosts[0], settings.namespace, settings.home, retention={"days": 30}
     )
     names = Names(settings.prefix)
-    assert enforce(client, kept, today).deleted == [names.day(PAST), names.day(COLD)]
+    report = enforce(client, kept, today)
+    assert report.deleted == [names.day(PAST), names.day(COLD)]
+    # What was deleted, when and why stays known.
+    for number in range(5):
+        note_removed(client, kept, report, datetime.now(UTC) - timedelta(days=5 - number))
+    note_removed(client, kept, RetentionReport(), datetime.now(UTC))
+    said = found(DAYS=30)[0]
+    assert f"removed 2 days ({PAST} to {COLD}) were deleted at " in said
+    assert "for retention.days: 30 and by 2 runs before: `trailhound status --json" in said
+    removed = json.loads(command(settings, "status", "--json").output)["removed_days"]
+    assert [(each["action"], each["days"], each["kept"]) for each in removed] == [
+        ("deleted", [PAST, COLD], 30)
+    ] * 5
+    assert removed[0]["at"] > removed[1]["at"], "the latest first"
     said, known, (check,) = found(DAYS=30)
     assert (known["days"], known["first"], check["verdict"]) == (0, None, "ok")
     assert "past retention.days" not in said

@@ -12,6 +12,8 @@ from trailhound.cli.late_imports import late_imports
 from trailhound.cli.screen import out, plural, say, table, warn
 
 with late_imports():
+    import msgspec
+
     from detections.alerts.learning_alerts import LearningAlerts
     from detections.notify.channel_status import ChannelStatus
     from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
@@ -24,6 +26,7 @@ with late_imports():
     from trailhound.state.catch_up import CatchUp
     from trailhound.state.jobs import DETECTIONS
     from trailhound.state.late_events import LateEvents
+    from trailhound.state.removed_days import RemovalRun
     from trailhound.state.rule_checkpoints import RuleCheckpoint
 
 
@@ -31,6 +34,7 @@ FAILED_OBJECTS = "`trailhound ledger list --state failed`"
 DEAD_LETTERS = "`trailhound deadletters list`"
 _MOST_BEHIND = 20
 _MOST_NAMED = 5
+_REMOVALS = 3
 
 
 def show_daemons(daemons: list[dict[str, Any]], local: Mapping[str, Any] | None = None) -> None:
@@ -117,6 +121,14 @@ def show_past_retention(past: dict[str, Any] | None) -> None:
         past["retention_days"], past["action"], past["days"], past["first"], past["last"]
     )
     say(f"{'past':<9}{found.describe()}", 9)
+
+
+def show_removed_days(removed: Sequence[Mapping[str, Any]]) -> None:
+    """The last days that retention removed, and how many runs before removed some."""
+    for each in removed[:_REMOVALS]:
+        say(f"{'removed':<9}{msgspec.convert(each, RemovalRun).sentence()}", 9)
+    if (earlier := len(removed) - _REMOVALS) > 0:
+        say(f"{'':<9}and by {plural(earlier, 'run')} before: `trailhound status --json`", 9)
 
 
 def show_templates(differing: Mapping[str, str] | None) -> None:

@@ -20,6 +20,7 @@ from trailhound.cli.daemons import (
     show_learning,
     show_past_retention,
     show_reasons,
+    show_removed_days,
     show_rules,
     show_templates,
     show_tiers,
@@ -56,6 +57,7 @@ with late_imports():
     from trailhound.state.daemons import Daemons
     from trailhound.state.jobs import Jobs
     from trailhound.state.late_events import LateEvents, LateEventsStore
+    from trailhound.state.removed_days import RemovedDaysStore
     from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
 
 _UNVERIFIED = (
@@ -210,6 +212,7 @@ def _cluster(client: OpenSearch, settings: Settings) -> dict[str, Any]:
         "jobs": [each.as_dict() for each in scheduled],
         "tiers": tiers.as_dict() if tiers is not None else None,
         "past_retention": past.as_dict() if past is not None else None,
+        "removed_days": RemovedDaysStore(client, settings).get().as_list(),
         "unwritable_days": unwritable_days(client, settings),
         "templates": _templates(client, settings),
         "ended_exceptions": _ended_exceptions(settings),
@@ -262,7 +265,7 @@ def _show(report: dict[str, Any], detections: _Detections) -> None:
     daemons, scheduled = report.pop("daemons", []), report.pop("jobs", [])
     local = report.pop("local_daemon", None)
     letters, tiers = report.pop("dead_letters", []), report.pop("tiers", None)
-    past = report.pop("past_retention", None)
+    past, removed = report.pop("past_retention", None), report.pop("removed_days", [])
     unwritable = report.pop("unwritable_days", 0)
     failed, verified = report.pop("failed_objects", 0), report.pop("verified_objects", 0)
     gone = report.pop("gone_objects", 0)
@@ -272,6 +275,7 @@ def _show(report: dict[str, Any], detections: _Detections) -> None:
     show_templates(outdated)
     show_tiers(tiers)
     show_past_retention(past)
+    show_removed_days(removed)
     if unwritable and tiers is None:
         say(f"days     {unwritable:,} read-only or closed")
     show_dead_letters(letters, dropped)

@@ -16,6 +16,7 @@ from trailhound.state.known_automation import KnownAutomation
 from trailhound.state.late_events import LateEvents
 from trailhound.state.leases import LeaseState
 from trailhound.state.objects import ObjectState
+from trailhound.state.removed_days import RemovedDays
 from trailhound.state.rule_checkpoints import RuleCheckpoint
 from trailhound.state.workers import WorkerState
 
@@ -34,6 +35,7 @@ KINDS: tuple[type[StateDocument], ...] = (
     LeaseState,
     ObjectState,
     Removal,
+    RemovedDays,
     RuleCheckpoint,
     WorkerState,
 )

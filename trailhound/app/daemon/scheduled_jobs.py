@@ -8,9 +8,11 @@ so that a daemon whose settings don't ask for a job never keeps it from the one 
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import Literal
 
 from opensearchpy import OpenSearch
 
@@ -20,7 +22,7 @@ from trailhound.app.detection.detection import rules_in_force
 from trailhound.app.detection.known_automation import learning_job
 from trailhound.app.detection.scheduled_detections import ScheduledDetections
 from trailhound.app.integrity.integrity_job import integrity_job
-from trailhound.cluster.retention import enforce
+from trailhound.cluster.retention import RetentionReport, enforce
 from trailhound.cluster.templates import Names
 from trailhound.errors import RequestFailedError
 from trailhound.plural import plural
@@ -29,6 +31,7 @@ from trailhound.settings import Settings
 from trailhound.state.housekeeping import clean_ledger
 from trailhound.state.jobs import Jobs
 from trailhound.state.leases import Lease
+from trailhound.state.removed_days import RemovalRun, RemovedDaysStore
 
 LOG = logging.getLogger("trailhound.app.service")
 _EVERY = 3600.0
@@ -36,6 +39,28 @@ _EVERY = 3600.0
 _RULES_LEASE = "scheduler"
 """The lease of the rules is the one that a daemon of the last release holds for all of its jobs:
 while both releases run, only one of them runs the rules."""
+
+
+def note_removed(
+    client: OpenSearch, settings: Settings, report: RetentionReport, now: datetime
+) -> None:
+    """Keep which days a run of the retention removed, for `status`."""
+    names, host = Names(settings.prefix), socket.gethostname()
+    done: tuple[tuple[Literal["deleted", "closed", "handed"], list[str]], ...] = (
+        ("deleted", report.deleted),
+        ("closed", report.closed),
+        ("handed", report.handed),
+    )
+    RemovedDaysStore(client, settings).add(
+        RemovalRun(
+            at=now,
+            action=action,
+            days=tuple(sorted(names.day_of(index) or index for index in indices)),
+            kept=settings.retention.days or 0,
+            host=host,
+        )
+        for action, indices in done
+    )
 
 
 class ScheduledJobs:
@@ -133,6 +158,7 @@ class ScheduledJobs:
     def _retain(self, _: Turn) -> None:
         report = enforce(self._client, self._settings, datetime.now(UTC).date())
         done = {"deleted": report.deleted, "closed": report.closed, "handed": report.handed}
+        note_removed(self._client, self._settings, report, datetime.now(UTC))
         for what, indices in done.items():
             for index in indices:
                 LOG.info("past retention", extra={"fields": {what: index}})
