@@ -199,7 +199,7 @@ def _read(settings: Settings, request: BackfillRequest, steps: _Steps, *, json: 
 
             restored = restore(settings, sources, selection, report, yes=steps.yes, quiet=json)
         if not json:
-            show_report(report)
+            show_report(report, cut_off.left(report))
         problems: list[str] = []
         if request.limit is None and not report.interrupted:
             problems = warn_unmatched(

@@ -89,22 +89,26 @@ class CutOff:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.report: Callable[[], RunReport] | None = None
+        self.left: Callable[[RunReport], str] = lambda _: ""
+        """How many objects are left, in words; empty where that is not known."""
 
     def __enter__(self) -> CutOff:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None and issubclass(kind, KeyboardInterrupt) and self.report is not None:
-            show_cut_off(self.report(), self._settings)
+            report = self.report()
+            show_cut_off(report, self._settings, self.left(report))
 
 
-def show_cut_off(report: RunReport, settings: Settings) -> None:
-    """Say how to continue after a run that was ended at once. `report`: its report until then.
+def show_cut_off(report: RunReport, settings: Settings, left: str = "") -> None:
+    """Say how to continue after a run that was ended at once. `report`: its report until then,
+    `left`: how many objects are left.
 
     Nothing is asked of the cluster: the person wants the command to end. So the days are those
     that events were sent to, whether or not a scheduled rule covers some of them.
     """
-    warn("interrupted: run the same command again to resume")
+    _show_resuming(left)
     names = Names(settings.prefix)
     days = sorted(day.replace(".", "-") for index in report.indices if (day := names.day_of(index)))
     if days:
@@ -144,14 +148,19 @@ def show_notes(sources: Sequence[Source]) -> None:
             warn(each)
 
 
-def show_report(report: RunReport) -> None:
-    """Print the counts of a run, and what is to be known about what it read or did not read."""
+def _show_resuming(left: str) -> None:
+    warn(f"interrupted: run the same command again to resume{left and f'; {left}'}")
+
+
+def show_report(report: RunReport, left: str = "") -> None:
+    """Print the counts of a run, and what is to be known about what it read or did not read.
+    `left`: how many objects are left, if it was interrupted."""
     _show_counts(report)
     _show_selection(report)
     _show_records(report)
     _show_objects(report)
     if report.interrupted:
-        warn("interrupted: run the same command again to resume")
+        _show_resuming(left)
 
 
 def _show_counts(report: RunReport) -> None:

@@ -40,14 +40,14 @@ def run_backfill(
         templates.check(connect(settings), settings)
         begin(pool.snapshot)
         cut_off.report = pool.snapshot
-        with stopped_by_signals(pool), shown:
+        with stopped_by_signals(pool), shown as cut_off.left:
             return pool.run()
     opened = [open_source(text, settings) for text in request.sources]
     backfill = backfill_of(settings, request, warn=warn, expected=expected)
     shown = show_progress(backfill, settings, request, quiet=quiet)
     begin(backfill.snapshot)
     cut_off.report = backfill.snapshot
-    with stopped_by_signals(backfill), shown:
+    with stopped_by_signals(backfill), shown as cut_off.left:
         report = backfill.run(opened)
     show_notes(opened)
     return report

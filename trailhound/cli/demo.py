@@ -70,7 +70,7 @@ def demo(
         with CutOff(settings) as cut_off:
             report = run_backfill(settings, BackfillRequest((str(trail),), force=force), cut_off)
         out.heading("backfill")
-        show_report(report)
+        show_report(report, cut_off.left(report))
         if stopped():
             raise typer.Exit(ExitCode.INCOMPLETE)
         show_summary(summarize(client, settings.prefix))

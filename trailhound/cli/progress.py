@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.screen import is_quiet
+from trailhound.cli.screen import is_quiet, plural
 from trailhound.cli.stages import show_stages
 from trailhound.errors import TrailhoundError
 
@@ -26,6 +26,7 @@ with late_imports():
 if TYPE_CHECKING:
     from ingest.backfill.worker_pool import WorkerPool
 
+ObjectsLeft = Callable[["RunReport"], str]
 _LOOK_EVERY = 0.25
 _COUNT_AFTER = 3.0
 """Seconds after which the objects are counted: a run that ends sooner needs no time left."""
@@ -101,6 +102,26 @@ def share_done(now: RunReport, listed: ObjectCounter, total: int) -> float | Non
     return min(1.0, now.bytes / due) * min(1.0, known)
 
 
+def _finished(now: RunReport) -> int:
+    return now.objects + now.skipped_objects + now.ignored_objects
+
+
+def to_read(listed: ObjectCounter, request: BackfillRequest, now: RunReport) -> int:
+    """The number of objects that a run reads, those that it skips included; 0 while unknown."""
+    total = listed.found if listed.complete else 0
+    return total if request.limit is None else min(total, request.limit + now.skipped_objects)
+
+
+def objects_left(listed: ObjectCounter, request: BackfillRequest, now: RunReport) -> str:
+    """How many objects a run has still to read: `552 of 997 objects are left`; empty while that is
+    not known."""
+    total = to_read(listed, request, now)
+    left = max(0, total - _finished(now))
+    if not left:
+        return ""
+    return f"{left:,} of {plural(total, 'object')} {'is' if left == 1 else 'are'} left"
+
+
 class RecentRate:
     """The rate per second over the last `seconds`, since replies come in bursts."""
 
@@ -129,10 +150,11 @@ def show_progress(
     request: BackfillRequest,
     *,
     quiet: bool,
-) -> Iterator[None]:
-    """Show the progress of a backfill; the time left is shown once all objects are listed."""
+) -> Iterator[ObjectsLeft]:
+    """Show the progress of a backfill; the time left is shown once all objects are listed. Gives
+    what knows how many objects are left."""
     if quiet or is_quiet():
-        yield
+        yield lambda _: ""
         return
     ended = threading.Event()
     with (
@@ -147,13 +169,11 @@ def show_progress(
                 now = job.snapshot()
                 events = now.counts.accounted
                 recent = rate.of(events, time.monotonic())
-                total = listing.found if listing.complete else 0
-                if request.limit is not None:
-                    total = min(total, request.limit + now.skipped_objects)
+                total = to_read(listing, request, now)
                 known = "" if total or not listing.found else f" of {listing.found:,} or more"
                 stage(
                     f"{events:,} events, {recent:,.0f}/s{known and f', objects{known}'}",
-                    now.objects + now.skipped_objects + now.ignored_objects,
+                    _finished(now),
                     total,
                     share_done(now, listing, total),
                 )
@@ -161,7 +181,7 @@ def show_progress(
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
         try:
-            yield
+            yield lambda now: objects_left(listing, request, now)
         finally:
             ended.set()
             watcher.join()

@@ -12,12 +12,14 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
+from ingest.backfill.request import BackfillRequest
 from ingest.counts import Counts
 from ingest.objects import Selection
 from ingest.run_report import RunReport
 from tests.helpers.trails import own_settings, record, write_trail
+from trailhound.cli.backfill_report import show_cut_off
 from trailhound.cli.engine import show_start
-from trailhound.cli.progress import ObjectCounter, share_done
+from trailhound.cli.progress import ObjectCounter, objects_left, share_done
 from trailhound.cli.screen import set_quiet
 from trailhound.cli.stages import Done, Left, bar_of, progress_line, show_stages
 
@@ -179,3 +181,20 @@ def test_the_share_is_of_what_is_read_and_of_what_is_known_of_it(tmp_path: Path)
     assert share_done(now, listing, 10) == 0.5 * 0.25  # --limit
     now.skipped_objects = 10
     assert share_done(now, listing, 10) == 1.0
+
+
+def test_what_is_left_of_an_interrupted_run_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = own_settings("http://127.0.0.1:1", "", tmp_path / "home")
+    listing = ObjectCounter(settings, ["-"], Selection())
+    request = BackfillRequest(("-",))
+    now = RunReport(skipped_objects=30)
+    assert objects_left(listing, request, now) == "", "not known"
+    listing.found, listing.complete = 997, True
+    assert objects_left(listing, request, now) == "967 of 997 objects are left"
+    limited = BackfillRequest(("-",), limit=1)
+    assert objects_left(listing, limited, now) == "1 of 31 objects is left"
+    show_cut_off(now, settings, objects_left(listing, request, now))
+    said = " ".join(capsys.readouterr().err.split())
+    assert "run the same command again to resume; 967 of 997 objects are left" in said
