@@ -59,6 +59,7 @@ ELSEWHERE = {
     "backfill lookup://eu-west-1,us-east-1 --dry-run": "asks CloudTrail: "
     "tests/integration/test_lookup.py",
     "hunt --log-group": "asks CloudWatch: tests/integration/test_hunt_logs.py",
+    "ledger gone": "needs an object that was deleted: tests/integration/test_ledger_commands.py",
     "COMMAND": "stands for every command: tests/unit/cli/test_commands.py",
 }
 """Commands that are not run here, and where they are tried instead."""
@@ -122,6 +123,7 @@ class Installation:
         self.alert = ""
         self.event = ""
         self.entry = ""
+        self.principal = ""
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         return forks.Forked(arguments, self.env, cwd=self.folder)
@@ -153,6 +155,7 @@ class Installation:
             "FILE…": "report.html" if command == "report" else "./AWSLogs",
             "DIR": "new",
             "[CHANNEL]": "",
+            "NAME": self.principal,
             "SUBJECT": "ada",
             "[QUERY]": "DeleteTrail",
             "[COMMAND…]": "events",
@@ -236,6 +239,7 @@ def installation(
         made.must("detect")
         alert = json.loads(made.must("alerts", "list", "--json"))["alerts"][0]
         made.alert, made.event = alert["id"], alert["evidence"]["event_id"][0]
+        made.principal = alert["entity"]["principal"][0]
         role = ("--role", "arn:aws:iam::111122223333:role/deploy")
         trusted = (*role, "--call", "PutRule", "--network", "203.0.113.0/24")
         made.must("automation", "trust", *trusted)  # it warns that no event has such a role
