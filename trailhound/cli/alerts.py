@@ -313,7 +313,7 @@ def _history(alert: dict[str, Any]) -> Iterator[str]:
             what = state_of(entry)
         before = entry["state"]
         note = f": {entry['note']}" if entry.get("note") else ""
-        yield f"{entry['at']} {what}, by {entry['by']}{note}"
+        yield f"{second(entry['at'])} {what}, by {entry['by']}{note}"
 
 
 def _title(alert: dict[str, Any]) -> str:
