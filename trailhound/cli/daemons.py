@@ -12,7 +12,7 @@ from trailhound.cli.late_imports import late_imports
 from trailhound.cli.screen import out, plural, say, table, warn
 
 with late_imports():
-    import msgspec
+    from msgspec import convert
 
     from detections.alerts.learning_alerts import LearningAlerts
     from detections.notify.channel_status import ChannelStatus
@@ -126,7 +126,7 @@ def show_past_retention(past: dict[str, Any] | None) -> None:
 def show_removed_days(removed: Sequence[Mapping[str, Any]]) -> None:
     """The last days that retention removed, and how many runs before removed some."""
     for each in removed[:_REMOVALS]:
-        say(f"{'removed':<9}{msgspec.convert(each, RemovalRun).sentence()}", 9)
+        say(f"{'removed':<9}{convert(each, RemovalRun).sentence()}", 9)
     if (earlier := len(removed) - _REMOVALS) > 0:
         say(f"{'':<9}and by {plural(earlier, 'run')} before: `trailhound status --json`", 9)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -249,3 +250,15 @@ def test_no_option_takes_a_number_that_nothing_can_work_with(
     assert "at most 36,500" in capsys.readouterr().err
     assert main(["hunt", "--log-group", "x", "--price", "inf"]) == 2
     assert "inf is too large" in capsys.readouterr().err
+
+
+def test_late_imports_name_what_they_import() -> None:
+    """`import x` below `late_imports` fails where nothing else has imported x: not in the tests."""
+    wrong = []
+    for file in sorted((Path(__file__).parents[3] / "trailhound" / "cli").glob("*.py")):
+        for block in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(block, ast.With) and "late_imports" in ast.unparse(block.items[0]):
+                wrong += [
+                    f"{file.name}:{it.lineno}" for it in block.body if isinstance(it, ast.Import)
+                ]
+    assert not wrong
