@@ -127,6 +127,21 @@ def test_a_name_that_is_not_imported_yet_says_which_it_is() -> None:
     )
 
 
+def test_what_is_put_off_is_imported_by_name() -> None:
+    """Any other import ends a command that needs the module, and only as a program."""
+    blocks = [
+        (path.name, each)
+        for path in Path(main.__code__.co_filename).parent.glob("*.py")
+        for block in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(block, ast.With) and ast.unparse(block.items[0]) == "late_imports()"
+        for each in block.body
+    ]
+    assert len(blocks) > 100
+    assert [
+        (name, ast.unparse(each)) for name, each in blocks if isinstance(each, ast.Import)
+    ] == []
+
+
 def test_what_a_backfill_says_of_rules_at_its_end_needs_none_of_them() -> None:
     found = imported("import trailhound.app.backfill.undetected")
     assert "opensearchpy" in found
