@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch
 
 from tests.faults.proxy import Fault, Proxy, Request, Say
 from tests.helpers.commands import command
-from tests.helpers.trails import own_settings
+from tests.helpers.trails import own_settings, prepared
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
 from trailhound.errors import RequestFailedError
@@ -79,11 +79,13 @@ def test_a_shard_that_does_not_answer_is_an_error(
             RuleCheckpoints(connect(far), far).read()
 
 
+@pytest.mark.fresh_namespace
 def test_nothing_is_there_before_init(engine: str, namespace: str, tmp_path: Path) -> None:
     settings = own_settings(engine, namespace, tmp_path / "home")
     assert RuleCheckpoints(connect(settings), settings).read() == {}
     assert Jobs(connect(settings), settings).all() == []
     assert CatchUps(connect(settings), settings).get("scheduled-rules") is None
+    prepared(settings)
     shown = command(settings, "status", "--json")
     assert shown.exit_code == 0
     assert json.loads(shown.stdout)["rules"] == []
