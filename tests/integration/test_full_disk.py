@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -56,8 +56,10 @@ def test_a_backfill_names_the_full_disk_while_it_waits_and_goes_on(
         else next(iter(client.indices.get(index=names.days)))
     )
     second = write_trail(tmp_path / "second", [record(), record()])
-    with start(settings, "-q", "backfill", str(second), "--workers", str(workers)) as process:
+    with ExitStack() as running:
         with full(client, index):
+            begun = start(settings, "-q", "backfill", str(second), "--workers", str(workers))
+            process = running.enter_context(begun)
             until(lambda: b"waiting" in process.written(1) or process.poll() is not None, "a wait")
         _, said = process.communicate(timeout=LONGEST)
     first = next(line for line in said.decode().splitlines() if "waiting" in line)
