@@ -26,7 +26,7 @@ from tests.helpers.engines import START_SECONDS
 from tests.helpers.ports import own_port
 from tests.helpers.queues import until
 from trailhound.app.health.local_daemon import identity
-from trailhound.engine import artifacts, machine
+from trailhound.engine import artifacts, machine, node
 from trailhound.engine.local_engine import LocalEngine
 from trailhound.errors import DiskFullError, EngineStartError, PortInUseError
 from trailhound.settings import load
@@ -210,8 +210,11 @@ def test_a_taken_port_is_an_error_of_one_sentence(home: Home) -> None:
     assert "Traceback" not in err
 
 
-def test_a_port_taken_since_the_look_is_one_too(home: Home) -> None:
-    """The runner would take the next port without a word."""
+@pytest.mark.parametrize("highest", [False, True])
+def test_a_port_taken_since_the_look_is_one_too(home: Home, *, highest: bool) -> None:
+    """The runner would take the next port without a word, or end without one if it was the
+    highest."""
+    home.port = node.HIGHEST_PORT if highest else home.port
     engine = home.engine
     with contextlib.ExitStack() as taken:
 

@@ -274,6 +274,7 @@ class LocalEngine:
         shards, red_deadline = -1, float("inf")
         while True:
             if process.poll() is not None:
+                machine.require_port(self.port)  # taken since we looked, and there was no next one
                 what = f"the engine ended unexpectedly (exit code {process.returncode})"
                 causes = node.causes(cast("list[str]", process.args), self.folder)
                 raise node.explain(self.folder, what, causes)
