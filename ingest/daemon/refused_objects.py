@@ -124,7 +124,7 @@ def earlier_refusals(client: OpenSearch, settings: Settings) -> Refusals:
     refused: dict[str, datetime] = {}
     unread: dict[str, str] = {}
     entries = [hit["_source"] for hit in newest.get("hits", {}).get("hits", ())]
-    # One that is tried again in vain is older than its last try.
+    # One that is tried again without success is older than its last try.
     entries.sort(key=lambda it: it.get("failed_since") or it["finished_at"], reverse=True)
     before = {it["uri"]: it.get("etag") or "" for it in entries if it["state"] == "failed"}
     for entry in entries:

@@ -16,6 +16,7 @@ from detections.packs.kinds import KINDS, OPTIONS
 from detections.packs.loading import load, load_paths
 from detections.packs.near import nearest
 from detections.packs.pack import Pack
+from detections.rule import Rule
 from trailhound.app.doctor.local_checks import rules_check
 from trailhound.cli.exit_codes import exit_code
 from trailhound.cli.main import app
@@ -230,18 +231,24 @@ def test_correlations_are_checked_too(tmp_path: Path) -> None:
     assert "userIdentity.arn" in lines[13]
 
 
-def test_an_exception_that_fits_no_rule_is_named_with_the_shipped_pack_loaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("TRAILHOUND_DETECTIONS__SHIPPED")
+def two_exceptions(folder: Path) -> tuple[Rule, Path]:
+    """Writes a good rule, an exception for a shipped one, which is returned, and an exception for
+    none, whose file is returned."""
     text = (
         "title: An exception\nlogsource: {{product: aws, service: cloudtrail}}\n"
         "filter: {{rules: [{}], s: {{userIdentity.userName: deploy}}, condition: not s}}\n"
     )
     plain = next(rule for rule in load(DetectionSettings()).rules if rule.kind == "sigma")
-    written(tmp_path / "rules", GOOD)
-    written(tmp_path / "exceptions", text.format(plain.id), "fits.yml")
-    none = written(tmp_path / "exceptions", text.format(ID.format(77)), "none.yml")
+    written(folder / "rules", GOOD)
+    written(folder / "exceptions", text.format(plain.id), "fits.yml")
+    return plain, written(folder / "exceptions", text.format(ID.format(77)), "none.yml")
+
+
+def test_an_exception_that_fits_no_rule_is_named_with_the_shipped_pack_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TRAILHOUND_DETECTIONS__SHIPPED")
+    _, none = two_exceptions(tmp_path)
     written(tmp_path, "detections: {exceptions: [exceptions]}\n", "trailhound.yaml")
     done = check(tmp_path / "rules")
     assert done.exit_code == 1
@@ -584,14 +591,7 @@ def test_what_is_for_rules_that_only_leaves_out_is_no_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TRAILHOUND_DETECTIONS__SHIPPED")
-    text = (
-        "title: An exception\nlogsource: {{product: aws, service: cloudtrail}}\n"
-        "filter: {{rules: [{}], s: {{userIdentity.userName: deploy}}, condition: not s}}\n"
-    )
-    plain = next(rule for rule in load(DetectionSettings()).rules if rule.kind == "sigma")
-    written(tmp_path / "rules", GOOD)
-    written(tmp_path / "exceptions", text.format(plain.id), "fits.yml")
-    none = written(tmp_path / "exceptions", text.format(ID.format(77)), "none.yml")
+    plain, none = two_exceptions(tmp_path)
     overrides = f"{{{plain.id}: {{level: low}}, {ID.format(78)}: {{level: low}}}}"
     settings = f"detections: {{exceptions: [exceptions], overrides: {overrides}}}\n"
     written(tmp_path, settings, "trailhound.yaml")
