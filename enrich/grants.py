@@ -20,7 +20,7 @@ from enrich.resources import MOST_VALUES
 from enrich.view import RecordView, dumps, loads, part
 
 _WRITES: Final = re.compile(
-    r"(?:Add|Associate|Create|Grant|Modify|Put|Register|Set|StartCopyJob|Update)"
+    r"(?:Add|Associate|Create|Grant|Modify|Put|Register|Set|StartCopyJob|Subscribe|Update)"
 )
 """How calls begin whose requests are looked through: no other call is known to take a policy that
 lasts."""
@@ -38,17 +38,33 @@ _MEMBERS: Final = {
     "sourcearn": "aws:SourceArn",
 }
 """The conditions of such a statement, by the names of their members in lower case."""
-_NAMING: Final = {
-    "CreateGrant": "granteePrincipal",
-    "GrantPermissions": "dataLakePrincipalIdentifier",
-    "ModifyEbsDefaultKmsKeyId": "KmsKeyId",
-    "PutBucketEncryption": "KMSMasterKeyID",
-    "PutReplicationConfiguration": "registryId",
-    "PutSubscriptionFilter": "destinationArn",
-    "StartCopyJob": "destinationBackupVaultArn",
+_NAMING: Final[Mapping[str, tuple[str, ...]]] = {
+    "CreateGrant": ("granteePrincipal",),
+    "GrantPermissions": ("dataLakePrincipalIdentifier",),
+    "ModifyEbsDefaultKmsKeyId": ("KmsKeyId",),
+    "PutBucketAnalyticsConfiguration": ("BucketAccountId",),
+    "PutBucketEncryption": ("KMSMasterKeyID",),
+    "PutBucketInventoryConfiguration": ("AccountId",),
+    "PutBucketNotification": ("CloudFunction", "Queue", "Topic"),
+    "PutReplicationConfiguration": ("registryId",),
+    "PutSubscriptionFilter": ("destinationArn",),
+    "PutTargets": ("arn",),
+    "StartCopyJob": ("destinationBackupVaultArn",),
+    "Subscribe": ("endpoint",),
 }
-"""Calls that give something to somebody whom a member names, wherever it is in the request: of
-keys, data lakes, registries, logs and backups, or whose key encrypts what is yours."""
+"""Calls that give something to somebody whom members of these names say, wherever they are in the
+request: of keys, data lakes, registries, logs, events, messages, backups and what is in a bucket, or
+whose key encrypts what is yours."""
+_SERVICE: Final = ".amazonaws.com"
+_DELIVERY: Final = frozenset(
+    {
+        "kms:describekey", "kms:encrypt", "kms:encrypt*", "kms:generatedatakey",
+        "kms:generatedatakey*", "s3:getbucketacl", "s3:getbucketlocation", "s3:listbucket",
+        "s3:putobject", "sns:publish", "sqs:sendmessage",
+    }
+)  # fmt: skip
+"""Actions by which services deliver logs and notifications, also from an account to another one's
+archive: they read nothing of what is there."""
 _ACL_HEADER: Final = "x-amz-grant-"
 _GRANTEE: Final = re.compile(r'(?:id|emailaddress)\s*=\s*"?([^",\s]+)', re.IGNORECASE)
 LOG_DELIVERY: Final = "c4c1ede66af53448b93c283ce9448c4ba468c9432aa01d700d3878632f77d2d0"
@@ -101,7 +117,7 @@ def granted(view: RecordView, own: Own = _NOTHING) -> bytes:
 
     `principals`: accounts, users and roles outside of the record's own account that a statement
     allows something, as they are written; also those that a condition names where a statement
-    allows everybody, and other accounts in a bucket's access list. `accounts`: the ids of their
+    allows everybody, or a service that acts for them, and other accounts in a bucket's access list. `accounts`: the ids of their
     accounts, and of those that a bucket, images, logs or backups are sent to. `public`: a statement
     allows everybody, without a condition on who it is or from where, or whoever uses an identity
     provider that all may use. `unknown`: organisations, networks, VPCs and
@@ -113,7 +129,7 @@ def granted(view: RecordView, own: Own = _NOTHING) -> bytes:
     """
     request = view.requestParameters
     name = view.eventName or ""
-    states, naming = _PERMISSION.match(name) is not None, _NAMING.get(name)
+    states, naming = _PERMISSION.match(name) is not None, _NAMING.get(name, ())
     if len(request) > _MOST_READ or not (states or naming or _HINT.search(request)):
         return b""
     caller = view.userIdentity
@@ -122,8 +138,8 @@ def granted(view: RecordView, own: Own = _NOTHING) -> bytes:
     content = part(request)
     for policy in _policies(content, 0):
         found.read(policy)
-    if naming:
-        found.give(_values(content, naming, 0))
+    for member in naming:
+        found.give(_values(content, member, 0))
     if isinstance(content, Mapping):
         found.read_headers(content)
         if states:
@@ -197,11 +213,16 @@ class _Grants:
         self._powers |= dict.fromkeys(powers)
         self._broad = self._broad or by_wildcard
         principal = statement.get("Principal")
+        conditions = list(limits(statement.get("Condition")))
         named: list[str] = [principal] if isinstance(principal, str) else []
         if isinstance(principal, Mapping):
             self._public |= lets_everybody_in(principal, statement.get("Condition"))
             named = [text for kind in _KINDS for text in map(_text, _items(principal.get(kind)))]
-        conditions = list(limits(statement.get("Condition")))
+            if _items(principal.get("Service")) and not _only_delivers(statement):
+                # A service acts for whoever made the source: another's distribution reads a bucket.
+                for key, values in conditions:
+                    if names_accounts(key):
+                        named += values
         if any(is_about_callers(key) and self._is_ours(key, given) for key, given in conditions):
             return
         if "*" in named or "NotPrincipal" in statement:
@@ -271,7 +292,13 @@ def _as_statement(request: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(tested, Mapping):  # of an event bus
         condition[_text(tested.get("type"))] = {_text(tested.get("key")): tested.get("value")}
     principal = [each for name in names for each in _items(given.get(name))]
-    return {"Principal": {"AWS": principal}, "Condition": condition}
+    services = [each for each in principal if _text(each).endswith(_SERVICE)]
+    return {"Principal": {"AWS": principal, "Service": services}, "Condition": condition}
+
+
+def _only_delivers(statement: Mapping[str, Any]) -> bool:
+    actions = [_text(each).lower() for each in _items(statement.get("Action"))]
+    return bool(actions) and _DELIVERY.issuperset(actions)
 
 
 def _values(value: Any, name: str, depth: int) -> Iterator[str]:

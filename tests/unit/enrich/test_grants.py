@@ -282,12 +282,50 @@ def test_calls_that_are_statements(
         ("StartCopyJob", {"destinationBackupVaultArn": f"arn:aws:backup:x:{OTHER}:vault:{OWN}"}),
         ("PutSubscriptionFilter", {"destinationArn": f"arn:aws:logs:x:{OTHER}:destination:{OWN}"}),
         ("PutReplicationConfiguration", {"rules": [{"destinations": [{"registryId": OTHER}]}]}),
+        ("PutTargets", {"targets": [{"arn": f"arn:aws:events:x:{OTHER}:event-bus/{OWN}"}]}),
+        ("Subscribe", {"endpoint": f"arn:aws:sqs:x:{OTHER}:{OWN}"}),
+        (
+            "PutBucketNotification",
+            {
+                "NotificationConfiguration": {
+                    "QueueConfiguration": {"Queue": f"arn:aws:sqs:x:{OTHER}:a"}
+                }
+            },
+        ),
+        (
+            "PutBucketInventoryConfiguration",
+            {
+                "InventoryConfiguration": {
+                    "Destination": {"S3BucketDestination": {"AccountId": OTHER}}
+                }
+            },
+        ),
     ],
 )
 def test_what_is_sent_to_another_account(name: str, request_parameters: dict[str, Any]) -> None:
     assert grants(request_parameters, name)["accounts"] == [OTHER]
     ours = json.loads(json.dumps(request_parameters).replace(OTHER, OWN))
     assert grants(ours, name) == {}
+
+
+def test_a_service_acts_for_the_account_of_its_source() -> None:
+    """Whoever owns the distribution reads the bucket through it, whatever the principal says."""
+    theirs = f"arn:aws:cloudfront::{OTHER}:distribution/{OWN}"
+    mine = theirs.replace(OTHER, OWN)
+    service = {"Service": "cloudfront.amazonaws.com"}
+
+    def by(*sources: str, action: str = "s3:GetObject") -> Any:
+        condition = {"StringEquals": {"AWS:SourceArn": list(sources)}}
+        return of(allowing(service, Action=action, Condition=condition))
+
+    outside = {"accounts": [OTHER], "principals": [theirs]}
+    assert by(theirs) == by(mine, theirs) == outside
+    assert by(mine) == by(theirs, action="s3:PutObject") == {}
+    assert of(allowing(service)) == {}  # whose, nothing says
+    permission = {"principal": "s3.amazonaws.com", "sourceAccount": OTHER}
+    found = grants(permission, "AddPermission20150331v2")
+    assert found == {"accounts": [OTHER], "principals": [OTHER]}
+    assert grants(permission | {"sourceAccount": OWN}, "AddPermission20150331v2") == {}
 
 
 def test_an_organization_limits_such_a_call() -> None:
