@@ -7,7 +7,7 @@ between `days` and `training_days` before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -107,61 +107,95 @@ class _Search:
             query = self._matching.where(self._span, during(interval))
             pairs = (
                 (self._key(each), int(each["first"]["value"]))
-                for each in self._snapshot.buckets(query, self._by(), first)
+                for each in self._snapshot.buckets(query, self._by(self._fields), first)
             )
             # Where a matcher decides, the first time in the aggregation may be too early.
             exact = self._matching.counted_by_engine(self._span, during(interval))
             exact = exact and self.past.compiled.post_filter is None
+            reach = since - self._memory, interval[1]
+            certain = exact and self.past.counted_by_engine(during(reach))
             while batch := dict(islice(pairs, PAGE)):
-                for key in self._unseen(batch, interval, exact=exact):
-                    yield from self._first(key, interval)
+                for key, time in self._unseen(batch, interval, exact=exact).items():
+                    if certain:
+                        yield from self._first(key, (time, time))
+                    else:
+                        yield from self._first(key, interval, check=True)
 
     def _unseen(
         self, batch: Mapping[GroupKey, int], interval: Interval, *, exact: bool
-    ) -> list[GroupKey]:
-        """The pairs that may be new. Most pairs are not, and few requests exclude these."""
-        compiled = self.past.compiled
-        left = dict(batch)
-        if exact:
-            # One query for the time that the memories of all pairs share; then one for each pair.
-            shared = max(left.values()) - self._memory, min(left.values()) - 1
-            if shared[0] <= shared[1]:
-                filters = [compiled.exact, during(shared), of_groups(self._fields, left)]
-                for bucket in self._snapshot.buckets({"bool": {"filter": filters}}, self._by()):
-                    left.pop(self._key(bucket), None)
-            seen = [
-                [compiled.exact, of_group(self._fields, key), during(self._remembered(first))]
-                for key, first in left.items()
-            ]
-            left = self._kept(left, seen, found=False)
-        if self._new_terms.training_days:
-            trained = []
-            for key, first in left.items():
-                times = self._training(first)
-                if not exact:
-                    times = times[0], self._training(interval[1])[1]
-                trained.append([compiled.query, self._who(key), during(times)])
-            left = self._kept(left, trained, found=True)
-        return list(left)
-
-    def _kept(
-        self, pairs: Mapping[GroupKey, int], filters: Sequence[list[Query]], *, found: bool
     ) -> dict[GroupKey, int]:
-        """The pairs for which there is an event that passes the filters, or there is none."""
+        """The pairs that may be new, with their first times. Most pairs are not, and few requests
+        exclude these. No other pair is left where the engine alone decides which events are the
+        rule's."""
+        left, all_fields = dict(batch), len(self._fields)
+        if exact:
+            memories = {key: self._remembered(first) for key, first in left.items()}
+            seen = self._occurring(self.past.compiled.exact, all_fields, memories)
+            left = {key: first for key, first in left.items() if key not in seen}
+        if self._new_terms.training_days:
+            times = {key: self._training(first) for key, first in left.items()}
+            if not exact:
+                end = self._training(interval[1])[1]
+                times = {key: (begin, end) for key, (begin, _) in times.items()}
+            query = self.past.compiled.exact if exact else self.past.compiled.query
+            trained = self._occurring(query, all_fields - 1, times)
+            left = {key: first for key, first in left.items() if key in trained}
+        return left
+
+    def _occurring(
+        self, query: Query, fields: int, times: Mapping[GroupKey, Interval]
+    ) -> set[GroupKey]:
+        """The pairs whose first `fields` values have an event that the query finds at their times.
+
+        The first and the last event of these values say it, for all pairs in one request, unless
+        one is before a pair's times and the other is after them.
+        """
+        if not times:
+            return set()
+        whole = min(since for since, _ in times.values()), max(until for _, until in times.values())
+        ends = self._ends(query, self._fields[:fields], {key[:fields] for key in times}, whole)
+        found, unclear = set(), dict[GroupKey, Interval]()
+        for key, (since, until) in times.items():
+            if key[:fields] not in ends:
+                continue
+            first, last = ends[key[:fields]]
+            if since <= first <= until or since <= last <= until:
+                found.add(key)
+            elif first < since and last > until:
+                unclear[key] = since, until
         bodies = [
             {
                 "size": 1,
                 "_source": False,
                 "track_total_hits": False,
-                "query": {"bool": {"filter": each}},
+                "query": {
+                    "bool": {
+                        "filter": [query, of_group(self._fields[:fields], key), during(interval)]
+                    }
+                },
             }
-            for each in filters
+            for key, interval in unclear.items()
         ]
         replies = self._snapshot.searches(bodies)
+        found |= {key for key, reply in zip(unclear, replies, strict=True) if reply["hits"]["hits"]}
+        return found
+
+    def _ends(
+        self, query: Query, fields: Sequence[str], keys: Collection[GroupKey], interval: Interval
+    ) -> dict[GroupKey, Interval]:
+        """The times of the first and last event of each of these values that the query finds."""
+        within = {"bool": {"filter": [query, during(interval), of_groups(fields, keys)]}}
+        ends = {name: {name: {"field": "@timestamp"}} for name in ("min", "max")}
+        found: Iterable[Mapping[str, Any]]
+        if fields:
+            found = self._snapshot.buckets(within, self._by(fields), ends)
+        else:
+            reply = self._snapshot.search(within, aggs=ends, track_total_hits=False)
+            found = [{"key": {}, **reply["aggregations"]}]
         return {
-            key: first
-            for (key, first), reply in zip(pairs.items(), replies, strict=True)
-            if bool(reply["hits"]["hits"]) is found
+            self._key(each): (int(each["min"]["value"]), int(each["max"]["value"]))
+            for each in found
+            if each["min"]["value"] is not None
         }
 
     def _remembered(self, time: int) -> Interval:
@@ -175,23 +209,25 @@ class _Search:
     def _who(self, key: GroupKey) -> Query:
         return of_group(self._new_terms.group_by, key[:-1])
 
-    def _by(self) -> list[dict[str, Any]]:
-        return [terms(f"by{place}", name) for place, name in enumerate(self._fields)]
+    def _by(self, fields: Sequence[str]) -> list[dict[str, Any]]:
+        return [terms(f"by{place}", name) for place, name in enumerate(fields)]
 
     def _key(self, bucket: Mapping[str, Any]) -> GroupKey:
-        return tuple(text(bucket["key"][f"by{place}"]) for place in range(len(self._fields)))
+        return tuple(text(bucket["key"][f"by{place}"]) for place in range(len(bucket["key"])))
 
-    def _first(self, key: GroupKey, interval: tuple[int, int]) -> Iterator[Finding]:
-        """The finding of a pair's first event in an interval, if it is new."""
+    def _first(
+        self, key: GroupKey, interval: Interval, *, check: bool = False
+    ) -> Iterator[Finding]:
+        """The finding of a pair's first event in an interval; `check`: if it is new."""
         pair = of_group(self._fields, key)
         hit = next(self._matching.hits(self._span, during(interval), pair, page=10), None)
         if hit is None:
             return
         time = int(hit["sort"][0])
-        if self.past.any(pair, during(self._remembered(time))):
+        if check and self.past.any(pair, during(self._remembered(time))):
             return
         training = during(self._training(time))
-        if self._new_terms.training_days and not self.past.any(self._who(key), training):
+        if check and self._new_terms.training_days and not self.past.any(self._who(key), training):
             return
         yield Finding(
             rule_id=self._rule_id,

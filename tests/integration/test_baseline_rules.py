@@ -494,6 +494,24 @@ def test_first_times_of_people_without_an_arn_are_their_own(store: EventStore) -
     assert [each.group for each in found] == [(("user.name", "ada"), ("awsRegion", "us"))]
 
 
+def test_a_repaired_event_is_remembered_although_the_engine_does_not_find_it(
+    store: EventStore,
+) -> None:
+    mark = store.mark()
+    calls = [(0, "eu", {}), (DAY, "us", {"trail__repaired": ["requestParameters"]})]
+    calls += [(9 * DAY, "us", {}), (9 * DAY + 1, "af", {})]
+    events = [
+        event(number, time, "ada", awsRegion=region, **more)
+        for number, (time, region, more) in enumerate(calls)
+    ]
+    store.add(mark, events)
+    rule = new_terms.NewTerms("awsRegion", (ARN,), 30, 7)
+    found = new_terms.findings(
+        index_of(store), "rule", rule, compiled(mark), span("@timestamp", 8 * DAY, 10 * DAY)
+    )
+    assert [each.group[-1][1] for each in found] == ["af"]
+
+
 def test_what_an_exception_leaves_out_is_remembered(store: EventStore) -> None:
     """`ada` uses `us` through an address that an exception names, and then through another."""
     mark = store.mark()
