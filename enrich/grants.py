@@ -53,8 +53,8 @@ _NAMING: Final[Mapping[str, tuple[str, ...]]] = {
     "Subscribe": ("endpoint",),
 }
 """Calls that give something to somebody whom members of these names say, wherever they are in the
-request: of keys, data lakes, registries, logs, events, messages, backups and what is in a bucket, or
-whose key encrypts what is yours."""
+request: of keys, data lakes, registries, logs, events, messages, backups and what is in a bucket,
+or whose key encrypts what is yours."""
 _SERVICE: Final = ".amazonaws.com"
 _DELIVERY: Final = frozenset(
     {
@@ -117,8 +117,9 @@ def granted(view: RecordView, own: Own = _NOTHING) -> bytes:
 
     `principals`: accounts, users and roles outside of the record's own account that a statement
     allows something, as they are written; also those that a condition names where a statement
-    allows everybody, or a service that acts for them, and other accounts in a bucket's access list. `accounts`: the ids of their
-    accounts, and of those that a bucket, images, logs or backups are sent to. `public`: a statement
+    allows everybody, or a service that acts for them, and other accounts in a bucket's access list.
+    `accounts`: the ids of their accounts, and of those that a bucket, images, logs or backups are
+    sent to. `public`: a statement
     allows everybody, without a condition on who it is or from where, or whoever uses an identity
     provider that all may use. `unknown`: organisations, networks, VPCs and
     ids of users, roles and accounts that something is allowed to and that nothing says the owner
