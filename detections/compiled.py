@@ -47,6 +47,9 @@ class Compiled:
     less than `query` where few events match it; None where there is none."""
     before_exceptions: Compiled | None = None
     """The rule as it was before any exception narrowed it; None where none does."""
+    among: Query = field(default_factory=lambda: {"match_all": {}})
+    """The events that there are for the rule, whether it matches them or not: all of the index,
+    but for a sample its own."""
 
     def on(self, dialect: Dialect) -> Compiled:
         """The same for a cluster that takes other queries: see `trailhound.cluster.dialect`."""

@@ -1,8 +1,8 @@
 """First times: a principal uses a region, country, tool, call or key that it never used before.
 
 An event is new if no event of the rule has the same value for the same principal in the `days`
-before it. Without history everything would be new, so a principal must have an event of the rule
-between `days` and `training_days` before it.
+before it. Without history everything would be new, so a principal must have an event between `days`
+and `training_days` before it: one of the rule, or, for calls that many never make, any at all.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
+from typing import Any, Literal, cast
 
 from detections.compiled import Compiled, Query
 from detections.correlations.occurrences import GroupKey
@@ -31,14 +31,22 @@ PAGE = 200
 """Pairs of principal and value in one request."""
 
 
+TrainingEvents = Literal["rule", "all"]
+
+
 @dataclass(frozen=True, slots=True)
 class NewTerms:
-    """A value of `field`, new for the values of `group_by` within `days`."""
+    """A value of `field`, new for the values of `group_by` within `days`.
+
+    `training_events`: which events of the principal are the history that a finding takes. With
+    those of the rule, the first call of its kind is history and no finding.
+    """
 
     field: str
     group_by: tuple[str, ...] = ()
     days: int = 30
     training_days: int = TRAINING_DAYS
+    training_events: TrainingEvents = "rule"
 
 
 def parse(content: Mapping[str, Any]) -> NewTerms:
@@ -51,8 +59,9 @@ def parse(content: Mapping[str, Any]) -> NewTerms:
     field, group_by = options.field("field"), options.fields("group_by")
     days = options.whole("days", 30, 1, 3650)
     training = options.whole("training_days", min(TRAINING_DAYS, days), 0, days)
+    events = cast(TrainingEvents, options.choice("training_events", ("rule", "all")))
     options.done()
-    return NewTerms(field, group_by, days, training)
+    return NewTerms(field, group_by, days, training, events)
 
 
 def findings(
@@ -137,10 +146,17 @@ class _Search:
             if not exact:
                 end = self._training(interval[1])[1]
                 times = {key: (begin, end) for key, (begin, _) in times.items()}
-            query = self.past.compiled.exact if exact else self.past.compiled.query
-            trained = self._occurring(query, all_fields - 1, times)
+            trained = self._trained(times, exact=exact)
             left = {key: first for key, first in left.items() if key in trained}
         return left
+
+    def _trained(self, times: Mapping[GroupKey, Interval], *, exact: bool) -> set[GroupKey]:
+        """The pairs whose principal has history at their times; unless `exact`, may have it."""
+        past, fields = self.past.compiled, len(self._fields) - 1
+        if self._new_terms.training_events == "all":
+            # One event says it, and to find the first of all would be to read them all.
+            return self._found(past.among, fields, times)
+        return self._occurring(past.exact if exact else past.query, fields, times)
 
     def _occurring(
         self, query: Query, fields: int, times: Mapping[GroupKey, Interval]
@@ -163,22 +179,26 @@ class _Search:
                 found.add(key)
             elif first < since and last > until:
                 unclear[key] = since, until
+        return found | self._found(query, fields, unclear)
+
+    def _found(
+        self, query: Query, fields: int, times: Mapping[GroupKey, Interval]
+    ) -> set[GroupKey]:
+        """As `_occurring`, by a search for one event of each pair."""
+        names = self._fields[:fields]
         bodies = [
             {
                 "size": 1,
                 "_source": False,
                 "track_total_hits": False,
                 "query": {
-                    "bool": {
-                        "filter": [query, of_group(self._fields[:fields], key), during(interval)]
-                    }
+                    "bool": {"filter": [query, of_group(names, key[:fields]), during(interval)]}
                 },
             }
-            for key, interval in unclear.items()
+            for key, interval in times.items()
         ]
         replies = self._snapshot.searches(bodies)
-        found |= {key for key, reply in zip(unclear, replies, strict=True) if reply["hits"]["hits"]}
-        return found
+        return {key for key, reply in zip(times, replies, strict=True) if reply["hits"]["hits"]}
 
     def _ends(
         self, query: Query, fields: Sequence[str], keys: Collection[GroupKey], interval: Interval
@@ -206,6 +226,12 @@ class _Search:
         """The interval in which a principal needs an event for one at `time` to be reported."""
         return time - self._memory, time - self._new_terms.training_days * DAY
 
+    def _is_trained(self, key: GroupKey, time: int) -> bool:
+        times = self._training(time)
+        if self._new_terms.training_events == "all":
+            return bool(self._trained({key: times}, exact=True))
+        return self.past.any(self._who(key), during(times))
+
     def _who(self, key: GroupKey) -> Query:
         return of_group(self._new_terms.group_by, key[:-1])
 
@@ -226,8 +252,7 @@ class _Search:
         time = int(hit["sort"][0])
         if check and self.past.any(pair, during(self._remembered(time))):
             return
-        training = during(self._training(time))
-        if check and self._new_terms.training_days and not self.past.any(self._who(key), training):
+        if check and self._new_terms.training_days and not self._is_trained(key, time):
             return
         yield Finding(
             rule_id=self._rule_id,
@@ -249,7 +274,7 @@ def _sentence(new_terms: NewTerms, key: Sequence[str]) -> str:
 KIND = OwnKind(
     "new_terms",
     parse,
-    ("field", "group_by", "days", "training_days"),
+    ("field", "group_by", "days", "training_days", "training_events"),
     findings,
     single=True,
 )

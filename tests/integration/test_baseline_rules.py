@@ -158,6 +158,51 @@ def test_nothing_is_new_without_history(store: EventStore) -> None:
     assert in_short(list(found), mark) == {("ada", f"r{n}", f"e{n:05}") for n in range(24, 30)}
 
 
+def test_history_has_to_be_within_the_time_of_each_pair(store: EventStore) -> None:
+    """`r2` has events of `ada` before and after the time in which she needs one, and none in it."""
+    mark = store.mark()
+    times = [(2.2, "eu"), (9.7, "eu"), (10, "r1"), (10.5, "r2"), (11, "r3")]
+    store.add(
+        mark,
+        [
+            event(number, int(time * DAY), "ada", awsRegion=region)
+            for number, (time, region) in enumerate(times)
+        ],
+    )
+    found = new_terms.findings(
+        index_of(store),
+        "rule",
+        new_terms.NewTerms("awsRegion", (ARN,), 8, 1),
+        compiled(mark),
+        span("@timestamp", 9 * DAY, 12 * DAY),
+    )
+    assert [each.group[-1][1] for each in found] == ["r1", "r3"]
+
+
+def test_the_first_call_of_its_kind_is_new_where_any_event_is_history(store: EventStore) -> None:
+    """`ada` was there for days and never made the call; `bob` came yesterday."""
+    mark = store.mark()
+    events = [
+        event(0, 0, "ada", awsRegion="eu", eventName="Other"),
+        event(1, 8 * DAY, "ada", awsRegion="us"),
+        event(2, 7 * DAY, "bob", awsRegion="eu", eventName="Other"),
+        event(3, 8 * DAY, "bob", awsRegion="us"),
+    ]
+    store.add(mark, events)
+    by = ["recipientAccountId", ARN]
+    for history, expected in (("rule", set()), ("all", {(mark, "ada", "us", "e00001")})):
+        rule = new_terms.parse({"field": "awsRegion", "group_by": by, "training_events": history})
+        for decided in (False, True):
+            found = new_terms.findings(
+                index_of(store),
+                "rule",
+                rule,
+                compiled(mark, decided=decided),
+                span("@timestamp", 7 * DAY, 9 * DAY),
+            )
+            assert in_short(list(found), mark) == expected
+
+
 # Anomalies
 
 
@@ -414,6 +459,7 @@ def test_a_late_login_makes_the_journey(store: EventStore) -> None:
         (new_terms.parse, {"field": "requestParameters.x"}, "cannot group by"),
         (new_terms.parse, {"field": "awsRegion", "days": 0}, "days is 0"),
         (new_terms.parse, {"field": "awsRegion", "day": 3}, "no key 'day'"),
+        (new_terms.parse, {"field": "awsRegion", "training_events": "any"}, "one of rule, all"),
         (anomaly.parse, {}, "group_by names no field"),
         (anomaly.parse, {"group_by": [ARN], "measure": "sum"}, "measure is 'sum'"),
         (anomaly.parse, {"group_by": [ARN], "field": "awsRegion"}, "measure: distinct"),

@@ -50,6 +50,7 @@ class OverrideSettings(Section):
     field: str | None = None
     days: int | None = None
     training_days: int | None = None
+    training_events: str | None = None
     measure: str | None = None
     baseline: str | None = None
     minutes: int | None = None

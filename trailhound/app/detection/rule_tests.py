@@ -207,4 +207,4 @@ def _only(compiled: Compiled, ids: Sequence[str]) -> Compiled:
         return {"bool": {"filter": [among, query]}}
 
     plain = narrowed(compiled.plain or compiled.query)
-    return replace(compiled, query=narrowed(compiled.query), plain=plain)
+    return replace(compiled, query=narrowed(compiled.query), plain=plain, among=among)

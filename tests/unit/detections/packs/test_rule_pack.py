@@ -205,7 +205,7 @@ def test_nothing_lies_about_without_a_rule() -> None:
 
 def test_own_kinds_have_their_keys() -> None:
     keys = {
-        "new_terms": {"field", "group_by", "days", "training_days"},
+        "new_terms": {"field", "group_by", "days", "training_days", "training_events"},
         "impossible_travel": {"group_by", "max_kmh", "min_km"},
         "anomaly": {
             "group_by",
