@@ -15,7 +15,7 @@ from opensearchpy.exceptions import OpenSearchException
 
 from ingest.counts import Counts
 from ingest.daemon.delivery_queue import DeliveryQueue, Unreachable
-from ingest.daemon.status import CurrentFaults
+from ingest.daemon.status import CurrentFaults, bucket_of
 from ingest.feeds.feed import Delivery, Outcome
 from ingest.late_count import LateCount
 from ingest.object_progress import ObjectProgress, outcome_of
@@ -118,7 +118,7 @@ class DeliveredObjects:
         if _is_denied(stream):
             self._faults.denied(delivery.feed, item.uri, stream.message)
         elif not isinstance(stream, SourceError):
-            self._faults.opened(delivery.feed)
+            self._faults.opened(delivery.feed, item.uri)
         run = ObjectProgress(item, lambda run: self._done(pipeline, run, delivery))
         run.late = late
         pipeline.ledger.begin(run)
@@ -139,9 +139,9 @@ class DeliveredObjects:
         which nothing was read before, is a fault of the message, not of a source."""
         if not isinstance(stream, Unreachable) or delivery is None:
             return Outcome.RETURNED
-        if stream.no_bucket and _bucket(delivery.item) not in self._read_from:
+        if stream.no_bucket and bucket_of(delivery.item.uri) not in self._read_from:
             return Outcome.NO_BUCKET
-        self._faults.not_fetched(delivery.feed, stream.message)
+        self._faults.not_fetched(delivery.feed, delivery.item.uri, stream.message)
         return Outcome.RETURNED
 
     def _not_claimed(self, uri: str, reason: str) -> None:
@@ -173,9 +173,9 @@ class DeliveredObjects:
         else:
             self._faults.read(uri)
         if outcome is Outcome.DONE:
-            self._faults.fetched(delivery.feed)
+            self._faults.fetched(delivery.feed, uri)
             if len(self._read_from) < _MOST_BUCKETS:
-                self._read_from.add(_bucket(run.item))
+                self._read_from.add(bucket_of(uri))
         self._log_outcome(run, delivery, outcome)
         if run.retry:
             pipeline.ledger.release(run.item)
@@ -212,13 +212,3 @@ def _is_denied(stream: BinaryIO | SourceError) -> TypeGuard[ObjectAccessDeniedEr
     not."""
     archived = isinstance(stream, ObjectArchivedError)
     return isinstance(stream, ObjectAccessDeniedError) and not archived
-
-
-def _bucket(item: TrailObject) -> str:
-    """The bucket of an object; of a file, nothing.
-
-    >>> _bucket(TrailObject("s3://trail/AWSLogs/x.gz", "", 0))
-    's3://trail/'
-    """
-    scheme, mark, rest = item.uri.partition("://")
-    return f"{scheme}{mark}{rest.partition('/')[0]}/" if mark else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from ingest.counts import Counts
 from ingest.daemon.refused_objects import Refusals, RefusedObjects
 from ingest.feeds.feed import FeedStatus
 from ingest.object_progress import ObjectProgress
+from ingest.sources.layout import place_of
 from trailhound.settings import Settings
 
 _GRACE = 5.0
@@ -28,7 +30,10 @@ again."""
 _DENIED_SHOWN = 3600.0
 """Seconds for which denied objects are shown; longer than CloudTrail takes to deliver others."""
 _DENIED_MANY = 3
-"""So many objects in a row that are denied make a source faulty: one alone may be a stray."""
+"""So many objects in a row that are denied make a source, or a folder of it, faulty: one alone may
+be a stray."""
+_DENIED_FOLDERS = 1_000
+"""With so many folders remembered, those denied long ago are forgotten."""
 _DEFERRED_SHOWN = 300.0
 """Seconds for which a deferred object is shown; longer than the longest wait between two tries."""
 
@@ -86,8 +91,10 @@ class CurrentFaults:
         self._waiting = (0.0, "")
         self._session = (-_FAULT_SHOWN, "")
         self._deferred: dict[str, tuple[float, str]] = {}
-        self._unreachable: dict[str, tuple[float, str]] = {}
-        self._denied: dict[str, dict[str, tuple[float, str]]] = {}
+        self._unreachable: dict[tuple[str, str], tuple[float, str]] = {}
+        """By feed and bucket."""
+        self._denied: dict[tuple[str, ...], dict[str, tuple[float, str]]] = {}
+        """The objects denied in a row, by feed and each folder that they are in."""
         self._refused = RefusedObjects()
         self.last_error = ""
         self.last_error_at = 0.0
@@ -129,23 +136,32 @@ class CurrentFaults:
         since = time.monotonic() - _DEFERRED_SHOWN
         return [why for moment, why in list(self._deferred.values()) if moment > since]
 
-    def not_fetched(self, feed: str, why: str) -> None:
+    def not_fetched(self, feed: str, uri: str, why: str) -> None:
         """Record that an object of a feed could not be fetched, for a cause beyond the object."""
-        self._unreachable[feed] = (time.monotonic(), why)
+        self._unreachable[feed, bucket_of(uri)] = (time.monotonic(), why)
 
-    def fetched(self, feed: str) -> None:
+    def fetched(self, feed: str, uri: str) -> None:
         """Record that an object of a feed was read."""
-        self._unreachable.pop(feed, None)
+        self._unreachable.pop((feed, bucket_of(uri)), None)
 
     def denied(self, feed: str, uri: str, why: str) -> None:
         """Record that an object of a feed was denied."""
-        objects = self._denied.get(feed, {})
-        if uri in objects or len(objects) < _DENIED_MANY:
-            self._denied[feed] = {**objects, uri: (time.monotonic(), why)}
+        if len(self._denied) >= _DENIED_FOLDERS:
+            since = time.monotonic() - _DENIED_SHOWN
+            for group, objects in list(self._denied.items()):
+                if all(moment < since for moment, _ in objects.values()):
+                    self._denied.pop(group, None)
+        for folder in _folders(uri):
+            objects = self._denied.get((feed, *folder), {})
+            if uri in objects or len(objects) < _DENIED_MANY:
+                self._denied[feed, *folder] = {**objects, uri: (time.monotonic(), why)}
 
-    def opened(self, feed: str) -> None:
-        """Record that an object of a feed was opened, regardless of its content."""
-        self._denied.pop(feed, None)
+    def opened(self, feed: str, uri: str) -> None:
+        """Record that an object of a feed was opened, regardless of its content. It shows nothing
+        of the folders that it is not in: a bucket policy or a key may deny one account's."""
+        if self._denied:
+            for folder in _folders(uri):
+                self._denied.pop((feed, *folder), None)
 
     def begin(self, earlier: Refusals) -> None:
         """Take over which objects were refused before this daemon was started."""
@@ -170,11 +186,35 @@ class CurrentFaults:
         now = time.monotonic()
         return {
             feed: why
-            for feed, objects in list(self._denied.items())
+            for (feed, *_), objects in list(self._denied.items())
             for moment, why in objects.values()
             if len(objects) >= _DENIED_MANY and moment > now - _DENIED_SHOWN
         } | {
             feed: why
-            for feed, (moment, why) in list(self._unreachable.items())
+            for (feed, _), (moment, why) in list(self._unreachable.items())
             if moment > now - _UNREACHABLE_SHOWN
         }
+
+
+def bucket_of(uri: str) -> str:
+    """The bucket of an object; of a file, nothing.
+
+    >>> bucket_of("s3://trail/AWSLogs/x.gz"), bucket_of("/var/log/x.gz")
+    ('s3://trail/', '')
+    """
+    scheme, mark, rest = uri.partition("://")
+    return f"{scheme}{mark}{rest.partition('/')[0]}/" if mark else ""
+
+
+def _folders(uri: str) -> Iterator[tuple[str, ...]]:
+    """The parts of a source that may be denied alone, from all of it to the smallest that an object
+    is in: its bucket, its account, its account's region; without these, its first folder."""
+    bucket = bucket_of(uri)
+    place = place_of(uri)
+    yield ()
+    yield (bucket,)
+    if place is None:
+        yield bucket, uri.removeprefix(bucket).partition("/")[0]
+    else:
+        yield bucket, str(place.account)
+        yield bucket, str(place.account), place.kind, str(place.region)

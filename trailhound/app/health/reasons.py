@@ -216,7 +216,7 @@ def daemon_reasons(
         if feed.failing
     )
     found.extend(
-        Reason("feed", feed, f"the source {feed}: its objects cannot be fetched: {why}")
+        Reason("feed", feed, f"the source {feed}: objects of it cannot be fetched: {why}")
         for feed, why in status.unreachable.items()
     )
     if status.refused:

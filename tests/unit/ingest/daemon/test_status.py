@@ -25,12 +25,14 @@ def test_a_fault_is_reported_until_it_is_over() -> None:
     faults.session_failed("ValueError: x")
     faults.defer("s3://b/one", "disk full")
     faults.defer("s3://b/two", "disk full")
-    faults.not_fetched("queue", "no network")
+    faults.not_fetched("queue", "s3://b/one", "no network")
     assert (faults.waiting_for, faults.failing) == ("busy", "ValueError: x")
     assert faults.deferred() == ["disk full", "disk full"]
     assert faults.unreachable() == {"queue": "no network"}
     faults.read("s3://b/one")
-    faults.fetched("queue")
+    faults.fetched("queue", "s3://other/two")
+    assert faults.unreachable() == {"queue": "no network"}, "another bucket of the queue"
+    faults.fetched("queue", "s3://b/two")
     assert faults.deferred() == ["disk full"]
     assert faults.unreachable() == {}
 
@@ -45,8 +47,47 @@ def test_a_source_is_faulty_once_several_objects_in_a_row_are_denied() -> None:
     faults.denied("queue", "c", "c: denied")
     faults.denied("queue", "d", "d: denied")
     assert faults.unreachable().keys() == {"queue"}
-    faults.opened("queue")
+    faults.opened("queue", "e")
     assert faults.unreachable() == {}
+
+
+LAYOUT = "s3://b/AWSLogs/{}/CloudTrail/{}/2024/03/01/{}.json.gz"
+
+
+@pytest.mark.parametrize(
+    ("denied", "opened"),
+    [
+        (
+            LAYOUT.format("222233334444", "eu-west-1", "{}"),
+            LAYOUT.format("111122223333", "eu-west-1", "{}"),
+        ),
+        (
+            LAYOUT.format("111122223333", "eu-west-1", "{}"),
+            LAYOUT.format("111122223333", "us-east-1", "{}"),
+        ),
+        ("s3://b/one/firehose-{}", "s3://b/two/firehose-{}"),
+        ("s3://b/firehose/{}", "s3://c/firehose/{}"),
+    ],
+    ids=["account", "region", "folder", "bucket"],
+)
+def test_what_opens_elsewhere_does_not_hide_a_folder_that_is_denied(
+    denied: str, opened: str
+) -> None:
+    faults = CurrentFaults()
+    for number in range(3):
+        assert faults.unreachable() == {}
+        faults.denied("queue", denied.format(number), "denied")
+        faults.opened("queue", opened.format(number))
+    assert faults.unreachable() == {"queue": "denied"}
+    faults.opened("queue", denied.format(9))
+    assert faults.unreachable() == {}
+
+
+def test_one_denied_object_in_each_of_several_folders_is_a_source_that_is_denied() -> None:
+    faults = CurrentFaults()
+    for region in ("eu-west-1", "eu-west-2", "eu-west-3"):
+        faults.denied("queue", LAYOUT.format("111122223333", region, "x"), "denied")
+    assert faults.unreachable() == {"queue": "denied"}
 
 
 def progress(uri: str, *dead: str, indexed: int = 0, duplicates: int = 0) -> ObjectProgress:
@@ -153,7 +194,7 @@ def test_a_fault_that_does_not_recur_is_left_out(monkeypatch: pytest.MonkeyPatch
     faults = CurrentFaults()
     faults.session_failed("ValueError: x")
     faults.defer("s3://b/one", "disk full")
-    faults.not_fetched("queue", "no network")
+    faults.not_fetched("queue", "s3://b/one", "no network")
     for uri in "abc":
         faults.denied("other", uri, "denied")
     shown = ("_FAULT_SHOWN", "_DEFERRED_SHOWN", "_UNREACHABLE_SHOWN", "_DENIED_SHOWN", "_GRACE")
