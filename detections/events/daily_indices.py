@@ -58,6 +58,9 @@ class DailyIndices:
     by_day: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     names: Names = field(default_factory=Names)
 
+    def look(self) -> None:
+        """They stay as they were: a command looks once, and names what it skips."""
+
     def holding(self, query: Query | None) -> str:
         """An expression of the indices that may hold events of a query.
 

@@ -25,6 +25,9 @@ class Days(Protocol):
     @property
     def expression(self) -> str: ...
 
+    def look(self) -> None:
+        """Look which there are, where they are looked up again and again."""
+
     def holding(self, query: Query | None) -> str:
         """An expression of those that may hold events of a query."""
 

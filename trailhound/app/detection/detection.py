@@ -100,8 +100,7 @@ def detector(
     evaluator = Evaluator(client, settings, trusting.compiled, index=days)
 
     def prepare() -> None:
-        if isinstance(days, CurrentDays):
-            days.look()
+        days.look()
         history.refresh()
 
     def evaluate(rule: Rule, span: Span) -> Iterator[Finding]:
