@@ -82,26 +82,29 @@ class GroupPlan:
             if events:
                 yield replace(finding, events=events)
 
-    def merge(self, stored: Mapping[str, Stored]) -> None:
+    def merged(self, stored: Mapping[str, Stored]) -> GroupPlan:
+        """This plan, with the findings merged into the needed alerts, as they are stored."""
         self.stored = {name: stored[name] for name in self.needed if name in stored}
         full = FULL if self.plain else None
         self.merger.alerts = {
             name: known(self.stored[name].document, full=full) if name in self.stored else None
             for name in self.needed
         }
+        ours = {event for finding in self.batch.findings for event in finding.events}
+        facts = {event: self._facts[event] for event in ours & self._facts.keys()}
         # Events that an alert names already are not read again.
-        named = {
+        facts |= {
             each.id: Fact(each.time, {}, each.call, each.failed)
             for alert in self.merger.alerts.values()
             if alert is not None
             for each in alert.burst.evidence
+            if each.id in ours and each.id not in facts
         }
-        ours = {event for finding in self.batch.findings for event in finding.events}
-        facts = {**named, **{event: self._facts[event] for event in ours & self._facts.keys()}}
         self.merger.facts = facts
         self.ready = self.merger.complete_mergers()
         if self.ready:
             self.merger.merge([burst_of(finding, facts) for finding in self.batch.findings])
+        return self
 
     @property
     def held(self) -> int:

@@ -1,7 +1,7 @@
 """The events that alerts name, by their ids: read from the index once for all that ask for them.
 
 Several alerts may name the same event, and it is read for what each of them says of it and for the
-links that join them. So those that were read are kept, up to a number, until they are forgotten.
+links that join them. So those that were read are kept, up to a number, for a turn and the next.
 """
 
 from __future__ import annotations
@@ -38,11 +38,12 @@ class NamedEvents:
     """Events of the daily indices, which any thread may read. Raises `ClusterError`."""
 
     def __init__(self, client: OpenSearch, days: str | Days, most: int = 0) -> None:
-        """`days`: the daily indices. `most`: how many events are kept."""
+        """`days`: the daily indices. `most`: how many events are kept of each turn."""
         self.index = EventIndex(client, days)
         """Where they are read."""
         self._most = most
         self._kept: dict[str, Found] = {}
+        self._before: dict[str, Found] = {}
         self._lock = threading.Lock()
 
     def read(self, spans: Mapping[str, Span]) -> dict[str, Source]:
@@ -73,18 +74,20 @@ class NamedEvents:
             made |= {name: facts.fact_of(source) for name, source in sources.items()}
         return made
 
-    def forget(self) -> None:
-        """Keep none of those that were read."""
+    def turn(self) -> None:
+        """Begin a turn: those that were kept in the last one are kept until the next, and no
+        others."""
         with self._lock:
-            self._kept.clear()
+            self._before, self._kept = self._kept, {}
 
     def _known(self, spans: Mapping[str, Span]) -> dict[str, Source]:
         sources: dict[str, Source] = {}
         with self._lock:
-            for name in spans.keys() & self._kept.keys():
-                source = _at(self._kept[name], spans[name])
-                if source is not None:
-                    sources[name] = source
+            for kept in (self._before, self._kept):
+                for name in spans.keys() & kept.keys():
+                    source = _at(kept[name], spans[name])
+                    if source is not None:
+                        sources[name] = source
         return sources
 
     def _keep(self, read: Mapping[str, Found]) -> None:

@@ -57,7 +57,7 @@ from detections.rule import Rule
 from trailhound.batching import batched, weighed
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
-from trailhound.cluster.versions import OVERTAKEN, Write, read_many, values_of, write_many
+from trailhound.cluster.versions import OVERTAKEN, Stored, Write, read_many, values_of, write_many
 from trailhound.errors import RequestFailedError
 from trailhound.plural import plural
 from trailhound.settings import Settings
@@ -201,9 +201,13 @@ class Recorder:
 
     def _record_groups(self, batches: Sequence[GroupFindings], made: ByRule) -> None:
         # A schedule finds the same events repeatedly: read only those that no alert names yet.
-        changing = [
-            (plan.batch, list(plan.unnamed())) for plan in self._plans(batches, {}) if plan.changes
-        ]
+        changing: list[tuple[GroupFindings, Sequence[Finding]]] = []
+        for plan, stored in self._planned(batches, {}):
+            if not plan.needed:
+                changing.append((plan.batch, plan.batch.findings))  # no alert is near
+                continue
+            if plan.merged(stored).changes:
+                changing.append((plan.batch, list(plan.unnamed())))
         for part in weighed(changing, lambda each: _events(each[1]), FACTS_HELD):
             unnamed = [finding for _, findings in part for finding in findings]
             facts = self._events.facts(unnamed)
@@ -225,11 +229,11 @@ class Recorder:
             hint="check how many daemons and `detect` commands run at once, and try again",
         )
 
-    def _plans(
+    def _planned(
         self, batches: Sequence[GroupFindings], facts: Mapping[str, Fact]
-    ) -> Iterator[GroupPlan]:
-        """The plan for each group, from what is stored now: as they are consumed, since the alerts
-        of all of them may be too many for memory."""
+    ) -> Iterator[tuple[GroupPlan, Mapping[str, Stored]]]:
+        """The plan for each group, and the alerts it needs as they are stored now: read as they are
+        consumed, since the alerts of all of them may be too many for memory."""
         groups = self._groups.read(each.key for each in batches)
         removed = None
         if len(groups) < len(batches):
@@ -245,8 +249,7 @@ class Recorder:
             stored = read_many(self._client, self._names.alerts, needed)
             while some:
                 plan = some.pop(0)
-                plan.merge({name: stored.pop(name) for name in plan.needed & stored.keys()})
-                yield plan
+                yield plan, {name: stored.pop(name) for name in plan.needed & stored.keys()}
 
     def _round(
         self, batches: list[GroupFindings], facts: Mapping[str, Fact], made: ByRule
@@ -254,7 +257,8 @@ class Recorder:
         """One attempt for each group. Returns those that need another one: after a version
         conflict, or once mergers were completed."""
         again: list[GroupFindings] = []
-        for plans in weighed(self._plans(batches, facts), lambda plan: plan.held, ALERTS_HELD):
+        merged = (plan.merged(stored) for plan, stored in self._planned(batches, facts))
+        for plans in weighed(merged, lambda plan: plan.held, ALERTS_HELD):
             changed = {plan.batch.key: plan.group_write() for plan in plans if plan.group_changed}
             written = self._groups.write(changed)
             ours = [plan for plan in plans if not plan.group_changed or plan.batch.key in written]

@@ -212,7 +212,7 @@ class History:
             if record and not self._refused:  # while the events of its alerts are kept
                 ended = piece.span.until - GOING_ON
                 self._refused = self._updater.run(ended=ended).refused
-            self._events.forget()
+            self._events.turn()  # the alerts that go on are joined in the next piece
             yield piece, runs
 
     def _shown(
