@@ -37,7 +37,7 @@ def add(client: OpenSearch, *indices: str) -> None:
     for index in indices:
         day = index[-10:].replace(".", "-")
         event: dict[str, object] = {
-            "@timestamp": f"{day}T12:00:00Z",
+            "@timestamp": f"{day}T23:59:59.999Z",  # young(N) has N days whole, at any hour
             "event": {"ingested": "2026-01-01T00:00:00Z"},
         }
         lines += [{"create": {"_index": index, "_id": index}}, event]
