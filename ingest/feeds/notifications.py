@@ -88,7 +88,7 @@ def _read(content: Any, found: Notification, *, depth: int, sender: str) -> None
         found.faults.append("its envelopes are nested too deep")
         return
     if isinstance(content, str):
-        text = content.strip()
+        text = content.strip().removeprefix("\ufeff")
         if _SET_UP.search(text[:500]) and not text.startswith(("{", "[")):
             found.ignored[_VALIDATION] += 1
             return
@@ -111,6 +111,17 @@ def _read(content: Any, found: Notification, *, depth: int, sender: str) -> None
         else:
             found.faults.append("it is not a JSON object")
         return
+    if _message(content, found, depth, sender):
+        return
+    if sender and not _OURS & content.keys():
+        found.ignored[sender] += 1
+    else:
+        keys = ", ".join(sorted(map(str, content))[:6]) or "none"
+        found.faults.append(_label(f"it is not an S3 or CloudTrail notification (keys: {keys})"))
+
+
+def _message(content: dict[str, Any], found: Notification, depth: int, sender: str) -> bool:
+    """Read a message of a known form; False for any other one."""
     if content.get("Type") in _CONFIRMATIONS:
         found.ignored[f"SNS {content['Type']}"] += 1
     elif content.get("Type") == "Notification" and "Message" in content:
@@ -124,33 +135,37 @@ def _read(content: Any, found: Notification, *, depth: int, sender: str) -> None
     elif content.get("Records") == []:
         found.ignored["message of no records"] += 1
     elif isinstance(content.get("Records"), list):
-        _records(content["Records"], found, depth)
+        _records(content["Records"], found, depth, sender)
     elif "s3Bucket" in content and "s3ObjectKey" in content:
         _trail(content, found)
     elif isinstance(content.get("source"), str) and isinstance(content.get("detail-type"), str):
         _event_bridge(content, found)
+    elif content.get("source") == "aws.s3" and isinstance(content.get("detail"), dict):
+        _detail(content["detail"], found, content.get("time"))  # as Security Lake sends it
     elif isinstance(content.get("bucket"), dict) and isinstance(content.get("object"), dict):
         _detail(content, found, None)
-    elif other := _other_service(content) or ("" if _OURS & content.keys() else sender):
+    elif other := _other_service(content):
         found.ignored[other] += 1
     else:
-        keys = ", ".join(sorted(map(str, content))[:6]) or "none"
-        found.faults.append(_label(f"it is not an S3 or CloudTrail notification (keys: {keys})"))
+        return False
+    return True
 
 
-def _records(records: list[Any], found: Notification, depth: int) -> None:
+def _records(records: list[Any], found: Notification, depth: int, sender: str) -> None:
+    """Read the records of S3, or of a function or a pipe, which get whole messages in a list."""
     for number, record in enumerate(records, 1):
         try:
             source = record.get("eventSource") or record.get("EventSource")
-            if source == "aws:s3":
+            body = record.get("body") or record.get("Body")
+            if isinstance(source, str) and source.endswith(":s3"):  # other stores than AWS's too
                 _s3(record, found)
             elif isinstance(record.get("Sns"), dict):  # as a Lambda function gets it
                 _read({"Type": "Notification", **record["Sns"]}, found, depth=depth + 1, sender="")
-            elif source == "aws:sqs" and isinstance(record.get("body"), str):
-                _read(record["body"], found, depth=depth + 1, sender="")
+            elif source in ("aws:sqs", None) and isinstance(body, str):
+                _read(body, found, depth=depth + 1, sender="")
             elif isinstance(source, str) and source:
                 found.ignored[_label(f"records of {source}")] += 1
-            else:
+            elif depth > _ENVELOPES or not _message(record, found, depth + 1, sender):
                 raise ValueError("it has no eventSource")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             found.faults.append(f"record {number}: {_fault(error)}")

@@ -75,6 +75,12 @@ BY_TRAIL = NamedObject("trail", TrailObject(f"s3://trail/{KEY}", "", 0), 0.0)
         {"Records": [{"eventSource": "aws:sqs", "body": json.dumps({"Records": [s3_record()]})}]},
         event_bridge(),
         sns(event_bridge()),
+        [event_bridge()],
+        [sns({"Records": [s3_record()]})],
+        [{"MessageId": "1", "Body": json.dumps(event_bridge())}],
+        {key: value for key, value in event_bridge().items() if key != "detail-type"},
+        {"Records": [s3_record() | {"eventSource": "minio:s3"}]},
+        "\ufeff" + json.dumps({"Records": [s3_record()]}),
     ],
     ids=[
         "straight, or SNS raw",
@@ -87,6 +93,12 @@ BY_TRAIL = NamedObject("trail", TrailObject(f"s3://trail/{KEY}", "", 0), 0.0)
         "SQS as Lambda gets it",
         "EventBridge",
         "EventBridge through SNS",
+        "EventBridge in a list, as a pipe sends it",
+        "SNS in a list",
+        "SQS as the API gives it",
+        "Security Lake",
+        "another store",
+        "a byte order mark",
     ],
 )
 def test_every_wrapping_names_the_object(content: Any) -> None:
@@ -97,6 +109,7 @@ def test_every_wrapping_names_the_object(content: Any) -> None:
 def test_a_trails_own_notification_names_its_objects(wrap: Any) -> None:
     assert read(wrap(trail())) == Notification([BY_TRAIL])
     assert read(wrap(trail([KEY, KEY]))) == Notification([BY_TRAIL, BY_TRAIL])
+    assert read([wrap(trail()), wrap(trail())]) == Notification([BY_TRAIL, BY_TRAIL])
     assert read(wrap(trail("AWSLogs/a+b%20c.json.gz"))).objects[0].item.uri == (
         "s3://trail/AWSLogs/a+b%20c.json.gz"
     )
