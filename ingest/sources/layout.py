@@ -55,6 +55,16 @@ _SERVICES: Final = {
     "WAFLogs": "WAF log",
 }
 """Folders of other services beside CloudTrail's, and what they contain."""
+_OTHER_SERVICES: Final = frozenset(name.lower() for name in _SERVICES) | {
+    *("bedrockmodelinvocationlogs", "cloudfront", "globalaccelerator", "guardduty", "macie"),
+    *("network-firewall", "redshift", "verifiedaccess", "verified-access", "vpclattice"),
+    *("vpc-lattice",),
+}
+"""Folders of other services, in lower case. Any other one beside CloudTrail's may be somebody's own
+prefix, of Firehose say."""
+_KIND = re.compile(r"CloudTrail(?:-[A-Za-z]+)?")
+_DELIVERED_BY_AWS = re.compile(r"\d{12}_")
+"""How files begin that services deliver under `AWSLogs/`, those not known here among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +148,28 @@ def classify(path: str) -> tuple[NameClass, Place | None]:
         return NameClass.OTHER, place
     if place is not None and place.kind not in INGESTED:
         return NameClass.OTHER, place
-    if place is None and _FOREIGN.search(path):
-        return NameClass.OTHER, None
+    if place is None and (foreign := _FOREIGN.search(path)):
+        hive = foreign[0].endswith(f"aws-service={foreign[1]}/")
+        if hive or is_other_service(foreign[1]) or _DELIVERED_BY_AWS.match(name):
+            return NameClass.OTHER, None
+        return NameClass.UNNAMED, None
     lower = name.lower()
     if not lower.endswith(EXTENSIONS) or lower.endswith(_OTHER_GZ):
         return NameClass.UNNAMED, place
     return (NameClass.UNKNOWN if place is None else NameClass.TRAIL), place
+
+
+def is_other_service(name: str) -> bool:
+    """Whether a folder beside CloudTrail's holds none of its events, whatever is in it.
+
+    >>> is_other_service("WAFLogs"), is_other_service("CloudTrail-Digest")
+    (True, True)
+    >>> is_other_service("CloudTrail"), is_other_service("cloudtrail-firehose")
+    (False, False)
+    """
+    if _KIND.fullmatch(name):
+        return name not in INGESTED
+    return name.lower() in _OTHER_SERVICES
 
 
 def other_kind(path: str) -> str:

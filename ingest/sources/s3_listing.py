@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ingest.objects import Selection
 from ingest.sources.aws_codes import FAILURES
-from ingest.sources.layout import INGESTED, is_region
+from ingest.sources.layout import INGESTED, is_other_service, is_region
 from ingest.sources.lookahead import Lookahead
 from ingest.sources.s3_errors import listing_error
 from trailhound.errors import FoldersDeniedError, ListingDeniedError
@@ -87,7 +87,8 @@ class Listing:
     """Lists one prefix of one bucket. `extra` goes with every request (`RequestPayer`, say).
 
     `after` may name, for a region's folder, the key behind which its files matter; what lies beside
-    the years is then listed where `beside` is set. Of an account's folders those of `kinds` are.
+    the years is then listed where `beside` is set. Of an account's folders those of `kinds` are,
+    and where these hold events, those of no service.
     """
 
     def __init__(
@@ -227,7 +228,7 @@ class Listing:
         if found := _ACCOUNT.search(path):
             if not _in(found[1], selection.accounts):
                 return []
-            return self._inside(folder, self._kinds.__contains__)
+            return self._inside(folder, self._of_kind)
         if _ROOT.search(path):
             return self._inside(
                 folder,
@@ -237,6 +238,13 @@ class Listing:
                 ),
             )
         return self._foreign(folder)
+
+    def _of_kind(self, name: str) -> bool:
+        """Whether an account's folder can hold what is listed. Events may also lie in a folder that
+        is of no service: somebody's own, of Firehose say."""
+        if self._kinds != INGESTED:
+            return name in self._kinds
+        return not is_other_service(name)
 
     def _beside_days(self, span: Span, prefix: str, region: str) -> Iterator[Step]:
         """What lies beside the folders of years, months and days, apart from what the span holds.

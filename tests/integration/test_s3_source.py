@@ -286,6 +286,17 @@ def test_only_what_matters_is_listed(fill: Fill, opened: Callable[..., S3Source]
     assert made[-1]["StartAfter"] == f"AWSLogs/{ONE}/CloudTrail/eu-west-1/2023/06/01/"
 
 
+def test_a_folder_of_no_service_is_listed_beside_those_of_cloudtrail(
+    fill: Fill, opened: Callable[..., S3Source]
+) -> None:
+    own = f"AWSLogs/{ONE}/cloudtrail-firehose/2024/03/01/10/trail-1-2024-03-01-10-00-00-5"
+    fill([own, *noise()])
+    source = opened()
+    made = requests_of(source)
+    assert keys(source, ALL) == keys(source, Selection(since=date(2024, 3, 1))) == [own]
+    assert not any("Config" in request["Prefix"] for request in made)
+
+
 def test_listing_stops_behind_the_last_day(fill: Fill, opened: Callable[..., S3Source]) -> None:
     root = f"AWSLogs/{ONE}/CloudTrail/eu-west-1/"
     fill(f"{root}2024/03/{day:02}/{n:03}.json.gz" for day in range(1, 29) for n in range(300))
