@@ -50,7 +50,7 @@ class RateLimiter:
 
     def learning_due(self, now: datetime) -> bool:
         """Whether no digest of learning rules was sent on this UTC day."""
-        state = self.channels.get([self.channel]).get(self.channel)
+        state = self.channels.one(self.channel)
         return state is None or state.learning_day != _day(now)
 
     def learning_sent(self, now: datetime) -> None:
@@ -60,7 +60,7 @@ class RateLimiter:
 
     def tested(self) -> str:
         """When the channel last delivered a test; empty for never."""
-        state = self.channels.get([self.channel]).get(self.channel)
+        state = self.channels.one(self.channel)
         return state.tested_at if state is not None else ""
 
     def delivered(self, now: datetime) -> None:

@@ -230,7 +230,7 @@ def gone(
     with cluster_errors(settings.hosts[0]):
         objects = StateStore(connect(settings), settings, ObjectState)
         for each in object_:
-            known = objects.get([object_id(each)]).get(object_id(each))
+            known = objects.one(object_id(each))
             if known is not None and is_there(each, settings):
                 raise UsageError(
                     f"{each} is still in its source",

@@ -104,7 +104,7 @@ class AlertGroups:
 
         If a group does not exist, its alerts from before that time must be searched.
         """
-        found = self._removals.get([_REMOVED]).get(_REMOVED)
+        found = self._removals.one(_REMOVED)
         return found.until if found else None
 
     def remove_before(self, until: datetime) -> int:

@@ -72,7 +72,7 @@ class CatchUps:
 
     def get(self, name: str) -> CatchUp | None:
         """A catch-up as last written; None if there is none."""
-        return self._store.get([name]).get(name)
+        return self._store.one(name)
 
     def begin(self, catch_up: CatchUp) -> bool:
         """Write a catch-up unless one of its name exists. Returns whether it was written."""

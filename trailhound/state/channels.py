@@ -87,6 +87,10 @@ class Channels:
         """The channels of these names that ever sent a message, as last written."""
         return self._store.get(names)
 
+    def one(self, name: str) -> ChannelState | None:
+        """A channel as last written; None if it never sent a message."""
+        return self._store.one(name)
+
     def revise(self, name: str, change: Callable[[ChannelState], ChannelState]) -> None:
         """Change a channel; repeated if another writer was faster."""
         self._store.revise(ChannelState(name=name), change)

@@ -101,7 +101,7 @@ class Jobs:
 
     def get(self, name: str) -> JobState:
         """A job as last written; if there is none, one that never ran."""
-        return self._store.get([name]).get(name, JobState(name=name))
+        return self._store.one(name) or JobState(name=name)
 
     def write(self, job: JobState) -> None:
         """Write a job."""

@@ -38,7 +38,7 @@ class JoiningCheckpoints:
 
     def get(self) -> datetime | None:
         """None if there is none yet."""
-        found = self._store.get([_OPENERS]).get(_OPENERS)
+        found = self._store.one(_OPENERS)
         return None if found is None else found.seen_until
 
     def advance(self, until: datetime) -> None:

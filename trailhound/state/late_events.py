@@ -91,13 +91,12 @@ class LateEventsStore:
 
     def get(self) -> LateEvents | None:
         """Those that no rule has looked at; None for none."""
-        found = self._store.get([DAEMONS]).get(DAEMONS)
+        found = self._store.one(DAEMONS)
         late = found if found is not None and found.events else None
         return merged(late, self._ingested_before_rules())
 
     def _ingested_before_rules(self) -> LateEvents | None:
-        key = BeforeRules().key
-        stored = self._before_rules.get([key]).get(key)
+        stored = self._before_rules.one(BeforeRules().key)
         if stored is None or not stored.parts:
             return None
         begun = self._rules.first_begun()

@@ -79,7 +79,7 @@ class RemovedDaysStore:
 
     def get(self) -> RemovedDays:
         """What is known."""
-        return self._store.get(["all"]).get("all", RemovedDays())
+        return self._store.one("all") or RemovedDays()
 
     def add(self, runs: Iterable[RemovalRun]) -> None:
         """Keep these runs too; those without a day are left out."""

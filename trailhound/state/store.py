@@ -50,6 +50,10 @@ class StateStore(Generic[Doc]):
             if (document := self._parsed(name, stored.document)) is not None
         }
 
+    def one(self, key: str) -> Doc | None:
+        """The document of a key, as `get`; None if there is no usable one."""
+        return self.get([key]).get(key)
+
     def all(self, *clauses: Query) -> Iterator[Doc]:
         """Every document that matches all clauses, including the latest writes.
 
