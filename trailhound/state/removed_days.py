@@ -65,6 +65,10 @@ class RemovedDays(StateDocument, frozen=True, kw_only=True):
     def key(self) -> str:
         return self.name
 
+    def plus(self, new: Iterable[RemovalRun]) -> RemovedDays:
+        """These runs too."""
+        return RemovedDays(name=self.name, runs=(*self.runs, *new)[-MOST:])
+
     def as_list(self) -> list[dict[str, Any]]:
         """As `status --json` prints it, the latest first."""
         made: list[dict[str, Any]] = msgspec.to_builtins(self.runs[::-1])
@@ -79,9 +83,10 @@ class RemovedDaysStore:
 
     def get(self) -> RemovedDays:
         """What is known."""
-        return self._store.one("all") or RemovedDays()
+        nothing = RemovedDays()
+        return self._store.one(nothing.key) or nothing
 
     def add(self, runs: Iterable[RemovalRun]) -> None:
         """Keep these runs too; those without a day are left out."""
         if new := tuple(each for each in runs if each.days):
-            self._store.write([RemovedDays(runs=(*self.get().runs, *new)[-MOST:])])
+            self._store.revise(RemovedDays(), lambda stored: stored.plus(new))
