@@ -172,6 +172,8 @@ def _node(rule: SigmaRule | SigmaCorrelationRule) -> SigmaMatcher | Correlated:
             raise ValueError(f"{rule.title}: only counts that are reached are replayed")
         least = int(condition.count) + (condition.op.name == "GT")
         named = condition.fieldref
+        if isinstance(named, list) and len(named) > 1:
+            raise ValueError(f"{rule.title}: only counts of one field are replayed")
         counted = (named[0] if isinstance(named, list) else named) or ""
     return Correlated(
         type=type_,

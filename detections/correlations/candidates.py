@@ -94,10 +94,11 @@ def _crowded(
     minimum, timespan = correlation.threshold.minimum, correlation.timespan
     sources = [terms(f"by{place}", name) for place, name in enumerate(fields)]
     sources.append(histogram(_TIME, timespan))
-    valued = {leaf.field for leaf in leaves} if correlation.type == "value_count" else set()
-    by_value = len(valued) == 1 and all(name and groupable(name) for name in valued)
+    valued = {leaf.counted for leaf in leaves} if correlation.type == "value_count" else set()
+    named = next(iter(valued)) if len(valued) == 1 else ()
+    by_value = len(named) == 1 and groupable(named[0])
     if by_value:
-        sources.append(terms(_VALUE, str(next(iter(valued)))))
+        sources.append(terms(_VALUE, named[0]))
     elif valued:
         for key in _groups(snapshot, parts, fields, leaves, interval):
             yield key, (interval,)

@@ -61,13 +61,13 @@ class Part:
     """One of the rules that are correlated.
 
     Aliases are resolved: `group_by` are the fields of this rule's events for the correlation's
-    group-by names, in their order, and `field` is the field for the condition's.
+    group-by names, in their order, and `counted` are those for the fields of the condition.
     """
 
     name: str
     rule: SigmaRule | Correlation
     group_by: tuple[str, ...]
-    field: str | None
+    counted: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Correlation:
                 part,
                 group_by=renamed(part.group_by),
                 rule=part.rule.grouped_by(fields),
-                field=part.field and fields.get(part.field, part.field),
+                counted=renamed(part.counted),
             )
             if isinstance(part.rule, Correlation)
             else replace(part, group_by=renamed(part.group_by))
@@ -236,9 +236,9 @@ def _correlation(rule: SigmaCorrelationRule, depth: int) -> Correlation:
     type_: Type = rule.type.name.lower()  # type: ignore[assignment]
     condition = rule.condition
     names = tuple(rule.group_by or ())
-    field = _field(rule, condition)
+    counted = _counted(rule, condition)
     parts = tuple(
-        _part(rule, reference, names, field, depth) for reference in rule.referenced_rules
+        _part(rule, reference, names, counted, depth) for reference in rule.referenced_rules
     )
     if not parts:
         raise _Refused(
@@ -273,21 +273,21 @@ def _threshold(condition: SigmaCorrelationCondition) -> Threshold:
     return Threshold(op, condition.count)
 
 
-def _field(
+def _counted(
     rule: SigmaCorrelationRule,
     condition: SigmaCorrelationCondition | SigmaExtendedCorrelationCondition,
-) -> str | None:
+) -> tuple[str, ...]:
+    """The fields whose values are counted or measured."""
     if not rule.type.name.startswith("VALUE_"):
-        return None
-    named = getattr(condition, "fieldref", None)
-    if isinstance(named, list):
-        if len(named) == 1:
-            return str(named[0])
+        return ()
+    named = getattr(condition, "fieldref", None) or ()
+    fields = (named,) if isinstance(named, str) else tuple(map(str, named))
+    if len(fields) > 1 and rule.type.name != "VALUE_COUNT":
         raise _Refused(
-            f"a condition on several fields ({', '.join(map(str, named))}) is not supported",
-            "count the values of one field",
+            f"the numbers of several fields ({', '.join(fields)}) are not one measure",
+            "measure one field; `value_count` counts the combinations of several",
         )
-    return None if named is None else str(named)
+    return fields
 
 
 def _percentile(condition: SigmaCorrelationCondition) -> int:
@@ -303,7 +303,7 @@ def _part(
     rule: SigmaCorrelationRule,
     reference: SigmaRuleReference,
     names: tuple[str, ...],
-    field: str | None,
+    counted: tuple[str, ...],
     depth: int,
 ) -> Part:
     target = getattr(reference, "rule", None)
@@ -312,18 +312,18 @@ def _part(
             f"the rule {reference.reference!r} is not defined", "load the pack that defines it"
         )
     group_by = tuple(_resolved(rule, name, reference, target) for name in names)
-    own_field = None if field is None else _resolved(rule, field, reference, target)
+    own_counted = tuple(_resolved(rule, name, reference, target) for name in counted)
     if not isinstance(target, SigmaCorrelationRule):
-        return Part(reference.reference, target, group_by, own_field)
+        return Part(reference.reference, target, group_by, own_counted)
     below = Correlation.of(target, depth + 1)
-    for name in (*group_by, *([own_field] if own_field else [])):
+    for name in (*group_by, *own_counted):
         if name not in below.group_by:
             raise _Refused(
                 f"it uses {name!r} of the correlation {target.title!r}, which groups by "
                 f"{', '.join(below.group_by) or 'nothing'}",
                 "group the inner correlation by that field, or name another one as its alias",
             )
-    return Part(reference.reference, below, group_by, own_field)
+    return Part(reference.reference, below, group_by, own_counted)
 
 
 def _resolved(

@@ -48,7 +48,7 @@ class Leaf:
     position: int
     compiled: Compiled
     group_by: tuple[str, ...]
-    field: str | None
+    counted: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -102,13 +102,13 @@ class PlainParts:
 
     def __init__(self, correlation: Correlation, compile_rule: Compile, touch: Touch) -> None:
         self.leaves = [
-            Leaf(position, compile_rule(part.rule), part.group_by, part.field)
+            Leaf(position, compile_rule(part.rule), part.group_by, part.counted)
             for position, part in enumerate(correlation.parts)
             if isinstance(part.rule, SigmaRule)
         ]
         self._touch = touch
         fields = [name for leaf in self.leaves for name in leaf.group_by]
-        fields += [leaf.field for leaf in self.leaves if leaf.field]
+        fields += [name for leaf in self.leaves for name in leaf.counted]
         self._together = correlation.together
         fields += [ARN] if self._together else []
         decided = any(leaf.compiled.post_filter for leaf in self.leaves)
@@ -244,15 +244,22 @@ def occurrences(
     for fields in dict.fromkeys(leaf.group_by for leaf in matched):
         leaves = [leaf for leaf in matched if leaf.group_by == fields]
         values = tuple(
-            dict.fromkeys(
-                value for leaf in leaves if leaf.field for value in reader.values(hit, leaf.field)
-            )
+            dict.fromkeys(value for leaf in leaves for value in _values(reader, hit, leaf.counted))
         )
         parts = frozenset(leaf.position for leaf in leaves)
         occurrence = Occurrence(int(hit["sort"][0]), hit["_id"], parts, values, touched, session)
         keys = product(*(reader.values(hit, name) for name in fields))
         for key in islice(keys, MOST_KEYS):
             yield key, occurrence
+
+
+def _values(reader: FieldReader, hit: Hit, counted: Sequence[str]) -> Iterator[Any]:
+    """The values of an event that are counted: of several fields, their combinations."""
+    if len(counted) == 1:
+        yield from reader.values(hit, counted[0])
+    elif counted:
+        combined = product(*(reader.values(hit, name) for name in counted))
+        yield from islice(combined, MOST_KEYS)
 
 
 def any_of(queries: Sequence[Query]) -> Query:

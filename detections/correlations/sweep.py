@@ -141,7 +141,8 @@ class Sweep:
         for _ in self._bursts(below, anchor, None, keep):
             pass
         for key, firing, _first in found:
-            values = (key[below.group_by.index(part.field)],) if part.field else ()
+            combined = tuple(key[below.group_by.index(name)] for name in part.counted)
+            values = combined if len(combined) < 2 else (combined,)
             outer = tuple(key[place] for place in places)
             yield outer, replace(firing, parts=frozenset([position]), values=values)
 

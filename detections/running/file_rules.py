@@ -191,7 +191,7 @@ class FileRules:
         for position, part in enumerate(correlation.parts):
             if isinstance(part.rule, SigmaRule):
                 name = rule_id(part.rule)
-                leaf = Leaf(position, self._pack.compiled[name], part.group_by, part.field)
+                leaf = Leaf(position, self._pack.compiled[name], part.group_by, part.counted)
                 numbers.setdefault(self._numbers[name], []).append(leaf)
         if not numbers:
             return
@@ -235,5 +235,5 @@ def _read_by(correlation: Correlation) -> set[str]:
         if isinstance(part.rule, Correlation):
             fields |= _read_by(part.rule)
         else:
-            fields |= {*read_fields(part.group_by), *([part.field] if part.field else [])}
+            fields |= {*read_fields(part.group_by), *part.counted}
     return fields

@@ -116,6 +116,28 @@ def test_no_burst_is_missed_over_a_buckets_edge(store: EventStore, type_: str) -
 
 
 @pytest.mark.parametrize("whole", [0, 10_000])
+def test_of_several_fields_the_combinations_are_counted(store: EventStore, whole: int) -> None:
+    """`ada` has three of two values each; `bob` two, once in a list; `eve` lacks a value."""
+    mark = store.mark()
+    pairs: dict[str, list[tuple[Any, Any]]] = {
+        "ada": [("eu", "x"), ("eu", "y"), ("us", "x")],
+        "bob": [("eu", "x"), (["eu", "us"], "x"), ("us", "x")],
+        "eve": [("eu", "x"), ("us", "x"), ("af", None)],
+    }
+    store.add(
+        mark,
+        [
+            call(3 * number + time, time, userIdentity__arn=who, awsRegion=region, userAgent=agent)
+            for number, (who, values) in enumerate(pairs.items())
+            for time, (region, agent) in enumerate(values)
+        ],
+    )
+    condition = {"gte": 3, "field": ["awsRegion", "userAgent"]}
+    documents = burst_of(mark, "value_count", condition=condition)
+    assert groups(found(store, mark, documents, whole=whole)) == ["ada"]
+
+
+@pytest.mark.parametrize("whole", [0, 10_000])
 def test_events_without_a_value_are_in_a_burst_of_values(store: EventStore, whole: int) -> None:
     """Two values in one bucket, and events without one in the buckets beside it and beyond.
 
@@ -557,7 +579,7 @@ def test_more_than_memory_holds_is_an_error(store: EventStore) -> None:
             [
                 plain("A", "m"),
                 correlation(
-                    type="value_count",
+                    type="value_sum",
                     rules=["A"],
                     timespan="1m",
                     condition={"gte": 2, "field": ["awsRegion", "eventName"]},
