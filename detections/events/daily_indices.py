@@ -12,6 +12,7 @@ from opensearchpy import OpenSearch
 
 from detections.events.query_times import times_of
 from detections.span import Span
+from trailhound.cluster.request_params import CLOSED_TOO
 from trailhound.cluster.snapshot import Query
 from trailhound.cluster.templates import Names
 from trailhound.errors import NoEventsIndexError
@@ -105,9 +106,7 @@ def daily_indices(client: OpenSearch, settings: Settings) -> DailyIndices:
         "GET",
         f"/_cluster/state/metadata,blocks,routing_table/{pattern}",
         params={
-            "expand_wildcards": "all",
-            "ignore_unavailable": "true",
-            "allow_no_indices": "true",
+            **CLOSED_TOO,
             "filter_path": "metadata.indices.*.state,blocks.indices.*.*.levels,"
             "routing_table.indices.*.shards.*.state",
         },

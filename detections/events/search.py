@@ -33,8 +33,8 @@ from trailhound.cluster.complete_reply import require_complete, search_timeout
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.reader import HITS_PAGE
 from trailhound.cluster.refusals import from_response
+from trailhound.cluster.request_params import WHOLE
 from trailhound.cluster.shards_starting import with_started_shards
-from trailhound.cluster.snapshot import SEARCHED
 from trailhound.cluster.templates import Names
 from trailhound.errors import ClusterError, ClusterUnreachableError, TrailhoundError
 from trailhound.settings import Settings
@@ -48,7 +48,6 @@ FIRST_PAGE = 200
 _Body = Callable[[Rule, Compiled, Span], dict[str, Any]]
 """The search body for one rule in a span."""
 _Reply = Mapping[str, Any] | ClusterError
-_HEADER = {**SEARCHED, "allow_partial_search_results": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +199,7 @@ class Search:
 
     def _send(self, lines: list[bytes], span: Span) -> list[_Reply]:
         """A reply or an error for each line, a search of the span."""
-        header = orjson.dumps({"index": self._index.holding(span.query()), **_HEADER})
+        header = orjson.dumps({"index": self._index.holding(span.query()), **WHOLE})
         return with_started_shards(
             self._sent_once(lines, header),
             lambda numbers: self._sent_once([lines[number] for number in numbers], header),

@@ -18,6 +18,7 @@ from trailhound.cluster import differences
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.differences import described
 from trailhound.cluster.refusals import from_response, is_index_block
+from trailhound.cluster.request_params import CLOSED_TOO
 from trailhound.cluster.templates import (
     MAPPINGS,
     IndexKind,
@@ -227,9 +228,8 @@ def _upgrade_index(
 
 def _names(client: OpenSearch, pattern: str) -> set[str]:
     """The names of all indices of a pattern; none where one of them hides its metadata."""
-    which = {"expand_wildcards": "all", "ignore_unavailable": "true", "allow_no_indices": "true"}
     try:
-        return set(client.indices.get_alias(index=pattern, params=which))
+        return set(client.indices.get_alias(index=pattern, params=CLOSED_TOO))
     except TransportError as error:
         if not is_index_block(error):
             raise

@@ -16,14 +16,13 @@ from opensearchpy import OpenSearch
 
 from trailhound.cluster.complete_reply import require_complete, search_timeout
 from trailhound.cluster.dialect import dialect_of
-from trailhound.cluster.refreshing import OF_WHAT_IS_THERE, make_searchable
+from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.refusals import cluster_errors
+from trailhound.cluster.request_params import WHOLE
 from trailhound.cluster.retry_policy import BUSY_SECONDS, RetryPolicy, is_busy, while_busy
 from trailhound.cluster.shards_starting import with_started_shards
 from trailhound.cluster.snapshot import (
     KEEP_ALIVE,
-    SEARCHED,
-    WHOLE,
     Lighten,
     ReadOptions,
     Snapshot,
@@ -42,7 +41,6 @@ GROUPS_PAGE = 5_000
 """A page of groups with the longest of keys (32 KB) is 160 MB; with ordinary ones, 1 MB."""
 BY_SEQUENCE: tuple[Mapping[str, str], ...] = ({"_seq_no": "asc"},)
 """A total order within one shard: of the indices that have one, such as the ledger."""
-_LENIENT = {**WHOLE, **OF_WHAT_IS_THERE}
 _FEW_SHARDS = {"pre_filter_shard_size": "1"}
 """Has the engine skip shards whose times are outside the query: most of the work of a search of
 one day among many."""
@@ -106,7 +104,7 @@ class IndexReader:
         request = {"size": 0, "track_total_hits": True, **body, **self._limit}
         index = self.holding(body.get("query"))
         reply: Mapping[str, Any] = self._policy.run(
-            lambda: self._client.search(index=index, body=request, params=dict(_LENIENT))
+            lambda: self._client.search(index=index, body=request, params=WHOLE)
         )
         if not reply.get("_shards", {"total": 1})["total"]:
             self._refuse_closed()
@@ -184,9 +182,8 @@ class IndexReader:
         self, bodies: Sequence[Mapping[str, Any]], params: Mapping[str, str]
     ) -> list[Mapping[str, Any]]:
         lines: list[Mapping[str, Any]] = []
-        header = {**SEARCHED, "allow_partial_search_results": False}
         for body in bodies:
-            lines.append({"index": self.holding(body.get("query")), **header})
+            lines.append({"index": self.holding(body.get("query")), **WHOLE})
             lines.append({"size": 0, **body, **self._limit})
         replies: list[Mapping[str, Any]] = self._policy.run(
             lambda: self._client.msearch(body=lines, params=dict(params))

@@ -9,11 +9,10 @@ from typing import Final
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
+from trailhound.cluster.request_params import OF_WHAT_IS_THERE
 from trailhound.cluster.retry_policy import while_busy
 from trailhound.threads import in_order
 
-OF_WHAT_IS_THERE: Final = {"ignore_unavailable": "true", "allow_no_indices": "true"}
-"""Parameters that ignore indices that do not exist or are closed."""
 _NO_DOCUMENT: Final = "none"
 
 
@@ -23,7 +22,7 @@ def make_searchable(client: OpenSearch, index: str, *, required: bool = False) -
     Retried on 503: a refresh asks every copy, and fails until the cluster has noticed that a node
     is lost. `required`: an index that does not exist is an error. Raises `ClusterError`.
     """
-    params = {} if required else dict(OF_WHAT_IS_THERE)
+    params = {} if required else OF_WHAT_IS_THERE
     while_busy(lambda: client.indices.refresh(index=index, params=params))
 
 

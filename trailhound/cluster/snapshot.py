@@ -16,7 +16,7 @@ from opensearchpy import OpenSearch
 from trailhound.batching import batched
 from trailhound.cluster.complete_reply import require_complete
 from trailhound.cluster.dialect import dialect_of
-from trailhound.cluster.refreshing import OF_WHAT_IS_THERE
+from trailhound.cluster.request_params import NO_PART, WHOLE
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.errors import RequestFailedError
 
@@ -26,10 +26,6 @@ Hit = Mapping[str, Any]
 
 KEEP_ALIVE = "5m"
 """For how long after each request the engine keeps the point in time."""
-WHOLE: Mapping[str, str] = {"allow_partial_search_results": "false"}
-"""Parameters of a search that fails where a shard does."""
-SEARCHED: Mapping[str, bool] = {"ignore_unavailable": True, "allow_no_indices": True}
-"""The header of one search of several, beside its index: as `OF_WHAT_IS_THERE`."""
 _ASTRAY = 10
 """Hits of another time that a search of a slice may bring. OpenSearch 3.8 brings a few events of
 hours later, of 5,000, for some ends of the slice and not for others, where four clauses and more
@@ -94,7 +90,7 @@ class Snapshot:
         """`pit`: the identifier of the point in time, which each reply may change; without one,
         `index` is searched as it is."""
         self.pit = pit
-        self._live = {} if pit else {"index": index, **SEARCHED}
+        self._live = {} if pit else {"index": index, **WHOLE}
         self._client = client
         self._options = options
         self._any_order = dialect_of(client).any_order
@@ -107,9 +103,9 @@ class Snapshot:
         """One search; `body` is merged into the search body. Raises `ClusterError`."""
         request = self._body({"size": size, "query": query, **body})
         index = self._live.get("index")
-        params = {**WHOLE, **(OF_WHAT_IS_THERE if index else {})}
+        params = dict(WHOLE if index else NO_PART)
         reply: Mapping[str, Any] = self._options.policy.run(
-            lambda: self._client.search(index=index, body=request, params=dict(params))
+            lambda: self._client.search(index=index, body=request, params=params)
         )
         self.pit = reply.get("pit_id", self.pit)
         return require_complete(reply)
@@ -120,7 +116,7 @@ class Snapshot:
             return []
         lines: list[dict[str, Any]] = []
         for body in bodies:
-            lines += [{"allow_partial_search_results": False, **self._live}, self._body(body)]
+            lines += [{**NO_PART, **self._live}, self._body(body)]
         reply = self._options.policy.run(lambda: self._client.msearch(body=lines))
         return [require_complete(each) for each in reply["responses"]]
 

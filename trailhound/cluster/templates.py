@@ -21,6 +21,7 @@ from opensearchpy.exceptions import NotFoundError, TransportError
 from trailhound.cluster import mappings
 from trailhound.cluster.dialect import OPENSEARCH, Dialect, dialect_of
 from trailhound.cluster.refusals import is_index_block
+from trailhound.cluster.request_params import CLOSED_TOO, OF_WHAT_IS_THERE
 from trailhound.errors import ForeignTemplateError
 from trailhound.settings import Settings
 
@@ -30,9 +31,6 @@ _MOUNTED = ("restored-", "partial-")
 `_remote`."""
 PRIORITY = 500
 """Above catch-all templates, which commonly have 0 to 200; a template above ours is an error."""
-
-_EVERY = {"expand_wildcards": "all", "ignore_unavailable": "true", "allow_no_indices": "true"}
-"""Parameters by which closed and hidden indices are included."""
 
 IndexKind = Literal["events", "ledger", "deadletter", "alerts"]
 
@@ -180,7 +178,7 @@ def index_marks(client: OpenSearch, pattern: str) -> dict[str, dict[str, Any]]:
     paths = {"filter_path": "*.mappings._meta,*.mappings.dynamic"}
     try:
         reply = client.transport.perform_request(
-            "GET", f"/{pattern}/_mapping", params=paths | _EVERY
+            "GET", f"/{pattern}/_mapping", params=paths | CLOSED_TOO
         )
     except TransportError as error:
         if not is_index_block(error):
@@ -193,7 +191,7 @@ def _marks_of_state(client: OpenSearch, pattern: str) -> dict[str, dict[str, Any
     """The marks from the cluster's state, which `index.blocks.metadata` of a day does not hide."""
     paths = {"filter_path": "metadata.indices.*.mappings._doc._meta,metadata.indices.*.state"}
     reply = client.transport.perform_request(
-        "GET", f"/_cluster/state/metadata/{pattern}", params=paths | _EVERY
+        "GET", f"/_cluster/state/metadata/{pattern}", params=paths | CLOSED_TOO
     )
     found = ((reply or {}).get("metadata") or {}).get("indices") or {}
     return {
@@ -221,7 +219,7 @@ def descriptions(client: OpenSearch, pattern: str) -> dict[str, dict[str, Any]]:
 
 
 def _described(client: OpenSearch, pattern: str) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = client.indices.get(index=pattern, params=_EVERY)
+    found: dict[str, dict[str, Any]] = client.indices.get(index=pattern, params=CLOSED_TOO)
     return found
 
 
@@ -241,7 +239,7 @@ def single_indices(client: OpenSearch, settings: Settings) -> dict[str, Any]:
     names = Names(settings.prefix)
     wanted = [names.single(kind) for kind in MAPPINGS if kind != "events"]
     found: dict[str, Any] = client.indices.get_mapping(
-        index=",".join(wanted), params={"ignore_unavailable": "true", "allow_no_indices": "true"}
+        index=",".join(wanted), params=OF_WHAT_IS_THERE
     )
     return found
 

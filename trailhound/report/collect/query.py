@@ -180,10 +180,6 @@ class Index:
         return [{**each, "key": each["key"]["value"]} for each in found]
 
 
-_LENIENT = {"ignore_unavailable": "true", "allow_no_indices": "true"}
-"""Closed days, and indices that were never created, are reported as gaps, not as errors."""
-
-
 def moment(milliseconds: float | None) -> datetime | None:
     """The time of an aggregation, given in milliseconds."""
     if milliseconds is None:
