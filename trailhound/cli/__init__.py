@@ -17,6 +17,7 @@ Options:
     dates               times: their forms and their order
     object_selection    trail objects by day, account and region
     alert_selection     alerts, and the query that they make
+    rule_selection      more rules, or only those, and the pack that they make
     named_alerts        alerts to change: by their ids, or all that a selection finds
     dismissals          `deadletters dismiss`
     decisions           decisions about alerts, incidents and known automation
@@ -53,7 +54,8 @@ Parts of commands:
     alert_triage        `alerts ack`, `close`, `reopen`, `assign` and `note`
     alert_precision     `alerts precision`
     incident_triage     `incidents ack`, `close`, `reopen`, `assign` and `note`
-    rule_runs           `rules backtest`, `test`, `fields`, `coverage` and `export`
+    rule_runs           `rules backtest`, `test` and `fields`
+    rule_exports        `rules coverage` and `export`
     rule_exception      `rules except`
     aws_setup           `aws setup`
     aws_changes         `aws setup`: the changes, planned and done

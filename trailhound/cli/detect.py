@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,6 +23,7 @@ from trailhound.cli.options import (
     history_span_of,
     settings_from,
 )
+from trailhound.cli.rule_selection import Rules
 from trailhound.cli.screen import plural, say, warn
 from trailhound.errors import UsageError
 
@@ -53,12 +53,7 @@ def detect(
     ] = False,
     since: Since = None,
     until: Until = None,
-    rules: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--rules", metavar="PATH", help="More rules: a file or folder. May be repeated."
-        ),
-    ] = None,
+    rules: Rules = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be found; write no alert.")
     ] = False,

@@ -1,9 +1,8 @@
-"""`trailhound rules backtest | test | fields | coverage | export`: commands that run rules."""
+"""`trailhound rules backtest | test | fields`: commands that run rules over events."""
 
 from __future__ import annotations
 
-import json as jsonlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -23,37 +22,19 @@ from trailhound.cli.options import (
     history_span_of,
     settings_from,
 )
-from trailhound.cli.screen import emit, plural, say, warn, write
+from trailhound.cli.rule_selection import Only, Rules, selected_rules
+from trailhound.cli.screen import emit, plural, say, warn, write_to
 from trailhound.cli.skipped_days import warn_skipped
-from trailhound.errors import ClusterError, UsageError
 
 with late_imports():
-    from detections import coverage as attack
     from detections.backtest import Backtest, Budget, RuleBacktest, backtest
-    from detections.monitors import exported
-    from detections.packs.describe import problem_lines
-    from detections.packs.documents import RuleFault
-    from detections.packs.loading import load
-    from detections.packs.pack import Pack
     from detections.samples import samples_file
     from detections.usage import usage
     from trailhound.app.detection.known_automation import AutomationHistory
     from trailhound.app.detection.rule_tests import RuleTests, run_samples
     from trailhound.app.enrichment import enricher_from
-    from trailhound.cluster.client import ANSWER_SECONDS, connect
-    from trailhound.cluster.dialect import dialect_of
+    from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
-    from trailhound.cluster.templates import Names
-    from trailhound.settings import Settings
-
-
-Rules = Annotated[
-    list[Path] | None,
-    typer.Option("--rules", metavar="PATH", help="More rules: a file or folder. May be repeated."),
-]
-Only = Annotated[
-    bool, typer.Option("--only", help="Only the rules of --rules, without the shipped ones.")
-]
 
 
 def try_rules(
@@ -93,7 +74,7 @@ def try_rules(
     """
     form = form_of(output, json)
     settings = settings_from(config, url, namespace)
-    pack = _pack(settings, rules, only=only)
+    pack = selected_rules(settings, rules, only=only)
     span = history_span_of(since, until)
     client = connect(settings)
     with cluster_errors(settings):
@@ -102,7 +83,7 @@ def try_rules(
         allowed = Budget(budget, high_severity_budget)
         done = backtest(client, settings, history.pack, span, budget=allowed)
     if junit is not None:
-        _write(junit, done.junit())
+        write_to(junit, done.junit())
     if form is Form.JSON:
         emit(dict(done.hits()))
     else:
@@ -173,7 +154,7 @@ def run_tests(
     Example: `trailhound rules test --rules ./my-rules --only`
     """
     settings = settings_from(config, url, namespace)
-    pack = _pack(settings, rules, only=only)
+    pack = selected_rules(settings, rules, only=only)
     with cluster_errors(settings):
         done = run_samples(settings, pack, enricher_from(settings, warn))
     failed = [each for each in done.verdicts if not each.passed]
@@ -251,7 +232,7 @@ def fields(
     """
     form = form_of(output, json)
     settings = settings_from(config, url, namespace)
-    pack = _pack(settings, rules, only=only)
+    pack = selected_rules(settings, rules, only=only)
     found = usage(connect(settings), settings, pack)
     if form is Form.JSON:
         emit(
@@ -272,149 +253,3 @@ def fields(
     ]
     FIELDS.show(rows, form)
     note(f"in events, and in no rule: {', '.join(found.unasked) or 'nothing'}", form)
-
-
-def coverage(
-    techniques: Annotated[
-        Path | None,
-        typer.Option(
-            "--techniques", metavar="FILE", help="File with a list of technique ids to cover."
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", metavar="FILE", help="File to write. Default: stdout."),
-    ] = None,
-    rules: Rules = None,
-    only: Only = False,
-    config: Config = None,
-) -> None:
-    """Write the ATT&CK techniques of the rules as a layer for ATT&CK Navigator.
-
-    With `--techniques`, techniques without a rule are listed on stderr, and the exit code is 1 if
-    there are any.
-
-    Example: `trailhound rules coverage --output layer.json --techniques ours.txt`
-    """
-    wanted = attack.wanted(techniques) if techniques is not None else []
-    pack = _pack(settings_from(config), rules, only=only)
-    text = _pretty(attack.layer(pack.alerting))
-    if output is not None:
-        _write(output, text)
-    else:
-        write(text)
-    missing = attack.gaps(pack.alerting, wanted)
-    for technique in missing:
-        warn(f"no rule for {technique}")
-    if missing:
-        raise typer.Exit(ExitCode.INCOMPLETE)
-
-
-def export(
-    monitors: Annotated[
-        bool, typer.Option("--monitors", help="As monitors of OpenSearch's Alerting plugin.")
-    ] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="DIR|FILE",
-            help="A folder: one file per rule. A .json file: all in one. Default: stdout.",
-        ),
-    ] = None,
-    rules: Rules = None,
-    only: Only = False,
-    namespace: Namespace = None,
-    config: Config = None,
-) -> None:
-    """Write the plain rules for another system: one monitor for each, as JSON.
-
-    Rules that no monitor can express, and monitors that find more than their rule, are named on
-    stderr. A monitor has no actions, and doesn't find late events.
-
-    Example: `trailhound rules export --monitors -o monitors/`
-    """
-    if not monitors:
-        raise UsageError("no export format was given", hint="use --monitors")
-    settings = settings_from(config, None, namespace)
-    _require_alerting(settings)
-    made = exported(_pack(settings, rules, only=only), Names(settings.prefix).days)
-    if output is not None and output.suffix != ".json":
-        for key, each in made.monitors.items():
-            _write(output / f"{key}.json", _pretty(each))
-    elif output is not None:
-        _write(output, _pretty(list(made.monitors.values())))
-    else:
-        write(_pretty(list(made.monitors.values())))
-    for title in made.wider:
-        warn(
-            f"{title}: its monitor finds more than the rule: a monitor cannot check each hit again"
-        )
-    for title in made.left_out:
-        warn(f"{title}: left out: a monitor cannot express it")
-    if output is not None:
-        say(f"{plural(len(made.monitors), 'monitor')} in {output}")
-
-
-def _require_alerting(settings: Settings) -> None:
-    """Raises `UsageError` if the cluster of the settings is known not to support monitors.
-
-    A cluster that does not answer is ignored: the export does not need it.
-    """
-    if not settings.cluster.hosts:
-        return
-    try:
-        dialect = dialect_of(connect(settings, timeout=ANSWER_SECONDS))
-    except ClusterError:
-        return
-    if not dialect.monitors:
-        raise UsageError(
-            f"monitors need OpenSearch's Alerting plugin, and {settings.hosts[0]} is "
-            f"{dialect.name}",
-            hint="`trailhound detect` and `trailhound run` run the rules there",
-        )
-
-
-def _pretty(value: object) -> str:
-    return jsonlib.dumps(value, indent=2, ensure_ascii=False) + "\n"
-
-
-def _pack(settings: Settings, rules: list[Path] | None, *, only: bool) -> Pack:
-    """The active rules. Faults are printed as warnings, and the other rules are used."""
-    wanted = settings.detections
-    if only:
-        if not rules:
-            raise UsageError(
-                "--only needs --rules: without it there is no rule", hint="give --rules PATH"
-            )
-        wanted = wanted.model_copy(update={"shipped": False, "rules": []})
-    pack = load(wanted, rules or [])
-    if only and pack.faults:
-        pack = replace(pack, faults=_faults_also_with_all(pack, settings, rules or []))
-    for each in problem_lines(pack):
-        warn(each)
-    return pack
-
-
-def _faults_also_with_all(
-    pack: Pack, settings: Settings, rules: list[Path]
-) -> tuple[RuleFault, ...]:
-    """The faults of a pack of some rules that are none of the rules left out by `--only`:
-    exceptions, overrides and placeholders may be for those."""
-    known = {(each.place, each.reason) for each in load(settings.detections, rules).faults}
-    given = [path.expanduser().resolve() for path in rules]
-    return tuple(
-        each
-        for each in pack.faults
-        if (each.place, each.reason) in known
-        or any(each.place.path.resolve().is_relative_to(path) for path in given)
-    )
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot write {file}: {error.strerror}", hint="check the path") from None

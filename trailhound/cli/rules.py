@@ -10,13 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from detections.rule import Level
-from trailhound.cli import completion, rule_exception, rule_runs
+from trailhound.cli import completion, rule_exception, rule_exports, rule_runs
 from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, note
 from trailhound.cli.options import Config, Json, settings_from
-from trailhound.cli.rule_runs import Rules
+from trailhound.cli.rule_selection import Rules
 from trailhound.cli.screen import emit, plural, say, say_field, say_labelled, warn, write
 from trailhound.errors import SettingsError
 
@@ -48,8 +48,8 @@ app = typer.Typer(
 app.command("backtest")(rule_runs.try_rules)
 app.command("test")(rule_runs.run_tests)
 app.command()(rule_runs.fields)
-app.command()(rule_runs.coverage)
-app.command()(rule_runs.export)
+app.command()(rule_exports.coverage)
+app.command()(rule_exports.export)
 app.command("except")(rule_exception.write_exception)
 LISTING = Listing[dict[str, Any]](
     "rules",

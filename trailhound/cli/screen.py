@@ -23,7 +23,7 @@ from rich.text import Text
 
 from trailhound.cli.named_commands import with_flags
 from trailhound.control_characters import escape_control_characters, replace_control_characters
-from trailhound.errors import TrailhoundError, UnusablePathError
+from trailhound.errors import TrailhoundError, UnusablePathError, UsageError
 from trailhound.plural import part_of as part_of
 from trailhound.plural import plural as plural
 
@@ -128,6 +128,21 @@ def write(text: str) -> None:
         raise UnusablePathError(
             f"the output can't be written: {error.strerror}", hint="check the disk it goes to"
         ) from None
+
+
+def write_to(file: Path | None, text: str) -> None:
+    """Write text to a file, whose folder is made, or to stdout where none is given.
+
+    Raises `UsageError`, and as `write`.
+    """
+    if file is None:
+        write(text)
+        return
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror}", hint="check the path") from None
 
 
 def write_bytes(data: bytes) -> bool:
