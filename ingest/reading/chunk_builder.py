@@ -75,6 +75,16 @@ class ChunkBuilder:
         self._next += 1
         self._bytes += min(size, FAULT_RAW) + 200
 
+    def again(self, chunk: Chunk) -> None:
+        """What a chunk of content within this one holds."""
+        for index, text in enumerate(chunk.records):
+            if index in chunk.suspects:
+                self.suspect(bytes(text))
+            else:
+                self.record(bytes(text))
+        for fault in chunk.faults:
+            self.fault(fault.raw, fault.reason)
+
     def ready(self) -> Iterator[Chunk]:
         """A chunk, once it is large enough."""
         if self.kind and (self._bytes > _CHUNK_BYTES or len(self._records) > _CHUNK_RECORDS):

@@ -11,6 +11,7 @@ import msgspec
 from ingest.reading.chunk_builder import ChunkBuilder
 from ingest.reading.sanitize import diagnose, sanitize
 from ingest.reading.shapes import (
+    VIA_CLOUDTRAIL,
     NoRecord,
     Probe,
     bridge_event,
@@ -25,7 +26,7 @@ from ingest.reading.values import REFUSED, Broken, Cut, balanced_end, end_of_val
 
 _ROW = msgspec.json.Decoder(list[msgspec.Raw])
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_MOST_WRAPPINGS = 3
+_MOST_WRAPPINGS = 5
 _BROKEN_RECORD = re.compile(rb'\{.{0,4000}?"event(?:Version|Time|Name|Source|ID)"', re.DOTALL)
 """What begins as a record does, where it is no JSON: half of one, say."""
 CONTROL_MESSAGE = b'"CONTROL_MESSAGE"'
@@ -44,9 +45,11 @@ class Items:
     `strict` is set after damage: then only what is certainly a record counts as one.
     """
 
-    def __init__(self, builder: ChunkBuilder) -> None:
+    def __init__(self, builder: ChunkBuilder, unpack: Callable[[bytes], bool]) -> None:
+        """`unpack` takes what an object carries in base64; False where no record is in it."""
         self.strict = False
         self._builder = builder
+        self._unpack = unpack
 
     def take(self, form: str, text: bytes, found: Probe | None = None, broken: str = "") -> None:
         """One element of a list of this form: a container's name, or `array` or `objects`."""
@@ -89,7 +92,7 @@ class Items:
         elif not broken and form in ("array", "objects") and (inner := _records_in_members(text)):
             for each in inner:
                 self.take(form, each)
-        else:
+        elif broken or form not in ("array", "objects") or not self._unpack(text):
             self._builder.fault(text, _why_not(found))
 
     def _shape(self, form: str, found: Probe) -> str:
@@ -149,21 +152,31 @@ def _records_within(text: bytes, depth: int = 0) -> list[bytes]:
         except (*REFUSED, RecursionError):
             return []
         return [inner for each in row for inner in _deeper(bytes(each), depth)]
-    return [text] if depth and text.startswith(b"{") and _is_one(probe(text)) else []
+    if not depth or not text.startswith(b"{"):
+        return []
+    return [text] if _is_one(probe(text)) else _in_each_member(text, depth)
 
 
 def _records_in_members(text: bytes) -> list[bytes]:
     """The records that members hold as strings, as `lookup-events --query` gives them under names
     of the user's choice (`Events[].{time: EventTime, event: CloudTrailEvent}`), or in lists
-    (`{events: Events[].CloudTrailEvent}`).
+    (`{events: Events[].CloudTrailEvent}`), or deeper, as `get-query-results` of CloudTrail Lake and
+    of Logs Insights gives rows of columns.
     """
+    return [
+        each
+        for each in _in_each_member(text, 0)
+        if each[:1] == b'"' or _is_certainly_cloudtrails(probe(each))
+    ]
+
+
+def _in_each_member(text: bytes, depth: int) -> list[bytes]:
     try:
         members = _OBJECT.decode(text)
     except (*REFUSED, RecursionError):
         return []
     texts = (bytes(each) for each in members.values())
-    held = [inner for each in texts if each[:1] in b'"[' for inner in _records_within(each, 1)]
-    return [each for each in held if each[:1] == b'"' or probe(each).is_certainly_a_record]
+    return [inner for each in texts if each[:1] in b'"[{' for inner in _deeper(each, depth)]
 
 
 def _deeper(text: bytes, depth: int) -> list[bytes]:
@@ -172,6 +185,13 @@ def _deeper(text: bytes, depth: int) -> list[bytes]:
 
 def _is_one(found: Probe) -> bool:
     return found.is_record or found.is_envelope
+
+
+def _is_certainly_cloudtrails(found: Probe) -> bool:
+    """Services name members of their own events so too (`aws:s3`); logs hold many of those."""
+    if text_of(found.detail_type).endswith(VIA_CLOUDTRAIL):
+        return True
+    return found.is_certainly_a_record and not text_of(found.eventSource).startswith("aws:")
 
 
 def _holds_object(value: msgspec.Raw | msgspec.UnsetType) -> bool:

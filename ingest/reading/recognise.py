@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from ingest.reading.encoded import beginnings
 from ingest.reading.gzip_layers import GzipDamage, inflated
 
 _MOST_INFLATED: Final = 1024 * 1024
@@ -57,13 +58,25 @@ _TEXT: Final = (
         "CSV",
     ),
 )
+_COLUMN: Final = rb"[\w@ ./:-]{1,100}"
+_HEADER: Final = re.compile(rb'(?:%b|"%b")(?:[,;\t](?:%b|"%b"))*+[ \t]*\r?\n' % ((_COLUMN,) * 4))
+_EVENT_COLUMN: Final = re.compile(
+    rb'(?:^|[,;\t"])(?:event ?(?:json|name|time|id|source)|useridentity|@?message)(?=[",;\t\r\n])',
+    re.IGNORECASE,
+)
+"""A column of CloudTrail Lake, Athena, Logs Insights, or of the console's event history."""
+_EXPORT: Final = (
+    "CSV export (of CloudTrail Lake, Athena, Logs Insights or the console; get JSON instead)"
+)
 _BLANK: Final = b" \t\r\n\xef\xbb\xbf"
 
 
 def may_be_trail(head: bytes) -> bool:
     """Whether content that begins so may hold CloudTrail records."""
     text = plain(head)
-    return bool(_RECORD.search(text)) and _json_kind(text) is None
+    if _json_kind(text) is not None or _is_export(text):
+        return False
+    return bool(_RECORD.search(text)) or any(map(_RECORD.search, beginnings(text)))
 
 
 def is_compressed(head: bytes) -> bool:
@@ -93,6 +106,8 @@ def kind_of(head: bytes) -> str:
     if text[:1] in b"{[":
         sample = "labels of a Trailhound sample" if _LABELS.match(text) else None
         return _json_kind(text) or sample or "other JSON"
+    if _is_export(text):
+        return _EXPORT
     for pattern, name in _TEXT:
         if pattern.match(text):
             return name
@@ -101,6 +116,16 @@ def kind_of(head: bytes) -> str:
 
 def _json_kind(text: bytes) -> str | None:
     return next((name for pattern, name in _JSON if pattern.search(text)), None)
+
+
+def _is_export(text: bytes) -> bool:
+    """Whether this is a table of events, by the names of its columns.
+
+    >>> _is_export(b'"eventJson"\\n"{...}"\\n'), _is_export(b'user,time\\nada,1\\n')
+    (True, False)
+    """
+    header = _HEADER.match(text.lstrip(_BLANK))
+    return header is not None and _EVENT_COLUMN.search(header[0]) is not None
 
 
 def plain(head: bytes) -> bytes:

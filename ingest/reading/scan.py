@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from ingest.reading.brackets import Brackets, LostSync
 from ingest.reading.chunk import FAULT_RAW, Chunk, ReadLimits
 from ingest.reading.chunk_builder import ChunkBuilder
+from ingest.reading.encoded import payloads
 from ingest.reading.groups import Groups, ListGroup
 from ingest.reading.items import CONTROL_MESSAGE, Items, is_control_message
 from ingest.reading.resync import Resync
@@ -67,6 +68,7 @@ class Scan:
     Afterwards `breaks_off` says that the content ended early, and `damage` where structure was
     lost on the way.
     `already_damaged` is asked at the end: whether the content's own end is explained otherwise.
+    `packed`: content in base64 is looked into, and not within such a one again.
     """
 
     def __init__(
@@ -75,12 +77,16 @@ class Scan:
         builder: ChunkBuilder,
         limits: ReadLimits,
         already_damaged: Callable[[], bool] = lambda: False,
+        *,
+        packed: bool = True,
     ) -> None:
         self.breaks_off = False
         self.damage = ""
         self._window = window
         self._builder = builder
-        self._items = Items(builder)
+        self._items = Items(builder, self._unpack)
+        self._to_unpack = limits.max_uncompressed if packed else 0
+        """Bytes of content in base64 that are read."""
         self._groups = Groups(window, limits.window)
         self._limits = limits
         self._already_damaged = already_damaged
@@ -290,7 +296,8 @@ class Scan:
         for raw, found in zip(group.raws, group.probes(), strict=True):
             text = bytes(raw)
             if form == "array" and found and found.is_container and not found.is_certainly_a_record:
-                yield from Scan(SlidingWindow(text), self._builder, self._limits).chunks()
+                scan = Scan(SlidingWindow(text), self._builder, self._limits, packed=False)
+                yield from scan.chunks()
             else:
                 self._items.take(form, text, found)
             yield from self._builder.ready()
@@ -341,6 +348,28 @@ class Scan:
         window.at = end
         if form:
             self._items.take(form, text, broken=str(error))
+
+    def _unpack(self, text: bytes) -> bool:
+        """Take the records that an object carries in base64; False where there are none."""
+        found, left_out = False, []
+        for payload in payloads(text, min(self._to_unpack, self._limits.max_record)):
+            self._to_unpack -= len(payload.content)
+            inner = ChunkBuilder()
+            scan = Scan(SlidingWindow(payload.content), inner, self._limits, packed=False)
+            chunks = list(scan.chunks())
+            if inner.kind is not None:
+                found = True
+                self._builder.recognise(inner.kind)
+                for chunk in chunks:
+                    self._builder.again(chunk)
+            if payload.damage or scan.breaks_off:
+                left_out.append(payload.damage or "broken_json: it ends early")
+            elif inner.kind is None:
+                left_out.append(inner.refusal or "not_a_record: it is empty")
+        for why in left_out if found else ():
+            code, _, sentence = why.rpartition(": ")
+            self._builder.fault(text, f"{code or 'broken_json'}: in the base64 of it: {sentence}")
+        return found
 
     def _may_follow(self, form: str, end: int) -> bool:
         """Whether what comes after a value is what should."""

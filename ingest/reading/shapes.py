@@ -24,7 +24,7 @@ CONTAINERS = {
 
 # `detail-type` of the EventBridge events that carry a CloudTrail record, which all end so:
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html
-_VIA_CLOUDTRAIL = "via CloudTrail"
+VIA_CLOUDTRAIL = "via CloudTrail"
 
 
 class Probe(msgspec.Struct, rename={"detail_type": "detail-type", "log_events": "logEvents"}):
@@ -155,7 +155,7 @@ def bridge_event(found: Probe) -> bytes:
     """The record in an EventBridge envelope: its `detail`, an object."""
     kind = text_of(found.detail_type)
     detail = b"" if found.detail is UNSET else bytes(found.detail)
-    if not kind.endswith(_VIA_CLOUDTRAIL) and not (
+    if not kind.endswith(VIA_CLOUDTRAIL) and not (
         detail.startswith(b"{") and probe(detail).is_record
     ):
         raise NoRecord("not_a_record", f"an EventBridge event of type {kind[:80]!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
 import json
@@ -109,6 +110,11 @@ def _payload(records: list[Record]) -> object:
     }
 
 
+def _encoded(value: object, *, zipped: bool = True) -> str:
+    text = compact(value).encode()
+    return base64.b64encode(gzip.compress(text, mtime=0) if zipped else text).decode()
+
+
 _CONTROL = {"messageType": "CONTROL_MESSAGE", "logEvents": [{"id": "", "message": "probing"}]}
 
 FORMATS: dict[str, tuple[str, Callable[[list[Record]], str]]] = {
@@ -172,6 +178,41 @@ FORMATS: dict[str, tuple[str, Callable[[list[Record]], str]]] = {
     "payload array": ("cloudwatch_logs", lambda all_: compact([_payload(all_), _payload([])])),
     "bridge lines": ("eventbridge", lambda all_: _lines(_bridged(all_))),
     "bridge array": ("eventbridge", lambda all_: json.dumps(_bridged(all_), indent=2)),
+    "bridge in SNS": (
+        "eventbridge",
+        lambda all_: _lines(
+            [{"Type": "Notification", "Message": compact(each)} for each in _bridged(all_)]
+        ),
+    ),
+    "logs get-query-results": (
+        "objects",
+        lambda all_: compact(
+            {"results": [[{"field": "@message", "value": compact(x)}] for x in all_], "status": "x"}
+        ),
+    ),
+    "cloudtrail get-query-results": (
+        "objects",
+        lambda all_: json.dumps({"QueryResultRows": [[{"eventJson": compact(x)}] for x in all_]}),
+    ),
+    "function's input": (
+        "cloudwatch_logs",
+        lambda all_: compact({"awslogs": {"data": _encoded(_payload(all_))}}),
+    ),
+    "function's output": (
+        "objects",
+        lambda all_: json.dumps(
+            {"records": [{"recordId": "1", "data": _encoded(x, zipped=False)} for x in all_]}
+        ),
+    ),
+    "firehose failed": (
+        "cloudwatch_logs",
+        lambda all_: _lines(
+            [
+                {"attemptsMade": 4, "rawData": _encoded(_payload(all_[:1]))},
+                {"attemptsMade": 4, "rawData": _encoded(_payload(all_[1:]))},
+            ]
+        ),
+    ),
 }
 """By name: the kind that a reader reports, and the text."""
 

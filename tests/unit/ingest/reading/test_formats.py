@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -69,6 +71,7 @@ def test_the_records_read_are_those_written(records: list[Record], data: st.Data
         if records:
             assert reading.error is None, name
             assert reading.reader.kind == kind
+            assert may_be_trail(stored), name
 
 
 @given(st.lists(_json, max_size=8))
@@ -212,6 +215,58 @@ def test_a_record_of_a_row_that_cannot_be_read_is_a_fault_beside_the_others() ->
         assert reading.error is None
         assert reading.records == [good]
         assert len(reading.faults) == 1
+
+
+def test_what_base64_holds_beside_records_is_a_fault() -> None:
+    good = {"eventVersion": "1", "eventID": "1", "eventTime": "t"}
+    packed = gzipped(compact({"logEvents": [{"message": compact(good)}]}))
+    torn = gzip.compress(Random(7).randbytes(3000))[:-200]
+    parts = [packed, torn, b'{"no": "record of CloudTrail at all"}']
+    text = compact({"records": [{"data": base64.b64encode(each).decode()} for each in parts]})
+    reading = Reading(text.encode())
+    assert reading.error is None
+    assert reading.records == [good]
+    assert [fault.reason.partition(":")[0] for fault in reading.faults] == [
+        "broken_json",
+        "not_a_record",
+    ]
+    alone = Reading(compact({"data": base64.b64encode(parts[2]).decode()}).encode())
+    assert isinstance(alone.error, NotATrailFileError)
+
+
+def test_base64_is_read_within_the_limit_and_in_no_other_one() -> None:
+    """A small text can hold very much, and hold texts of that kind again."""
+    good = {"eventVersion": "1", "eventID": "1", "eventTime": "t", "x": "y" * 5_000}
+    packed = base64.b64encode(gzipped(compact(good))).decode()
+    lines = "".join(compact({"rawData": packed}) + "\n" for _ in range(4)).encode()
+    reading = Reading(lines, ReadLimits(max_uncompressed=3 * len(compact(good))))
+    assert reading.records == [good] * 3
+    assert len(reading.faults) == 1
+    twice = base64.b64encode(compact({"rawData": packed}).encode()).decode()
+    assert Reading(compact({"rawData": twice}).encode()).records == []
+
+
+def test_objects_of_other_services_within_others_are_no_records() -> None:
+    noted = {"eventVersion": "2.1", "eventTime": "t", "eventSource": "aws:s3", "eventName": "Put"}
+    reading = Reading(compact({"level": "info", "event": {"notes": [noted]}}).encode())
+    assert isinstance(reading.error, NotATrailFileError)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"eventJson"\n"{""eventVersion"":""1.08"",""eventTime"":""t""}"\n',
+        'eventTime,eventJson\nt,"{""eventVersion"":""1.08""}"\n',
+        "Event ID,Event time,User name,Event name\n1,t,ada,ListUsers\n",
+        '@timestamp,@message\r\nt,"{""eventVersion"":""1.08""}"\r\n',
+    ],
+    ids=["Lake, one column", "Lake", "the console", "Logs Insights"],
+)
+def test_an_export_as_csv_is_named(text: str) -> None:
+    assert not may_be_trail(text.encode())
+    reading = Reading(gzipped(text))
+    assert isinstance(reading.error, NotATrailFileError)
+    assert reading.error.kind.startswith("CSV export")
 
 
 LONG = "y" * 300
