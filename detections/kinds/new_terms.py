@@ -47,6 +47,8 @@ class NewTerms:
     days: int = 30
     training_days: int = TRAINING_DAYS
     training_events: TrainingEvents = "rule"
+    other_than_group: bool = False
+    """No value is new that is one of the group's own."""
 
 
 def parse(content: Mapping[str, Any]) -> NewTerms:
@@ -60,8 +62,9 @@ def parse(content: Mapping[str, Any]) -> NewTerms:
     days = options.whole("days", 30, 1, 3650)
     training = options.whole("training_days", min(TRAINING_DAYS, days), 0, days)
     events = cast(TrainingEvents, options.choice("training_events", ("rule", "all")))
+    other = options.boolean("other_than_group", default=False)
     options.done()
-    return NewTerms(field, group_by, days, training, events)
+    return NewTerms(field, group_by, days, training, events, other)
 
 
 def findings(
@@ -115,8 +118,10 @@ class _Search:
             interval = since, since + width - 1
             query = self._matching.where(self._span, during(interval))
             pairs = (
-                (self._key(each), int(each["first"]["value"]))
+                (key, int(each["first"]["value"]))
                 for each in self._snapshot.buckets(query, self._by(self._fields), first)
+                for key in [self._key(each)]
+                if not (self._new_terms.other_than_group and key[-1] in key[:-1])
             )
             # Where a matcher decides, the first time in the aggregation may be too early.
             exact = self._matching.counted_by_engine(self._span, during(interval))
@@ -274,7 +279,7 @@ def _sentence(new_terms: NewTerms, key: Sequence[str]) -> str:
 KIND = OwnKind(
     "new_terms",
     parse,
-    ("field", "group_by", "days", "training_days", "training_events"),
+    ("field", "group_by", "days", "training_days", "training_events", "other_than_group"),
     findings,
     single=True,
 )

@@ -203,6 +203,19 @@ def test_the_first_call_of_its_kind_is_new_where_any_event_is_history(store: Eve
             assert in_short(list(found), mark) == expected
 
 
+def test_a_value_of_the_group_itself_is_never_new_where_a_rule_says_so(store: EventStore) -> None:
+    mark = store.mark()
+    calls = [(0, "eu"), (9 * DAY, "ada"), (9 * DAY + 1, "us")]
+    events = [event(n, time, "ada", awsRegion=region) for n, (time, region) in enumerate(calls)]
+    store.add(mark, events)
+    for other, new in ((False, ["ada", "us"]), (True, ["us"])):
+        rule = new_terms.NewTerms("awsRegion", (ARN,), 30, 7, other_than_group=other)
+        found = new_terms.findings(
+            index_of(store), "rule", rule, compiled(mark), span("@timestamp", 8 * DAY, 10 * DAY)
+        )
+        assert sorted(each.group[-1][1] for each in found) == new
+
+
 # Anomalies
 
 

@@ -51,6 +51,7 @@ class OverrideSettings(Section):
     days: int | None = None
     training_days: int | None = None
     training_events: str | None = None
+    other_than_group: bool | None = None
     measure: str | None = None
     baseline: str | None = None
     minutes: int | None = None

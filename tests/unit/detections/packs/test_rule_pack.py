@@ -14,12 +14,14 @@ from sigma.collection import SigmaCollection
 from sigma.policy.profiles import TrustedPolicy
 
 from detections.matcher import SigmaMatcher
+from detections.packs.loading import load
 from detections.rule import LEVELS
 from detections.samples import documents, samples_file
 from enrich.agent import agent
 from enrich.enricher import Enricher
 from tests.unit.detections.packs.shipped import OWN_KINDS, RULES, Shipped, shipped
 from trailhound.report.collect.attack import belongs_to_tactic
+from trailhound.settings import DetectionSettings
 
 ENRICHER = Enricher()
 TACTICS = {
@@ -203,9 +205,21 @@ def test_nothing_lies_about_without_a_rule() -> None:
     assert {file for file in RULES.rglob("*") if file.is_file()} == expected
 
 
+def test_rules_over_all_that_happens_are_decided_by_the_engine() -> None:
+    """Where a matcher decides, a first time is found by reading every event of the rule."""
+    pack = load(DetectionSettings(), [])
+    over_all = [rule for rule in pack.rules if rule.kind in OWN_KINDS]
+    assert over_all
+    read = [rule.title for rule in over_all if pack.compiled[rule.id].post_filter is not None]
+    assert not read
+
+
 def test_own_kinds_have_their_keys() -> None:
     keys = {
-        "new_terms": {"field", "group_by", "days", "training_days", "training_events"},
+        "new_terms": {
+            *("field", "group_by", "days", "training_days", "training_events"),
+            "other_than_group",
+        },
         "impossible_travel": {"group_by", "max_kmh", "min_km"},
         "anomaly": {
             "group_by",
