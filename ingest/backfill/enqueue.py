@@ -7,8 +7,10 @@ daemons skip what was sent twice. An interrupted run is repeated as a whole.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
@@ -100,6 +102,7 @@ class Enqueue:
         self._selection = selection
         self._force = force
         self.limit = limit
+        self._run = uuid.uuid4().bytes
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self.report = Enqueued(dry_run=dry_run)
@@ -200,7 +203,8 @@ class Enqueue:
         for attempt in range(_TRIES):
             bodies = notifications.messages(iter(left), 1)
             entries: Any = [
-                {"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)
+                {"Id": str(number), "MessageBody": body, **self._in_order(url, body)}
+                for number, body in enumerate(bodies)
             ]
             try:
                 reply = client.send_message_batch(QueueUrl=url, Entries=entries)
@@ -223,6 +227,14 @@ class Enqueue:
         raise SourceUnreachableError(
             f"queue {self._queue}: SQS accepts no messages", hint="run the same command again"
         )
+
+    def _in_order(self, url: str, body: str) -> dict[str, str]:
+        """What a FIFO queue asks of a message. Each is a group, so that none waits for another; one
+        that is sent again after no answer is the same, and that of a later run is another."""
+        if not url.endswith(".fifo"):
+            return {}
+        name = hashlib.sha256(self._run + body.encode()).hexdigest()
+        return {"MessageGroupId": name, "MessageDeduplicationId": name}
 
     def _count(self, sent: list[TrailObject]) -> None:
         with self._lock:

@@ -95,6 +95,20 @@ def test_the_fleet_does_what_was_enqueued_and_a_second_run_has_nothing_left(
     assert forced.run([f"s3://{bucket}/"]).objects == 5
 
 
+def test_a_queue_that_keeps_an_order_takes_the_objects_of_each_run(
+    s3: S3Client, bucket: str, queue: Queue, client: OpenSearch, settings: Settings
+) -> None:
+    made = queue.client.create_queue(
+        QueueName=f"{queue.name[:70]}.fifo", Attributes={"FifoQueue": "true"}
+    )
+    uris = [put(s3, bucket, ONE, "us-east-1", 1, number) for number in range(3)]
+    queue.url = made["QueueUrl"]
+    for _ in range(2):
+        job = Enqueue(client, settings, queue.url, selection=Selection(), force=True)
+        assert job.run([f"s3://{bucket}/"]).objects == 3
+        assert sorted(announced(queue)) == uris
+
+
 def test_a_daemon_reads_what_a_backfill_had_read_in_part(
     s3: S3Client, bucket: str, queue: Queue, client: OpenSearch, settings: Settings
 ) -> None:
