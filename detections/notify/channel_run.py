@@ -1,0 +1,296 @@
+"""One run over the alerts that are due for one channel.
+
+Deliveries are recorded in the alert's document after the channel accepted the message: a daemon
+that stops in between sends it again, under the same key. One that cannot record it goes on, does
+not send it again, and fails at the end of the run. A failed message is retried with
+back-off. After three consecutive failures the channel seems to be down. Alerts over the rate limit
+wait, and one digest a minute gives their number.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from detections.alerts.document import stamp
+from detections.alerts.twins import TWIN_KEY
+from detections.incidents.document import INCIDENT
+from detections.notify.bundles import (
+    Bundle,
+    Bundled,
+    Due,
+    Notified,
+    bundled,
+    covers,
+    notified_of,
+)
+from detections.notify.content import Content, Contents
+from detections.notify.delivery import Delivered, Deliveries, Unrecorded, is_due
+from detections.notify.due_alerts import DueAlerts, due_alerts
+from detections.notify.learning_digest import LearningDigest
+from detections.notify.message import Channel
+from detections.notify.rate_limiter import RateLimiter
+from detections.notify.renderer import MessageRenderer
+from detections.rule import Level
+from trailhound.cluster.templates import Names
+from trailhound.cluster.versions import read_many
+from trailhound.errors import NotifyError
+from trailhound.internal_errors import place_of
+from trailhound.settings import ChannelSettings, Settings
+
+LOG = logging.getLogger("trailhound.notify")
+
+_MAX_CONSECUTIVE_FAILURES = 3
+
+
+@dataclass(slots=True)
+class Standing:
+    """How a channel stands: what this process keeps from one run to the next."""
+
+    opened: Channel | None = None
+    broken: str = ""
+    """Why it cannot be used."""
+    paused_until: datetime | None = None
+    unrecorded: Unrecorded = field(default_factory=Unrecorded)
+    waiting: int | None = None
+    """Alerts that wait, as last recorded."""
+
+
+class ChannelRun:
+    """One run over the pending alerts of one channel."""
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        settings: Settings,
+        renderer: MessageRenderer,
+        channel: ChannelSettings,
+        limiter: RateLimiter,
+        standing: Standing,
+        *,
+        now: datetime,
+        offered: datetime,
+        most: int,
+        holds_lease: Callable[[], bool],
+        report: Delivered,
+    ) -> None:
+        """`offered`: the time up to which the channel was offered all alerts. `most`: due alerts
+        that are read. `holds_lease` is called before each message."""
+        names = Names(settings.prefix)
+        self._client = client
+        self._alerts = names.alerts
+        self._renderer = renderer
+        self._limits = settings.notify
+        self._most = most
+        self._channel = channel
+        self._opened: Channel
+        self.now = now
+        self._oldest = offered - timedelta(hours=settings.notify.max_age_hours)
+        self.complete = False
+        """Whether every alert that is due was found."""
+        self.holds_lease = holds_lease
+        self.report = report
+        self._limiter = limiter
+        self._deliveries = Deliveries(client, names.alerts, channel.name, self._limits, now)
+        self._standing = standing
+        self._rules: dict[str, str] = {}
+        self._digest_refused = False
+        self._delivery_noted = False
+        per_incident = self._limits.one_message_per == "incident"
+        self._contents = Contents(client, names, channel.name, now, per_incident=per_incident)
+        # Twins are one message in any case.
+        self._about = (INCIDENT, TWIN_KEY) if per_incident else (TWIN_KEY,)
+        self._unnamed: list[Due] = []
+        """Alerts of a message that has no room for their rules: the next run has another one."""
+
+    def count(self) -> None:
+        """Count the alerts that wait for a channel to which nothing can be sent now."""
+        found = self._due()
+        bundles = self._bundled(found.due)
+        ready = sum(len(each.alerts) for each in bundles.send)
+        self._note_waiting(ready + len(bundles.learning) + bundles.waiting + found.inactive)
+
+    def run(self, opened: Channel) -> bool:
+        """Send what is due through the channel. True if it seems to be down."""
+        self._opened = opened
+        name = self._channel.name
+        self._standing.unrecorded.retry()
+        found = self._due()
+        inactive, more = found.inactive, found.more
+        self.complete = not more
+        bundles = self._bundled(found.due)
+        inactive += bundles.waiting + self._tell_learning(bundles.learning, more=more)
+        if not bundles.send:
+            self._note_waiting(inactive)
+            return self._digest_refused
+        granted = self._limiter.reserve(len(bundles.send), self.now)
+        failed_in_a_row, tried, failed, last_error = 0, 0, 0, ""
+        for bundle in bundles.send[:granted]:
+            if failed_in_a_row == _MAX_CONSECUTIVE_FAILURES or not self.holds_lease():
+                break
+            tried += 1
+            error = self._deliver(bundle)
+            failed_in_a_row = failed_in_a_row + 1 if error else 0
+            failed += len(bundle.alerts) if error else 0
+            last_error = error or last_error
+        left = [each for bundle in bundles.send[tried:] for each in bundle.alerts]
+        left += self._unnamed
+        if granted < len(bundles.send):
+            held = [each for bundle in bundles.send[granted:] for each in bundle.alerts]
+            self.report.held[name] = len(held)
+            if failed_in_a_row < _MAX_CONSECUTIVE_FAILURES and self.holds_lease():
+                self._send_digest(held, more=more)
+        self._mark_pending(left)
+        self._standing.waiting = len(left) + failed + inactive - self.report.given_up[name]
+        facts: dict[str, Any] = {"waiting": self._standing.waiting}
+        if last_error:
+            facts |= {"last_error": last_error, "last_error_at": stamp(self.now)}
+        self._limiter.note(**facts)
+        return self._digest_refused or failed_in_a_row == _MAX_CONSECUTIVE_FAILURES
+
+    def _note_waiting(self, waiting: int) -> None:
+        if self._standing.waiting != waiting:
+            self._limiter.note(waiting=waiting)
+            self._standing.waiting = waiting
+
+    def _note_delivery(self) -> None:
+        """Record that the channel works; once, unless an alert was given up since."""
+        if not self._delivery_noted:
+            self._limiter.delivered(self.now)
+            self._delivery_noted = True
+
+    def _due(self) -> DueAlerts:
+        found = due_alerts(
+            self._client,
+            self._alerts,
+            self._channel,
+            self._about,
+            oldest=self._oldest,
+            now=self.now,
+            most=self._most,
+            tested=self._limiter.tested,
+        )
+        self._rules = found.rules
+        due = [
+            each for each in found.due if not self._standing.unrecorded.has(each.name, each.level)
+        ]
+        return replace(found, due=due)
+
+    def _bundled(self, due: Sequence[Due]) -> Bundled:
+        """The messages to send. Alerts that an earlier message covers are recorded as covered."""
+        notified = notified_of(
+            self._client,
+            self._alerts,
+            self._channel.name,
+            self._about[0],
+            (each.about for each in due),
+            self.now,
+        )
+        made = bundled(due, notified)
+        self._record_covered(made.covered)
+        return made
+
+    def _record_covered(self, covered: Sequence[tuple[Due, Notified]]) -> None:
+        """Record alerts that need no message of their own."""
+        self._standing.unrecorded.record(
+            {each.name: each.level for each, _ in covered},
+            partial(self._deliveries.covered, covered),
+        )
+
+    def _deliver(self, bundle: Bundle) -> str:
+        """Sends one message and records the result. Returns the error, or ""."""
+        name = bundle.lead.name
+        stored = read_many(self._client, self._alerts, [name]).get(name)
+        if stored is None or not is_due(stored.document, self._channel.name):
+            return ""
+        try:
+            content = self._contents.of(bundle, stored.document)
+            message = self._renderer.alert(
+                content.alert, self._channel.format, per_incident=content.per_incident
+            )
+            self._opened.send(message)
+        except NotifyError as refused:
+            error = refused.message
+        except Exception as fault:
+            # Not the error's own text: it may contain a URL.
+            at = f" (at {place})" if (place := place_of(fault)) else ""
+            error = f"{self._channel.name}: {type(fault).__name__}{at}"
+            LOG.debug("an alert was not delivered", exc_info=fault)
+        else:
+            self._sent(bundle, stored.document["level"], content)
+            return ""
+        self._failed(name, error)
+        return error
+
+    def _failed(self, name: str, reason: str) -> None:
+        fields = {"alert": name, "channel": self._channel.name}
+        LOG.warning("an alert was not delivered: %s", reason, extra={"fields": fields})
+        self.report.failed[self._channel.name] += 1
+        if self._deliveries.failed(name, reason):
+            LOG.error("an alert is not retried any more", extra={"fields": fields})
+            self.report.given_up[self._channel.name] += 1
+            # At once: the alert is not due again, so the next run could not count it.
+            self._limiter.gave_up(self.now)
+            self._delivery_noted = False
+
+    def _sent(self, bundle: Bundle, level: Level, content: Content) -> None:
+        name, rules = bundle.lead.name, content.rules
+        self.report.sent[self._channel.name] += 1
+        self._note_delivery()
+        told = content.key._asdict() if content.key is not None else None
+        write = partial(self._deliveries.sent, name, level, rules, told)
+        self._standing.unrecorded.record({name: level}, write)
+        named = bundle.before.named.union(
+            rules, *(it.known_by for it in bundle.alerts if rules & it.known_by)
+        )
+        sent = Notified(name, level, named=named)
+        covered = [each for each in bundle.others if covers(sent, each.level, each.known_by)]
+        self._record_covered([(each, sent) for each in covered])
+        self._unnamed += [each for each in bundle.others if each not in covered]
+
+    def _mark_pending(self, waiting: Sequence[Due]) -> None:
+        """Marks waiting alerts before they exceed `max_age_hours`, which would exclude them."""
+        old = self.now - timedelta(hours=self._limits.max_age_hours / 2)
+        self._deliveries.pending(
+            [each.name for each in waiting if not each.pending and each.last_seen < old]
+        )
+
+    def _tell_learning(self, alerts: Sequence[Due], *, more: bool) -> int:
+        """Sends the day's digest of alerts that were found while learning. `more`: there are more,
+        which were not read. Returns how many wait for the next one."""
+        if not alerts:
+            return 0
+        digest = LearningDigest(self._client, self._alerts, self._renderer, self._limiter)
+        rules = {each.name: self._rules[each.name] for each in alerts}
+        if self.holds_lease() and digest.due(self.now):
+            name = self._channel.name
+            if digest.send(alerts, rules, name, self._opened, self.now, more=more):
+                return 0
+            self._digest_refused = True
+        self._mark_pending(alerts)
+        return len(alerts)
+
+    def _send_digest(self, held: Sequence[Due], *, more: bool) -> None:
+        if not self._limiter.digest_due(self.now):
+            return
+        name = self._channel.name
+        message = self._renderer.digest(
+            name,
+            f"held-{name}-{int(self.now.timestamp()) // 60}",
+            Counter(each.level for each in held),
+            self._limits.per_minute,
+            more=more,
+        )
+        try:
+            self._opened.send(message)
+        except NotifyError as error:
+            LOG.warning("the digest of waiting alerts was not delivered: %s", error.message)
+        else:
+            self._note_delivery()
