@@ -20,6 +20,7 @@ from trailhound.errors import RuleError
 _CALLING: Final = (
     "apigateway.amazonaws.com",
     "appsync.amazonaws.com",
+    "fis.amazonaws.com",
     "scheduler.amazonaws.com",
     "ssm.amazonaws.com",
     "states.amazonaws.com",

@@ -51,7 +51,7 @@ from sigma.types import (
 from detections.backend.fields import named
 from detections.matcher.event_values import Record, RecordTest, any_at, leaves, text, values_at
 from detections.matcher.known_automation import KNOWN, known_test
-from detections.matcher.last_part import LastPartReference, last_part
+from detections.matcher.name_parts import PartReference
 from detections.matcher.placeholders import expanded
 from detections.matcher.predicate import (
     Every,
@@ -326,14 +326,13 @@ def _reference(field: str, other: SigmaFieldReference, *, cased: bool) -> Test:
     second = named(other.field)
     ours, theirs = values_at(field), values_at(second)
     compare = REFERENCES[other.starts_with, other.ends_with]
-    by_last_part = isinstance(other, LastPartReference)
 
     def texts(values: list[Any]) -> set[str]:
         return {text(value) if cased else lowered(text(value)) for value in values}
 
     def left(record: Record) -> set[str]:
         found = texts(ours(record))
-        return set(map(last_part, found)) if by_last_part else found
+        return set(map(other.part, found)) if isinstance(other, PartReference) else found
 
     return Test(
         frozenset([field, second]),

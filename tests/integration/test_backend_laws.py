@@ -202,7 +202,11 @@ ITEMS = st.one_of(
     st.tuples(FIELDS, st.just(""), st.none() | st.booleans() | NUMBERS),
     st.tuples(FIELDS, st.sampled_from(["|gt", "|gte", "|lt", "|lte"]), NUMBERS),
     st.tuples(
-        FIELDS, st.sampled_from(["|fieldref", "|fieldref|startswith", "|fieldref|lastpart"]), FIELDS
+        FIELDS,
+        st.sampled_from(
+            ["|fieldref", "|fieldref|startswith", "|fieldref|lastpart", "|fieldref|accountpart"]
+        ),
+        FIELDS,
     ),
     st.tuples(
         FIELDS,

@@ -19,6 +19,7 @@ RECORD: dict[str, Any] = {
     "sourceIPAddress": "203.0.113.9",
     "userAgent": "S3 Browser/11.6.7 (https://s3browser.com)\n",
     "readOnly": False,
+    "recipientAccountId": "111122223333",
     "managementEvent": "true",
     "isDelegated": True,
     "errorMessage": "",
@@ -129,6 +130,7 @@ MATCHING: list[tuple[str, Any]] = [
     ("userIdentity.userName|fieldref", "requestParameters.userName"),
     ("userIdentity.arn|fieldref|endswith", "requestParameters.userName"),
     ("userIdentity.arn|fieldref|lastpart", "requestParameters.userName"),
+    ("userIdentity.arn|fieldref|accountpart", "recipientAccountId"),
     ("userIdentity.arn|fieldref|contains", "userIdentity.userName"),
     ("eventName|fieldref|startswith", "eventName"),
     # encodings and dashes
