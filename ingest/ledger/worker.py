@@ -31,7 +31,7 @@ class Worker:
 
     @classmethod
     def this(cls) -> Worker:
-        return cls(uuid.uuid4().hex, socket.gethostname(), _boot_id(), os.getpid())
+        return cls(uuid.uuid4().hex, socket.gethostname(), machine(), os.getpid())
 
     def gone(self, other: WorkerState | BackfillState) -> bool:
         """Whether another worker's process is known to have ended."""
@@ -88,8 +88,14 @@ class WorkerRegistry:
         return alive
 
 
-def _boot_id() -> str:
+def machine(proc: Path = Path("/proc")) -> str:
+    """What tells apart where a process id is valid: the boot and, beside containers that share the
+    host's name (`hostNetwork` of Kubernetes), the namespace of process ids."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        boot = (proc / "sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return ""
+    try:
+        return f"{boot} {(proc / 'self/ns/pid').readlink()}"
+    except OSError:
+        return boot
