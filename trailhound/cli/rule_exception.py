@@ -18,8 +18,8 @@ with late_imports():
     from detections.alerts.store import AlertStore
     from detections.packs.expiry import day_of, expiry, today
     from detections.packs.reading import rule_id
+    from trailhound.app.detection.exception_trial import DAYS
     from trailhound.app.detection.rule_exception import (
-        DAYS,
         Proposal,
         chosen,
         exceptions_folder,
