@@ -2,18 +2,63 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
+import typer
 from rich.text import Text
 
+from trailhound.cli.aws_options import is_given
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.screen import plural, safe, say, say_folded
 
 with late_imports():
-    from trailhound.aws.cost import Cost
+    from trailhound.aws.cost import Cost, bytes_of_a_file, event_costs, storage_costs
+    from trailhound.aws.documents import INSIGHTS
+    from trailhound.aws.names import TrailSetup
 
 
 _COST_INDENT: Final = 28
+ESTIMATE: Final = frozenset(
+    ("data_events_a_day", "management_events_a_day", "files_a_day", "file_bytes")
+)
+"""The parameters of `aws setup` that have the numbers of the estimate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """The numbers that the estimate of costs assumes. `file_bytes` of None: derived from the
+    others."""
+
+    data_events_a_day: int
+    management_events_a_day: int
+    files_a_day: int
+    file_bytes: int | None
+
+    def costs(self, wanted: TrailSetup, years: int) -> list[Cost]:
+        """The estimated costs of a set-up over so many years."""
+        events = self.management_events_a_day
+        events += self.data_events_a_day if wanted.data_events else 0
+        return event_costs(
+            data_events_a_day=self.data_events_a_day,
+            management_events_a_day=self.management_events_a_day,
+            insights=len(INSIGHTS) if wanted.insights else 0,
+            data=wanted.data_events,
+            years=years,
+        ) + storage_costs(
+            files_a_day=self.files_a_day,
+            file_bytes=self.file_bytes or bytes_of_a_file(self.files_a_day, events),
+            years=years,
+        )
+
+
+def assumed_flags(context: typer.Context) -> list[str]:
+    """The flags of those numbers of the estimate that were not given."""
+    return [
+        each.opts[0]
+        for each in context.command.params
+        if each.name in ESTIMATE and not is_given(context, each.name)
+    ]
 
 
 def show_costs(costs: list[Cost], assumed: list[str], *, move_small: bool) -> None:

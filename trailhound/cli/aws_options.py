@@ -48,3 +48,9 @@ def account_of(config: Config, region: Region) -> Account:
             "asked at its own addresses, or at AWS_ENDPOINT_URL"
         )
     return Account(aws, region)
+
+
+def is_given(context: typer.Context, name: str | None) -> bool:
+    """Whether a parameter was given on the command line."""
+    source = context.get_parameter_source(name or "")
+    return source is not None and source.name == "COMMANDLINE"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json as jsonlib
 import re
 import shlex
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
@@ -18,8 +17,8 @@ from trailhound.cli.aws_changes import (
     show_planned,
     show_written,
 )
-from trailhound.cli.aws_costs import show_costs
-from trailhound.cli.aws_options import Bucket, Name, Region, account_of
+from trailhound.cli.aws_costs import ESTIMATE, Volume, assumed_flags, show_costs
+from trailhound.cli.aws_options import Bucket, Name, Region, account_of, is_given
 from trailhound.cli.aws_removal import destroy_set_up
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
@@ -29,8 +28,6 @@ from trailhound.cli.screen import warn, write
 from trailhound.errors import UsageError
 
 with late_imports():
-    from trailhound.aws.cost import Cost, bytes_of_a_file, event_costs, storage_costs
-    from trailhound.aws.documents import INSIGHTS
     from trailhound.aws.names import PREFIX, TrailSetup
     from trailhound.aws.parts import PartChange, applied, planned
     from trailhound.aws.template import for_a_stack, template
@@ -43,10 +40,7 @@ _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ORGANISATION: Final = re.compile(r"o-[a-z0-9]{10,32}")
 
 
-_ESTIMATE: Final = frozenset(
-    ("data_events_a_day", "management_events_a_day", "files_a_day", "file_bytes")
-)
-_OF_A_PLAN: Final = _ESTIMATE | {"years", "plan", "apply", "output", "json"}
+_OF_A_PLAN: Final = ESTIMATE | {"years", "plan", "apply", "output", "json"}
 """Flags of a plan that the printed `--apply` command leaves out."""
 
 
@@ -242,10 +236,10 @@ def setup(
     if destroy:
         destroy_set_up(trail, delete_bucket or "", form, yes=yes)
         return
-    volume = _Volume(data_events_a_day, management_events_a_day, files_a_day, file_bytes)
+    volume = Volume(data_events_a_day, management_events_a_day, files_a_day, file_bytes)
     costs = volume.costs(wanted, years)
     changes = [*planned(trail.key_parts()), *planned(trail.with_key().parts())]
-    assumed = _assumed(context)
+    assumed = assumed_flags(context)
     apply_by = None if apply else _apply_command(context)
     beside = {
         "account": account.id,
@@ -290,33 +284,6 @@ def _show_applied(
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 
-@dataclass(frozen=True, slots=True)
-class _Volume:
-    """The numbers that the estimate of costs assumes. `file_bytes` of None: derived from the
-    others."""
-
-    data_events_a_day: int
-    management_events_a_day: int
-    files_a_day: int
-    file_bytes: int | None
-
-    def costs(self, wanted: TrailSetup, years: int) -> list[Cost]:
-        """The estimated costs of a set-up over so many years."""
-        events = self.management_events_a_day
-        events += self.data_events_a_day if wanted.data_events else 0
-        return event_costs(
-            data_events_a_day=self.data_events_a_day,
-            management_events_a_day=self.management_events_a_day,
-            insights=len(INSIGHTS) if wanted.insights else 0,
-            data=wanted.data_events,
-            years=years,
-        ) + storage_costs(
-            files_a_day=self.files_a_day,
-            file_bytes=self.file_bytes or bytes_of_a_file(self.files_a_day, events),
-            years=years,
-        )
-
-
 def _checked(wanted: TrailSetup) -> TrailSetup:
     """The set-up, if AWS accepts its names and its options fit together. Raises `UsageError`."""
     for flag, value, form in (
@@ -358,25 +325,11 @@ def _apply(trail: Trail, changes: list[PartChange]) -> None:
     applied(rest, show_written)
 
 
-def _assumed(context: typer.Context) -> list[str]:
-    """The flags of those numbers of the estimate that were not given."""
-    return [
-        each.opts[0]
-        for each in context.command.params
-        if each.name in _ESTIMATE and not _is_given(context, each.name)
-    ]
-
-
-def _is_given(context: typer.Context, name: str | None) -> bool:
-    source = context.get_parameter_source(name or "")
-    return source is not None and source.name == "COMMANDLINE"
-
-
 def _apply_command(context: typer.Context) -> str:
     """The command that applies the plan: the given flags with `--apply`."""
     words = [*context.command_path.split(" ")[1:], "--apply"]
     for each in context.command.params:
-        if each.name in _OF_A_PLAN or not _is_given(context, each.name):
+        if each.name in _OF_A_PLAN or not is_given(context, each.name):
             continue
         value = context.params[each.name or ""]
         if isinstance(value, bool):
