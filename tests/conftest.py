@@ -25,6 +25,7 @@ pytest_plugins = [
     "tests.helpers.fixtures_s3",
     "tests.helpers.fixtures_settings",
     "tests.helpers.aws_api",
+    "tests.helpers.recorded_alerts",
 ]
 for profile, examples in {"quick": 50, "thorough": 200}.items():
     # No deadline: a busy machine is no failure.

@@ -84,6 +84,12 @@ READY: dict[str, Mapping[str, Any]] = {}
 (`template_marks`) of its templates."""
 
 
+def through(settings: Settings, url: str) -> Settings:
+    """The same settings, which reach the cluster at another address, such as a proxy's."""
+    cluster = settings.cluster.model_copy(update={"hosts": [url]})
+    return settings.model_copy(update={"cluster": cluster})
+
+
 def prepared(settings: Settings) -> OpenSearch:
     """A client on a cluster where `init` has run: now, unless it would find all as it makes it."""
     client = connect(settings)

@@ -1,29 +1,23 @@
-"""Findings become alerts on a real cluster: once each, whoever finds them and however often."""
+"""Findings become alerts on a real cluster: once each, with all that a person asks."""
 
 from __future__ import annotations
 
 import json
 import random
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import OpenSearchException
 
 from detections.alerts import burst as burst_module
 from detections.alerts import merging as group_module
-from detections.alerts import paging
 from detections.alerts.event_query import EventQueries
 from detections.alerts.recorder import Recorder
 from detections.alerts.store import AlertQuery, AlertStore
-from detections.finding import Finding
 from detections.packs.loading import load_paths
-from tests.faults.proxy import DROP, Fault, Proxy, Request
+from tests.faults.proxy import Proxy, Request
 from tests.helpers.commands import command
 from tests.helpers.detection_rules import BURST as BURSTS
 from tests.helpers.detection_rules import write_rules
@@ -35,80 +29,25 @@ from tests.helpers.findings import (
     emptied,
     event_id,
     put_events,
-    rule,
     single,
 )
-from tests.helpers.namespaces import own_namespace
+from tests.helpers.recorded_alerts import PLAIN, RULES, spans
+from tests.helpers.trails import through
 from trailhound.cluster.client import connect
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
-from trailhound.errors import ClusterError, UsageError
+from trailhound.errors import UsageError
 from trailhound.settings import Settings
 
-PLAIN = rule()
-GROUPED = rule("grouped", group_by=("userIdentity.arn",), suppress=timedelta(seconds=60))
-BURST = rule("burst", kind="correlation", level="medium", severity=5)
-LETTER = rule("letter", kind="correlation", lower_attempts=False)
-RULES = {each.id: each for each in (PLAIN, GROUPED, BURST, LETTER)}
 
-
-@pytest.fixture(scope="module")
-def settings(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    dashboards = {"url": "https://ada:hunter2@dashboards.example/"}  # no link has the login
-    home = tmp_path_factory.mktemp("home")
-    with own_namespace(engine, home, dashboards=dashboards) as made:
-        yield made
+@pytest.fixture
+def settings(alerts_settings: Settings) -> Settings:
+    return alerts_settings
 
 
 @pytest.fixture
 def client(settings: Settings) -> OpenSearch:
     return emptied(connect(settings), settings)
-
-
-@pytest.fixture
-def recorder(client: OpenSearch, settings: Settings) -> Recorder:
-    return Recorder(client, settings, RULES)
-
-
-@pytest.fixture
-def alert_store(client: OpenSearch, settings: Settings) -> AlertStore:
-    return AlertStore(client, settings)
-
-
-def spans(alert_store: AlertStore, rule_id: str = "") -> list[tuple[str, str, int]]:
-    """When, till when and how often, of every alert, by time."""
-    return sorted(
-        (each["first_seen"][14:19], each["last_seen"][14:19], each["count"])
-        for each in alert_store.find(AlertQuery(rule=rule_id or None))
-    )
-
-
-def sent_late(settings: Settings, findings: Sequence[Finding]) -> bytes:
-    """The alerts that a slow writer of findings sends, and that have not arrived yet."""
-    sent: list[bytes] = []
-
-    def hold(request: Request) -> Fault | None:
-        if _brings_alerts(request, settings):
-            sent.append(request.body)
-        return DROP if sent else None
-
-    with Proxy(settings.hosts[0], hold) as proxy:
-        own = _through(proxy, settings)
-        with suppress(OpenSearchException, ClusterError):
-            Recorder(connect(own), own, RULES).record(findings)
-    return sent[0]
-
-
-def _brings_alerts(request: Request, settings: Settings) -> bool:
-    return request.path.startswith("/_bulk") and Names(settings.prefix).alerts.encode() in (
-        request.body
-    )
-
-
-def _through(proxy: Proxy, settings: Settings) -> Settings:
-    return settings.model_copy(
-        update={"cluster": settings.cluster.model_copy(update={"hosts": [proxy.url]})}
-    )
 
 
 def test_an_event_of_a_plain_rule_is_one_alert_with_all_that_a_person_asks(
@@ -208,7 +147,7 @@ def test_the_same_findings_again_write_nothing_and_read_no_event(
         asked.append(request.path)
 
     with Proxy(settings.hosts[0], look) as proxy:
-        own = _through(proxy, settings)
+        own = through(settings, proxy.url)
         recorder = Recorder(connect(own), own, RULES)
         assert len(recorder.record(findings).created) == 5
         asked.clear()
@@ -238,153 +177,6 @@ def test_a_closed_alert_stays_closed_and_new_activity_is_a_new_one(
         alert_store.acknowledge(name, "bob")
     with pytest.raises(UsageError, match="no alert"):
         alert_store.close("nothing", "bob")
-
-
-def test_two_writers_at_once_make_no_second_alert(
-    client: OpenSearch, settings: Settings, alert_store: AlertStore
-) -> None:
-    """Each sees the events in another order, and other bursts of the same activity."""
-    seconds = list(range(0, 60, 2))
-    put_events(client, settings, range(60))
-    started = threading.Barrier(4)
-    faults: list[BaseException] = []
-
-    def write(number: int) -> None:
-        chance = random.Random(number)
-        own = Recorder(connect(settings), settings, RULES)
-        findings = [single("grouped", second, ADA) for second in seconds]
-        findings += [burst("burst", range(each, each + 12)) for each in range(0, 48, 4)]
-        findings += [single(PLAIN.id, second) for second in seconds[:5]]
-        chance.shuffle(findings)
-        started.wait()
-        try:
-            for at_ in range(0, len(findings), 8):
-                own.record(findings[at_ : at_ + 8])
-        except BaseException as error:  # noqa: BLE001 - shown by the test
-            faults.append(error)
-
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not faults
-    assert spans(alert_store, "grouped") == [("00:00", "00:58", 30)]
-    assert spans(alert_store, "burst") == [("00:00", "00:55", 56)]
-    assert len(spans(alert_store, PLAIN.id)) == 5
-
-
-def test_writers_and_whoever_closes_at_once_count_every_event_once(
-    client: OpenSearch, settings: Settings, alert_store: AlertStore
-) -> None:
-    seconds = range(0, 640, 40)
-    put_events(client, settings, seconds)
-    done = threading.Event()
-    faults: list[BaseException] = []
-
-    def write(number: int) -> None:
-        own = Recorder(connect(settings), settings, RULES)
-        findings = [single("grouped", second, ADA) for second in seconds]
-        random.Random(number).shuffle(findings)
-        try:
-            for at_ in range(0, len(findings), 2):
-                own.record(findings[at_ : at_ + 2])
-        except BaseException as error:  # noqa: BLE001 - shown by the test
-            faults.append(error)
-
-    def close() -> None:
-        own = AlertStore(connect(settings), settings)
-        while not done.wait(0.05):
-            for alert in own.find(AlertQuery(states=("open",)), limit=3):
-                own.close(alert["id"], "ada")
-
-    writers = [threading.Thread(target=write, args=(number,)) for number in range(2)]
-    closer = threading.Thread(target=close)
-    for thread in (*writers, closer):
-        thread.start()
-    for thread in writers:
-        thread.join()
-    done.set()
-    closer.join()
-    assert not faults
-    Recorder(client, settings, RULES).record([single("grouped", second, ADA) for second in seconds])
-    seen = [
-        event for alert in alert_store.find(AlertQuery()) for event in alert["evidence"]["event_id"]
-    ]
-    assert sorted(seen) == sorted(map(event_id, seconds))
-
-
-def test_an_alert_that_grows_while_it_is_merged_into_one_that_is_closed_counts_the_rest(
-    client: OpenSearch, settings: Settings, recorder: Recorder, alert_store: AlertStore
-) -> None:
-    put_events(client, settings, range(0, 160, 40))
-    (earlier,) = recorder.record([single("grouped", 0, ADA)]).created
-    (later,) = recorder.record([single("grouped", 80, ADA)]).created
-    late = sent_late(settings, [single("grouped", 120, ADA)])
-    seen: list[Request] = []
-
-    def come_between(request: Request) -> None:
-        """The other request arrives, and a person closes the target, before the merged alert is
-        closed."""
-        if _brings_alerts(request, settings):
-            seen.append(request)
-            if len(seen) == 2:
-                assert not client.bulk(body=late)["errors"]
-                alert_store.close(earlier, "ada")
-
-    with Proxy(settings.hosts[0], come_between) as proxy:
-        own = _through(proxy, settings)
-        Recorder(connect(own), own, RULES).record([single("grouped", 40, ADA)])
-    assert spans(alert_store) == [("00:00", "01:20", 3), ("02:00", "02:00", 1)]
-    rest = alert_store.get(later)
-    assert (rest["state"], rest["evidence"]["event_id"]) == ("open", [event_id(120)])
-    assert rest["history"][-1]["note"] == f"counted by {earlier}: 1 of its events"
-    assert rest["entity"]["principal"] == ["ada"]
-    findings = [single("grouped", second, ADA) for second in range(0, 160, 40)]
-    assert recorder.record(findings).updated == set()
-    assert spans(alert_store) == [("00:00", "01:20", 3), ("02:00", "02:00", 1)]
-
-
-def test_an_alert_that_was_merged_before_it_arrived_does_not_arrive(
-    client: OpenSearch, settings: Settings, recorder: Recorder, alert_store: AlertStore
-) -> None:
-    put_events(client, settings, range(0, 120, 40))
-    (name,) = recorder.record([single("grouped", 0, ADA)]).created
-    late = sent_late(settings, [single("grouped", 80, ADA)])
-    (merged,) = recorder.record([single("grouped", second, ADA) for second in (40, 80)]).merged
-    (item,) = client.bulk(body=late)["items"]
-    assert (item["create"]["_id"], item["create"]["status"]) == (merged, 409)
-    assert spans(alert_store) == [("00:00", "01:20", 3)]
-    closed = alert_store.get(merged)
-    assert (closed["state"], closed["merged_into"], closed["count"]) == ("closed", name, 0)
-    shown = command(settings, "alerts", "show", merged)
-    assert shown.exit_code == 0, shown.output
-    assert name in shown.output
-
-
-def test_a_writer_that_dies_halfway_is_made_up_by_the_next_run(
-    client: OpenSearch, settings: Settings, alert_store: AlertStore
-) -> None:
-    """Every request after the first, the second, … fails once; the findings are recorded again."""
-    put_events(client, settings, range(100))
-    first = [single("grouped", second, ADA) for second in (0, 90)]
-    second = [single("grouped", second, ADA) for second in (40, 50, 60)]  # joins the two
-    for allowed in range(8):
-        seen = [0]
-
-        def cut(request: Request, seen: list[int] = seen, allowed: int = allowed) -> Fault | None:
-            seen[0] += 1
-            return DROP if seen[0] > allowed else None
-
-        with Proxy(settings.hosts[0], cut) as proxy:
-            cut_off = _through(proxy, settings)
-            weak = Recorder(connect(cut_off, timeout=5), cut_off, RULES)
-            for findings in (first, second):
-                seen[0] = 0
-                with suppress(OpenSearchException, ClusterError):
-                    weak.record(findings)
-    Recorder(client, settings, RULES).record([*second, *first])
-    assert spans(alert_store) == [("00:00", "01:30", 5)]
 
 
 def test_alerts_that_the_directory_let_go_of_are_found_again(
@@ -545,69 +337,6 @@ def test_beyond_the_events_that_it_names_an_alert_counts_by_its_query(
     assert "3 of 7 shown" in shown
 
 
-def test_filters_find_what_they_name_on_every_page(
-    client: OpenSearch,
-    settings: Settings,
-    recorder: Recorder,
-    alert_store: AlertStore,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(paging, "PAGE", 2)
-    put_events(client, settings, range(20))
-    recorder.record([single(PLAIN.id, second) for second in range(3)])
-    recorder.record([burst("burst", range(10, 15))])
-    assert len(alert_store.find(AlertQuery(level="high"))) == 3
-    assert len(alert_store.find(AlertQuery(rule="burst"))) == 1
-    assert len(alert_store.find(AlertQuery(rule="title of BURST"))) == 1
-    assert len(alert_store.find(AlertQuery(principal="ADA"))) == 4
-    assert len(alert_store.find(AlertQuery(principal="arn:aws:iam::111122223333:user/ada"))) == 4
-    assert len(alert_store.find(AlertQuery(principal="a*"))) == 4, "a pattern, as for events"
-    assert alert_store.find(AlertQuery(principal="b*")) == []
-    assert len(alert_store.find(AlertQuery(since=at(2)))) == 2
-    assert [each["count"] for each in alert_store.find(AlertQuery(), limit=1)] == [5]
-
-
-def test_a_list_past_its_limit_says_how_many_there_are(
-    client: OpenSearch, settings: Settings, recorder: Recorder
-) -> None:
-    put_events(client, settings, range(5))
-    recorder.record([single(PLAIN.id, second) for second in range(5)])
-    some = command(settings, "alerts", "list", "--limit", "2", "--flat")
-    assert "2 of 5 alerts shown: --limit N or --all for more" in some.output
-    # What reads the rows of a pipe gets a warning beside them, also where notes are not wanted.
-    lines = command(settings, "--quiet", "alerts", "list", "--limit", "2", "--output", "ndjson")
-    assert len(lines.stdout.splitlines()) == 2
-    assert "warning: only 2 of 5 alerts shown: --limit N or --all for more" in lines.stderr
-    grouped = command(settings, "incidents", "list", "--limit", "1", "--json")
-    of_incidents = json.loads(grouped.stdout)
-    assert (of_incidents["total"] > 1) == of_incidents["more"]
-    every = json.loads(command(settings, "alerts", "list", "--all", "--json").stdout)
-    assert (len(every["alerts"]), every["total"], every["more"]) == (5, 5, False)
-    two = json.loads(command(settings, "alerts", "list", "--limit", "2", "--json").stdout)
-    assert (len(two["alerts"]), two["total"], two["more"]) == (2, 5, True)
-    assert "shown" not in command(settings, "alerts", "list", "--all", "--limit", "2").output
-
-
-def test_hostile_events_reach_neither_the_terminal_nor_the_mapping(
-    client: OpenSearch, settings: Settings, recorder: Recorder
-) -> None:
-    name = "\x1b[2J\x1b]0;x\x07evil" + "A" * 5_000
-    hostile: dict[str, Any] = {
-        "user": {"name": name},
-        "sourceIPAddress": "fe80::1%eth0",
-        "source": {},
-    }
-    put_events(client, settings, [1], **hostile)
-    group = (("userIdentity.arn", name * 8),)
-    made = recorder.record([single("grouped", 1, group), single(PLAIN.id, 1)])
-    assert len(made.created) == 2
-    for arguments in (("list",), *(("show", each) for each in sorted(made.created))):
-        shown = command(settings, "alerts", *arguments)
-        assert shown.exit_code == 0, shown.output
-        assert "\x1b" not in shown.stdout
-        assert "evil" in shown.stdout
-
-
 def test_a_forged_event_of_another_day_takes_no_alert_from_the_event_of_its_id(
     client: OpenSearch, settings: Settings, recorder: Recorder, alert_store: AlertStore
 ) -> None:
@@ -654,80 +383,3 @@ def test_both_of_one_id_at_once_are_two_alerts_with_their_own_facts(
         (each["first_seen"][:10], *each["entity"]["principal"])
         for each in alert_store.find(AlertQuery())
     } == {("2025-02-28", "eve"), ("2025-03-01", "ada")}
-
-
-def test_the_commands(client: OpenSearch, settings: Settings, recorder: Recorder) -> None:
-    put_events(client, settings, range(5))
-    recorder.record([single(PLAIN.id, second) for second in range(3)])
-
-    def reported(*arguments: str) -> dict[str, Any]:
-        done = command(settings, "alerts", *arguments, "--json")
-        assert done.exit_code == 0, done.output
-        made: dict[str, Any] = json.loads(done.stdout)
-        return made
-
-    listed = reported("list", "--level", "high", "--limit", "2")
-    assert (len(listed["alerts"]), listed["more"]) == (2, True)
-    first, second = (each["id"] for each in listed["alerts"])
-    (taken,) = reported("ack", first, "--by", "ada", "--note", "mine")["alerts"]
-    assert (taken["state"], taken["state_by"]) == ("acknowledged", "ada")
-    assert len(reported("close", first, second, "--by", "bob")["alerts"]) == 2
-    assert [each["id"] for each in reported("list")["alerts"]] != [first]
-    assert len(reported("list", "--state", "closed")["alerts"]) == 2
-    assert len(reported("list", "--state", "all", "--since", "2025-03-01")["alerts"]) == 3
-    shown = reported("show", first)
-    assert shown["history"][1]["note"] == "mine"
-    assert not {"counted", "group_key"} & set(shown)
-    unknown = command(settings, "alerts", "show", "nothing").exception
-    assert isinstance(unknown, UsageError)
-    assert "there is no alert nothing" in unknown.message
-
-
-@pytest.mark.parametrize("verb", ["ack", "close"])
-def test_each_id_is_reported_and_all_are_looked_up_before_the_first_write(
-    verb: str, client: OpenSearch, settings: Settings, recorder: Recorder
-) -> None:
-    put_events(client, settings, range(3))
-    recorder.record([single(PLAIN.id, second) for second in range(3)])
-    store = AlertStore(client, settings)
-    first, second, third = (each["id"] for each in store.find(AlertQuery()))
-    state = {"ack": "acknowledged", "close": "closed"}[verb]
-
-    def changed(*ids: str) -> tuple[int, dict[str, Any]]:
-        done = command(settings, "alerts", verb, *ids, "--by", "ada", "--json")
-        return done.exit_code, json.loads(done.stdout)
-
-    code, reported = changed(first, "nosuch", second, first, "nor-this")
-    assert code == 1
-    assert [(each["id"], each["state"]) for each in reported["alerts"]] == [
-        (first, state),
-        (second, state),
-    ]
-    assert [each["id"] for each in reported["not_changed"]] == ["nosuch", "nor-this"]
-    assert all(each["reason"] for each in reported["not_changed"])
-    assert store.get(third)["state"] == "open"
-    # The same again, with what was missing put right, completes it.
-    code, reported = changed(first, second, third)
-    assert (code, reported["not_changed"]) == (0, [])
-    people = command(settings, "alerts", verb, first, "nosuch", "--by", "ada")
-    assert people.exit_code == 1
-    assert f"{first} {state}" in people.output
-    assert "nosuch was not changed: there is no alert with this id" in people.output
-    # Where there is none of them, nothing was there to change.
-    none = command(settings, "alerts", verb, "nosuch", "nor-this", "--by", "ada").exception
-    assert isinstance(none, UsageError)
-    assert "nosuch, nor-this" in none.message
-
-
-def test_an_alert_closed_meanwhile_keeps_no_other_from_being_acknowledged(
-    client: OpenSearch, settings: Settings, recorder: Recorder
-) -> None:
-    put_events(client, settings, range(2))
-    recorder.record([single(PLAIN.id, second) for second in range(2)])
-    store = AlertStore(client, settings)
-    first, second = (each["id"] for each in store.find(AlertQuery()))
-    store.close(first, "bob")
-    done = command(settings, "alerts", "ack", first, second, "--by", "ada")
-    assert done.exit_code == 1
-    assert f"{second} acknowledged" in done.output
-    assert f"{first} was not changed" in done.output
