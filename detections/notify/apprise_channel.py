@@ -68,6 +68,11 @@ class AppriseChannel:
                 f"{channel.name}: apprise does not recognise its url, or a part is missing",
                 hint="see apprise's page on that service for how its address is written",
             )
+        for service in self._apprise:
+            # Apprise waits 5.5 s between two messages, such as mails, to each service of which it
+            # knows no rate: `notify.per_minute` limits them.
+            if service.request_rate_per_sec == apprise.NotifyBase.request_rate_per_sec:
+                service.request_rate_per_sec = 0
 
     def send(self, message: Message) -> None:
         text = message.markup or message.text

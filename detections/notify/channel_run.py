@@ -10,12 +10,13 @@ wait, and one digest a minute gives their number.
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Final
 
 from opensearchpy import OpenSearch
 
@@ -47,7 +48,9 @@ from trailhound.settings import ChannelSettings, Settings
 
 LOG = logging.getLogger("trailhound.notify")
 
-_MAX_CONSECUTIVE_FAILURES = 3
+_MAX_CONSECUTIVE_FAILURES: Final = 3
+_NOTED_EVERY: Final = 5.0
+"""Seconds between two records of how many alerts wait, while they are sent."""
 
 
 @dataclass(slots=True)
@@ -79,7 +82,6 @@ class ChannelRun:
         offered: datetime,
         most: int,
         holds_lease: Callable[[], bool],
-        report: Delivered,
     ) -> None:
         """`offered`: the time up to which the channel was offered all alerts. `most`: due alerts
         that are read. `holds_lease` is called before each message."""
@@ -91,16 +93,19 @@ class ChannelRun:
         self._most = most
         self._channel = channel
         self._opened: Channel
+        self._report: Delivered
         self.now = now
         self._oldest = offered - timedelta(hours=settings.notify.max_age_hours)
-        self.complete = False
+        self.found_all = False
         """Whether every alert that is due was found."""
         self.holds_lease = holds_lease
-        self.report = report
         self._limiter = limiter
         self._deliveries = Deliveries(client, names.alerts, channel.name, self._limits, now)
         self._standing = standing
         self._rules: dict[str, str] = {}
+        self._bundles = Bundled()
+        self._inactive = 0
+        self._noted_at = 0.0
         self._digest_refused = False
         self._delivery_noted = False
         per_incident = self._limits.one_message_per == "incident"
@@ -110,55 +115,66 @@ class ChannelRun:
         self._unnamed: list[Due] = []
         """Alerts of a message that has no room for their rules: the next run has another one."""
 
-    def count(self) -> None:
-        """Count the alerts that wait for a channel to which nothing can be sent now."""
-        found = self._due()
-        bundles = self._bundled(found.due)
-        ready = sum(len(each.alerts) for each in bundles.send)
-        self._note_waiting(ready + len(bundles.learning) + bundles.waiting + found.inactive)
-
-    def run(self, opened: Channel) -> bool:
-        """Send what is due through the channel. True if it seems to be down."""
-        self._opened = opened
-        name = self._channel.name
+    def prepare(self) -> None:
+        """Find what is due, and which messages that makes."""
         self._standing.unrecorded.retry()
         found = self._due()
-        inactive, more = found.inactive, found.more
-        self.complete = not more
-        bundles = self._bundled(found.due)
-        inactive += bundles.waiting + self._tell_learning(bundles.learning, more=more)
+        self.found_all = not found.more
+        self._bundles = self._bundled(found.due)
+        self._inactive = found.inactive + self._bundles.waiting
+
+    def count(self) -> None:
+        """Record how many alerts wait for a channel to which nothing can be sent now."""
+        self._note_waiting(self._ready + len(self._bundles.learning) + self._inactive)
+
+    @property
+    def _ready(self) -> int:
+        return sum(len(each.alerts) for each in self._bundles.send)
+
+    def send(self, opened: Channel, report: Delivered, ends: Callable[[], bool]) -> bool:
+        """Send what is due through the channel. True if it seems to be down. `ends`: whether it
+        has to end early; the next run sends what is left."""
+        self._opened, self._report = opened, report
+        name, bundles, more = self._channel.name, self._bundles, not self.found_all
+        inactive = self._inactive + self._tell_learning(bundles.learning, more=more)
         if not bundles.send:
             self._note_waiting(inactive)
             return self._digest_refused
+        self._note_waiting(self._ready + inactive)
         granted = self._limiter.reserve(len(bundles.send), self.now)
-        failed_in_a_row, tried, failed, last_error = 0, 0, 0, ""
+        failed_in_a_row, tried, failed, done = 0, 0, 0, 0
         for bundle in bundles.send[:granted]:
-            if failed_in_a_row == _MAX_CONSECUTIVE_FAILURES or not self.holds_lease():
+            if failed_in_a_row == _MAX_CONSECUTIVE_FAILURES or not self.holds_lease() or ends():
                 break
             tried += 1
             error = self._deliver(bundle)
-            failed_in_a_row = failed_in_a_row + 1 if error else 0
-            failed += len(bundle.alerts) if error else 0
-            last_error = error or last_error
+            if error:
+                failed_in_a_row += 1
+                failed += len(bundle.alerts)
+                self._limiter.note(last_error=error, last_error_at=stamp(self.now))
+            else:
+                failed_in_a_row = 0
+                done += len(bundle.alerts)
+                self._note_waiting(self._ready + inactive - done, at_most_every=_NOTED_EVERY)
+        self._limiter.release(granted - tried, self.now)
         left = [each for bundle in bundles.send[tried:] for each in bundle.alerts]
         left += self._unnamed
         if granted < len(bundles.send):
             held = [each for bundle in bundles.send[granted:] for each in bundle.alerts]
-            self.report.held[name] = len(held)
-            if failed_in_a_row < _MAX_CONSECUTIVE_FAILURES and self.holds_lease():
+            self._report.held[name] = len(held)
+            if tried == granted and failed_in_a_row < _MAX_CONSECUTIVE_FAILURES:
                 self._send_digest(held, more=more)
         self._mark_pending(left)
-        self._standing.waiting = len(left) + failed + inactive - self.report.given_up[name]
-        facts: dict[str, Any] = {"waiting": self._standing.waiting}
-        if last_error:
-            facts |= {"last_error": last_error, "last_error_at": stamp(self.now)}
-        self._limiter.note(**facts)
+        self._note_waiting(len(left) + failed + inactive - self._report.given_up[name])
         return self._digest_refused or failed_in_a_row == _MAX_CONSECUTIVE_FAILURES
 
-    def _note_waiting(self, waiting: int) -> None:
-        if self._standing.waiting != waiting:
+    def _note_waiting(self, waiting: int, at_most_every: float = 0.0) -> None:
+        """Record for `status` how many alerts wait, if that has changed."""
+        now = time.monotonic()
+        changed = self._standing.waiting != waiting
+        if changed and now - self._noted_at >= at_most_every:
             self._limiter.note(waiting=waiting)
-            self._standing.waiting = waiting
+            self._standing.waiting, self._noted_at = waiting, now
 
     def _note_delivery(self) -> None:
         """Record that the channel works; once, unless an alert was given up since."""
@@ -232,17 +248,17 @@ class ChannelRun:
     def _failed(self, name: str, reason: str) -> None:
         fields = {"alert": name, "channel": self._channel.name}
         LOG.warning("an alert was not delivered: %s", reason, extra={"fields": fields})
-        self.report.failed[self._channel.name] += 1
+        self._report.failed[self._channel.name] += 1
         if self._deliveries.failed(name, reason):
             LOG.error("an alert is not retried any more", extra={"fields": fields})
-            self.report.given_up[self._channel.name] += 1
+            self._report.given_up[self._channel.name] += 1
             # At once: the alert is not due again, so the next run could not count it.
             self._limiter.gave_up(self.now)
             self._delivery_noted = False
 
     def _sent(self, bundle: Bundle, level: Level, content: Content) -> None:
         name, rules = bundle.lead.name, content.rules
-        self.report.sent[self._channel.name] += 1
+        self._report.sent[self._channel.name] += 1
         self._note_delivery()
         told = content.key._asdict() if content.key is not None else None
         write = partial(self._deliveries.sent, name, level, rules, told)
@@ -278,7 +294,7 @@ class ChannelRun:
         return len(alerts)
 
     def _send_digest(self, held: Sequence[Due], *, more: bool) -> None:
-        if not self._limiter.digest_due(self.now):
+        if not (self.holds_lease() and self._limiter.digest_due(self.now)):
             return
         name = self._channel.name
         message = self._renderer.digest(

@@ -14,7 +14,7 @@ from opensearchpy import OpenSearch, OpenSearchException
 from detections.alerts.document import Document, stamp
 from detections.notify.bundles import FOLDED, KEY, RULES, SENT, Due, Notified, covers
 from trailhound.backoff import Backoff
-from trailhound.cluster.versions import Write, read_many, revise, write_many
+from trailhound.cluster.versions import revise, revise_many
 from trailhound.errors import TrailhoundError
 from trailhound.settings import NotifySettings
 
@@ -67,6 +67,11 @@ class Delivered:
     held: Counter[str] = field(default_factory=Counter)
     given_up: Counter[str] = field(default_factory=Counter)
     broken: dict[str, str] = field(default_factory=dict)
+
+    def add(self, other: Delivered) -> None:
+        """Add the results of another run."""
+        for name in ("sent", "failed", "held", "given_up", "broken"):
+            getattr(self, name).update(getattr(other, name))
 
 
 class Unrecorded:
@@ -130,36 +135,35 @@ class Deliveries:
         return after is not None and self._channel in done_for(after)
 
     def covered(self, alerts: Iterable[tuple[Due, Notified]]) -> None:
-        """Alerts need no message of their own. Those that were changed meanwhile are recorded in
-        the next run."""
+        """Alerts need no message of their own. Those that others keep changing are recorded in the
+        next run."""
         by_name = {due.name: (due, notified) for due, notified in alerts}
-        stored = read_many(self._client, self._alerts, by_name)
-        writes = {}
-        for name, each in stored.items():
+
+        def change(name: str, document: Document) -> Document | None:
             due, message = by_name[name]
-            if not covers(message, each.document["level"], due.known_by):
-                continue  # it rose meanwhile
+            if not covers(message, document["level"], due.known_by):
+                return None  # it rose meanwhile
             entry = {
                 "state": FOLDED,
                 "at": stamp(self._now),
                 "into": message.by,
                 "level": message.level,
             }
-            writes[name] = Write(
-                with_delivery(each.document, self._channel, entry, done=True), each
-            )
-        write_many(self._client, self._alerts, writes)
+            return with_delivery(document, self._channel, entry, done=True)
+
+        revise_many(self._client, self._alerts, by_name, change)
 
     def pending(self, names: Sequence[str]) -> None:
         """Alerts wait for a message of theirs, however old they become."""
         entry = {"state": "pending", "at": stamp(self._now), "attempts": 0}
-        stored = read_many(self._client, self._alerts, names)
-        writes = {
-            name: Write(with_delivery(each.document, self._channel, entry, done=False), each)
-            for name, each in stored.items()
-        }
-        # Alerts that were changed meanwhile are marked in the next run.
-        write_many(self._client, self._alerts, writes)
+
+        def change(_: str, document: Document) -> Document | None:
+            if self._channel in done_for(document):
+                return None  # sent meanwhile
+            return with_delivery(document, self._channel, entry, done=False)
+
+        # Alerts that others keep changing are marked in the next run.
+        revise_many(self._client, self._alerts, names, change)
 
     def _after_sending(self, document: Document, level: str, told: Mapping[str, Any]) -> Document:
         attempts = self._log(document).get("attempts", 0) + 1

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
@@ -17,7 +17,7 @@ from detections.notify.message import Channel
 from detections.notify.rate_limiter import RateLimiter
 from detections.notify.renderer import MessageRenderer
 from trailhound.batching import batched
-from trailhound.cluster.versions import Write, read_many, write_many
+from trailhound.cluster.versions import revise_many
 from trailhound.errors import NotifyError
 
 LOG = logging.getLogger("trailhound.notify")
@@ -67,17 +67,14 @@ class LearningDigest:
             self._limiter.note(last_error=error.message, last_error_at=stamp(now))
             return False
         self._limiter.learning_sent(now)
+
+        def change(_: str, document: dict[str, Any]) -> dict[str, Any] | None:
+            if not document.get(LEARNING):
+                return None
+            entry = {"state": LEARNING, "at": stamp(now), "level": document["level"]}
+            return with_delivery(document, channel, entry, done=True)
+
         for some in batched([each.name for each in alerts], _AT_ONCE):
-            writes = {}
-            for name, stored in read_many(self._client, self._alerts, some).items():
-                if stored.document.get(LEARNING):
-                    entry = {
-                        "state": LEARNING,
-                        "at": stamp(now),
-                        "level": stored.document["level"],
-                    }
-                    document = with_delivery(stored.document, channel, entry, done=True)
-                    writes[name] = Write(document, stored)
-            # Alerts that were changed meanwhile are in the next digest again.
-            write_many(self._client, self._alerts, writes)
+            # Alerts that others keep changing are in the next digest again.
+            revise_many(self._client, self._alerts, some, change)
         return True

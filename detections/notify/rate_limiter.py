@@ -36,6 +36,17 @@ class RateLimiter:
         self._revise(change)
         return granted
 
+    def release(self, count: int, now: datetime) -> None:
+        """Gives back messages of this minute that were reserved and not sent."""
+        if count:
+            self._revise(
+                lambda state: (
+                    replace(state, sent=max(0, state.sent - count))
+                    if state.minute == _minute(now)
+                    else state
+                )
+            )
+
     def digest_due(self, now: datetime) -> bool:
         """Whether no digest was sent this minute; if so, the caller has to send it."""
         due = False

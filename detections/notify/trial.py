@@ -9,7 +9,8 @@ from datetime import datetime
 from detections.notify.channel import Session, open_channel
 from detections.notify.message import Message
 from trailhound.errors import TrailhoundError, UsageError
-from trailhound.settings import Settings
+from trailhound.settings import ChannelSettings, Settings
+from trailhound.threads import in_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,13 @@ def try_channels(
         subject="Trailhound: a test",
         text="Alerts of Trailhound arrive here. Nothing has happened: this is a test.",
     )
-    tried = []
-    for channel in channels:
+
+    def tried(channel: ChannelSettings) -> ChannelTest:
         try:
             open_channel(channel, settings.aws, session).send(message)
         except TrailhoundError as error:
-            tried.append(ChannelTest(channel.name, channel.kind, error))
-        else:
-            tried.append(ChannelTest(channel.name, channel.kind))
-    return tried
+            return ChannelTest(channel.name, channel.kind, error)
+        return ChannelTest(channel.name, channel.kind)
+
+    # At once: one that does not answer delays no other.
+    return list(in_order(tried, channels, len(channels), "notify-test"))

@@ -26,6 +26,7 @@ from trailhound.threads import SupervisedThread
 
 LOG = logging.getLogger("trailhound.scheduler")
 _TICK = 0.5
+_STOPS_WITHIN = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,9 @@ class Job:
     every: float
     run: Callable[[Turn], str | None]
     skipped: Callable[[], str] = lambda: ""
+    settle: Callable[[float], None] = lambda _: None
+    """Wait at most so many seconds for what a run left to threads of its own; `holds_lease` of its
+    turn is false by then."""
 
 
 @dataclass(slots=True)
@@ -80,8 +84,11 @@ class Scheduler:
     def stop(self) -> None:
         """Ends after the current job and releases the lease."""
         self._ended.set()
+        until = time.monotonic() + _STOPS_WITHIN
         if self._thread.is_alive():
-            self._thread.join(10)
+            self._thread.join(_STOPS_WITHIN)
+        for job in self._jobs:
+            job.settle(max(0.0, until - time.monotonic()))
         self._lease.stop()
 
     def take(self, jobs: Sequence[Job]) -> None:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from opensearchpy import OpenSearch
@@ -144,6 +145,13 @@ def test_a_job_that_fails_stops_no_other_and_the_next_one_elected_goes_on(
     settings: Settings,
 ) -> None:
     runs: list[tuple[str, datetime | None]] = []
+    turns: dict[str, Turn] = {}
+    settled: list[tuple[str, bool, bool, bool]] = []
+
+    def ledger() -> dict[str, Any]:
+        index = templates.Names(settings.prefix).ledger
+        found: dict[str, Any] = connect(settings).get(index=index, id="lease-x")["_source"]
+        return found
 
     def broken(_: Turn) -> None:
         raise ValueError("it does not work")
@@ -155,10 +163,15 @@ def test_a_job_that_fails_stops_no_other_and_the_next_one_elected_goes_on(
         def work(turn: Turn) -> str | None:
             assert turn.holds_lease()
             runs.append((who, turn.last_success))
+            turns[who] = turn
             return f"{who} left two calls out"
 
+        def settle(seconds: float) -> None:
+            state = LeaseState.parse("lease-x", ledger())
+            settled.append((who, state.owner == who, turns[who].holds_lease(), seconds <= 10))
+
         failing = [Job("broken", 0.1, broken), Job("cut-off", 0.1, cut_off)]
-        return [*failing, Job("good", 0.1, work)]
+        return [*failing, Job("good", 0.1, work, settle=settle)]
 
     one, two = scheduler(settings, "one", jobs("one")), scheduler(settings, "two", jobs("two"))
     one.start()
@@ -168,6 +181,8 @@ def test_a_job_that_fails_stops_no_other_and_the_next_one_elected_goes_on(
     done = len(runs)
     until(lambda: len(runs) >= done + 2, "runs of the other one")
     two.stop()
+    ending = [(who, True, False, True) for who in ("one", "two")]
+    assert settled == ending, "what a run left goes no further, and ends while the lease is held"
     assert {who for who, _ in runs[:done]} == {"one"}
     assert {who for who, _ in runs[done:]} == {"two"}
     assert runs[0][1] is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from detections.alerts.store import AlertQuery, AlertStore
 from detections.finding import Finding
 from detections.incidents.significance import NAMED
 from detections.notify.channel_status import ChannelStatus, channel_statuses
+from detections.notify.lanes import Lanes
 from detections.notify.notifier import Notifier
 from detections.rule import Attack
 from ingest.sources.session import aws_session
@@ -29,6 +31,7 @@ from tests.helpers.commands import command
 from tests.helpers.engines import remove_namespace
 from tests.helpers.findings import emptied, event_id, put_events, rule, single
 from tests.helpers.processes import run
+from tests.helpers.queues import until
 from tests.helpers.receiver import Received, Receiver
 from tests.helpers.trails import own_settings, prepared
 from trailhound.app.health.reasons import read_shared, readiness
@@ -76,10 +79,12 @@ class House:
         self.settings = own_settings(engine, namespace, home)
         self.client: OpenSearch = connect(self.settings)
 
-    def with_channels(self, *channels: dict[str, Any], **limits: Any) -> Notifier:
+    def with_channels(
+        self, *channels: dict[str, Any], lanes: Lanes | None = None, **limits: Any
+    ) -> Notifier:
         notify = {"channels": list(channels), **limits}
         self.settings = own_settings(*self._place, notify=notify)
-        return Notifier(self.client, self.settings, aws_session)
+        return Notifier(self.client, self.settings, aws_session, lanes=lanes)
 
     def raise_alerts(self, rule_id: str, *seconds: int, start: datetime = RECENT) -> set[str]:
         put_events(self.client, self.settings, seconds, start)
@@ -689,6 +694,57 @@ def test_an_alert_that_is_closed_while_others_are_sent_is_not_sent(house: House)
     with Receiver(answer) as receiver:
         house.with_channels(hook(receiver)).deliver(NOW)
         assert len(keys(receiver)) == 1
+
+
+def test_a_slow_channel_delays_no_other_channel_and_no_later_run(
+    house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is sent twice meanwhile, new settings included; what is new and more severe is not
+    behind all that the channel still has."""
+    monkeypatch.setattr("detections.notify.lanes.ENDS_AFTER", 0.0)
+    first, lanes, answers = house.raise_alerts("high", 1, 2), Lanes(), threading.Event()
+    limits: dict[str, Any] = {"lanes": lanes, "one_message_per": "alert", "per_minute": 3}
+
+    def answer(_: Received) -> int:
+        return 200 if answers.wait(20) else 503
+
+    with Receiver(answer) as slow:
+        channels = hook(slow, name="slow"), hook(receiver)
+        notifier = house.with_channels(*channels, **limits)
+        notifier.deliver(NOW, wait=0)
+        lanes.wait(["hook"])
+        assert set(keys(receiver)) == first
+        until(lambda: len(slow.received) == 1, "the first message")
+        status = channel_statuses(house.client, house.settings)
+        assert [each.waiting for each in status] == [2, 0]
+        (worst,) = house.raise_alerts("critical", 3)
+        report = house.with_channels(*channels, **limits).deliver(NOW)
+        assert (keys(receiver)[2:], report.sent) == ([worst], {"hook": 3})
+        answers.set()
+        lanes.wait()
+        assert (keys(slow), set(keys(slow)) < first) == (keys(slow)[:1], True)
+        assert notifier.deliver(NOW).sent == {"slow": 3}, "what was not sent is not in its rate"
+        assert keys(slow)[1] == worst
+        assert Counter(keys(slow)) == Counter([*first, worst])
+    for name in (*first, worst):
+        assert {each["state"] for each in house.reported(name).values()} == {"sent"}
+
+
+def test_channels_that_deliver_at_once_all_record_it(house: House, receiver: Receiver) -> None:
+    """In the same alerts: those that a message covers, and those of the learning period."""
+    names = house.raise_alerts("high", *range(40))
+    in_one_incident(house, names)
+    put_events(house.client, house.settings, range(50, 60), RECENT)
+    found = [replace(single("critical", n, start=RECENT), learning="early") for n in range(50, 60)]
+    learning = Recorder(house.client, house.settings, RULES).record(found).created
+    channels = [f"hook-{number}" for number in range(4)]
+    house.with_channels(*(hook(receiver, name=each) for each in channels)).deliver(NOW)
+    assert len(keys(receiver)) == len(channels)
+    for name in names:
+        assert house.reported(name).keys() == set(channels)
+    for name in learning:
+        states = {channel: each["state"] for channel, each in house.reported(name).items()}
+        assert states == dict.fromkeys(channels, "learning")
 
 
 def test_a_broken_channel_holds_no_other_up(house: House, receiver: Receiver) -> None:

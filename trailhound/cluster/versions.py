@@ -150,6 +150,37 @@ def revise(
     )
 
 
+def revise_many(
+    client: OpenSearch,
+    index: str,
+    names: Iterable[str],
+    change: Callable[[str, dict[str, Any]], Mapping[str, Any] | None],
+) -> set[str]:
+    """Change documents, and read those again for which another writer was faster.
+
+    `change` gets a name and its document, and returns the new one, or None to leave it unchanged.
+    Documents that do not exist are left out. Returns the names of those that others kept changing.
+    Raises as `read_many` and `write_many`.
+    """
+    left: set[str] = set()
+    for some in batched(sorted(set(names)), READ_AT_ONCE):
+        waiting = set(some)
+        for number in range(TRIES):
+            stored = read_many(client, index, waiting)
+            after = {name: change(name, each.document) for name, each in stored.items()}
+            writes = {
+                name: Write(document, stored[name])
+                for name, document in after.items()
+                if document is not None and document != stored[name].document
+            }
+            waiting = writes.keys() - write_many(client, index, writes).keys()
+            if not waiting:
+                break
+            time.sleep(OVERTAKEN.seconds(number + 1))
+        left |= waiting
+    return left
+
+
 def _bodies(index: str, writes: Mapping[str, Write]) -> Iterator[bytes]:
     """Bulk bodies of a few megabytes each."""
     body = bytearray()

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
@@ -16,6 +17,7 @@ from detections.events.current_days import CurrentDays
 from detections.events.index import EventIndex
 from detections.incidents.late_openers import LateOpeners
 from detections.incidents.updater import IncidentUpdater
+from detections.notify.lanes import Lanes
 from detections.notify.notifier import Notifier
 from detections.packs.describe import line
 from detections.packs.expiry import today
@@ -47,6 +49,8 @@ SENT_WITHIN = 5.0
 """Seconds after which alerts are sent although other rules have not run yet; twice as many each
 further time in a run. In a shorter run, as nearly all are, an incident is one message with all that
 was found of it."""
+CHANNELS_WITHIN = 5.0
+"""Seconds for which the rules wait for channels; one that takes longer goes on by itself."""
 LONGEST = 60.0
 """Seconds after which a run ends although more is due; the next run continues."""
 
@@ -61,6 +65,7 @@ class ScheduledDetections:
         self._client = client
         self._ran = ran
         self._lock = threading.Lock()
+        self._lanes = Lanes()
         self._settings = settings
         self._skipped = Skipped(LOG)
         self._recount = Recount(client, settings, skipped=self._skipped)
@@ -92,7 +97,8 @@ class ScheduledDetections:
 
     def job(self) -> Job:
         """The job, for the scheduler that one of the daemons runs."""
-        return Job(DETECTIONS, EVERY, self.turn, self._skipped.sentence)
+        settle = partial(self._lanes.wait, None)
+        return Job(DETECTIONS, EVERY, self.turn, self._skipped.sentence, settle)
 
     def take(self, settings: Settings) -> None:
         """Use these settings, and the current rule files, from the next run on.
@@ -135,7 +141,9 @@ class ScheduledDetections:
                 self._join(turn, updater, openers)
         finally:
             if turn.holds_lease():
-                sent = notifier.deliver(datetime.now(UTC), turn.holds_lease, due_rules.caught_up)
+                sent = notifier.deliver(
+                    datetime.now(UTC), turn.holds_lease, due_rules.caught_up, CHANNELS_WITHIN
+                )
                 self.broken_channels = dict(sent.broken)
 
     def _join(self, turn: Turn, updater: IncidentUpdater, openers: LateOpeners) -> None:
@@ -253,5 +261,5 @@ class ScheduledDetections:
             IncidentUpdater(
                 self._client, settings, NamedEvents(self._client, days), skipped=self._skipped
             ),
-            Notifier(self._client, settings, aws_session),
+            Notifier(self._client, settings, aws_session, lanes=self._lanes),
         )

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -20,6 +21,7 @@ import pytest
 from detections.notify.channel import open_channel
 from detections.notify.deadline import WithDeadline
 from detections.notify.message import Message
+from detections.notify.trial import try_channels
 from detections.notify.webhook import signature
 from tests.helpers.queues import until
 from tests.helpers.receiver import Received, Receiver
@@ -337,3 +339,46 @@ def ended(process: str) -> bool:
 
 def test_every_failure_is_of_the_tree() -> None:
     assert issubclass(NotifyError, TrailhoundError)
+
+
+def test_apprise_waits_between_messages_only_where_it_knows_the_rate_of_a_service(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """For others it would wait 5.5 s a message, which `notify.per_minute` is for."""
+    waited: list[float] = []
+    monkeypatch.setattr("apprise.url.time.sleep", waited.append)
+    for kind in ("email.base.NotifyEmail", "slack.NotifySlack"):
+        monkeypatch.setattr(
+            f"apprise.plugins.{kind}.send", lambda self, **_: self.throttle() is None
+        )
+    for url, waits in (
+        ("mailto://me:secret@mail.example", 0),
+        ("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ", 1),
+    ):
+        waited.clear()
+        opened = open_channel(
+            channel("apprise", url=url), AwsSettings(), lambda _: botocore.session.Session()
+        )
+        for _ in range(2):
+            opened.send(MESSAGE)
+        assert len(waited) == waits
+
+
+def test_a_channel_that_does_not_answer_delays_the_test_of_no_other() -> None:
+    tested = Event()
+
+    def slow(_: Received) -> int:
+        return 200 if tested.wait(20) else 503
+
+    def answer(_: Received) -> int:
+        tested.set()
+        return 200
+
+    with Receiver(slow) as first, Receiver(answer) as second:
+        channels = [
+            {"name": name, "kind": "webhook", "url": f"http://127.0.0.1:{port}/", "secret": SECRET}
+            for name, port in (("slow", first.port), ("well", second.port))
+        ]
+        settings = load(flags={"notify": {"channels": channels}})
+        tried = try_channels(settings, lambda _: botocore.session.Session(), datetime.now(UTC))
+    assert [(each.channel, each.error) for each in tried] == [("slow", None), ("well", None)]
