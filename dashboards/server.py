@@ -11,7 +11,7 @@ import base64
 import json
 import ssl
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
@@ -38,6 +38,9 @@ _NO_REASON = "no reason given"
 _DOWN = (500, 502, 503, 504)
 """Statuses with which a proxy answers while Dashboards is down."""
 
+_NAMED_BY: Final = {"kbn-name": "Kibana", "osd-name": "OpenSearch Dashboards"}
+"""The header that each sends with its replies."""
+
 
 class DashboardsServer:
     """One OpenSearch Dashboards or Kibana.
@@ -55,7 +58,7 @@ class DashboardsServer:
                 "dashboards.username and dashboards.password",
             )
         self._settings = settings
-        self._product = "OpenSearch Dashboards"
+        self._product = "OpenSearch Dashboards or Kibana"  # until a reply tells which
         workspace = f"/w/{quote(settings.workspace, safe='')}" if settings.workspace else ""
         self.base = settings.address.rstrip("/") + workspace
         self._headers = _headers(settings)
@@ -150,8 +153,9 @@ class DashboardsServer:
             )
         except (HTTPError, LocationParseError) as error:
             raise _unreachable(self._where, error) from None
-        if "kbn-name" in reply.headers:
-            self._product = "Kibana"
+        for header, product in _NAMED_BY.items():
+            if header in reply.headers:
+                self._product = product
         return reply
 
     def _json(self, reply: urllib3.BaseHTTPResponse, name: str) -> dict[str, Any]:

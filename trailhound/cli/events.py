@@ -74,10 +74,11 @@ def _called(event: Event) -> str:
 
 
 def _resources(event: Event) -> list[str]:
-    """The resources of the call, ARNs last: names are shorter."""
+    """The resources of the call, ARNs last: names are shorter. The others by the names of their
+    fields: each product returns fields in an order of its own."""
     found = event.get("resource")
     values = found if isinstance(found, dict) else {}
-    ordered = sorted(values.items(), key=lambda each: each[0] == "arn")
+    ordered = sorted(values.items(), key=lambda each: (each[0] == "arn", each[0]))
     return list(dict.fromkeys(str(text) for _, texts in ordered for text in texts))
 
 
