@@ -42,6 +42,10 @@ class RunReport:
     dead_letter_codes: dict[str, int] = field(default_factory=dict)
     indices: set[str] = field(default_factory=set)
     """The daily indices that events were sent to."""
+    denied: dict[str, str] = field(default_factory=dict)
+    """Folders that may not be listed, with the reason."""
+    listed: set[str] = field(default_factory=set)
+    """Prefixes of buckets that were listed to their end, apart from these folders."""
 
     @property
     def complete(self) -> bool:
@@ -64,6 +68,8 @@ class RunReport:
         self.selected.merge(other.selected)
         self.interrupted = self.interrupted or other.interrupted
         self.indices |= other.indices
+        self.denied |= other.denied
+        self.listed |= other.listed
         self.failures = (self.failures + other.failures)[:FAILURES_KEPT]
         for code, number in other.dead_letter_codes.items():
             self.dead_letter_codes[code] = self.dead_letter_codes.get(code, 0) + number
@@ -71,8 +77,9 @@ class RunReport:
     def add_unlisted(self, error: FoldersDeniedError) -> None:
         """Count folders that may not be listed, each as an object that failed."""
         self.failed_objects += len(error.folders)
-        found = [(uri, each.message) for uri, each in error.folders.items()]
-        self.failures = (self.failures + found)[:FAILURES_KEPT]
+        found = {uri: each.message for uri, each in error.folders.items()}
+        self.denied |= found
+        self.failures = (self.failures + list(found.items()))[:FAILURES_KEPT]
 
     def as_dict(self) -> dict[str, Any]:
         """The object that `--json` prints; sizes in bytes, time in seconds."""

@@ -160,7 +160,7 @@ class Backfill:
         report.lost_claims = self.ledger.outcomes.lost
 
     def _read_source(self, source: Source) -> None:
-        listed = self._reserve_days(source.objects(self._selection))
+        listed = self._reserve_days(source)
         left = None if self._limit is None else self._limit - self._handed_out
         items = self._counted(self.ledger.claim(listed, force=self._force, limit=left))
         ingest = self._settings.ingest
@@ -188,11 +188,11 @@ class Backfill:
         finally:
             fetched.close()
 
-    def _reserve_days(self, items: Iterator[TrailObject]) -> Iterator[TrailObject]:
+    def _reserve_days(self, source: Source) -> Iterator[TrailObject]:
         """Reserve days while listing, so that a shard limit stops the run before a write fails. A
         folder that may not be listed is one object that failed."""
         try:
-            for item in items:
+            for item in source.objects(self._selection):
                 place = self._report.matched.add(item)
                 if place is not None and place.day is not None:
                     self.pipeline.days.reserve(place.day.strftime("%Y.%m.%d"))
@@ -200,6 +200,10 @@ class Backfill:
         except FoldersDeniedError as error:
             with self._lock:
                 self._report.add_unlisted(error)
+        prefix = getattr(source, "uri_prefix", None)
+        if prefix and prefix.startswith("s3://"):
+            with self._lock:
+                self._report.listed.add(prefix)
 
     def _counted(self, items: Iterator[TrailObject]) -> Iterator[TrailObject]:
         """Counts objects as they are started: those of an earlier source may not be done yet."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opensearchpy import OpenSearch
 
+from ingest.backfill.denied import note_listing
 from ingest.backfill.left_out import LeftOut
 from ingest.backfill.matched import Matched
 from ingest.documents.record_filter import criteria
@@ -29,6 +30,7 @@ from ingest.objects import Selection, Source, TrailObject
 from ingest.sources import open_source
 from ingest.sources.aws_codes import FAILURES
 from ingest.sources.layout import place_of
+from ingest.sources.s3 import S3Source
 from trailhound.backoff import Backoff
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
@@ -107,6 +109,8 @@ class Enqueue:
         self._lock = threading.Lock()
         self.report = Enqueued(dry_run=dry_run)
         self._denied: FoldersDeniedError | None = None
+        self._listed: set[str] = set()
+        """Prefixes that were listed to their end."""
 
     def stop(self) -> None:
         """List no further object."""
@@ -135,6 +139,15 @@ class Enqueue:
                 self._send_all(wanted, lambda group: self._send(client, url, group))
             finally:
                 client.close()
+        if not self.report.dry_run:
+            denied = self._denied.folders if self._denied is not None else {}
+            note_listing(
+                self._client,
+                self._settings,
+                self._selection,
+                denied={uri: each.message for uri, each in denied.items()},
+                listed=() if self._stopping.is_set() else self._listed,
+            )
         if self._denied is not None:
             raise self._denied
         self.report.ignored_objects += sum(sum(source.ignored.values()) for source in sources)
@@ -170,6 +183,8 @@ class Enqueue:
                         self.report.objects_read_again += 1
                     handed_out += 1
                     yield item
+            if isinstance(source, S3Source):
+                self._listed.add(source.uri_prefix)
 
     def _but_denied(self, items: Iterator[TrailObject]) -> Iterator[TrailObject]:
         """The objects; folders that may not be listed are an error once the others are sent."""

@@ -66,6 +66,12 @@ class Shard:
         """Each worker lists all objects; only the first one counts these."""
         return self._source.ignored if self._shard == 0 else {}
 
+    @property
+    def uri_prefix(self) -> str | None:
+        """With what the names of all its objects begin, where that is known."""
+        prefix: str | None = getattr(self._source, "uri_prefix", None)
+        return prefix
+
     def objects(self, selection: Selection) -> Iterator[TrailObject]:
         try:
             for item in self._source.objects(selection):

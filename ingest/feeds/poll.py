@@ -16,7 +16,6 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
-from itertools import islice
 
 from opensearchpy import OpenSearch
 
@@ -24,7 +23,7 @@ from ingest.feeds.feed import Delivery, Outcome
 from ingest.feeds.kinds import Probed, feed_kind, feed_probe
 from ingest.feeds.listing import ListingFeed
 from ingest.objects import Selection, TrailObject
-from ingest.reading.recognise import may_be_trail
+from ingest.sources.readable import look_at
 from ingest.sources.s3 import S3Source
 from trailhound.errors import ClusterError, FoldersDeniedError, SourceError
 from trailhound.settings import FeedSettings, Settings
@@ -37,7 +36,6 @@ _TRIES = 5
 _LOOKED_AT = 20
 """Objects of which one has to hold CloudTrail records, when it is asked whether they may be
 read."""
-_HEAD_BYTES = 64 * 1024
 _FIRST_YEAR = datetime(2006, 1, 1, tzinfo=UTC)
 """A year before S3 existed; earlier times in names are invalid."""
 _PLACE = re.compile(
@@ -295,10 +293,9 @@ def _probe(settings: Settings, feed: FeedSettings) -> Probed:
     assert feed.poll is not None  # noqa: S101 - a feed of another kind is not looked at here
     aws = feed.own_aws(settings.aws)
     source = S3Source(feed.poll, settings.model_copy(update={"aws": aws}))
-    first = list(islice(source.objects(Selection()), _LOOKED_AT))
-    for each in first:
-        if may_be_trail(source.head(each, _HEAD_BYTES)):
-            return Probed(f"{each.uri} is readable")
-    if not first:
+    found = look_at(source, _LOOKED_AT)
+    if found.readable:
+        return Probed(found.fact())
+    if not found.objects:
         return Probed("it may be listed and holds no trail file yet", "check the prefix")
-    return Probed(f"no trail file among its first {len(first):,} objects", "check the prefix")
+    return Probed(f"no trail file among its first {found.objects:,} objects", "check the prefix")

@@ -60,10 +60,10 @@ class S3Source:
             )
         connections = settings.ingest.prefetch_threads + AHEAD + 2
         self._client: S3Client = s3_client(settings.aws, connections=connections)
-        self._payer: dict[str, Any] = (
+        self.payer: dict[str, Any] = (
             {"RequestPayer": "requester"} if settings.aws.requester_pays else {}
         )
-        self._get: dict[str, Any] = self._payer | _customer_key(settings.aws)
+        self._get: dict[str, Any] = self.payer | _customer_key(settings.aws)
         self._root = f"s3://{self.bucket}/"
         self._ignored: Counter[str] = Counter()
 
@@ -97,22 +97,22 @@ class S3Source:
         lies beside the years is then left out where it sorts before that key.
         """
         listing = Listing(
-            self._client, self.bucket, self.prefix, self._payer, after=after, beside=beside
+            self._client, self.bucket, self.prefix, self.payer, after=after, beside=beside
         )
         entries = listing.entries(selection)
         return self._selected(entries, selection)
 
     def folders(self) -> Iterator[tuple[str, bool]]:
         """The names above the days' folders, and whether each is a folder."""
-        return Listing(self._client, self.bucket, self.prefix, self._payer).folders()
+        return Listing(self._client, self.bucket, self.prefix, self.payer).folders()
 
     def ends(self, folder: str) -> list[str]:
         """A key of the first and one of the last day below a region's folder."""
-        return Listing(self._client, self.bucket, self.prefix, self._payer).ends(folder)
+        return Listing(self._client, self.bucket, self.prefix, self.payer).ends(folder)
 
     def neighbours(self) -> list[str]:
         """Where no key begins with the prefix: a sentence on what there is; otherwise empty."""
-        return Listing(self._client, self.bucket, self.prefix, self._payer).neighbours()
+        return Listing(self._client, self.bucket, self.prefix, self.payer).neighbours()
 
     def _selected(self, entries: Iterator[Entry], selection: Selection) -> Iterator[TrailObject]:
         def others() -> Iterator[Entry]:
@@ -189,7 +189,7 @@ class S3Source:
         """Ask for a restore. Raises botocore's errors."""
         wanted: Any = request
         self._client.restore_object(
-            Bucket=self.bucket, Key=self._key(item), RestoreRequest=wanted, **self._payer
+            Bucket=self.bucket, Key=self._key(item), RestoreRequest=wanted, **self.payer
         )
 
     def _answer(self, item: TrailObject, **more: Any) -> GetObjectOutputTypeDef:

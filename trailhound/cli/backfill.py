@@ -29,6 +29,7 @@ from trailhound.cli.stopping import stopped
 from trailhound.errors import UsageError
 
 with late_imports():
+    from ingest.backfill.denied import note_listing
     from ingest.backfill.plan import plan
     from ingest.backfill.rate import rate_of
     from ingest.backfill.request import BackfillRequest
@@ -193,6 +194,13 @@ def _read(settings: Settings, request: BackfillRequest, steps: _Steps, *, json: 
             expected=chains.expected if chains is not None else None,
         )
         cut_off.report = lambda: report  # what is restored is added to it
+        note_listing(
+            connect(settings),
+            settings,
+            selection,
+            denied=report.denied,
+            listed=() if report.interrupted else report.listed,
+        )
         restored: dict[str, Any] = {}
         if steps.restore and not report.interrupted:
             from trailhound.cli.restore import restore

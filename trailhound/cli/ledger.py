@@ -22,6 +22,7 @@ with late_imports():
     from trailhound.app.search.ledger import LedgerSearch
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
+    from trailhound.state.denied_folders import DeniedFolders
     from trailhound.state.objects import BAD, ObjectState, object_id
     from trailhound.state.store import StateStore
 
@@ -42,6 +43,7 @@ class LedgerState(StrEnum):
     RELEASED = "released"
     DONE = "done"
     GONE = "gone"
+    DENIED = "denied"
     ALL = "all"
 
 
@@ -56,7 +58,13 @@ class LedgerVerdict(StrEnum):
     PENDING = "pending"
 
 
-_LEFT = [LedgerState.FAILED, LedgerState.PARTIAL, LedgerState.SKIPPED, LedgerState.ARCHIVED]
+_LEFT = [
+    LedgerState.DENIED,
+    LedgerState.FAILED,
+    LedgerState.PARTIAL,
+    LedgerState.SKIPPED,
+    LedgerState.ARCHIVED,
+]
 
 Limit = Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Show at most N.")]
 All = Annotated[bool, typer.Option("--all", help="Show all; no limit.")]
@@ -128,8 +136,9 @@ def list_objects(
         list[LedgerState] | None,
         typer.Option(
             "--state",
-            help="Default: failed, partial (some of its records are dead letters), skipped and "
-            "archived. `gone`: not read, and noted as gone.",
+            help="Default: failed, partial (some of its records are dead letters), skipped, "
+            "archived and denied (a folder that a backfill was not allowed to list). `gone`: not "
+            "read, and noted as gone.",
         ),
     ] = None,
     verdict: Annotated[
@@ -218,7 +227,8 @@ def gone(
     one that could not be read no longer warns.
 
     Its entry and its events stay. When the object is read again, this record is removed. One that
-    is still there is refused.
+    is still there is refused. A folder that a backfill was not allowed to list (`denied`), and that
+    is not wanted, is no longer named.
 
     Example: `trailhound ledger gone s3://my-trail-bucket/AWSLogs/…/a.json.gz --note "a test of
     ours"`
@@ -228,8 +238,13 @@ def gone(
 
     settings = settings_from(config, url, namespace)
     with cluster_errors(settings.hosts[0]):
-        objects = StateStore(connect(settings), settings, ObjectState)
+        client = connect(settings)
+        objects = StateStore(client, settings, ObjectState)
+        folders = DeniedFolders(client, settings)
         for each in object_:
+            if folders.forget(each):
+                say(f"{each}: no longer expected")
+                continue
             known = objects.one(object_id(each))
             if known is not None and is_there(each, settings):
                 raise UsageError(

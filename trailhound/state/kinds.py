@@ -8,6 +8,7 @@ from trailhound.state.before_rules import BeforeRules
 from trailhound.state.catch_up import CatchUp
 from trailhound.state.channels import ChannelState
 from trailhound.state.daemons import DaemonState
+from trailhound.state.denied_folders import DeniedFolder
 from trailhound.state.document import StateDocument
 from trailhound.state.feed_checkpoints import FeedCheckpoint
 from trailhound.state.jobs import JobState
@@ -27,6 +28,7 @@ KINDS: tuple[type[StateDocument], ...] = (
     CatchUp,
     ChannelState,
     DaemonState,
+    DeniedFolder,
     FeedCheckpoint,
     JobState,
     JoiningCheckpoint,

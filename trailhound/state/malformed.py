@@ -16,6 +16,7 @@ from trailhound.state.before_rules import BeforeRules
 from trailhound.state.catch_up import CatchUp
 from trailhound.state.channels import ChannelState
 from trailhound.state.daemons import DaemonState
+from trailhound.state.denied_folders import DeniedFolder
 from trailhound.state.document import StateDocument, StateDocumentError
 from trailhound.state.feed_checkpoints import FeedCheckpoint
 from trailhound.state.jobs import JobState
@@ -34,6 +35,7 @@ _KINDS: Final[dict[str, type[StateDocument]]] = {
         CatchUp,
         ChannelState,
         DaemonState,
+        DeniedFolder,
         FeedCheckpoint,
         JobState,
         KnownAutomation,

@@ -8,15 +8,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from detections.packs.describe import counted, problem_lines
 from detections.packs.rule_paths import SETTINGS_OF_PATHS, missing, unread_paths
 from enrich.geo import GeoDatabase
-from ingest.objects import Selection
-from ingest.reading.recognise import may_be_trail
 from ingest.sources import is_of_aws, open_source
 from trailhound.app import settings_check
 from trailhound.app.detection.detection import rules_in_force
@@ -32,7 +29,6 @@ _STALE_DAYS = 60
 """Days after which a GeoIP database is stale: new ones are published at least monthly."""
 _MOST_LOOKED_AT = 100
 """Objects of a source that are looked at until one holds CloudTrail records."""
-_HEAD_BYTES = 64 * 1024
 
 
 def local_checks(settings: Settings) -> Iterator[Check]:
@@ -180,14 +176,14 @@ def _identity(settings: Settings) -> Check:
 
 
 def _source(source: str, settings: Settings) -> Check:
-    """Whether a trail file of it can be read: not the first object, which may be a note."""
+    """Whether a trail file of it can be read, and each account's folder be listed."""
+    from ingest.sources.readable import look_at  # with the AWS client
+
     try:
-        opened = open_source(source, settings)
-        first = list(islice(opened.objects(Selection()), _MOST_LOOKED_AT))
-        for each in first:
-            if may_be_trail(opened.head(each, _HEAD_BYTES)):
-                return Check("source", "ok", f"{each.uri} is readable")
+        found = look_at(open_source(source, settings), _MOST_LOOKED_AT)
     except TrailhoundError as error:
         return failed("source", error)
-    of = f" among its first {len(first):,} objects" if len(first) == _MOST_LOOKED_AT else ""
+    if found.readable:
+        return Check("source", "ok", found.fact())
+    of = f" among its first {found.objects:,} objects" if found.objects == _MOST_LOOKED_AT else ""
     return Check("source", "warning", f"{source}: no trail files{of}", "check the prefix")

@@ -47,6 +47,9 @@ ADVICE = {
     "stuck": "see the daemon's log; restart the daemon to return the object to its source",
     "deferred": "free disk space or fix the spool's permissions; it continues by itself",
     "feed": "check that the source exists and can be read; it continues by itself",
+    "folder": "grant s3:ListBucket for it, then run the same `trailhound backfill` again; all of "
+    "them: `trailhound ledger list --state denied`; for one that is not wanted `trailhound ledger "
+    "gone FOLDER`",
     "refused": "see `trailhound deadletters list` and `trailhound ledger list`; correct what "
     "refuses them, such as a mapping or template that was changed to dynamic: strict; then "
     "`trailhound retry-deadletters`",

@@ -24,6 +24,7 @@ from trailhound.plural import plural
 from trailhound.settings import DetectionSettings, Settings
 from trailhound.state.channels import Channels, ChannelState
 from trailhound.state.daemons import Daemons, DaemonState
+from trailhound.state.denied_folders import DeniedFolder, DeniedFolders, sentence
 from trailhound.state.jobs import Jobs, JobState
 from trailhound.state.malformed import malformed_documents
 from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
@@ -62,6 +63,8 @@ class SharedState:
     """Why the ledger rejects writes; empty if it does not."""
     disk_full: str = ""
     """That a disk of the cluster is full, in a sentence; empty if none is."""
+    denied_folders: Sequence[DeniedFolder] = ()
+    """The folders that a backfill was not allowed to list, and none has listed since."""
     missing: str = ""
     """The ledger index, if there is none: then nothing of the above is known."""
 
@@ -86,6 +89,7 @@ def read_shared(client: OpenSearch, settings: Settings) -> SharedState:
         dead_letters_blocked=blocked.get(names.deadletter, ""),
         ledger_blocked=blocked.get(names.ledger, ""),
         disk_full=disk_full(client, written_now(names)),
+        denied_folders=DeniedFolders(client, settings).all(),
         missing="" if has_namespace(client, settings.prefix) else names.ledger,
     )
 
@@ -164,6 +168,7 @@ def shared_reasons(shared: SharedState, settings: Settings, intervals: Intervals
         *_rules(shared, settings, intervals),
         *_channels(shared.channels, settings),
         *_documents(shared.malformed),
+        *_folders(shared.denied_folders),
         *_disk(shared.disk_full),
         *_blocked("" if shared.disk_full else shared.ledger_blocked, settings),
         *_dead_letters("" if shared.disk_full else shared.dead_letters_blocked, settings),
@@ -362,6 +367,12 @@ def _documents(malformed: Mapping[str, str]) -> Iterator[Reason]:
         shown,
         f"{number} of the ledger index cannot be used ({shown}): {malformed[names[0]]}",
     )
+
+
+def _folders(denied: Sequence[DeniedFolder]) -> Iterator[Reason]:
+    if denied:
+        subject = denied[0].uri + (", …" if len(denied) > 1 else "")
+        yield Reason("folder", subject, sentence(denied))
 
 
 def _disk(full: str) -> Iterator[Reason]:

@@ -22,12 +22,25 @@ from trailhound.cluster.templates import Names
 from trailhound.cluster.waiting import dismissed, waiting
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
+from trailhound.state.denied_folders import DeniedFolder, folder_key
 from trailhound.state.document import StateDocumentError
 from trailhound.state.objects import ObjectState, ObjectVerdict, object_id, short_id
 
-Reading = Literal["failed", "partial", "skipped", "claimed", "released", "done", "archived", "gone"]
+Reading = Literal[
+    "failed",
+    "partial",
+    "skipped",
+    "claimed",
+    "released",
+    "done",
+    "archived",
+    "gone",
+    "denied",
+]
 """How far an object was read. `partial`: to its end, but some of its records are dead letters.
-`gone`: not to its end, and noted as no longer in its source."""
+`gone`: not to its end, and noted as no longer in its source. `denied`: a folder that a backfill was
+not allowed to list."""
+_LISTED: Query = either([ObjectState.query(), DeniedFolder.query()])
 _GONE: Query = {"exists": {"field": "gone_at"}}
 _LEFT_UNREAD = ("failed", "archived")
 _PARTIAL: Query = {"range": {"dead_lettered": {"gt": 0}}}
@@ -83,7 +96,7 @@ class LedgerSearch:
         """Objects by how far they were read (`readings`; empty for any), by a text in their name
         (`*` stands for any text), by the time they were finished, and by the `verdicts` of a
         verification. Rows are made by `object_row`."""
-        clauses = [ObjectState.query()]
+        clauses = [_LISTED if not verdicts else ObjectState.query()]
         if verdicts:
             clauses.append({"terms": {"integrity.verdict": list(verdicts)}})
         if readings:
@@ -112,10 +125,11 @@ class LedgerSearch:
         Raises `UsageError`.
         """
         short = given.rstrip("…").lower()
-        named: list[Query] = [{"ids": {"values": [object_id(given), short]}}]
+        folder = DeniedFolder.id_prefix + folder_key(given)
+        named: list[Query] = [{"ids": {"values": [object_id(given), short, folder]}}]
         if len(short) >= _SHORTEST:
             named.append({"prefix": {"object": short[:16]}})
-        page = self._page({"bool": {"filter": [ObjectState.query(), either(named)]}}, _NAMED)
+        page = self._page({"bool": {"filter": [_LISTED, either(named)]}}, _NAMED)
         rows = [row for row in page.rows if row["uri"] == given or str(row["id"]).startswith(short)]
         if not rows:
             raise UsageError(
@@ -142,7 +156,18 @@ class LedgerSearch:
     def _rows(self, query: Query, limit: int | None) -> Iterator[Row]:
         for hit in self._reader.documents(query, limit=limit):
             with suppress(StateDocumentError):  # /readyz and `doctor` name it
-                yield object_row(ObjectState.parse(hit["_id"], hit["_source"]))
+                if hit["_source"].get("kind") == DeniedFolder.kind:
+                    yield _folder_row(DeniedFolder.parse(hit["_id"], hit["_source"]))
+                else:
+                    yield object_row(ObjectState.parse(hit["_id"], hit["_source"]))
+
+
+def _folder_row(folder: DeniedFolder) -> Row:
+    """A folder that may not be listed, with the members of an object."""
+    state = ObjectState(
+        uri=folder.uri, state="failed", reason=folder.reason, finished_at=folder.finished_at
+    )
+    return object_row(state) | {"id": folder.identifier, "state": "denied"}
 
 
 def object_row(state: ObjectState) -> Row:
@@ -159,6 +184,8 @@ def object_row(state: ObjectState) -> Row:
 
 
 def _reading(wanted: str) -> Query:
+    if wanted == "denied":
+        return DeniedFolder.query()
     if wanted == "partial":
         return {"bool": {"filter": [{"term": {"state": "done"}}, _PARTIAL]}}
     if wanted == "done":

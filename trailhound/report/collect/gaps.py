@@ -18,6 +18,7 @@ from trailhound.report.collect.rule_state import RuleState
 from trailhound.report.findings import Findings
 from trailhound.report.render.words import count, listed, when, without_alerts
 from trailhound.report.value import Coverage, Gap, Integrity, Scope, Totals
+from trailhound.state.denied_folders import DeniedFolder
 from trailhound.state.objects import ObjectState
 
 MISSING_ACCOUNTS = "Accounts that are not in the index"
@@ -301,6 +302,16 @@ def _ingest(index: Index) -> Iterator[Gap]:
             "Files not read",
             f"{count(number, 'file')} of all times could not be read to the end.",
             "see why: `trailhound ledger list`; and run the backfill again",
+            important=True,
+        )
+    folders = {"query": DeniedFolder.query()}
+    if number := index.search(index.names.ledger, folders)["hits"]["total"]["value"]:
+        yield Gap(
+            "Folders not listed",
+            f"{count(number, 'folder')} of a bucket may not be listed: what "
+            f"{'it holds' if number == 1 else 'they hold'} is not in the index.",
+            "see which, and why: `trailhound ledger list --state denied`; and run the backfill "
+            "again",
             important=True,
         )
     if number := int(found["filtered"]["value"]):
