@@ -84,7 +84,7 @@ READY: dict[str, Mapping[str, Any]] = {}
 (`template_marks`) of its templates."""
 
 
-def through(settings: Settings, url: str) -> Settings:
+def reached_at(settings: Settings, url: str) -> Settings:
     """The same settings, which reach the cluster at another address, such as a proxy's."""
     cluster = settings.cluster.model_copy(update={"hosts": [url]})
     return settings.model_copy(update={"cluster": cluster})

@@ -25,7 +25,7 @@ from tests.helpers.findings import (
     single,
 )
 from tests.helpers.recorded_alerts import PLAIN, RULES, spans
-from tests.helpers.trails import through
+from tests.helpers.trails import reached_at
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
 from trailhound.errors import ClusterError
@@ -52,7 +52,7 @@ def sent_late(settings: Settings, findings: Sequence[Finding]) -> bytes:
         return DROP if sent else None
 
     with Proxy(settings.hosts[0], hold) as proxy:
-        own = through(settings, proxy.url)
+        own = reached_at(settings, proxy.url)
         with suppress(OpenSearchException, ClusterError):
             Recorder(connect(own), own, RULES).record(findings)
     return sent[0]
@@ -157,7 +157,7 @@ def test_an_alert_that_grows_while_it_is_merged_into_one_that_is_closed_counts_t
                 alert_store.close(earlier, "ada")
 
     with Proxy(settings.hosts[0], come_between) as proxy:
-        own = through(settings, proxy.url)
+        own = reached_at(settings, proxy.url)
         Recorder(connect(own), own, RULES).record([single("grouped", 40, ADA)])
     assert spans(alert_store) == [("00:00", "01:20", 3), ("02:00", "02:00", 1)]
     rest = alert_store.get(later)
@@ -201,7 +201,7 @@ def test_a_writer_that_dies_halfway_is_made_up_by_the_next_run(
             return DROP if seen[0] > allowed else None
 
         with Proxy(settings.hosts[0], cut) as proxy:
-            cut_off = through(settings, proxy.url)
+            cut_off = reached_at(settings, proxy.url)
             weak = Recorder(connect(cut_off, timeout=5), cut_off, RULES)
             for findings in (first, second):
                 seen[0] = 0

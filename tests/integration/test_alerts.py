@@ -32,7 +32,7 @@ from tests.helpers.findings import (
     single,
 )
 from tests.helpers.recorded_alerts import PLAIN, RULES, spans
-from tests.helpers.trails import through
+from tests.helpers.trails import reached_at
 from trailhound.cluster.client import connect
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
@@ -147,7 +147,7 @@ def test_the_same_findings_again_write_nothing_and_read_no_event(
         asked.append(request.path)
 
     with Proxy(settings.hosts[0], look) as proxy:
-        own = through(settings, proxy.url)
+        own = reached_at(settings, proxy.url)
         recorder = Recorder(connect(own), own, RULES)
         assert len(recorder.record(findings).created) == 5
         asked.clear()

@@ -15,7 +15,7 @@ from ingest.feeds.feed import Feed, Outcome
 from tests.faults.proxy import Answer, Fault, Proxy, Request
 from tests.helpers.hand_feed import HandFeed
 from tests.helpers.queues import PATIENCE
-from tests.helpers.trails import documents, ledger, own_settings, record, write_trail
+from tests.helpers.trails import documents, ledger, own_settings, reached_at, record, write_trail
 from trailhound.app.enrichment import enricher_from
 from trailhound.cluster.client import connect
 from trailhound.errors import ForeignTemplateError
@@ -91,9 +91,7 @@ def test_a_stop_hands_back_what_is_not_finished(
         update={"run": settings.run.model_copy(update={"stop_seconds": 1.0})}
     )
     with Proxy(settings.hosts[0], _full) as proxy:
-        through = hasty.model_copy(
-            update={"cluster": settings.cluster.model_copy(update={"hosts": [proxy.url]})}
-        )
+        through = reached_at(hasty, proxy.url)
         with running(through, feed) as daemon:
             for path in files:
                 assert feed.bring(path)
@@ -128,9 +126,7 @@ def test_a_cluster_that_refuses_is_waited_for_with_bounded_room(
 
     files = [write_trail(tmp_path, [record()], f"{n:03}") for n in range(3)]
     with Proxy(settings.hosts[0], script) as proxy:
-        through = settings.model_copy(
-            update={"cluster": settings.cluster.model_copy(update={"hosts": [proxy.url]})}
-        )
+        through = reached_at(settings, proxy.url)
         with running(through, feed) as daemon:
             for path in files:
                 assert feed.bring(path)

@@ -22,7 +22,7 @@ from ingest.sources import LocalSource
 from tests.faults.proxy import Answer, Fault, Proxy, Request
 from tests.helpers.hand_feed import HandFeed
 from tests.helpers.queues import PATIENCE, until
-from tests.helpers.trails import documents, ledger, own_settings, record, write_trail
+from tests.helpers.trails import documents, ledger, own_settings, reached_at, record, write_trail
 from tests.integration.test_daemon import running
 from trailhound.backoff import Backoff
 from trailhound.settings import Settings
@@ -176,9 +176,7 @@ def test_a_full_disk_puts_off_what_needs_the_spool_and_nothing_else(
 
     feed = HandFeed()
     with Proxy(settings.hosts[0], script) as proxy:
-        through = settings.model_copy(
-            update={"cluster": settings.cluster.model_copy(update={"hosts": [proxy.url]})}
-        )
+        through = reached_at(settings, proxy.url)
         with running(through, feed) as daemon:
             assert feed.bring(big)
             until(lambda: daemon.status().deferred == 1, "an object that is put off")

@@ -15,7 +15,7 @@ from detections.history import survey
 from detections.span import Span
 from tests.faults.proxy import DROP, Proxy, Request
 from tests.helpers.read_blocks import while_unreadable
-from tests.helpers.trails import backfill, own_settings, record, write_trail
+from tests.helpers.trails import backfill, own_settings, reached_at, record, write_trail
 from trailhound.app.detection.detection import History, rules_in_force
 from trailhound.cli.exit_codes import exit_code
 from trailhound.cli.main import app
@@ -171,9 +171,7 @@ def test_work_goes_by_the_data_and_not_by_the_span(
     backfill(settings, write_trail(tmp_path / "in", events))
     pack = rules_in_force(settings)
     with _counted(settings) as proxy:
-        own = settings.model_copy(
-            update={"cluster": settings.cluster.model_copy(update={"hosts": [proxy.url]})}
-        )
+        own = reached_at(settings, proxy.url)
         done = run(own, "detect", "--since", "2000-01-01", "--until", "2090-01-01", "--dry-run")
         assert done.exit_code == 0, done.output
         assert "31 events searched" in done.stdout
@@ -205,8 +203,7 @@ def never_answered(settings: Settings) -> Iterator[Settings]:
         return DROP if search and b"NeverAnswered" in request.body else None
 
     with Proxy(settings.hosts[0], script) as proxy:  # type: ignore[arg-type]
-        cluster = settings.cluster.model_copy(update={"hosts": [proxy.url]})
-        yield settings.model_copy(update={"cluster": cluster})
+        yield reached_at(settings, proxy.url)
 
 
 def test_a_rule_without_an_answer_is_named_and_the_others_go_on(

@@ -20,7 +20,7 @@ from tests.helpers.commands import command
 from tests.helpers.detection_rules import due_again, write_rules
 from tests.helpers.read_blocks import while_unreadable
 from tests.helpers.terminal import on_a_terminal
-from tests.helpers.trails import backfill, own_settings, record, write_trail
+from tests.helpers.trails import backfill, own_settings, reached_at, record, write_trail
 from trailhound.app.detection.scheduled_detections import ScheduledDetections
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
@@ -235,8 +235,7 @@ def test_a_step_that_failed_is_tried_again_in_each_run_until_it_succeeds(
         return Answer(400) if asked and refusing else None
 
     with Proxy(settings.hosts[0], refuse) as proxy:
-        cluster = settings.cluster.model_copy(update={"hosts": [proxy.url]})
-        through = connect(settings.model_copy(update={"cluster": cluster}))
+        through = connect(reached_at(settings, proxy.url))
         scheduled = ScheduledDetections(through, settings)
         for _ in range(2):  # rules are due in the first run alone
             with pytest.raises(ClusterError):

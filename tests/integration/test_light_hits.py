@@ -19,7 +19,7 @@ from detections.incidents.links import links_of
 from detections.investigation.nodes import actor_node
 from detections.investigation.sessions import session_of
 from tests.faults.proxy import Fault, Proxy, Request, Say
-from tests.helpers.trails import backfill, prepared, record, write_trail
+from tests.helpers.trails import backfill, prepared, reached_at, record, write_trail
 from trailhound.cluster.client import connect
 from trailhound.cluster.reader import Hit, IndexReader
 from trailhound.cluster.templates import Names
@@ -169,8 +169,7 @@ def test_a_hit_that_is_not_of_the_slice_is_none(
         return Say(200, reply)
 
     with Proxy(settings.hosts[0], add) as proxy:
-        cluster = settings.cluster.model_copy(update={"hosts": [proxy.url]})
-        through = connect(settings.model_copy(update={"cluster": cluster}))
+        through = connect(reached_at(settings, proxy.url))
         index = EventIndex(through, Names(settings.prefix).days, hits_page=10)
         for request in ({"_source": False, "docvalue_fields": ["eventName"]}, {"_source": True}):
             with index.snapshot() as snapshot:

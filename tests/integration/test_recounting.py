@@ -20,6 +20,7 @@ from tests.helpers.commands import command
 from tests.helpers.detection_rules import DELETED, write_rules
 from tests.helpers.findings import ADA, burst, emptied, put_events, rule, single
 from tests.helpers.namespaces import own_namespace
+from tests.helpers.trails import reached_at
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
@@ -133,8 +134,7 @@ def test_an_interrupted_count_is_completed_by_the_next_one(
         return None
 
     with Proxy(settings.hosts[0], overtake) as proxy:
-        cluster = settings.cluster.model_copy(update={"hosts": [proxy.url]})
-        through = settings.model_copy(update={"cluster": cluster})
+        through = reached_at(settings, proxy.url)
         Recount(connect(through), through).run()
     assert changed
     assert counts_before(settings, PLAIN.id)[2:] == [f"{count} times before" for count in (2, 3, 4)]
@@ -170,8 +170,7 @@ def test_two_that_write_at_once_are_counted_as_if_one_had_come_first(
         return None
 
     with Proxy(settings.hosts[0], other_first) as proxy:
-        cluster = settings.cluster.model_copy(update={"hosts": [proxy.url]})
-        through = settings.model_copy(update={"cluster": cluster})
+        through = reached_at(settings, proxy.url)
         record(Recorder(connect(through), through, rules), ours)
     assert written
     Recount(client, settings).run()
@@ -193,8 +192,7 @@ def test_the_usual_order_of_time_costs_no_further_request(
         return None
 
     with Proxy(settings.hosts[0], note) as proxy:
-        cluster = settings.cluster.model_copy(update={"hosts": [proxy.url]})
-        through = settings.model_copy(update={"cluster": cluster})
+        through = reached_at(settings, proxy.url)
         made = Recorder(connect(through), through, RULES)
         asked.clear()
         made.record([single(PLAIN.id, second) for second in range(1, 301)])

@@ -28,7 +28,7 @@ from tests.helpers.engines import remove_namespace
 from tests.helpers.findings import ADA, burst, emptied, put_events, rule, single
 from tests.helpers.namespaces import own_namespace
 from tests.helpers.processes import environment
-from tests.helpers.trails import own_settings
+from tests.helpers.trails import own_settings, reached_at
 from trailhound.cli import completion
 from trailhound.cluster.client import connect
 from trailhound.cluster.mappings import ALERT
@@ -296,8 +296,7 @@ def test_a_decision_outlasts_other_writers_and_names_what_a_failing_cluster_left
         return None
 
     with Proxy(settings.hosts[0], disturb) as proxy:
-        cluster = settings.cluster.model_copy(update={"hosts": [proxy.url]})
-        through = settings.model_copy(update={"cluster": cluster})
+        through = reached_at(settings, proxy.url)
         reported = asked(through, "close", *alerts, "--by", "ada", code=1)
     assert [each["id"] for each in reported["alerts"]] == alerts[:2]
     left = {each["id"]: each["reason"] for each in reported["not_changed"]}
@@ -319,8 +318,7 @@ def test_a_cluster_that_is_gone_before_anything_was_written_is_its_own_error(
         return DROP if request.path.startswith("/_bulk") else None
 
     with Proxy(settings.hosts[0], no_writes) as proxy:
-        cluster = settings.cluster.model_copy(update={"hosts": [proxy.url]})
-        through = settings.model_copy(update={"cluster": cluster})
+        through = reached_at(settings, proxy.url)
         done = command(through, "alerts", "close", *alerts, "--by", "ada")
     assert isinstance(done.exception, ClusterError)
     assert f"{alerts[0]} was not changed: its change was not confirmed" in done.output
