@@ -23,6 +23,7 @@ fixtures_s3         an S3 and STS server (moto), and the requests made to it
 fixtures_settings   settings of a namespace, and a client on it
 forks               a process that has Trailhound imported and forks one for each command
 hand_feed           a feed that a test drives
+identities          who makes the calls of records made by hand
 installation        one namespace with all its sources and channels, driven by commands
 killed_runs         backfills in processes that end, or are killed at a given request
 last_release        a ledger index as the last release left it, every kind of document

@@ -9,6 +9,7 @@ from typing import Any
 
 from detections.investigation.lead import COUNTED
 from tests.helpers.commands import command
+from tests.helpers.identities import ACCOUNT, user
 from tests.helpers.schemas import require_listing
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.cluster.client import connect
@@ -16,19 +17,8 @@ from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-ACCOUNT = "111122223333"
 OUTSIDE, SHARED = "81.2.69.142", "203.0.113.50"
 DAY = "2025-03-10"
-
-
-def user(name: str, **changes: Any) -> dict[str, Any]:
-    return {
-        "type": "IAMUser",
-        "arn": f"arn:aws:iam::{ACCOUNT}:user/{name}",
-        "accountId": ACCOUNT,
-        "userName": name,
-        "accessKeyId": f"AKIA{name.upper()}",
-    } | changes
 
 
 def at(minute: int, second: int = 0) -> str:

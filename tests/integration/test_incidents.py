@@ -21,6 +21,7 @@ from detections.incidents import updater as updater_module
 from detections.incidents.updater import IncidentUpdater
 from detections.rule import LEVELS
 from tests.helpers.commands import command
+from tests.helpers.identities import role_arn, session, user
 from tests.helpers.namespaces import own_namespace
 from tests.helpers.schemas import require_listing
 from tests.helpers.terminal import on_a_terminal
@@ -30,11 +31,12 @@ from trailhound.cluster.templates import Names
 from trailhound.sample import AttackLabel, SampleSpec, write_sample
 from trailhound.settings import Settings
 
-ACCOUNT = "111122223333"
 OFFICE = "198.51.100.7"
 TOGETHER, CHAIN, HOME = "2025-03-20", "2025-03-25", "2025-03-30"
 ROTATED, STAFF = "2025-04-04", "2025-04-08"
 """Days of the attacks by hand, away from the sample's."""
+OPENED = f"{TOGETHER}T10:05:00Z"
+"""When every session by hand was opened."""
 
 Alerts = dict[str, dict[str, Any]]
 
@@ -70,29 +72,6 @@ class World:
         assert not reply["errors"]
 
 
-def user(name: str) -> dict[str, Any]:
-    return {
-        "type": "IAMUser",
-        "arn": f"arn:aws:iam::{ACCOUNT}:user/{name}",
-        "accountId": ACCOUNT,
-        "userName": name,
-        "accessKeyId": f"AKIA{name.upper()}",
-    }
-
-
-def session(role: str, name: str, key: str) -> dict[str, Any]:
-    return {
-        "type": "AssumedRole",
-        "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{name}",
-        "accountId": ACCOUNT,
-        "accessKeyId": key,
-        "sessionContext": {
-            "sessionIssuer": {"type": "Role", "arn": f"arn:aws:iam::{ACCOUNT}:role/{role}"},
-            "attributes": {"creationDate": f"{TOGETHER}T10:05:00Z"},
-        },
-    }
-
-
 def rights_for_oneself(name: str, day: str, minute: int, address: str = OFFICE) -> dict[str, Any]:
     policy = "arn:aws:iam::aws:policy/AdministratorAccess"
     return record(
@@ -111,7 +90,7 @@ def assumed(who: dict[str, Any], role: str, key: str, day: str, address: str) ->
         eventName="AssumeRole",
         userIdentity=who,
         sourceIPAddress=address,
-        requestParameters={"roleArn": f"arn:aws:iam::{ACCOUNT}:role/{role}"},
+        requestParameters={"roleArn": role_arn(role)},
         responseElements={"credentials": {"accessKeyId": key}},
     )
 
@@ -120,7 +99,7 @@ def two_at_once() -> Iterator[dict[str, Any]]:
     """Two intruders in the same hour: one address, one role, one bucket."""
     for number, name in enumerate(("mallory", "trudy")):
         key = f"ASIA{name.upper()}"
-        who = session("Ops", name, key)
+        who = session("Ops", name, key=key, created=OPENED)
         yield rights_for_oneself(name, TOGETHER, number)
         yield assumed(user(name), "Ops", key, TOGETHER, OFFICE)
         yield record(
@@ -146,7 +125,7 @@ def three_credentials() -> Iterator[dict[str, Any]]:
     """A key, a role assumed with it, a user created by that: each from an address of its own."""
     yield rights_for_oneself("robot", CHAIN, 0, "203.0.113.1")
     yield assumed(user("robot"), "Deploy", "ASIACHAIN", CHAIN, "203.0.113.1")
-    who = session("Deploy", "ci", "ASIACHAIN")
+    who = session("Deploy", "ci", key="ASIACHAIN", created=OPENED)
     yield record(
         eventTime=f"{CHAIN}T10:10:00Z",
         userIdentity=who,
@@ -175,8 +154,8 @@ def three_credentials() -> Iterator[dict[str, Any]]:
 def sessions_of(role: str, day: str, names: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Each asks for an instance's password, all from one address."""
     for number, name in enumerate(names):
-        who = session(role.rsplit("/", 1)[-1], name, f"ASIA{name.upper()}")
-        who["sessionContext"]["sessionIssuer"]["arn"] = f"arn:aws:iam::{ACCOUNT}:role/{role}"
+        who = session(role.rsplit("/", 1)[-1], name, key=f"ASIA{name.upper()}", created=OPENED)
+        who["sessionContext"]["sessionIssuer"]["arn"] = role_arn(role)
         yield record(
             eventTime=f"{day}T10:{number:02d}:00Z",
             eventSource="ec2.amazonaws.com",

@@ -18,6 +18,7 @@ from detections.running.scheduler import Turn
 from tests.faults.proxy import Answer, Fault, Proxy, Request
 from tests.helpers.commands import command
 from tests.helpers.detection_rules import due_again, write_rules
+from tests.helpers.identities import role_arn, session, user
 from tests.helpers.read_blocks import while_unreadable
 from tests.helpers.terminal import on_a_terminal
 from tests.helpers.trails import backfill, own_settings, reached_at, record, write_trail
@@ -28,7 +29,6 @@ from trailhound.errors import ClusterError
 from trailhound.settings import Settings
 from trailhound.state.joining_checkpoints import JoiningCheckpoints
 
-ACCOUNT = "111122223333"
 BEGAN = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
 Bring = Callable[..., None]
 
@@ -58,27 +58,9 @@ def at(minute: int) -> str:
     return f"{BEGAN + timedelta(minutes=minute):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def user(name: str) -> dict[str, Any]:
-    return {
-        "type": "IAMUser",
-        "arn": f"arn:aws:iam::{ACCOUNT}:user/{name}",
-        "accountId": ACCOUNT,
-        "userName": name,
-        "accessKeyId": f"AKIA{name.upper()}",
-    }
-
-
-def session(role: str) -> dict[str, Any]:
-    return {
-        "type": "AssumedRole",
-        "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/s",
-        "accountId": ACCOUNT,
-        "accessKeyId": f"ASIA{role.upper()}",
-        "sessionContext": {
-            "sessionIssuer": {"type": "Role", "arn": f"arn:aws:iam::{ACCOUNT}:role/{role}"},
-            "attributes": {"creationDate": at(0)},
-        },
-    }
+def session_of(role: str) -> dict[str, Any]:
+    """The session that `assumed` opens."""
+    return session(role, key=f"ASIA{role.upper()}", created=at(0))
 
 
 def assumed(who: dict[str, Any], role: str, address: str = "203.0.113.1") -> dict[str, Any]:
@@ -88,7 +70,7 @@ def assumed(who: dict[str, Any], role: str, address: str = "203.0.113.1") -> dic
         eventName="AssumeRole",
         userIdentity=who,
         sourceIPAddress=address,
-        requestParameters={"roleArn": f"arn:aws:iam::{ACCOUNT}:role/{role}"},
+        requestParameters={"roleArn": role_arn(role)},
         responseElements={"credentials": {"accessKeyId": f"ASIA{role.upper()}"}},
     )
 
@@ -123,8 +105,8 @@ def test_a_late_opener_joins_the_alerts_of_the_session_to_those_of_the_person(
     """Through two roles, the last of whose calls comes first."""
     bring(
         deleted(user("mallory"), 1, "203.0.113.1"),
-        deleted(session("Ops"), 10, "203.0.113.2"),
-        deleted(session("Other"), 20, "203.0.113.3"),
+        deleted(session_of("Ops"), 10, "203.0.113.2"),
+        deleted(session_of("Other"), 20, "203.0.113.3"),
     )
     turn(client, settings)
     assert [each["principals"] for each in incidents(settings)] == [
@@ -132,7 +114,7 @@ def test_a_late_opener_joins_the_alerts_of_the_session_to_those_of_the_person(
         ["Ops/s"],
         ["Other/s"],
     ]
-    bring(assumed(session("Deploy"), "Ops"))
+    bring(assumed(session_of("Deploy"), "Ops"))
     assert LateOpeners(client, settings).mark() == 1
     IncidentUpdater(client, settings).run()
     (_, ops, _) = incidents(settings)
@@ -159,7 +141,7 @@ def test_detect_looks_at_what_was_ingested_since_the_last_time(
     nameless = [assumed(user("bob"), "Ops") for _ in range(3)]
     replies = (None, {"credentials": None}, {"credentials": {"sessionToken": "***"}})
     bring(
-        deleted(session("Ops"), 10, "203.0.113.2"),
+        deleted(session_of("Ops"), 10, "203.0.113.2"),
         *(one | {"responseElements": it} for one, it in zip(nameless, replies, strict=True)),
     )
     days = ("--since", at(5), "--until", at(30))
@@ -214,7 +196,7 @@ def test_another_that_has_looked_further_is_not_set_back(
 def test_one_that_must_end_does_not_say_that_it_has_looked(
     bring: Bring, client: OpenSearch, settings: Settings
 ) -> None:
-    bring(deleted(session("Ops"), 10, "203.0.113.2"))
+    bring(deleted(session_of("Ops"), 10, "203.0.113.2"))
     turn(client, settings)
     seen = JoiningCheckpoints(client, settings).get()
     bring(assumed(user("mallory"), "Ops"))
