@@ -28,6 +28,7 @@ installation        one namespace with all its sources and channels, driven by c
 killed_runs         backfills in processes that end, or are killed at a given request
 last_release        a ledger index as the last release left it, every kind of document
 lifecycle_plugins   ISM and ILM as a proxy's script, for engines that lack them
+local_servers       servers on the loopback address, for a block
 logs_insights       CloudWatch Logs Insights: queries, states, row limit, throttling
 namespaces          a namespace of a test's own, removed afterwards
 postures            facts of an account that is watched as it should be, to be spoilt; its posture

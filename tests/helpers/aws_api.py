@@ -13,10 +13,9 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from urllib.request import Request, urlopen
@@ -24,6 +23,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.helpers.fixtures_s3 import LOGIN
+from tests.helpers.local_servers import LocalServer, answering
 from tests.helpers.logs_insights import ACTIONS as INSIGHTS
 from tests.helpers.logs_insights import LogsInsightsApi
 from tests.helpers.queues import PATIENCE
@@ -218,14 +218,9 @@ def serving(moto: str) -> Iterator[AwsApi]:
         def log_message(self, *args: Any) -> None:
             """Nothing: it would be between the tests' own lines."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    api.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with answering(LocalServer(Answer)) as server:
+        api.url = server.url
         yield api
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.fixture(scope="module")

@@ -11,16 +11,17 @@ from __future__ import annotations
 import base64
 import json
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.parser import BytesParser
 from email.policy import HTTP
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.helpers.local_servers import LocalServer, answering
 
 Object = dict[str, Any]
 Key = tuple[str, str]
@@ -190,7 +191,7 @@ def serving(
     """
     api = Api(base=base)
     handler = type("Handler", (_Handler,), {"api": api})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = LocalServer(handler)
     if tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*tls)
@@ -198,12 +199,6 @@ def serving(
             context.verify_mode = ssl.CERT_REQUIRED
             context.load_verify_locations(clients)
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
     api.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}{base}"
-    try:
+    with answering(server):
         yield api
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

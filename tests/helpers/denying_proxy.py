@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
+
+from tests.helpers.local_servers import LocalServer, answering
 
 _NOT_PASSED_ON = frozenset({"connection", "transfer-encoding", "content-length", "date", "server"})
 _DENIED = b"<Error><Code>AccessDenied</Code><Message>no s3:ListBucket</Message></Error>"
 
 
-class DenyingProxy(ThreadingHTTPServer):
+class DenyingProxy(LocalServer):
     """Passes requests on to `behind`, but denies listings below `denied` while that is set."""
 
-    daemon_threads = True
-
     def __init__(self, behind: str) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.behind = urlsplit(behind).netloc
         self.denied = ""
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -63,11 +58,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def denying(behind: str) -> Iterator[DenyingProxy]:
     """The proxy, while the block lasts."""
-    with DenyingProxy(behind) as proxy:
-        thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield proxy
-        finally:
-            proxy.shutdown()
-            thread.join()
+    with answering(DenyingProxy(behind)) as proxy:
+        yield proxy

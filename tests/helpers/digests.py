@@ -6,19 +6,20 @@ import base64
 import gzip
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
+
+from tests.helpers.local_servers import LocalServer, answering
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -209,10 +210,5 @@ def cloudtrail_api(keys: dict[str, Any]) -> Iterator[str]:
         def log_message(self, *args: Any) -> None:
             """Nothing: it would be between the tests' own lines."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with answering(LocalServer(Answer)) as server:
+        yield server.url

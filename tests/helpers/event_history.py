@@ -14,21 +14,21 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.helpers.local_servers import LocalServer
 
 Record = dict[str, Any]
 _TARGET = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents"
 
 
-class EventHistory(ThreadingHTTPServer):
+class EventHistory(LocalServer):
     """The history of any accounts and regions. Without a `quota` nothing is throttled."""
-
-    daemon_threads = True
 
     def __init__(self, account_of: Callable[[str], str] = lambda _key: "123456789012") -> None:
         """`account_of` an access key id."""
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.account_of = account_of
         self.events: dict[tuple[str, str], list[Record]] = defaultdict(list)
         self.refused: dict[str, str] = {}
@@ -44,10 +44,6 @@ class EventHistory(ThreadingHTTPServer):
         self._tokens: dict[str, tuple[dict[str, Any], int, int]] = {}
         self._last: dict[tuple[str, str], float] = {}
         self._lock = threading.Lock()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
 
     def add(self, *records: Record, account: str = "123456789012") -> None:
         """Events, each in the history of its region."""

@@ -22,6 +22,7 @@ from ingest.sources import lookup
 from ingest.sources.lookup import LookupSource
 from tests.helpers.commands import command
 from tests.helpers.event_history import EventHistory
+from tests.helpers.local_servers import answering
 from tests.helpers.processes import LONGEST, start
 from tests.helpers.trails import (
     backfill,
@@ -53,12 +54,8 @@ def history(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Event
     monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", s3_endpoint)
     monkeypatch.setattr(lane, "_SPACING", 0.0)
     monkeypatch.setattr(lane, "_BACKOFF", Backoff(0.01, 0.01))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(server):
+        yield server
 
 
 @pytest.fixture

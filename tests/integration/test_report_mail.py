@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from detections.running.scheduler import Turn
+from tests.helpers.local_servers import answering
 from tests.helpers.reports import HOSTILE, report_of
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.errors import MailError, SettingsError
@@ -107,16 +108,11 @@ class _Session(StreamRequestHandler):
 def post_office(**behaviour: Any) -> Iterator[Post]:
     post = Post(**behaviour)
     handler = type("Session", (_Session,), {"post": post})
-    with ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
-        post.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield post
-        finally:
-            server.shutdown()
-            thread.join()
+    server = ThreadingTCPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    post.port = server.server_address[1]
+    with answering(server):
+        yield post
 
 
 @pytest.fixture(scope="module")

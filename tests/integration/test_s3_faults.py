@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,6 +13,7 @@ from ingest.backfill.prefetch import Prefetcher
 from ingest.objects import WHOLE_BYTES, Selection, TrailObject
 from ingest.sources import open_source
 from ingest.sources.s3 import S3Source
+from tests.helpers.local_servers import LocalServer, answering
 from trailhound.backoff import Backoff
 from trailhound.errors import (
     ObjectAccessDeniedError,
@@ -54,20 +54,14 @@ class Answer:
         self.region = region
 
 
-class BadDay(ThreadingHTTPServer):
+class BadDay(LocalServer):
     """Answers a path with its answers one after the other, then with the last one again."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.answers: dict[str, list[Answer]] = {}
         self.asked: dict[str, list[str]] = defaultdict(list)
         self.regions: list[str] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -111,13 +105,8 @@ def bad_day(
 ) -> Iterator[BadDay]:
     monkeypatch.setattr("ingest.sources.s3._BACKOFF", Backoff(0.0, 0.0))
     monkeypatch.setattr("ingest.sources.s3._TRIES", 3)
-    server = BadDay()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(BadDay()) as server:
+        yield server
 
 
 def source(server: BadDay) -> S3Source:

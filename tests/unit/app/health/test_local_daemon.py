@@ -6,14 +6,14 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 
 from ingest.telemetry.endpoint import Endpoint, Health
 from ingest.telemetry.metrics import Metrics
+from tests.helpers.local_servers import LocalServer, answering
 from tests.helpers.ports import own_port
 from trailhound.app.health.local_daemon import ask_daemon, identity
 from trailhound.settings import Settings, load
@@ -51,13 +51,8 @@ def server(status: int, body: bytes) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Be silent."""
 
-    made = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    Thread(target=made.serve_forever, daemon=True).start()
-    try:
+    with answering(LocalServer(Answer)) as made:
         yield f"127.0.0.1:{made.server_port}"
-    finally:
-        made.shutdown()
-        made.server_close()
 
 
 def test_a_daemon_that_answers() -> None:

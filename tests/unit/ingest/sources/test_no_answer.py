@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -14,6 +13,7 @@ from ingest.feeds.sqs_queue import open_queue
 from ingest.objects import Selection
 from ingest.sources import open_source
 from ingest.sources.session import aws_session
+from tests.helpers.local_servers import LocalServer, answering
 from trailhound.errors import NotifyError, SourceUnreachableError
 from trailhound.settings import ChannelSettings, Settings, load
 
@@ -41,14 +41,8 @@ def behind_a_portal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Portal)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
-        where = f"http://127.0.0.1:{server.server_port}"
-        yield load(None, {"aws": {"endpoint_url": where, "region": "us-east-1"}})
-    finally:
-        server.shutdown()
-        server.server_close()
+    with answering(LocalServer(_Portal)) as server:
+        yield load(None, {"aws": {"endpoint_url": server.url, "region": "us-east-1"}})
 
 
 def test_a_bucket_behind_a_portal_cannot_be_listed(behind_a_portal: Settings) -> None:
