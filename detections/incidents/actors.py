@@ -61,7 +61,7 @@ def actor_of(source: Source) -> Actor | None:
         case "Root":
             person = token("root", own_account)
         case "IAMUser":
-            person = token("user", own_account, last_part(arn) or _text(identity, "userName"))
+            person = token("user", own_account, _user_name(arn, _text(identity, "userName")))
         case "IdentityCenterUser":
             person = token("person", name)
         case "SAMLUser":
@@ -85,6 +85,17 @@ def actor_of(source: Source) -> Actor | None:
     if not known or name in WITHHELD:
         return None
     return Actor(known, own, key, role, bool(person))
+
+
+def _user_name(arn: str, name: str) -> str:
+    """The name of an IAM user. A forged one may have a `/` or `:`: what follows it is no user.
+
+    >>> _user_name("arn:aws:iam::1:user/team/ada", "ada"), _user_name("arn:aws:iam::1:user/ada", "")
+    ('ada', 'ada')
+    >>> _user_name("arn:aws:iam::1:user/<b>x</b>", "<b>x</b>")
+    '<b>x</b>'
+    """
+    return name if name and arn.endswith(f"/{name}") else last_part(arn) or name
 
 
 def account_of(source: Source) -> str:

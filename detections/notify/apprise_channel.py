@@ -56,6 +56,9 @@ class AppriseChannel:
                 app_id="Trailhound",
                 app_desc="Trailhound",
                 app_url="",
+                # No picture: the readers' clients would fetch it from a server of others.
+                image_url_mask="",
+                image_url_logo="",
                 async_mode=False,
                 http_redirects=False,
                 allow_templates=False,

@@ -1,6 +1,7 @@
 """Renders messages with Jinja templates; the user's templates override the shipped ones.
 
-Templates get an alert as `trailhound alerts show --json` prints it. They run in Jinja's sandbox;
+Templates get an alert as `trailhound alerts show --json` prints it, without links in what events
+say (`defused.py`), and its lines (`details.py`). They run in Jinja's sandbox;
 HTML is escaped automatically, Markdown by the filter `plain`. If a template fails, this is logged
 and the shipped one is used, so that the alert is still sent.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -18,10 +19,12 @@ from typing import Any, Final
 from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from detections.alerts.field_words import in_words, shared
+from detections.alerts.field_words import shared
 from detections.alerts.summary import summary, who_of
 from detections.alerts.text import one_line
 from detections.alerts.twins import together
+from detections.notify.defused import defused, unlinked
+from detections.notify.details import details, folded, heading, placed
 from detections.notify.message import Message
 from detections.rule import LEVELS
 from trailhound.plural import plural
@@ -60,7 +63,8 @@ class MessageRenderer:
         """An alert's message; `markup` is set if `style` is not plain text. `per_incident`: further
         alerts of its incident are not sent one by one, which the message says."""
         brief = shortened(alert)
-        values = {"alert": brief, "per_incident": per_incident}
+        shown = defused(brief)
+        values = {"alert": shown, "details": details(shown), "per_incident": per_incident}
         return Message(
             key=message_key(alert),
             kind="alert",
@@ -225,48 +229,17 @@ def _environment(loader: BaseLoader) -> ImmutableSandboxedEnvironment:
         keep_trailing_newline=False,
     )
     made.filters["plain"] = _plain
-    made.filters["placed"] = _placed
+    made.filters["placed"] = placed
     made.filters["shared"] = shared
-    made.filters["heading"] = _heading
-    made.filters["unlinked"] = _unlinked
+    made.filters["heading"] = heading
+    made.filters["unlinked"] = unlinked
+    made.filters["folded"] = folded
     return made
 
 
 def _plain(text: object) -> str:
     """Text with Markdown's characters escaped."""
     return _MARKDOWN.sub(r"\\\1", str(text))
-
-
-def _heading(kind: str) -> str:
-    """The name of a kind of entity, as a line begins.
-
-    >>> _heading("address"), _heading("arn")
-    ('Address', 'ARN')
-    """
-    words = in_words(kind)
-    return words[:1].upper() + words[1:]
-
-
-def _unlinked(text: object) -> str:
-    """Text whose addresses become no links in a mail or chat: a caller chooses its user agent.
-
-    >>> _unlinked("x https://example.com")
-    'x https[:]//example.com'
-    """
-    return str(text).replace("://", "[:]//")
-
-
-def _placed(addresses: Sequence[str], origin: Mapping[str, Any]) -> list[str]:
-    """Addresses with their country and network, where these are known.
-
-    >>> _placed(["192.0.2.1"], {"addresses": [{"address": "192.0.2.1", "country": "Chile"}]})
-    ['192.0.2.1 (Chile)']
-    """
-    known = {
-        each["address"]: ", ".join(filter(None, map(each.get, ("country", "network"))))
-        for each in origin.get("addresses", ())
-    }
-    return [f"{each} ({known[each]})" if known.get(each) else each for each in addresses]
 
 
 def _first_of(rules: Mapping[str, int]) -> dict[str, Any]:

@@ -385,7 +385,7 @@ def test_an_incident_that_goes_on_by_other_rules_is_sent_again_once_a_rule(
     first = sent()
     assert first is not None
     incident = first["alert"]["incident"]
-    assert "Further alerts of this incident that are no more severe are not sent" in first["text"]
+    assert "You get another message about this incident only if it becomes" in first["text"]
     assert f"`trailhound incidents show {incident}`" in first["text"]
     assert sent("critical", "medium") is None, "of a rule that was named, and below high"
     both = sent("way-1", "way-2", "medium")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from detections.alerts.document import opened_by
 from detections.incidents.actors import actor_of
 from detections.incidents.links import issued_to, links_of
 
@@ -58,6 +59,14 @@ def test_a_user_is_a_person_by_account_and_name_and_has_a_key() -> None:
     links = links_of([event(user("ada", "AKIA1"))], {})
     assert links.own == {f"user:{ACCOUNT}:ada", "key:AKIA1"}
     assert links.addresses == {(OUTSIDE, DAY)}
+
+
+@pytest.mark.parametrize("name", ["<b>x</b>", "a:b", "see https://evil.example/login"])
+def test_a_part_of_a_users_name_is_no_other_user(name: str) -> None:
+    """Such a user does not exist; whoever forges or sends the name chooses it."""
+    links = links_of([event(user(name, "AKIA1"))], {})
+    document = {"links": {"own": sorted(links.own)}, "entity": {"principal": [name]}}
+    assert opened_by(document) == []
 
 
 def test_a_role_is_nobody_its_session_is_told_by_when_it_began() -> None:

@@ -248,6 +248,13 @@ def test_a_text_of_an_event_is_no_link_and_no_mention_in_a_chat(active: str) -> 
         assert active in sent.replace("\u200b", "")
 
 
+def test_a_message_has_no_picture_of_another_server() -> None:
+    with Receiver() as receiver:
+        send(channel("apprise", url=f"mmost://127.0.0.1:{receiver.port}/abcdefghijklmnop"))
+    (request,) = receiver.received
+    assert b"https://" not in request.body
+
+
 def test_what_is_harmless_is_sent_as_it_is_and_so_is_our_own_markup() -> None:
     text = "ada@example.com read a[0] (https://console.example/x) <b> #1"
     markup = "**HIGH**\n\n[Events](https://dashboards.example/x)"

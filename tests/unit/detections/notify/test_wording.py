@@ -50,11 +50,12 @@ def test_the_text_says_what_a_person_asks_first() -> None:
     for part in (
         "HIGH: Key made",
         "ada: 3 events, 2025-03-01 12:00:00 to 12:05:00 UTC",
-        "Principal: ada",
         "T1098.001",
         "- revoke it",
     ):
         assert part in message.text
+    assert message.text.count("ada") == 2, "who, and whom to ask"
+    assert message.text.index("- revoke it") < message.text.index("Address: ")
     assert "10.0.0.4 and 15 more" in message.text, "of what fits into a message"
     assert message.alert is not None
     assert len(message.alert["entity"]["address"]) == 20
@@ -64,7 +65,7 @@ def test_the_text_says_what_a_person_asks_first() -> None:
 @pytest.mark.parametrize("style", ["text", "html", "markdown"])
 def test_no_heading_is_the_name_of_a_field(style: str) -> None:
     group = ["userIdentity.arn=arn:aws:iam::1:user/a=b", "resource.security_group=sg-1 <b>"]
-    entity = ALERT["entity"] | {"arn": ["arn:aws:iam::1:user/a=b"]}
+    entity = ALERT["entity"] | {"arn": ["arn:aws:iam::1:user/c"]}
     message = MessageRenderer().alert(ALERT | {"group": group, "entity": entity}, style)
     said = message.markup or message.text
     for part in ("Same principal", "Same security group", "ARN", "Address"):
@@ -87,7 +88,7 @@ def test_it_says_with_what_and_from_where_and_how_to_go_on() -> None:
             "x https[:]//e.org/",
             "trailhound alerts show 5f1c",
             "trailhound incidents show 1c9f",
-            "Further alerts of this incident",
+            "You get another message about this incident only if",
         ):
             assert part in text, style
         network = "AS64500 Example &lt;b&gt;" if style == "html" else "AS64500 Example <b>"
@@ -107,6 +108,37 @@ def test_it_says_whose_key_opened_a_session() -> None:
         assert said.get(style, "<b>ada</b>, *bob*") in opener
         assert text.index("AKIAEXAMPLE") < text.index("Session opened by")
     assert "opened by" not in MessageRenderer().alert(ALERT).text
+
+
+@pytest.mark.parametrize("style", ["text", "html", "markdown"])
+def test_what_a_caller_chose_is_no_link(style: str) -> None:
+    """Nor in the subject; what the rule says and the link to the events stay, and programs get the
+    values as they are."""
+    lure = "see https://evil.ex/in, www.evil.ex or evil.ex/x"
+    entity = {"principal": [lure], "arn": [f"arn:aws:iam::1:user/{lure}"], "resource": [lure]}
+    other = {"id": "9", "level": "high", "rule": f"Other {lure}"}
+    hostile = {
+        "entity": entity,
+        "group": [f"user.name={lure}"],
+        "reason": lure,
+        "access_keys": [lure],
+        "opened_by": [lure],
+        "of_incident": {"id": "1c9f", "alerts": 4, "others": [other, other]},
+        "response": ["read https://docs.example/x"],
+    }
+    message = MessageRenderer().alert(ALERT | hostile, style)
+    said = (message.markup or message.text).replace("\\", "")
+    for text in (said, message.text, message.subject):
+        assert "see https[:]//evil.ex/in, www[.]evil.ex or evil[.]ex/x" in text
+        assert "https://evil" not in text
+        assert "www.evil" not in text
+        assert " evil.ex/x" not in text
+    assert "https://docs.example/x" in said
+    assert "https://dashboards.example/x" in said
+    assert said.count("high: Other") == 1
+    assert "×2" in said
+    assert message.alert is not None
+    assert message.alert["entity"] == entity
 
 
 def test_html_is_escaped() -> None:
