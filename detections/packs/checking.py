@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -31,6 +32,7 @@ from detections.packs.expiry import expiry
 from detections.packs.kinds import KINDS, OPTIONS
 from detections.packs.near import did_you_mean, nearest
 from detections.packs.reading import READERS, duration
+from detections.packs.tags import unknown_tags
 from trailhound.errors import RuleError
 
 KEYS = (
@@ -75,6 +77,9 @@ class _Check:
         if "action" in self._content:  # the rule is made of several documents
             return
         yield from self._metadata()
+        tags = self._pairs["tags"][1] if "tags" in self._pairs else None
+        for where, reason, hint in unknown_tags(self._content, tags):
+            yield replace(self._fault_at(where, reason, hint, stops=False), what="warning")
         yield from self._extension()
         for key in ("detection", "filter"):
             if isinstance(self._content.get(key), dict):

@@ -218,6 +218,23 @@ def test_a_word_for_a_boolean_is_named_where_events_have_booleans(
     assert check(written(tmp_path / "rules", sound)).exit_code == 0
 
 
+def test_a_tag_that_attack_does_not_have_is_a_warning(tmp_path: Path) -> None:
+    """A channel that selects by tactic would never get the rule's alerts."""
+    tags = ["attack.persistance", "attack.foo", "attack.t9999", "attack.t1098.1", "attack.ta0003"]
+    fine = ["attack.defense_evasion", "attack.stealth", "attack.T1098.001", "attack.s0001", "my.x"]
+    (tmp_path / "a.yml").write_text(f"{GOOD}tags:\n" + "".join(f"- {it}\n" for it in fine + tags))
+    checked = CliRunner().invoke(app, ["rules", "check", str(tmp_path)])
+    assert (checked.exit_code, "5 warnings" in checked.output) == (0, True)
+    lines = checked.output.splitlines()
+    for number, tag in enumerate(tags, GOOD.count("\n") + 2 + len(fine)):
+        name = tag.removeprefix("attack.")
+        (said,) = [each for each in lines if f"a.yml:{number}: ATT&CK has no" in each]
+        assert repr(name) in said
+    assert "did you mean `attack.persistence`?" in checked.output
+    strict = CliRunner().invoke(app, ["rules", "check", "--strict", str(tmp_path)])
+    assert strict.exit_code == 1
+
+
 def test_correlations_are_checked_too(tmp_path: Path) -> None:
     text = (
         GOOD.replace("title: Good", "title: Good\nname: good") + "---\n"
