@@ -40,17 +40,22 @@ _MEMBERS: Final = {
 """The conditions of such a statement, by the names of their members in lower case."""
 _NAMING: Final[Mapping[str, tuple[str, ...]]] = {
     "CreateGrant": ("granteePrincipal",),
+    "CreateLifecyclePolicy": ("targetAccounts",),
+    "CreateLink": ("sinkIdentifier",),
     "GrantPermissions": ("dataLakePrincipalIdentifier",),
     "ModifyEbsDefaultKmsKeyId": ("KmsKeyId",),
     "PutBucketAnalyticsConfiguration": ("BucketAccountId",),
     "PutBucketEncryption": ("KMSMasterKeyID",),
     "PutBucketInventoryConfiguration": ("AccountId",),
     "PutBucketNotification": ("CloudFunction", "Queue", "Topic"),
+    "PutFunctionEventInvokeConfig": ("destination",),
     "PutReplicationConfiguration": ("registryId",),
     "PutSubscriptionFilter": ("destinationArn",),
     "PutTargets": ("arn",),
     "StartCopyJob": ("destinationBackupVaultArn",),
     "Subscribe": ("endpoint",),
+    "UpdateFunctionEventInvokeConfig": ("destination",),
+    "UpdateLifecyclePolicy": ("targetAccounts",),
 }
 """Calls that give something to somebody whom members of these names say, wherever they are in the
 request: of keys, data lakes, registries, logs, events, messages, backups and what is in a bucket,

@@ -284,6 +284,11 @@ def test_calls_that_are_statements(
         ("PutReplicationConfiguration", {"rules": [{"destinations": [{"registryId": OTHER}]}]}),
         ("PutTargets", {"targets": [{"arn": f"arn:aws:events:x:{OTHER}:event-bus/{OWN}"}]}),
         ("Subscribe", {"endpoint": f"arn:aws:sqs:x:{OTHER}:{OWN}"}),
+        ("CreateLink", {"sinkIdentifier": f"arn:aws:oam:x:{OTHER}:sink/{OWN}"}),
+        (
+            "CreateLifecyclePolicy",
+            {"policyDetails": {"schedules": [{"shareRules": [{"targetAccounts": [OTHER]}]}]}},
+        ),
         (
             "PutBucketNotification",
             {
