@@ -25,6 +25,7 @@ pytest_plugins = [
     "tests.helpers.fixtures_s3",
     "tests.helpers.fixtures_settings",
     "tests.helpers.aws_api",
+    "tests.helpers.notifications",
     "tests.helpers.recorded_alerts",
 ]
 for profile, examples in {"quick": 50, "thorough": 200}.items():
@@ -50,7 +51,7 @@ LONGEST = (
     *("test_backend_laws", "test_after_upgrade", "test_backfill", "test_health", "test_selections"),
     *("test_detection_kill", "test_secured_commands", "test_repair", "test_run_command"),
     *("test_secured", "test_integrity", "test_sqs_feed", "test_rules_beside_a_bucket"),
-    *("test_corpus", "test_products", "test_alert_memory", "test_hunt_logs", "test_notify"),
+    *("test_corpus", "test_products", "test_alert_memory", "test_hunt_logs"),
     *("test_correlation_oracle", "test_dashboards", "test_graph_page", "test_offline"),
 )
 """Files that take longest (`--durations=0`): right after the unit tests, so that no worker is left

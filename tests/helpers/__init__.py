@@ -31,6 +31,7 @@ lifecycle_plugins   ISM and ILM as a proxy's script, for engines that lack them
 local_servers       servers on the loopback address, for a block
 logs_insights       CloudWatch Logs Insights: queries, states, row limit, throttling
 namespaces          a namespace of a test's own, removed afterwards
+notifications       alerts of one namespace, and what channels are sent of them
 postures            facts of an account that is watched as it should be, to be spoilt; its posture
 ports               ports for engines and daemons, each lent to one test at a time
 processes           Trailhound as a process of its own

@@ -4,7 +4,6 @@ a day; with enough history it is sent as any other alert."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,12 +28,6 @@ TURN = Turn(None, lambda: True)
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
 QUIET = [f"quiet-{number}" for number in range(11)]
 RULE = "a378c706-16eb-4739-88e9-c1a3c72b8c30"
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as made:
-        yield made
 
 
 @pytest.fixture
