@@ -9,8 +9,8 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from detections.backend.clause import any_of
-from detections.backend.fields import LEAVES, fields_at, is_unsearched
 from detections.backend.strings import present
+from detections.event_fields import LEAVES, fields_at, is_unsearched
 from detections.matcher.known_automation import KNOWN
 from detections.packs.pack import Pack
 from detections.rule import Rule

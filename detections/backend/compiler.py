@@ -13,7 +13,10 @@ from sigma.rule import SigmaRule
 from sigma.types import SigmaFieldReference, SigmaString
 
 from detections.backend.clause import EVERYTHING, Clause, any_of, every, leaves, negated, some
-from detections.backend.fields import (
+from detections.backend.strings import one_of, present
+from detections.backend.values import value_clause
+from detections.compiled import KNOWN_AUTOMATION, REPAIRED, Compiled, Query
+from detections.event_fields import (
     RAW_LEAVES,
     Field,
     around,
@@ -22,9 +25,6 @@ from detections.backend.fields import (
     named,
     unsearchable,
 )
-from detections.backend.strings import one_of, present
-from detections.backend.values import value_clause
-from detections.compiled import KNOWN_AUTOMATION, REPAIRED, Compiled, Query
 from detections.matcher import NO_PLACEHOLDERS, SigmaMatcher
 from detections.matcher.known_automation import KNOWN
 from detections.matcher.predicate import Every, FieldTest, Node, Not, Some, Test

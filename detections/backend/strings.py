@@ -16,9 +16,9 @@ from sigma.types import SigmaCasedString, SigmaString
 
 from detections.backend.clause import EVERYTHING, NOTHING, Clause, any_of, some
 from detections.backend.determinize import too_complex
-from detections.backend.fields import Field
 from detections.backend.lucene import LONGEST, common_starts, literal, packed
 from detections.compiled import Query
+from detections.event_fields import Field
 from detections.matcher.wildcards import ANY_CHARACTER, ANY_RUN
 from trailhound.batching import batched
 from trailhound.cluster.mappings import DOC_VALUES_ONLY

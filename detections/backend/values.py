@@ -19,11 +19,11 @@ from sigma.types import (
 )
 
 from detections.backend.clause import NOTHING, Clause, any_of, every
-from detections.backend.fields import Field
 from detections.backend.lucene import literal
 from detections.backend.regexes import translated
 from detections.backend.strings import one_of, present, regexp
 from detections.compiled import Query
+from detections.event_fields import Field
 from detections.matcher.written import written_text
 
 NUMBER = r"[+\-]?[0-9]+(\.[0-9]+)?([eE][+\-]?[0-9]+)?"

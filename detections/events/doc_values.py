@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from detections.backend.fields import named
 from detections.compiled import Query
+from detections.event_fields import named
 from detections.events.fields import field_type, groupable
 from detections.matcher.event_values import Record, text, values_at
 from trailhound.errors import RuleError

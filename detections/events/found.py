@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detections.backend.fields import named
+from detections.event_fields import named
 from detections.events.fields import FieldReader, Hit
 from detections.events.principal import group_values, read_fields
 from detections.finding import Finding

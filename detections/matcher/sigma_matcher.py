@@ -48,7 +48,7 @@ from sigma.types import (
     SpecialChars,
 )
 
-from detections.backend.fields import named
+from detections.event_fields import named
 from detections.matcher.event_values import Record, RecordTest, any_at, leaves, text, values_at
 from detections.matcher.known_automation import KNOWN, known_test
 from detections.matcher.name_parts import PartReference

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from sigma.modifiers import modifier_mapping
 
-from detections.backend.fields import ALIASES, LEAVES, fields_at
+from detections.event_fields import ALIASES, LEAVES, fields_at
 from detections.matcher import NO_PLACEHOLDERS, SigmaMatcher
 from detections.matcher.known_automation import KNOWN
 from detections.matcher.written import sigma_values

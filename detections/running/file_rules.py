@@ -19,13 +19,13 @@ from sigma.rule import SigmaRule
 from detections.alerts.event_query import Totals, by_name_alone, counted_parts
 from detections.alerts.facts import CALLS
 from detections.alerts.facts import FIELDS as FACT_FIELDS
-from detections.backend.fields import named
 from detections.compiled import Compiled, Query
 from detections.correlations.correlation import Correlation
 from detections.correlations.correlator import burst_finding
 from detections.correlations.occurrences import GroupKey, Occurrence
 from detections.correlations.parts import GroupsToRead, Interval, Leaf, occurrences
 from detections.correlations.sweep import MAX_HELD, Sweep
+from detections.event_fields import named
 from detections.events.anchors import Anchor
 from detections.events.doc_values import holds
 from detections.events.fields import FieldReader, Hit

@@ -11,8 +11,8 @@ from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Listing
 
 with late_imports():
-    from detections.backend.fields import LEAVES, named
     from detections.compiled import has_moved
+    from detections.event_fields import LEAVES, named
     from detections.matcher.event_values import text, values_at
     from detections.matcher.moved import put_back
     from enrich.view import dumps, loads
