@@ -10,6 +10,8 @@ EVIDENCE = 10_000
 
 Group = tuple[tuple[str, str], ...]
 """Fields and the values they share, in the rule's own order; empty where a rule groups by none."""
+GroupKey = tuple[str, ...]
+"""The values of a rule's group-by fields alone, in its order."""
 
 
 @dataclass(frozen=True, slots=True)

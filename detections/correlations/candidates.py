@@ -13,10 +13,10 @@ from itertools import groupby
 from typing import Any
 
 from detections.correlations.correlation import Correlation
-from detections.correlations.occurrences import GroupKey
 from detections.correlations.parts import GroupsToRead, Interval, Leaf, PlainParts
 from detections.events.fields import groupable
 from detections.events.index import histogram, terms
+from detections.finding import GroupKey
 from detections.matcher.event_values import text
 from trailhound.cluster.snapshot import Snapshot
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from detections.correlations.candidates import BATCH_GROUPS, batches, candidates
 from detections.correlations.correlation import Correlation
-from detections.correlations.occurrences import GroupKey, Occurrence
+from detections.correlations.occurrences import Occurrence
 from detections.correlations.parts import (
     Compile,
     Counts,
@@ -30,7 +30,7 @@ from detections.correlations.windows import Burst
 from detections.events.anchors import Anchor, anchor_of, anchors
 from detections.events.fields import Hit
 from detections.events.index import EventIndex
-from detections.finding import Finding
+from detections.finding import Finding, GroupKey
 from detections.span import Span, duration, moment
 from trailhound.cluster.reader import HITS_PAGE
 from trailhound.cluster.snapshot import Snapshot

@@ -9,9 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-GroupKey = tuple[str, ...]
-"""The values of a rule's group-by fields, in its order; empty where it groups by none."""
-
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:

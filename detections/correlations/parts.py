@@ -15,11 +15,12 @@ from sigma.rule import SigmaRule
 
 from detections.compiled import Compiled, Query
 from detections.correlations.correlation import Correlation
-from detections.correlations.occurrences import GroupKey, Occurrence
+from detections.correlations.occurrences import Occurrence
 from detections.events.fields import FieldReader, Hit, groupable
 from detections.events.identity import ARN
 from detections.events.light import light_search
 from detections.events.principal import PrincipalView
+from detections.finding import GroupKey
 from detections.span import Span
 
 Compile = Callable[[SigmaRule], Compiled]

@@ -17,8 +17,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 from detections.correlations.correlation import Correlation
-from detections.correlations.occurrences import GroupKey, Occurrence
+from detections.correlations.occurrences import Occurrence
 from detections.correlations.window_counts import WindowTally
+from detections.finding import GroupKey
 
 
 class _Session:

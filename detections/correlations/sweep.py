@@ -13,11 +13,12 @@ from dataclasses import replace
 from typing import Protocol
 
 from detections.correlations.correlation import Correlation
-from detections.correlations.occurrences import Counted, Firing, GroupKey, Occurrence
+from detections.correlations.occurrences import Counted, Firing, Occurrence
 from detections.correlations.parts import GroupsToRead, Interval
 from detections.correlations.role_sessions import left_over
 from detections.correlations.windows import Burst, Windows
 from detections.events.anchors import Anchor
+from detections.finding import GroupKey
 from trailhound.errors import RuleError
 
 MAX_HELD = 3_000_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from detections.compiled import Compiled, Query
-from detections.correlations.occurrences import GroupKey
 from detections.events.fields import FieldReader, Hit
+from detections.finding import GroupKey
 from trailhound.cluster.snapshot import Snapshot
 
 ENTIRE_PAGE = 1_000

@@ -13,14 +13,13 @@ from itertools import groupby, islice, product
 from typing import Any
 
 from detections.compiled import Compiled, Query
-from detections.correlations.occurrences import GroupKey
 from detections.correlations.parts import Interval, any_of, during
 from detections.events.fields import Hit
 from detections.events.identity import OF_SERVICE_LINKED_ROLES
 from detections.events.index import EventIndex, histogram, terms
 from detections.events.matching import Matching, of_group, of_groups
 from detections.events.principal import PrincipalView, views
-from detections.finding import EVIDENCE, Finding
+from detections.finding import EVIDENCE, Finding, GroupKey
 from detections.kinds.anomaly import (
     MORE_THAN,
     WEEK,

@@ -13,12 +13,11 @@ from itertools import islice
 from typing import Any, Literal, cast
 
 from detections.compiled import Compiled, Query
-from detections.correlations.occurrences import GroupKey
 from detections.correlations.parts import Interval, during
 from detections.events.index import EventIndex, histogram, terms
 from detections.events.matching import Matching, of_group, of_groups
 from detections.events.principal import views
-from detections.finding import Finding
+from detections.finding import Finding, GroupKey
 from detections.kinds.kind import OwnKind
 from detections.kinds.options import Options
 from detections.matcher.event_values import text

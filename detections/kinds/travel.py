@@ -14,13 +14,12 @@ from math import asin, cos, inf, radians, sin, sqrt
 from typing import Any
 
 from detections.compiled import Compiled
-from detections.correlations.occurrences import GroupKey
 from detections.correlations.parts import Touch, during
 from detections.events.anchors import Anchor, anchors
 from detections.events.index import EventIndex
 from detections.events.matching import Matching
 from detections.events.principal import views
-from detections.finding import EVIDENCE, Finding
+from detections.finding import EVIDENCE, Finding, GroupKey
 from detections.kinds.kind import OwnKind
 from detections.kinds.options import Options
 from detections.span import Span, moment

@@ -22,7 +22,7 @@ from detections.alerts.facts import FIELDS as FACT_FIELDS
 from detections.compiled import Compiled, Query
 from detections.correlations.correlation import Correlation
 from detections.correlations.correlator import burst_finding
-from detections.correlations.occurrences import GroupKey, Occurrence
+from detections.correlations.occurrences import Occurrence
 from detections.correlations.parts import GroupsToRead, Interval, Leaf, occurrences
 from detections.correlations.sweep import MAX_HELD, Sweep
 from detections.event_fields import named
@@ -39,7 +39,7 @@ from detections.events.principal import (
     role_view,
     views,
 )
-from detections.finding import Finding, Group
+from detections.finding import Finding, Group, GroupKey
 from detections.packs.pack import Pack
 from detections.packs.reading import rule_id
 from detections.rule import Rule, RuleKind

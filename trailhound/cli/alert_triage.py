@@ -24,9 +24,9 @@ from trailhound.cli.named_alerts import SelectedAlerts, alert_selector
 from trailhound.cli.screen import emit, plural, say, say_on_stderr
 
 with late_imports():
-    from detections.alerts.known_names import check_names
     from detections.alerts.store import NO_ALERT, AlertQuery, AlertStore, Decided, unknown
     from detections.alerts.triage import NOBODY, Decision, Verb
+    from detections.investigation.absent_names import check_names
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
     from trailhound.settings import Settings

@@ -49,13 +49,13 @@ from trailhound.cli.screen import emit, out, plural, safe, say, say_field
 from trailhound.cli.table_layout import LEVEL_COLOURS
 
 with late_imports():
-    from detections.alerts.known_names import check_names
     from detections.alerts.store import AlertStore
     from detections.alerts.summary import at_least
     from detections.alerts.triage import NOBODY
     from detections.alerts.twins import folded
     from detections.incidents.folding import folded as fold_incidents
     from detections.incidents.store import IncidentStore
+    from detections.investigation.absent_names import check_names
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
 

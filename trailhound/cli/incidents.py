@@ -43,10 +43,10 @@ from trailhound.cli.screen import emit, out, part_of, plural, safe, say, say_fie
 from trailhound.cli.table_layout import LEVEL_COLOURS
 
 with late_imports():
-    from detections.alerts.known_names import check_names
     from detections.incidents.advice import contain
     from detections.incidents.folding import folded
     from detections.incidents.store import IncidentStore
+    from detections.investigation.absent_names import check_names
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
 
