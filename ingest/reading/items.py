@@ -22,11 +22,22 @@ from ingest.reading.shapes import (
     string_text,
     text_of,
 )
-from ingest.reading.values import REFUSED, Broken, Cut, balanced_end, end_of_value
+from ingest.reading.values import (
+    REFUSED,
+    Broken,
+    Cut,
+    balanced_end,
+    elements,
+    end_of_value,
+    members,
+)
 
-_ROW = msgspec.json.Decoder(list[msgspec.Raw])
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_HELD_DECODED = 64 * 1024
+"""Bytes of an object whose members are decoded at once: millions take a hundred times its size."""
 _MOST_WRAPPINGS = 5
+_UNREADABLE = (*REFUSED, RecursionError, Broken, Cut)
+"""What a value raises that is valid JSON: its nesting is too deep from here on."""
 _BROKEN_RECORD = re.compile(rb'\{.{0,4000}?"event(?:Version|Time|Name|Source|ID)"', re.DOTALL)
 """What begins as a record does, where it is no JSON: half of one, say."""
 CONTROL_MESSAGE = b'"CONTROL_MESSAGE"'
@@ -147,11 +158,9 @@ def _records_within(text: bytes, depth: int = 0) -> list[bytes]:
                 return [inner] if inner.startswith(b"{") else _deeper(inner, depth)
         return [text] if depth and _BROKEN_RECORD.match(inner) else []
     if text.startswith(b"["):
-        try:
-            row = _ROW.decode(text)
-        except (*REFUSED, RecursionError):
-            return []
-        return [inner for each in row for inner in _deeper(bytes(each), depth)]
+        with suppress(*_UNREADABLE):
+            return [inner for each in elements(text) for inner in _deeper(each, depth)]
+        return []
     if not depth or not text.startswith(b"{"):
         return []
     return [text] if _is_one(probe(text)) else _in_each_member(text, depth)
@@ -171,12 +180,12 @@ def _records_in_members(text: bytes) -> list[bytes]:
 
 
 def _in_each_member(text: bytes, depth: int) -> list[bytes]:
-    try:
-        members = _OBJECT.decode(text)
-    except (*REFUSED, RecursionError):
-        return []
-    texts = (bytes(each) for each in members.values())
-    return [inner for each in texts if each[:1] in b'"[{' for inner in _deeper(each, depth)]
+    with suppress(*_UNREADABLE):
+        if len(text) > _HELD_DECODED:
+            return [inner for each in members(text) for inner in _deeper(each, depth)]
+        held = map(bytes, _OBJECT.decode(text).values())
+        return [inner for each in held if each[:1] in b'"[{' for inner in _deeper(each, depth)]
+    return []
 
 
 def _deeper(text: bytes, depth: int) -> list[bytes]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Callable, Iterator
 
 import msgspec
 
 _RAW = msgspec.json.Decoder(msgspec.Raw)
 _Utf8 = codecs.getincrementaldecoder("utf-8")
 _BLOCK = 1024 * 1024
+_LINES = 16 * 1024
+_BREAK = re.compile(rb"[\r\n]")
 _TOKEN = re.compile(
     rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")'
     rb"|(?<![\w.+-])(-?Infinity|-?NaN|nan|-?inf)(?![\w.])",
@@ -32,7 +35,18 @@ def single_line(text: bytes) -> bytes:
     >>> single_line(b'{\n  "a": 1.0,\r\n  "b": "x  y"\n}')
     b'{"a": 1.0,"b": "x  y"}'
     """
-    return b"".join([line.strip() for line in text.splitlines()])
+    return b"".join(
+        b"".join([line.strip() for line in block.splitlines()]) for block in _whole_lines(text)
+    )
+
+
+def _whole_lines(text: bytes) -> Iterator[bytes]:
+    """Blocks of lines: all at once, millions of lines take a hundred times their size."""
+    start = 0
+    while found := _BREAK.search(text, start + _LINES):
+        yield text[start : found.end()]
+        start = found.end()
+    yield text[start:] if start else text
 
 
 def sanitize(text: bytes) -> bytes:
@@ -44,8 +58,8 @@ def sanitize(text: bytes) -> bytes:
     >>> sanitize(b'{"a": NaN, "b": "\\ud800", "c": "\\ud83d\\ude00"}')
     b'{"a": "NaN", "b": "\\ufffd", "c": "\\ud83d\\ude00"}'
     """
-    valid = text.decode("utf-8", "replace").encode()
-    return _TOKEN.sub(_sanitized_token, valid)
+    valid = text if text.isascii() else text.decode("utf-8", "replace").encode()
+    return _replaced(_TOKEN, _sanitized_token, valid)
 
 
 def diagnose(text: bytes) -> str:
@@ -56,7 +70,9 @@ def diagnose(text: bytes) -> str:
     """
     try:
         _RAW.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except RecursionError:
+        return "unrepairable"
+    except msgspec.DecodeError:
         sanitized = sanitize(text)
         try:
             _RAW.decode(sanitized)
@@ -64,8 +80,8 @@ def diagnose(text: bytes) -> str:
             return "unrepairable"
         return (
             "lone_surrogate"
-            if _SURROGATE.sub(_sanitized_surrogate, text) != text
-            else ("not_a_number")
+            if any(not (each[1] or each[2]) for each in _SURROGATE.finditer(text))
+            else "not_a_number"
         )
     return "" if is_utf8(text) else "invalid_utf8"
 
@@ -85,9 +101,24 @@ def is_utf8(text: bytes) -> bool:
     return True
 
 
+def _replaced(
+    pattern: re.Pattern[bytes], replace: Callable[[re.Match[bytes]], bytes], text: bytes
+) -> bytes:
+    """As `pattern.sub`, whose list of pieces takes fifty times as much as a text of many."""
+    made, done = bytearray(), 0
+    for found in pattern.finditer(text):
+        piece = replace(found)
+        if piece != found[0]:
+            made += text[done : found.start()]
+            made += piece
+            done = found.end()
+    return bytes(made) + text[done:] if done else text
+
+
 def _sanitized_token(token: re.Match[bytes]) -> bytes:
     if token[1] is not None:
-        return _SURROGATE.sub(_sanitized_surrogate, token[1]) if b"\\u" in token[1] else token[1]
+        text = token[1]
+        return _replaced(_SURROGATE, _sanitized_surrogate, text) if b"\\u" in text else text
     return b'"%s"' % token[2]
 
 

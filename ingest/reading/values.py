@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import re
 from array import array
+from collections.abc import Iterator
 
 import msgspec
 
 _RAW = msgspec.json.Decoder(msgspec.Raw)
 _STRING = msgspec.json.Decoder(str)
+_ROW = msgspec.json.Decoder(list[msgspec.Raw])
 _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 _OFFSET = re.compile(r"\(byte (\d+)\)")
 _CUT = "Input data was truncated"
@@ -35,6 +37,8 @@ _TO_BRACKET = re.compile(
 _SCALAR = re.compile(rb'[^\s,"{}\[\]]++')
 _TO_MARK = re.compile(rb'["{}\[\]]')
 _IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_COMMA, _LIST_END, _OBJECT_END = b",]}"
+_DECODED_AT_ONCE = 16 * 1024
 _QUOTE, _OPENING, _CLOSING = ord('"'), b"{[", b"}]"
 
 
@@ -114,6 +118,57 @@ def balance(buffer: bytes, at: int) -> tuple[int | None, array[int]]:
             if not due:
                 return at + 1, opened
         at += 1
+
+
+def elements(text: bytes) -> Iterator[bytes]:
+    """The elements of a list that is valid JSON. Of a long one some are decoded at a time: millions
+    of small ones take a hundred times its size.
+
+    >>> list(elements(b'[1, "a,b", [2]]'))
+    [b'1', b'"a,b"', b'[2]']
+    """
+    if len(text) <= _DECODED_AT_ONCE:
+        yield from map(bytes, _ROW.decode(text))
+        return
+    at, singly_until = skip_space(text, 1), 0
+    while text[at] != _LIST_END:
+        cut = text.rfind(b",", at + 1, at + _DECODED_AT_ONCE) if at >= singly_until else -1
+        if cut > 0:
+            try:
+                group = _ROW.decode(b"[%b]" % text[at:cut])
+            except msgspec.DecodeError:  # the comma is within a string or a list
+                singly_until = cut
+            else:
+                yield from map(bytes, group)
+                at = skip_space(text, cut + 1)
+                continue
+        end = end_of_value(text, at)
+        yield text[at:end]
+        at = _after_comma(text, end)
+
+
+def members(text: bytes) -> Iterator[bytes]:
+    """The strings, lists and objects that an object holds, which is valid JSON; of several members
+    with one key each.
+
+    >>> list(members(b'{"a": 1, "b": {}, "a": "x"}'))
+    [b'{}', b'"x"']
+    """
+    at = skip_space(text, 1)
+    while text[at] != _OBJECT_END:
+        key = KEY.match(text, at)
+        assert key is not None, "it is valid"  # noqa: S101
+        at = skip_space(text, skip_space(text, key.end()) + 1)
+        value = _SCALAR.match(text, at) or KEY.match(text, at)
+        end = value.end() if value else end_of_value(text, at)
+        if text[at] in b'"[{':
+            yield text[at:end]
+        at = _after_comma(text, end)
+
+
+def _after_comma(text: bytes, at: int) -> int:
+    at = skip_space(text, at)
+    return skip_space(text, at + 1) if text[at] == _COMMA else at
 
 
 def key_at(buffer: bytes, at: int) -> tuple[str | None, int]:
