@@ -25,13 +25,13 @@ class Caller(msgspec.Struct, gc=False):
     """The part of `userIdentity` that identifies who acted."""
 
     type: str | None = None
-    userName: str | None = None  # noqa: N815 - CloudTrail's own names
+    principalId: str | None = None  # noqa: N815 - CloudTrail's own names, in its order
     arn: str | None = None
-    principalId: str | None = None  # noqa: N815
     accountId: str | None = None  # noqa: N815
+    userName: str | None = None  # noqa: N815
+    sessionContext: msgspec.Raw = ABSENT  # noqa: N815
     invokedBy: str | None = None  # noqa: N815
     credentialId: str | None = None  # noqa: N815
-    sessionContext: msgspec.Raw = ABSENT  # noqa: N815
     onBehalfOf: msgspec.Raw = ABSENT  # noqa: N815
 
 
