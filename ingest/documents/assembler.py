@@ -168,10 +168,11 @@ class Assembler:
             short = shortened(view, text)
             end = flat_after if mark_flat and is_flat(view) else after
             if short is None:
-                content = text[:-1]  # for some KB faster than a memoryview without copying
+                # For some KB faster than a memoryview without copying.
+                content, rest = text[:-1], b""
             else:
-                content = short[0][:-1]
-                end = end[:-2] + b',"original":%b},' % short[1]
+                content, rest, taken = short
+                end = end[:-2] + b',"original":%b},' % taken
                 out.batch.shortened[len(heads)] = text
             head = b"".join(
                 (
@@ -179,6 +180,7 @@ class Assembler:
                     identifier,
                     _OPEN,
                     content,
+                    rest,
                     in_own if view.recipientAccountId == folder else elsewhere,
                     _NUMBERS[position] if position < _MANY else b"%d" % position,
                     end,
@@ -193,7 +195,7 @@ class Assembler:
             if digests is not None:
                 digests.append(digest)
             heads.append(head)
-            ends.append(len(header) + len(identifier) + len(_OPEN) + len(content))
+            ends.append(len(header) + len(identifier) + len(_OPEN) + len(content) + len(rest))
             positions.append(position)
             size += len(head)
         if late is not None:

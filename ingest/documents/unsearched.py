@@ -21,8 +21,9 @@ _AFTER = rb'[ \t]*+:[ \t]*+("(?:[^"\\]|\\.)*+")'
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
-Shortened = tuple[bytes, bytes]
-"""A record without some fields, and the text of these for `trail.original`."""
+Shortened = tuple[bytes, bytes, bytes]
+"""A record without some fields and without its closing brace, in two parts that whoever writes it
+joins with more; and the text of these fields for `trail.original`."""
 
 
 class _Path(NamedTuple):
@@ -110,7 +111,7 @@ class Unsearched:
             else:
                 return None
             record = before + after
-        return record, msgspec.json.encode(moved)
+        return record[:-1], b"", msgspec.json.encode(moved)
 
 
 def _any_of(paths: list[_Path]) -> re.Pattern[bytes]:
@@ -149,12 +150,12 @@ def _plainly(record: bytes, path: _Path, raw: msgspec.Raw) -> Shortened | None:
     left, right = parts
     end = right.index(b'"', 2)
     if left.endswith(b","):
-        short = left[:-1] + right[end + 1 :]
+        left = left[:-1]
     elif left.endswith(b"{") and right.startswith(b",", end + 1):
-        short = left + right[end + 2 :]
+        return left, right[end + 2 : -1], before + right[2:end] + b'\\""}]'
     else:
         return None
-    return short, before + right[2:end] + b'\\""}]'
+    return left, right[end + 1 : -1], before + right[2:end] + b'\\""}]'
 
 
 def _values(root: str, raw: msgspec.Raw, paths: Iterable[_Path]) -> list[_Found]:
