@@ -237,6 +237,40 @@ def test_alerts_are_listed_by_who_owns_them_when_where_and_in_which_order(
     assert ids(settings, "--query", 'rule.id:loud AND entity.principal:"ada"') == alerts[:2]
 
 
+def test_the_noisiest_rules_are_shown_with_what_would_make_them_raise_fewer(
+    settings: Settings, alerts: list[str], recorder: Recorder
+) -> None:
+    bob = {"arn": "arn:aws:iam::111122223333:user/bob"}
+    put_events(connect(settings), settings, [40], user={"name": "bob"}, userIdentity=bob)
+    recorder.record([single(PLAIN.id, second) for second in (20, 21, 40)])
+    asked(settings, "close", alerts[2], "--as", "benign")
+    asked(settings, "close", alerts[3], "--as", "false-positive")
+    asked(settings, "close", alerts[4], "--as", "true-positive")
+
+    def shown(*arguments: str) -> dict[str, Any]:
+        span = ("--since", "2025-03-01", "--until", "2025-03-02")
+        done = command(settings, "rules", "noise", *span, "--json", *arguments)
+        made: dict[str, Any] = json.loads(done.stdout)
+        return made
+
+    found = shown()
+    assert (found["total"], found["more"]) == (8, False)
+    plain, loud = found["rules"]
+    assert (plain["id"], plain["alerts"], plain["not_closed"]) == (PLAIN.id, 6, 3)
+    assert (plain["judged"], plain["harmless"], loud["harmless"]) == (3, 0.6667, None)
+    assert plain["per_day"] == 3.0, "the end of a day is included"
+    assert plain["top_principals"][0] == {"name": "ada", "alerts": 5}
+    latest = next(it for it in ids(settings, "--rule", PLAIN.id, "--principal", "ada"))
+    assert plain["suggestion"]["command"] == (
+        f"trailhound rules except {latest} --by principal --dry-run"
+    )
+    assert loud["suggestion"] is None, "of few alerts"
+    assert [each["id"] for each in shown("--limit", "1")["rules"]] == [PLAIN.id]
+    assert [each["id"] for each in shown("--level", "medium", "--rule", "loud")["rules"]] == [
+        "loud"
+    ]
+
+
 def test_precision_is_the_share_of_true_positives_among_what_was_judged(
     settings: Settings, alerts: list[str]
 ) -> None:

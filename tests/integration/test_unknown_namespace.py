@@ -20,6 +20,7 @@ SEARCH = [
     *((verb,) for verb in ("status", "events", "timeline", "whois", "hunt", "graph", "detect")),
     ("report", "-o", "week.html"),
     ("rules", "backtest"),
+    ("rules", "noise"),
     ("rules", "except", "some-id", "--by", "principal", "--dry-run"),
     ("paths", "--lateral"),
 ]

@@ -57,6 +57,7 @@ Parts of commands:
     rule_runs           `rules backtest`, `test` and `fields`
     rule_exports        `rules coverage` and `export`
     rule_exception      `rules except`
+    rule_noise          `rules noise`
     aws_setup           `aws setup`
     aws_changes         `aws setup`: the changes, planned and done
     aws_costs           `aws setup --plan`: the costs

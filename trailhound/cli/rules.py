@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from detections.rule import Level
-from trailhound.cli import completion, rule_exception, rule_exports, rule_runs
+from trailhound.cli import completion, rule_exception, rule_exports, rule_noise, rule_runs
 from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
@@ -51,6 +51,7 @@ app.command()(rule_runs.fields)
 app.command()(rule_exports.coverage)
 app.command()(rule_exports.export)
 app.command("except")(rule_exception.write_exception)
+app.command("noise")(rule_noise.show)
 LISTING = Listing[dict[str, Any]](
     "rules",
     (
