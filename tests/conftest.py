@@ -19,6 +19,7 @@ from tests.helpers.elasticsearch import session_elasticsearch
 from tests.helpers.engines import remove_namespace, session_engine
 from tests.helpers.namespaces import Namespaces, new_name
 from tests.helpers.secured import SecuredEngine, session_secured_engine
+from trailhound.cli.named_commands import set_given
 
 pytest_plugins = [
     "tests.helpers.fixtures_browser",
@@ -79,6 +80,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Whatever happened, Ctrl-C included: no engine and no daemon outlives the session."""
     if not hasattr(config, "workerinput"):
         session.end()
+
+
+def pytest_runtest_setup() -> None:
+    """Commands that a message names have the flags of the command that this process ran last: a
+    test's own, not those of a test before it."""
+    set_given(url=None, namespace=None, config=None)
 
 
 @pytest.hookimpl(wrapper=True)
