@@ -22,6 +22,7 @@ from detections.events.anchors import Anchor, anchor_of
 from detections.events.fields import Hit
 from detections.events.identity import ARN
 from detections.events.principal import PrincipalView, role_view, views
+from detections.events.query_times import times_of
 from detections.events.vocabulary import Vocabulary
 from detections.span import Span
 from trailhound.cluster.reader import has_any, is_any
@@ -67,6 +68,13 @@ class KnownEvents:
     def touched(self, query: Query) -> Query:
         """A query for events of the span, narrowed."""
         return self.vocabulary.narrowed(query)
+
+    def days_of(self, query: Query) -> frozenset[str] | None:
+        """The UTC days that may have events of a narrowed query; None for all that it allows."""
+        times = times_of(query)
+        if times is None or times[0] < self.around.since or times[1] >= self.around.until:
+            return None
+        return self.vocabulary.days_of(query)
 
     def compiling(self, compile_rule: Compile, interval: Interval) -> Compile:
         """What compiles rules for the events of an interval, narrowed where all of it is known."""

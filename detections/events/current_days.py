@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 from opensearchpy import OpenSearch
@@ -52,6 +53,10 @@ class CurrentDays:
         for each in found.skipped:
             by_day[each.day or ""] += (each.index,)
         self._known = DailyIndices(self.expression, (), by_day, self._names)
+
+    def on(self, days: Collection[str]) -> str:
+        """As `DailyIndices.on`."""
+        return self._known.on(days)
 
     def holding(self, query: Query | None) -> str:
         """As `DailyIndices.holding`; also for a query that says only how old an event may be, as

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from opensearchpy import OpenSearch
@@ -86,8 +87,22 @@ class DailyIndices:
             known += self.by_day.get(day, ())
             if day not in self.by_day and day not in skipped:
                 new.append(self.names.day(day))  # there may be one by now
+        return self._expression(known, new)
+
+    def on(self, days: Collection[str]) -> str:
+        """An expression of the indices of some UTC days (`YYYY.MM.DD`) that have events, and of
+        those without a day in their name; of all where no day is known."""
+        known = list(self.by_day.get("", ()))
+        for day in sorted(days):
+            known += self.by_day.get(day, ())
+        return self._expression(known)
+
+    def _expression(self, known: Sequence[str], new: Sequence[str] = ()) -> str:
+        """Of indices that exist, and of others that may by now."""
+        if not known:
+            # A search of no index has no reply to read: it asks one, which has none of its time.
+            known = [each for _, of_day in islice(self.by_day.items(), 1) for each in of_day]
         expression = ",".join([*known, *new])
-        # A search of no index has no reply to read: it asks those of all of time.
         return expression if known and len(expression) <= LONGEST_EXPRESSION else self.expression
 
     def skipped_in(self, span: Span | None) -> tuple[SkippedDay, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, Protocol
 
 from opensearchpy import OpenSearch
@@ -30,6 +30,9 @@ class Days(Protocol):
 
     def holding(self, query: Query | None) -> str:
         """An expression of those that may hold events of a query."""
+
+    def on(self, days: Collection[str]) -> str:
+        """An expression of those of some UTC days, `YYYY.MM.DD`."""
 
 
 class EventIndex(IndexReader):
@@ -61,6 +64,13 @@ class EventIndex(IndexReader):
 
     def holding(self, query: Query | None, /) -> str:
         return super().holding(query) if self._days is None else self._days.holding(query)
+
+    def on(self, query: Query, days: Collection[str] | None) -> str:
+        """The indices that may hold events of a query, all of which are of these UTC days; None: of
+        any that the query allows."""
+        if days is None or self._days is None:
+            return self.holding(query)
+        return self._days.on(days)
 
 
 def terms(name: str, field: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ failed shard, a query cut off) is an error of that rule only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -145,21 +145,22 @@ class Search:
         body: _Body,
     ) -> Iterator[tuple[Rule, Compiled | None, _Reply]]:
         """Each rule, its query as sent, and the reply; no query if it cannot have hits."""
-        left = self._narrowed(rules, compiled, span)
-        replies = self._replies([rule for rule in rules if rule.id in left], left, span, body)
+        known = self.vocabulary(span) if len(rules) >= self._worth_a_look else None
+        left = self._narrowed(rules, compiled, known)
+        asked = [rule for rule in rules if rule.id in left]
+        replies = self._replies(asked, left, span, body, known)
         for rule in rules:
             yield (rule, left[rule.id], next(replies)) if rule.id in left else (rule, None, {})
 
     def _narrowed(
-        self, rules: Sequence[Rule], compiled: Mapping[str, Compiled], span: Span
+        self, rules: Sequence[Rule], compiled: Mapping[str, Compiled], known: Vocabulary | None
     ) -> dict[str, Compiled]:
-        """The queries of the rules that can find anything in the span, by id, narrowed to it.
+        """The queries of the rules that can find anything in a span, by id, narrowed to it.
 
         If the span's vocabulary can't be read, all of them unchanged: each reports its own error.
         """
         dialect = dialect_of(self._client)
         own = {rule.id: compiled[rule.id].on(dialect) for rule in rules}
-        known = self.vocabulary(span) if len(rules) >= self._worth_a_look else None
         if known is None:
             return own
         narrowed = {key: each.narrowed(known.narrowed) for key, each in own.items()}
@@ -171,7 +172,7 @@ class Search:
         Raises `ClusterUnreachableError` where the whole cluster is unreachable.
         """
         body = Vocabulary.request(span) | search_timeout(self._cut_off)
-        (reply,) = self._send([orjson.dumps(body)], span)
+        (reply,) = self._send([self._line(span, body)])
         try:
             return Vocabulary.of(_answer(reply))
         except ClusterError:
@@ -183,31 +184,39 @@ class Search:
         compiled: Mapping[str, Compiled],
         span: Span,
         body: _Body,
+        known: Vocabulary | None,
     ) -> Iterator[_Reply]:
         """One for each rule, in order; requested in batches as they are consumed."""
         lines: list[bytes] = []
         size = 0
         for rule in rules:
-            line = orjson.dumps(body(rule, compiled[rule.id], span))
+            days = None if known is None else known.days_of(compiled[rule.id].query)
+            line = self._line(span, body(rule, compiled[rule.id], span), days)
             if lines and (len(lines) == RULES_A_REQUEST or size + len(line) > REQUEST_BYTES):
-                yield from self._send(lines, span)
+                yield from self._send(lines)
                 lines, size = [], 0
             lines.append(line)
             size += len(line)
         if lines:
-            yield from self._send(lines, span)
+            yield from self._send(lines)
 
-    def _send(self, lines: list[bytes], span: Span) -> list[_Reply]:
-        """A reply or an error for each line, a search of the span."""
-        header = orjson.dumps({"index": self._index.holding(span.query()), **WHOLE})
+    def _line(
+        self, span: Span, body: Mapping[str, Any], days: Collection[str] | None = None
+    ) -> bytes:
+        """One search of several: its header and its body. `days`: those that have its events."""
+        header = {"index": self._index.on(span.query(), days), **WHOLE}
+        return orjson.dumps(header) + b"\n" + orjson.dumps(body) + b"\n"
+
+    def _send(self, lines: list[bytes]) -> list[_Reply]:
+        """A reply or an error for each search."""
         return with_started_shards(
-            self._sent_once(lines, header),
-            lambda numbers: self._sent_once([lines[number] for number in numbers], header),
+            self._sent_once(lines),
+            lambda numbers: self._sent_once([lines[number] for number in numbers]),
         )
 
-    def _sent_once(self, lines: list[bytes], header: bytes) -> list[_Reply]:
+    def _sent_once(self, lines: list[bytes]) -> list[_Reply]:
         """The same in one try. A request that fails as a whole is halved."""
-        body = b"".join(header + b"\n" + line + b"\n" for line in lines).decode()
+        body = b"".join(lines).decode()
         try:
             replies: list[Mapping[str, Any]] = self._client.msearch(
                 body=body,
@@ -222,7 +231,7 @@ class Search:
             if len(lines) == 1:
                 return [fault]
             middle = len(lines) // 2
-            return self._sent_once(lines[:middle], header) + self._sent_once(lines[middle:], header)
+            return self._sent_once(lines[:middle]) + self._sent_once(lines[middle:])
         return list(replies)
 
     def _first_page(self, rule: Rule, compiled: Compiled, span: Span) -> dict[str, Any]:

@@ -4,6 +4,9 @@ Most rules name calls that nobody made in the span. The engine finds that out fo
 shard again, by an automaton for each case-insensitive text. One aggregation returns all values of
 the few fields that nearly every rule names; against these a clause is decided
 here: it becomes the plain terms that it matches, or nothing, and with it often the whole rule.
+
+Of a span of several days it also returns which calls each day has: a search costs something for
+each day's index that it asks, and most rules name calls of few days.
 """
 
 from __future__ import annotations
@@ -11,11 +14,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from detections.backend.clause import NOTHING, all_of, any_of
 from detections.compiled import Query
-from detections.span import Span
+from detections.events.daily_indices import DAY, day_name
+from detections.events.index import BY_DAY
+from detections.span import Span, moment
 
 FIELDS = (
     "eventName",
@@ -29,6 +35,11 @@ FIELDS = (
 MOST = 2_000
 """Values of a field; one with more is not used. All together stay below the engine's
 65,535 buckets (`search.max_buckets`)."""
+_CALL: Final = "eventName"
+_DAYS: Final = "days"
+_CALLS_A_DAY: Final = 500
+_MOST_DAYS: Final = timedelta(days=60)
+"""With so many days and calls of each, the buckets stay below the limit too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +50,8 @@ class Vocabulary:
     """
 
     values: Mapping[str, frozenset[str]]
+    days: Mapping[str, frozenset[str]] | None = None
+    """Call → the UTC days (`YYYY.MM.DD`) of its events; None where that is not known."""
     _folded: dict[str, Mapping[str, list[str]]] = field(default_factory=dict, compare=False)
     """Of each field that was compared, its values by what they are in lower case."""
 
@@ -48,18 +61,33 @@ class Vocabulary:
         asked = {
             path: {"terms": {"field": path, "size": MOST, "shard_size": MOST}} for path in FIELDS
         }
-        return {"size": 0, "track_total_hits": False, "query": span.query(), "aggs": asked}
+        by_day: dict[str, Any] = {}
+        if span.clock == "@timestamp" and DAY < span.until - span.since <= _MOST_DAYS:
+            calls = {"terms": {"field": _CALL, "size": _CALLS_A_DAY, "shard_size": _CALLS_A_DAY}}
+            by_day = {_DAYS: {**BY_DAY, "aggs": {_CALL: calls}}}
+        aggs = {**asked, **by_day}
+        return {"size": 0, "track_total_hits": False, "query": span.query(), "aggs": aggs}
 
     @classmethod
     def of(cls, reply: Mapping[str, Any]) -> Vocabulary:
         """From the reply; without fields that have more values than returned."""
+        found = dict(reply.get("aggregations", {}))
+        days = found.pop(_DAYS, None)
         return cls(
             {
-                path: frozenset(bucket["key"] for bucket in found["buckets"])
-                for path, found in reply.get("aggregations", {}).items()
-                if not found["sum_other_doc_count"]
-            }
+                path: frozenset(bucket["key"] for bucket in each["buckets"])
+                for path, each in found.items()
+                if not each["sum_other_doc_count"]
+            },
+            None if days is None else _days_of_calls(days["buckets"]),
         )
+
+    def days_of(self, query: Query) -> frozenset[str] | None:
+        """The UTC days of the span that may have events of a narrowed query; None for all."""
+        calls = None if self.days is None else _calls_of(query)
+        if self.days is None or calls is None:
+            return None
+        return frozenset().union(*(self.days.get(each, ()) for each in calls))
 
     def narrowed(self, query: Query) -> Query:
         """A query that finds the same events of the span, as of that moment.
@@ -120,6 +148,42 @@ class Vocabulary:
             kept = [{"bool": {"must_not": barred}}] if barred else []
             return all_of([*map(self.narrowed, inner.get("filter", [])), *kept])
         return query
+
+
+def _days_of_calls(buckets: Sequence[Mapping[str, Any]]) -> dict[str, frozenset[str]] | None:
+    days: dict[str, set[str]] = {}
+    for bucket in buckets:
+        calls = bucket[_CALL]
+        if calls["sum_other_doc_count"]:
+            return None
+        day = day_name(moment(int(bucket["key"])).date())
+        for each in calls["buckets"]:
+            days.setdefault(each["key"], set()).add(day)
+    return {call: frozenset(of_call) for call, of_call in days.items()}
+
+
+def _calls_of(query: Query) -> frozenset[str] | None:
+    """The calls, one of which every event of a query is; None where it does not say.
+
+    >>> sorted(_calls_of({"bool": {"filter": [{"terms": {"eventName": ["GetUser", "GetRole"]}}]}}))
+    ['GetRole', 'GetUser']
+    >>> _calls_of({"term": {"eventName": {"value": "GetUser", "case_insensitive": True}}})
+    """
+    ((kind, asked),) = query.items()
+    if kind == "match_none":
+        return frozenset()
+    if kind == "terms" and isinstance(calls := asked.get(_CALL), list):
+        return frozenset(calls)
+    if kind != "bool":
+        return None
+    if filters := asked.get("filter"):
+        found = [calls for each in filters if (calls := _calls_of(each)) is not None]
+        return frozenset.intersection(*found) if found else None
+    if asked.get("minimum_should_match") == 1:
+        either = [_calls_of(each) for each in asked["should"]]
+        if None not in either:
+            return frozenset[str]().union(*(calls for calls in either if calls is not None))
+    return None
 
 
 Matches = Callable[[str], bool]

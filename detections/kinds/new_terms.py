@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from typing import Any, Literal, cast
 
-from detections.compiled import Compiled, Query
+from detections.compiled import REPAIRED, Compiled, Query
 from detections.correlations.parts import Interval, during
 from detections.events.index import EventIndex, histogram, terms
 from detections.events.matching import Matching, of_group, of_groups
@@ -122,17 +123,33 @@ class _Search:
                 for key in [self._key(each)]
                 if not (self._new_terms.other_than_group and key[-1] in key[:-1])
             )
-            # Where a matcher decides, the first time in the aggregation may be too early.
-            exact = self._matching.counted_by_engine(self._span, during(interval))
-            exact = exact and self.past.compiled.post_filter is None
-            reach = since - self._memory, interval[1]
-            certain = exact and self.past.counted_by_engine(during(reach))
+            certain, exact = self._decided_by_engine(since - self._memory, interval)
             while batch := dict(islice(pairs, PAGE)):
                 for key, time in self._unseen(batch, interval, exact=exact).items():
                     if certain:
                         yield from self._first(key, (time, time))
                     else:
                         yield from self._first(key, interval, check=True)
+
+    def _decided_by_engine(self, since: int, interval: Interval) -> tuple[bool, bool]:
+        """Whether the engine alone decides which events are the rule's, from `since` to the end of
+        the interval, and in the interval. Where a matcher decides, the first time in an aggregation
+        may be too early."""
+        if self._engine_decides:
+            return True, True
+        exact = self._matching.counted_by_engine(self._span, during(interval))
+        exact = exact and self.past.compiled.post_filter is None
+        return exact and self.past.counted_by_engine(during((since, interval[1]))), exact
+
+    @cached_property
+    def _engine_decides(self) -> bool:
+        """Whether it does at all times: mostly nothing was repaired, which costs less to ask than
+        what the rule finds of that. What an exception leaves out is among the past, so that no
+        event of the rule is missing there."""
+        if self._matching.compiled.post_filter is not None or self.past.compiled.post_filter:
+            return False
+        repaired = self._snapshot.search(REPAIRED, size=1, _source=False, track_total_hits=False)
+        return not repaired["hits"]["hits"] or self.past.counted_by_engine()
 
     def _unseen(
         self, batch: Mapping[GroupKey, int], interval: Interval, *, exact: bool

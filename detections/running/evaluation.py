@@ -113,8 +113,13 @@ class Evaluator:
             bodies = [
                 each.body if isinstance(each, Prospect) else has_any(each) for _, each in some
             ]
+            indices = [
+                self._index.on(query, None if known is None else known.days_of(query))
+                for query in (body["query"] for body in bodies)
+            ]
+            few_days = span.clock == "@timestamp"
             try:
-                answers = self._index.answers(bodies, few_days=span.clock == "@timestamp")
+                answers = self._index.answers(bodies, few_days=few_days, indices=indices)
             except ClusterUnreachableError:
                 raise
             except ClusterError:

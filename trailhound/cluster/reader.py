@@ -160,30 +160,42 @@ class IndexReader:
         return [answer is not None and not is_any(answer) for answer in answers]
 
     def answers(
-        self, bodies: Sequence[Mapping[str, Any]], *, few_days: bool = False
+        self,
+        bodies: Sequence[Mapping[str, Any]],
+        *,
+        few_days: bool = False,
+        indices: Sequence[str] = (),
     ) -> list[Mapping[str, Any] | None]:
-        """As `searches`, with None for each search that the engine could not answer in full."""
-        return [_if_whole(reply) for reply in self._replies(bodies, few_days=few_days)]
+        """As `searches`, with None for each search that the engine could not answer in full.
+        `indices`: those that each asks; default: those that may hold documents of its query."""
+        found = self._replies(bodies, few_days=few_days, indices=indices)
+        return [_if_whole(reply) for reply in found]
 
     def _replies(
-        self, bodies: Sequence[Mapping[str, Any]], *, few_days: bool = False
+        self,
+        bodies: Sequence[Mapping[str, Any]],
+        *,
+        few_days: bool = False,
+        indices: Sequence[str] = (),
     ) -> list[Mapping[str, Any]]:
         """The engine's reply to each of several searches; it may contain a partial result or an
         error."""
         if not bodies:
             return []
         params = _FEW_SHARDS if few_days else {}
+        asked = indices or [self.holding(body.get("query")) for body in bodies]
+        whole = list(zip(asked, bodies, strict=True))
         return with_started_shards(
-            self._send(bodies, params),
-            lambda numbers: self._send([bodies[number] for number in numbers], params),
+            self._send(whole, params),
+            lambda numbers: self._send([whole[number] for number in numbers], params),
         )
 
     def _send(
-        self, bodies: Sequence[Mapping[str, Any]], params: Mapping[str, str]
+        self, asked: Sequence[tuple[str, Mapping[str, Any]]], params: Mapping[str, str]
     ) -> list[Mapping[str, Any]]:
         lines: list[Mapping[str, Any]] = []
-        for body in bodies:
-            lines.append({"index": self.holding(body.get("query")), **WHOLE})
+        for index, body in asked:
+            lines.append({"index": index, **WHOLE})
             lines.append({"size": 0, **body, **self._limit})
         replies: list[Mapping[str, Any]] = self._policy.run(
             lambda: self._client.msearch(body=lines, params=dict(params))

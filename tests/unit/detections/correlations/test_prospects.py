@@ -118,3 +118,14 @@ def test_queries_are_narrowed_only_where_all_of_the_times_are_known() -> None:
     unknown = Prospect(rule, exactly("mark"), SPAN, known({"B"}, SPAN))
     assert "match_none" not in str(unknown.body["aggs"]), "windows begin before what is known"
     assert Prospect(rule, exactly("mark"), SPAN, known({"C"}, SPAN)).touched == NOTHING
+
+
+def test_days_are_those_of_calls_only_within_the_times_that_are_known() -> None:
+    calls = Vocabulary({"eventName": frozenset({"B"})}, {"B": frozenset({"2025.03.01"})})
+    called = {"terms": {"eventName": ["B"]}}
+    known = KnownEvents(SPAN, SPAN, calls)
+    inside = Span(SPAN.since, SPAN.until - HOUR)
+    beyond = Span(SPAN.since - HOUR, SPAN.until - HOUR)
+    for span, days in ((inside, frozenset({"2025.03.01"})), (beyond, None)):
+        assert known.days_of({"bool": {"filter": [called, span.query()]}}) == days
+    assert known.days_of(called) is None

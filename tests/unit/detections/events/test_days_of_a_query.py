@@ -118,7 +118,23 @@ def test_what_is_not_of_one_day_is_always_searched() -> None:
     assert "team-cloudtrail-0001.01.02" in early
 
 
-def test_all_are_searched_where_none_or_too_many_are_of_the_time() -> None:
-    for since, until in (("2024-03-01", "2024-03-02"), ("2024-12-01", "2025-03-02")):
-        assert held(f"{since}T00:00:00Z", f"{until}T00:00:00Z") == ["team-cloudtrail-*"]
+def test_all_are_searched_where_none_is_known_or_too_many_are_of_the_time() -> None:
+    assert held("2024-12-01T00:00:00Z", "2025-03-02T00:00:00Z") == ["team-cloudtrail-*"]
     assert held("2025-03-01T00:00:00Z", "2025-03-01T01:00:00Z", by_day={}) == ["team-cloudtrail-*"]
+
+
+def test_days_that_are_named_are_searched_with_those_of_no_day() -> None:
+    days = DailyIndices("team-cloudtrail-*", (SKIPPED,), by_day=DAYS, names=NAMES)
+    assert days.on({"2025.03.05", "2025.03.01"}) == (
+        "team-cloudtrail-2025.03.01,team-cloudtrail-2025.03.05"
+    )
+    old = DailyIndices("team-cloudtrail-*", by_day={**DAYS, "": ("team-cloudtrail-old",)})
+    assert old.on({"2025.03.01"}) == "team-cloudtrail-old,team-cloudtrail-2025.03.01"
+    assert DailyIndices("team-cloudtrail-*").on({"2025.03.01"}) == "team-cloudtrail-*"
+
+
+def test_a_time_without_a_day_asks_one_day_and_not_all() -> None:
+    assert held("2024-03-01T00:00:00Z", "2024-03-01T23:00:00Z") == [
+        "team-cloudtrail-2025.03.01",
+        "team-cloudtrail-2024.03.01",
+    ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from detections.events.daily_indices import DAY
 from detections.events.vocabulary import Vocabulary
+from detections.span import Span
 
 KNOWN = Vocabulary(
     {
@@ -71,3 +74,49 @@ def test_a_field_whose_values_are_not_all_told_is_left_alone() -> None:
     aggregation = {"buckets": [{"key": "GetUser"}], "sum_other_doc_count": 3}
     known = Vocabulary.of({"aggregations": {"eventName": aggregation}})
     assert known.narrowed(name("term", "absent")) == name("term", "absent")
+
+
+CALLED = {"terms": {"eventName": ["GetUser", "key"]}}
+REGION = {"term": {"awsRegion": {"value": "eu-west-1"}}}
+
+
+def either(*queries: dict[str, Any]) -> dict[str, Any]:
+    return {"bool": {"should": list(queries), "minimum_should_match": 1}}
+
+
+@pytest.mark.parametrize(
+    ("query", "days"),
+    [
+        (CALLED, {"2025.03.01", "2025.03.02"}),
+        ({"bool": {"filter": [REGION, CALLED]}}, {"2025.03.01", "2025.03.02"}),
+        ({"bool": {"filter": [CALLED, {"terms": {"eventName": ["key"]}}]}}, {"2025.03.02"}),
+        (either(CALLED, {"terms": {"eventName": ["other"]}}), {f"2025.03.0{n}" for n in (1, 2, 3)}),
+        ({"match_none": {}}, set()),
+        # Of any day: what is no call, and what only the engine can decide.
+        (REGION, None),
+        (either(CALLED, REGION), None),
+        ({"bool": {"must_not": [CALLED]}}, None),
+        ({"bool": {"should": [CALLED], "minimum_should_match": 0}}, None),
+        (name("term", "key", case_insensitive=True), None),
+    ],
+)
+def test_a_query_is_about_the_days_of_its_calls(query: dict[str, Any], days: Any) -> None:
+    def of_day(number: int, *calls: str) -> dict[str, Any]:
+        buckets = [{"key": each} for each in calls]
+        key = 1_740_787_200_000 + number * 86_400_000
+        return {"key": key, "eventName": {"buckets": buckets, "sum_other_doc_count": 0}}
+
+    several = [of_day(0, "GetUser"), of_day(1, "GetUser", "key"), of_day(2, "other")]
+    known = Vocabulary.of({"aggregations": {"days": {"buckets": several}}})
+    assert known.days_of(query) == days
+    several[1]["eventName"]["sum_other_doc_count"] = 1
+    cut = Vocabulary.of({"aggregations": {"days": {"buckets": several}}})
+    assert cut.days_of(query) is None, "a day has more calls than it tells"
+
+
+def test_one_day_and_what_arrived_in_a_time_are_not_told_by_day() -> None:
+    begin = datetime(2025, 3, 1, tzinfo=UTC)
+    spans = [Span(begin, begin + days * DAY) for days in (1, 2, 60, 61)]
+    spans.append(Span(begin, begin + 2 * DAY, "event.ingested"))
+    told = ["days" in Vocabulary.request(span)["aggs"] for span in spans]
+    assert told == [False, True, True, False, False]
