@@ -25,12 +25,13 @@ SUSPICIOUS: Final = "Suspicious address: "
 """How the description of a suspicious address begins; its reasons follow."""
 CALLS: Final = 1_000
 """The number of most frequent calls named for a threat; no principal makes more different ones."""
-_KNOWN: Final = timedelta(days=7)
+KNOWN: Final = timedelta(days=7)
 """How long an account must be known before a country counts as new for it."""
 
 Countries = Mapping[tuple[str, str], int]
 """(account, "") → the time of the account's first event, (account, country) → that of its first
-event from a country; in milliseconds, of all events up to the end of the span."""
+event from a country; in milliseconds, of all events up to the end of the span. Of what an account
+had longer than `KNOWN` before the span, any time before that will do."""
 
 
 def leads_of(
@@ -149,7 +150,7 @@ def unusual_country(
         return ""
     if country.casefold() in listed:
         return f"from {country}, which is listed"
-    known = first - int(_KNOWN.total_seconds() * 1000)
+    known = first - int(KNOWN.total_seconds() * 1000)
     for account in accounts:
         began, seen = since.get((account, ""), first), since.get((account, country), first)
         if began < known and seen >= first:

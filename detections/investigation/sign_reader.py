@@ -3,15 +3,17 @@ of a query give."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from detections.events.identity import ARN, ISSUER, TYPE
 from detections.events.index import EventIndex
 from detections.investigation.lead import EVIDENCE, ActivityType, Lead
 from detections.investigation.scoring import CALLS
 from detections.span import moment
+from trailhound.batching import batched
 from trailhound.cluster.queries import Query
 
 NO_SERVICE: Final[Query] = {"bool": {"must_not": [{"term": {"user_type": "aws_service"}}]}}
@@ -26,6 +28,49 @@ ACTORS: Final[tuple[tuple[str, Query], ...]] = (
     (ARN, {"terms": {TYPE: ["IAMUser", "Root", "FederatedUser"]}}),
 )
 """Kinds of actors: the field that identifies them, and the query for their events."""
+_AT_ONCE: Final = 100
+"""Signs whose events are read in one request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """What a lead says, and the query for its events."""
+
+    family: str
+    pattern: str
+    score: int
+    who: str
+    description: str
+    query: Query
+    activity: ActivityType = "user"
+
+    def body(self) -> dict[str, Any]:
+        """A search for its numbers, its calls and its first events."""
+        return {
+            "query": self.query,
+            "size": EVIDENCE,
+            "_source": False,
+            "track_total_hits": True,
+            "sort": [{"@timestamp": "asc"}],
+            "aggs": {**TIMES, "calls": {"terms": {"field": "eventName", "size": CALLS}}},
+        }
+
+    def lead(self, reply: Mapping[str, Any]) -> Lead:
+        """The lead, by the reply to `body`."""
+        found = reply["aggregations"]
+        return Lead(
+            family=self.family,
+            pattern=self.pattern,
+            score=self.score,
+            identifier=self.who,
+            activity=self.activity,
+            description=self.description,
+            calls=tuple(str(each["key"]) for each in found["calls"]["buckets"]),
+            count=reply["hits"]["total"]["value"],
+            first=moment(int(found["first"]["value"])),
+            last=moment(int(found["last"]["value"])),
+            events=tuple(hit["_id"] for hit in reply["hits"]["hits"]),
+        )
 
 
 class SignReader:
@@ -51,26 +96,11 @@ class SignReader:
         activity: ActivityType = "user",
     ) -> Lead:
         """A lead with its numbers, its calls and its first events."""
-        reply = self._index.search(
-            {
-                "query": query,
-                "size": EVIDENCE,
-                "_source": False,
-                "sort": [{"@timestamp": "asc"}],
-                "aggs": {**TIMES, "calls": {"terms": {"field": "eventName", "size": CALLS}}},
-            }
-        )
-        found = reply["aggregations"]
-        return Lead(
-            family=family,
-            pattern=pattern,
-            score=score,
-            identifier=who,
-            activity=activity,
-            description=description,
-            calls=tuple(str(each["key"]) for each in found["calls"]["buckets"]),
-            count=reply["hits"]["total"]["value"],
-            first=moment(int(found["first"]["value"])),
-            last=moment(int(found["last"]["value"])),
-            events=tuple(hit["_id"] for hit in reply["hits"]["hits"]),
-        )
+        sign = Sign(family, pattern, score, who, description, query, activity)
+        return sign.lead(self._index.search(sign.body()))
+
+    def leads(self, signs: Iterable[Sign]) -> Iterator[Lead]:
+        """The leads of several signs, many in a request."""
+        for part in batched(list(signs), _AT_ONCE):
+            replies = self._index.searches([each.body() for each in part], few_days=True)
+            yield from (each.lead(reply) for each, reply in zip(part, replies, strict=True))

@@ -2,41 +2,49 @@
 credentials.
 
 Each is found by aggregations over the span, and compared with everything that the index has from
-before. Principals are identified by ARN, sessions by their role.
+before (`past.py`). Principals are identified by ARN, sessions by their role.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
+from detections.events.daily_indices import DailyIndices
 from detections.events.identity import ADDRESS, KEY, LONG_TERM, RECIPIENT
 from detections.events.index import EventIndex, terms
-from detections.investigation.lead import Lead, Progress
+from detections.investigation.hunting import Part
+from detections.investigation.lead import Lead
 from detections.investigation.nodes import network_of
+from detections.investigation.past import Asked, Looking, Past
 from detections.investigation.probing import Probing
-from detections.investigation.sign_reader import ACTORS, NO_SERVICE, SUCCEEDED, TIMES, SignReader
+from detections.investigation.sign_reader import (
+    ACTORS,
+    NO_SERVICE,
+    SUCCEEDED,
+    TIMES,
+    Sign,
+    SignReader,
+)
 from detections.span import Span, moment
-from trailhound.batching import batched
 from trailhound.cluster.queries import Query, both, either
 from trailhound.plural import plural
 
 DORMANT: Final = timedelta(days=30)
 """The pause after which an identity or key counts as dormant."""
-_AT_ONCE: Final = 200
 _ADDRESSES: Final = 50
 """The most addresses of a key from which its networks are derived."""
 _WRITES: Final[Query] = {"term": {"readOnly": "false"}}
-_LAST: Final = {"last": TIMES["last"]}
 
 
 class Signs:
     """Finds signs in a span. Raises `ClusterError`."""
 
-    def __init__(self, index: EventIndex) -> None:
+    def __init__(self, index: EventIndex, days: DailyIndices) -> None:
         self._index = index
         self._read = SignReader(index)
+        self._past = Past(index, days)
         self._probing = Probing(index)
 
     @property
@@ -44,86 +52,72 @@ class Signs:
         """Pairs of principal and call whose events were not read, since they were too many."""
         return self._probing.unread
 
-    def found(
-        self, span: Span, progress: Progress = lambda _what, _done, _total: None
-    ) -> Iterator[Lead]:
-        """All signs of a span, in no particular order."""
-        kinds = {
-            "what wakes": self._waking,
-            "first calls": self._first_calls,
-            "regions": self._regions,
-            "refusals before a success": self._probing.failed_then_succeeded,
-            "permission enumeration": self._probing.enumeration,
-            "credentials that moved": self._moved,
-        }
-        for number, (what, signs) in enumerate(kinds.items()):
-            progress(f"looking for {what}", number, len(kinds))
-            yield from signs(span)
+    def parts(self) -> list[Part]:
+        """What can be looked for."""
+        return [
+            Part("refusals before a success", _of_span(self._probing.failed_then_succeeded)),
+            Part("permission enumeration", _of_span(self._probing.enumeration)),
+            Part("credentials that moved", _of_span(self._moved)),
+            Part("regions that were enabled", _of_span(self._enabled)),
+            Part("first changes in a region", self._regions, past=True),
+            Part("first calls", self._first_calls, past=True),
+            Part("what wakes", self._waking, past=True),
+        ]
 
-    def _waking(self, span: Span) -> Iterator[Lead]:
+    def _waking(self, span: Span, looking: Looking) -> Iterator[Lead]:
         """Keys of users, and identities, that act again after a pause of `DORMANT`."""
         kinds = [("dormant_key", KEY, LONG_TERM)]
         kinds += [("dormant_identity", name, of) for name, of in ACTORS]
-        if not self._index.count(_before(span)):
-            return
-        for pattern, name, of in kinds:
-            # Those that acted in the pause are not dormant; few others remain.
-            by = [terms("who", name)]
-            late = {"range": {"@timestamp": {"gte": (span.since - DORMANT).isoformat()}}}
-            awake = {
-                str(each["key"]["who"]): int(each["last"]["value"])
-                for each in self._index.buckets(both(_before(span), late, of), by, _LAST)
+        first = {"first": TIMES["first"]}
+        acting = [
+            {
+                (str(each["key"]["who"]),): int(each["first"]["value"])
+                for each in self._index.buckets(both(span.query(), of), [terms("who", name)], first)
+                if each["key"]["who"]
             }
-            active = [
-                each
-                for each in self._index.buckets(both(span.query(), of), by, TIMES)
-                if not _within(awake.get(str(each["key"]["who"])), int(each["first"]["value"]))
+            for _, name, of in kinds
+        ]
+        asked = [Asked((name,), names) for (_, name, _), names in zip(kinds, acting, strict=True)]
+        before = self._past.last(span.since, asked, looking)
+        for (pattern, name, _), active, last in zip(kinds, acting, before, strict=True):
+            waking = [
+                (who, asleep)
+                for (who,), begin in active.items()
+                if (who,) in last and (asleep := moment(begin) - moment(last[who,])) >= DORMANT
             ]
-            for part in batched(active, _AT_ONCE):
-                before = [
-                    {
-                        "query": both({"term": {name: each["key"]["who"]}}, _before(span)),
-                        "track_total_hits": False,
-                        "aggs": _LAST,
-                    }
-                    for each in part
-                ]
-                for bucket, reply in zip(part, self._index.searches(before), strict=True):
-                    last = (reply.get("aggregations") or {}).get("last", {}).get("value")
-                    first = moment(int(bucket["first"]["value"]))
-                    if last is None or not bucket["key"]["who"]:
-                        continue
-                    asleep = first - moment(int(last))
-                    if asleep >= DORMANT:
-                        who = str(bucket["key"]["who"])
-                        yield self._read.lead(
-                            "dormant",
-                            pattern,
-                            6,
-                            who,
-                            f"Acts after {plural(asleep.days, 'day')} without an event",
-                            both(span.query(), {"term": {name: who}}),
-                        )
-
-    def _first_calls(self, span: Span) -> Iterator[Lead]:
-        """High-risk or write calls that are the first of their kind in an account."""
-        sources = [terms("account", RECIPIENT), terms("call", "eventName")]
-        asked = both(span.query(), SUCCEEDED, NO_SERVICE, either([_WRITES, _risky(8)]))
-        new = list(self._index.buckets(asked, sources, {"risk": {"max": {"field": "risk_score"}}}))
-        for bucket, clauses in self._unseen(span, new, (RECIPIENT, "eventName")):
-            risk = int(bucket["risk"]["value"] or 1)
-            yield self._read.lead(
-                "first",
-                "first_seen_call",
-                5 if risk >= 8 else 3,
-                f"{bucket['key']['account']} {bucket['key']['call']}",
-                f"{bucket['key']['call']} for the first time in account {bucket['key']['account']}",
-                both(asked, *clauses),
-                activity="account",
+            yield from self._read.leads(
+                Sign(
+                    "dormant",
+                    pattern,
+                    6,
+                    who,
+                    f"Acts after {plural(asleep.days, 'day')} without an event",
+                    both(span.query(), {"term": {name: who}}),
+                )
+                for who, asleep in waking
             )
 
-    def _regions(self, span: Span) -> Iterator[Lead]:
-        """Regions that were enabled, and regions with a first write call."""
+    def _first_calls(self, span: Span, looking: Looking) -> Iterator[Lead]:
+        """High-risk or write calls that are the first of their kind in an account."""
+        fields = RECIPIENT, "eventName"
+        asked = both(span.query(), SUCCEEDED, NO_SERVICE, either([_WRITES, _risky(8)]))
+        risks = {"risk": {"max": {"field": "risk_score"}}}
+        made = self._pairs(asked, fields, risks)
+        yield from self._read.leads(
+            Sign(
+                "first",
+                "first_seen_call",
+                5 if (made[account, call]["risk"]["value"] or 1) >= 8 else 3,
+                f"{account} {call}",
+                f"{call} for the first time in account {account}",
+                both(asked, *_clauses(fields, (account, call))),
+                activity="account",
+            )
+            for account, call in self._unseen(span, list(made), fields, looking)
+        )
+
+    def _enabled(self, span: Span) -> Iterator[Lead]:
+        """Regions that were enabled."""
         enabled = both(span.query(), {"term": {"eventName": "EnableRegion"}}, SUCCEEDED)
         for bucket in self._index.buckets(enabled, [terms("account", RECIPIENT)]):
             account = str(bucket["key"]["account"])
@@ -136,42 +130,49 @@ class Signs:
                 both(enabled, {"term": {RECIPIENT: account}}),
                 activity="account",
             )
-        sources = [terms("account", RECIPIENT), terms("region", "awsRegion")]
+
+    def _regions(self, span: Span, looking: Looking) -> Iterator[Lead]:
+        """Regions with a first write call."""
+        fields = RECIPIENT, "awsRegion"
         asked = both(span.query(), _WRITES, SUCCEEDED, NO_SERVICE)
-        new = list(self._index.buckets(asked, sources))
-        for bucket, clauses in self._unseen(span, new, (RECIPIENT, "awsRegion")):
-            account, region = (str(bucket["key"][each]) for each in ("account", "region"))
-            yield self._read.lead(
+        made = list(self._pairs(asked, fields))
+        yield from self._read.leads(
+            Sign(
                 "region",
                 "first_seen_region",
                 5,
                 f"{account} {region}",
                 f"Something was changed in {region} for the first time in account {account}",
-                both(asked, *clauses),
+                both(asked, *_clauses(fields, (account, region))),
                 activity="account",
             )
+            for account, region in self._unseen(span, made, fields, looking)
+        )
+
+    def _pairs(
+        self, asked: Query, fields: tuple[str, str], aggregations: Mapping[str, Any] | None = None
+    ) -> dict[tuple[str, str], Mapping[str, Any]]:
+        """The pairs of values that events have, with their bucket."""
+        sources = [terms("account", fields[0]), terms("value", fields[1])]
+        return {
+            (str(each["key"]["account"]), str(each["key"]["value"])): each
+            for each in self._index.buckets(asked, sources, aggregations)
+        }
 
     def _unseen(
-        self, span: Span, buckets: Sequence[Mapping[str, Any]], fields: tuple[str, str]
-    ) -> Iterator[tuple[Mapping[str, Any], list[Query]]]:
-        """The pairs (account, value) that are new for an account which has earlier events, with
-        their clauses."""
-        known: dict[str, bool] = {}
-        for part in batched(buckets, _AT_ONCE):
-            pairs = []
-            for each in part:
-                names = [str(value) for value in each["key"].values()]
-                pairs.append([{"term": {f: v}} for f, v in zip(fields, names, strict=True)])
-            bodies = [
-                {"query": both(_before(span), *clauses), "track_total_hits": 1} for clauses in pairs
-            ]
-            replies = self._index.searches(bodies)
-            for each, clauses, reply in zip(part, pairs, replies, strict=True):
-                account = str(next(iter(each["key"].values())))
-                if account not in known:
-                    known[account] = self._index.count(both(_before(span), clauses[0])) > 0
-                if known[account] and not reply["hits"]["total"]["value"]:
-                    yield each, clauses
+        self,
+        span: Span,
+        pairs: Sequence[tuple[str, str]],
+        fields: tuple[str, str],
+        looking: Looking,
+    ) -> list[tuple[str, str]]:
+        """The pairs (account, value) that are new for an account which has earlier events."""
+        accounts = {pair[:1] for pair in pairs}
+        # The accounts first: of one that has no past, no call need be looked for.
+        (known,) = self._past.last(span.since, [Asked(fields[:1], accounts)], looking)
+        of_pairs = Asked(fields, [pair for pair in pairs if pair[:1] in known])
+        (seen,) = self._past.last(span.since, [of_pairs], looking)
+        return [pair for pair in pairs if pair[:1] in known and pair not in seen]
 
     def _moved(self, span: Span) -> Iterator[Lead]:
         """Credentials that are used from a second network in the span (public addresses of another
@@ -205,13 +206,15 @@ class Signs:
             )
 
 
-def _within(last: int | None, first: int) -> bool:
-    """Whether the pause between two times, in milliseconds, is shorter than `DORMANT`."""
-    return last is not None and first - last < DORMANT // timedelta(milliseconds=1)
+def _of_span(
+    find: Callable[[Span], Iterable[Lead]],
+) -> Callable[[Span, Looking], Iterable[Lead]]:
+    """Of what needs no past."""
+    return lambda span, _: find(span)
 
 
-def _before(span: Span) -> Query:
-    return {"range": {"@timestamp": {"lt": span.since.isoformat()}}}
+def _clauses(fields: Sequence[str], values: Sequence[str]) -> list[Query]:
+    return [{"term": {each: value}} for each, value in zip(fields, values, strict=True)]
 
 
 def _risky(least: int) -> Query:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from opensearchpy import OpenSearch
@@ -18,11 +19,14 @@ from detections.events.identity import ACCOUNT, ADDRESS, ARN, NAME, RECIPIENT
 from detections.events.index import SORT, EventIndex, terms
 from detections.events.principal import HAS_ARN
 from detections.finding import Finding
-from detections.investigation.lead import EVIDENCE, Lead, Progress
+from detections.investigation.hunting import Part
+from detections.investigation.lead import EVIDENCE, Lead
+from detections.investigation.past import Asked, Looking, Past
 from detections.investigation.scoring import (
     ANOMALY,
     CALLS,
     FLAGGED,
+    KNOWN,
     USERS,
     AddressFigures,
     Countries,
@@ -86,23 +90,21 @@ class Threats:
         """Titles of the rules that are not looked for, since they are switched off."""
         self._evaluator = Evaluator(client, settings, pack.compiled, index=days)
         self._index = index
+        self._past = Past(index, days)
         self._countries = listed_countries(settings.investigation.suspicious_countries)
 
-    def found(
-        self, span: Span, progress: Progress = lambda _what, _done, _total: None
-    ) -> Iterator[Lead]:
-        """All threats of a span, in no particular order."""
+    def parts(self) -> list[Part]:
+        """What can be looked for."""
         asked = [rule for rule in self._rules if rule.variant_of or rule.id in (ANOMALY, TRAVEL)]
-        for number, rule in enumerate(asked):
-            progress(f"looking for {rule.title}", number, len(asked) + 1)
-            if rule.variant_of:
-                yield from self._patterns(rule, span)
-            elif rule.id == ANOMALY:
-                yield from self._findings("anomaly", "anomalous_activity", rule, span)
-            else:
-                yield from self._findings("travel", "impossible_travel", rule, span)
-        progress("looking for suspicious addresses", len(asked), len(asked) + 1)
-        yield from self._addresses(span)
+        made = [Part(rule.title, partial(self._of_rule, rule)) for rule in asked]
+        return [*made, Part("suspicious addresses", self._addresses, past=True)]
+
+    def _of_rule(self, rule: Rule, span: Span, _: Looking) -> Iterable[Lead]:
+        if rule.variant_of:
+            return self._patterns(rule, span)
+        if rule.id == ANOMALY:
+            return self._findings("anomaly", "anomalous_activity", rule, span)
+        return self._findings("travel", "impossible_travel", rule, span)
 
     def _patterns(self, rule: Rule, span: Span) -> Iterable[Lead]:
         """A threat for each user or address, from all its bursts of a rule in the span."""
@@ -126,7 +128,7 @@ class Threats:
             for reply in self._index.searches(bodies, few_days=True):
                 yield _names(reply)
 
-    def _addresses(self, span: Span) -> Iterator[Lead]:
+    def _addresses(self, span: Span, looking: Looking) -> Iterator[Lead]:
         sources = [terms("address", ADDRESS)]
         aggregations = {
             "errors": {"filter": _ERROR},
@@ -140,7 +142,7 @@ class Threats:
             },
             "nameless": {"filter": _NAME_VIEW},
         }
-        since = self._first_events(span)
+        since = self._first_events(span, looking)
         likely: list[AddressFigures] = []
         for bucket in self._index.buckets(span.query(), sources, aggregations):
             figures = self._figures(bucket, since)
@@ -204,17 +206,29 @@ class Threats:
             tuple, {who: [call for _, call in sorted(calls)[:CALLS]] for who, calls in made.items()}
         )
 
-    def _first_events(self, span: Span) -> Countries:
-        until: Query = {"range": {"@timestamp": {"lt": span.until.isoformat()}}}
+    def _first_events(self, span: Span, looking: Looking) -> Countries:
+        """Of the accounts of the span, and their countries. Of those that an account had before it
+        counts as known, only that they were: an earlier time than that of all others."""
+        try:
+            known = span.since - KNOWN
+        except OverflowError:  # nothing is before the first of days
+            known = span.since
+        recent = Span(known, span.until).query()
         first = {"first": {"min": {"field": "@timestamp"}}}
-        account = terms("account", RECIPIENT)
-        made: dict[tuple[str, str], int] = {}
-        for sources in ([account], [account, terms("country", "geolocation.country")]):
-            for bucket in self._index.buckets(until, sources, first):
-                key = bucket["key"]
-                name = (str(key["account"]), str(key.get("country", "")))
+        fields = RECIPIENT, "geolocation.country"
+        made: dict[tuple[str, ...], int] = {}
+        for number in (1, 2):
+            sources = [terms(f"n{place}", each) for place, each in enumerate(fields[:number])]
+            for bucket in self._index.buckets(recent, sources, first):
+                name = tuple(str(each) for each in bucket["key"].values())
                 made[name] = int(bucket["first"]["value"])
-        return made
+        asked = [
+            Asked(fields[:number], [name for name in made if len(name) == number])
+            for number in (1, 2)
+        ]
+        for before in self._past.last(known, asked, looking):
+            made |= before
+        return {(name[0], name[1] if len(name) > 1 else ""): time for name, time in made.items()}
 
 
 def _first_of(figures: AddressFigures) -> dict[str, Any]:

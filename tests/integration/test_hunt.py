@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
 from detections.investigation.lead import COUNTED
+from tests.faults.proxy import Answer, Fault, Hold, Proxy, Request
 from tests.helpers.commands import command
 from tests.helpers.identities import ACCOUNT, user
+from tests.helpers.processes import LONGEST, start
+from tests.helpers.queues import PATIENCE
 from tests.helpers.schemas import require_listing
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.cluster.client import connect
@@ -115,6 +120,55 @@ def hunted(settings: Settings, *arguments: str) -> dict[str, Any]:
     return made
 
 
+PAST = ["suspicious addresses", "first changes in a region", "first calls", "what wakes"]
+
+
+def without_the_past(settings: Settings, tmp_path: Path, leads: list[dict[str, Any]]) -> None:
+    """What compares with the time before is named where it fails or is interrupted, and the leads
+    of the other kinds are shown."""
+    families = {"address", "first", "dormant"}
+    others = [
+        each
+        for each in leads
+        if each["family"] not in families and each["pattern"] != "first_seen_region"
+    ]
+    waits, go = threading.Event(), threading.Event()
+    fault: Fault = Answer(500)
+
+    def script(request: Request) -> Fault | None:
+        if not request.path.startswith("/_msearch") or b'"composite"' not in request.body:
+            return None
+        waits.set()
+        return fault
+
+    with Proxy(settings.hosts[0], script) as proxy:
+        own = own_settings(proxy.url, settings.namespace, tmp_path / "home")
+        failed = command(own, "hunt", "--since", DAY, "--json", "--limit", "500")
+        made = json.loads(failed.stdout)
+        assert failed.exit_code == 1
+        assert made["leads"] == others
+        assert [each["what"] for each in made["not_searched"]] == PAST
+        assert all("the proxy says so" in each["reason"] for each in made["not_searched"])
+        assert "4 kinds of leads not searched, or only in part" in failed.stderr
+
+        waits.clear()
+        fault = Hold(go)
+        process = start(own, "hunt", "--since", DAY, "--json", "--limit", "500")
+        try:
+            assert waits.wait(PATIENCE), process.communicate(timeout=LONGEST)
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=LONGEST)
+        finally:
+            go.set()
+            process.kill()
+    made = json.loads(out)
+    assert process.returncode == 130
+    require_listing(made, "hunt")
+    # Who is alerted is looked up last: without it the order of volume may be another.
+    assert made["leads"] == [each | {"alerted": False} for each in others]
+    assert made["not_searched"] == [{"what": each, "reason": "interrupted"} for each in PAST]
+
+
 def test_threats_and_signs_are_one_ranked_list_and_the_threats_a_report(
     engine: str, namespace: str, tmp_path: Path
 ) -> None:
@@ -196,6 +250,8 @@ def test_threats_and_signs_are_one_ranked_list_and_the_threats_a_report(
     members = ["pattern", "risk_score", "description", "identifier", "activity_type"]
     members += ["matching_events", "event_count", "first_seen", "last_seen"]
     assert all(list(each)[:9] == members for each in threats)
+
+    without_the_past(settings, tmp_path, leads)
 
     # Before that day there is no threat: a sentence and no file.
     empty = tmp_path / "none"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,7 @@ from trailhound.cli.options import Config, Json, Namespace, Since, Until, Url, s
 from trailhound.cli.screen import plural, say, warn
 from trailhound.cli.skipped_days import not_searched, skipped_days
 from trailhound.cli.stages import show_stages
+from trailhound.cli.stopping import note_interruption
 from trailhound.errors import UsageError
 
 with late_imports():
@@ -38,6 +40,7 @@ with late_imports():
     from detections.events.index import EventIndex
     from detections.history import bounds
     from detections.investigation.alerted import mark_alerted
+    from detections.investigation.hunting import Hunting, hunted
     from detections.investigation.lead import (
         TOP,
         Lead,
@@ -165,7 +168,8 @@ def hunt(
     Without `--since`, searches the seven days up to the last event and compares them with what came
     before. What was done comes first, by falling score; then addresses, anomalies and first calls,
     which on a terminal are one line a kind where there are many. With `--log-group`, finds only
-    threats, in CloudWatch and without a cluster. Exits with 1 if anything could not be searched.
+    threats, in CloudWatch and without a cluster. Exits with 1 if anything could not be searched;
+    the leads of the other kinds are shown, as on Ctrl-C those that are ready.
 
     Examples: `trailhound hunt --since 30d --report`, `trailhound hunt --log-group trail --hours 6`
     """
@@ -176,13 +180,13 @@ def hunt(
         raise UsageError(f"{folder} is not a folder", hint="create it first")
     if log_group:
         span = _span_of_logs(hours, since, until)
-        hunted = hunt_log_groups(config, log_group, region, span, price, yes=yes)
+        found = hunt_log_groups(config, log_group, region, span, price, yes=yes)
     elif hours or region or yes:
         raise UsageError("--hours, --region and --yes are of log groups", hint="add --log-group")
     else:
-        hunted = _of_index(config, url, namespace, since, until)
-    _show(hunted, form, limit, expand or (), folder if report else None)
-    if not hunted.complete:
+        found = _of_index(config, url, namespace, since, until)
+    _show(found, form, limit, expand or (), folder if report else None)
+    if not found.complete:
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 
@@ -205,19 +209,19 @@ def _of_index(
     with cluster_errors(settings.hosts[0]), show_stages("hunt") as stage:
         client = connect(settings)
         days = daily_indices(client, settings)
-        index = EventIndex(client, days)
+        # What nobody waits for any more is not searched on.
+        index = EventIndex(client, days, seconds=settings.cluster.timeout)
         index.refresh()
         known = bounds(client, days)
         end = dates.end_of(until) if until else _after(known)
         span = Span(dates.start_of(since) if since else end - _DAYS, end)
         nothing = explain_empty_span(client, days, span)
-        signs = Signs(index)
+        signs = Signs(index, days)
         threats = Threats(client, settings, index, days)
-        leads: list[Lead] = []
+        done = Hunting()
         if not nothing:
-            leads += threats.found(span, stage)
-            leads += signs.found(span, stage)
-            mark_alerted(client, settings, leads, span)
+            mark = partial(mark_alerted, client, settings, span=span)
+            done = hunted(client, [*threats.parts(), *signs.parts()], span, mark, stage)
     skipped = days.skipped_in(span)
     warnings = [nothing] if nothing else []
     if signs.unread:
@@ -226,16 +230,23 @@ def _of_index(
             "narrow the time"
         )
     warnings += not_searched(skipped)
+    if done.not_searched:
+        kinds = plural(len(done.not_searched), "kind")
+        warnings.append(f"{kinds} of leads not searched, or only in part:")
+        warnings += [f"  {each}" for each in done.not_searched]
+    if done.interrupted:
+        note_interruption()
     beside = {
         "unread_sequences": signs.unread,
         "skipped_days": skipped_days(skipped),
+        "not_searched": [each.as_json() for each in done.not_searched],
     }
     return Hunted(
-        leads,
+        done.leads,
         span,
         beside,
         warnings,
-        complete=not skipped,
+        complete=not skipped and not done.not_searched,
         empty=bool(nothing),
         known=known,
         disabled=threats.disabled,

@@ -84,7 +84,7 @@ def hunt_log_groups(
     return Hunted(
         leads,
         span,
-        {"unread_sequences": 0, "skipped_days": []}
+        {"unread_sequences": 0, "skipped_days": [], "not_searched": []}
         | {"logs": _beside(answered, records, reading, not_run, price) | {"estimate": estimate}},
         warnings,
         complete=reading.complete and not wrong,

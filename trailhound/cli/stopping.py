@@ -46,6 +46,11 @@ def stopped() -> bool:
     return _stopped.is_set()
 
 
+def note_interruption() -> None:
+    """A signal has ended a job that shows what it has: the command exits with 130."""
+    _stopped.set()
+
+
 def forget_signal() -> None:
     """The job was done before the signal had an effect: the command exits as usual."""
     _stopped.clear()
