@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from time import monotonic
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from time import monotonic, sleep
+from typing import Final
 from xml.etree import ElementTree as Xml
 
 from opensearchpy import OpenSearch
 
 from detections.events.daily_indices import SkippedDay
 from detections.events.search import RuleOutcome, Search
-from detections.history import survey
+from detections.finding import Finding
+from detections.history import PIECE_EVENTS, HistorySlice, Survey, survey
 from detections.packs.pack import Pack
 from detections.rule import Level, Rule
-from detections.running.detector import Evaluate
 from detections.running.evaluation import Evaluator
-from detections.span import Span
+from detections.span import BEGINNING, Span
 from trailhound.cluster.client import answers
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import ClusterUnreachableError, TrailhoundError
 from trailhound.plural import plural
 from trailhound.settings import Settings
 
+Watch = Callable[[HistorySlice, float, int], None]
+"""Called with the current piece of the history, the share of the rules that have run over it, and
+the number of events of the whole history."""
+_WAITS: Final = (0.0, 2.0, 6.0)
+"""Seconds before each further try to count a rule."""
+_NO_MEMORY: Final = "Data too large"
+"""In the reason of an engine's circuit breaker."""
 HIGH_SEVERITY: tuple[Level, ...] = ("high", "critical")
 
 
@@ -65,16 +73,19 @@ class RuleBacktest:
 class Backtest:
     """All rules over the span, the noisiest first, and the number of events in it.
 
-    `skipped` are the days of the span that can't be read.
+    `skipped` are the days of the span that can't be read; `left` is what not every rule has
+    searched because of an interruption, `events` and hits are of the time before it.
     """
 
     events: int
     tried: tuple[RuleBacktest, ...]
     skipped: tuple[SkippedDay, ...] = ()
+    left: Span | None = None
 
     @property
     def passed(self) -> bool:
-        return not self.skipped and all(each.passed for each in self.tried)
+        complete = not self.skipped and self.left is None
+        return complete and all(each.passed for each in self.tried)
 
     def hits(self) -> dict[str, int]:
         """Rule id → hits, of the rules that had any."""
@@ -118,64 +129,135 @@ def backtest(
     span: Span,
     *,
     budget: Budget | None = None,
+    watch: Watch = lambda _piece, _share, _events: None,
+    piece_events: int = PIECE_EVENTS,
 ) -> Backtest:
-    """Runs every alerting rule of the pack over the events of the span.
+    """Runs every alerting rule of the pack over the events of the span, in pieces of days as
+    `detect` does; `watch` is called as rules begin and end.
 
-    A rule whose query fails does not stop the others. Raises `NoEventsIndexError`, and
-    `ClusterError` if no rule can be run.
+    A rule whose query fails does not stop the others. A `KeyboardInterrupt` ends it: pieces that
+    every rule has searched are counted. Raises `NoEventsIndexError`, and `ClusterError` if no rule
+    can be run.
     """
     with cluster_errors(settings):
-        found = survey(client, settings, span)
-    rules = pack.alerting
-    if found.span is None:
-        outcomes = [RuleOutcome(each) for each in rules]
-    else:
-        index = found.indices
-        evaluator = Evaluator(client, settings, pack.compiled, index=index)
-        plain = [rule for rule in rules if rule.is_plain]
-        outcomes = list(
-            Search(client, settings, index=index).count(plain, pack.compiled, found.span)
-        )
-        others = [rule for rule in rules if rule.kind != "sigma"]
-        idle = _idle(client, others, found.span, evaluator)
-        outcomes += [
-            RuleOutcome(each)
-            if each.id in idle
-            else _evaluated(client, each, found.span, evaluator.evaluate)
-            for each in others
-        ]
+        found = survey(client, settings, span, piece_events=piece_events)
+    counts = {each.id: _Count(each) for each in pack.alerting}
+    tried = _Pieces(client, settings, pack, found, watch)
+    events, left = 0, None
+    for piece in found.pieces:
+        try:
+            ran = list(tried.outcomes(piece))
+        except KeyboardInterrupt:
+            left = replace(piece.span, until=found.pieces[-1].span.until)
+            break
+        for outcome, earlier in ran:
+            counts[outcome.rule.id].add(outcome, earlier)
+        events += piece.events
+    outcomes = [each.outcome() for each in counts.values()]
     outcomes.sort(key=lambda each: (-each.hits, each.rule.title))
-    allowed, events = budget or Budget(), found.events
-    tried = tuple(RuleBacktest(each, allowed.allowed(each.rule.level, events)) for each in outcomes)
-    return Backtest(events, tried, found.skipped)
+    allowed = budget or Budget()
+    made = tuple(RuleBacktest(each, allowed.allowed(each.rule.level, events)) for each in outcomes)
+    return Backtest(events, made, found.skipped, left)
 
 
-def _idle(
-    client: OpenSearch, rules: Sequence[Rule], span: Span, evaluator: Evaluator
-) -> Collection[str]:
-    """The ids of rules that find nothing, asked at once; none where that request fails."""
-    try:
-        return evaluator.idle(rules, span)
-    except ClusterUnreachableError:
-        if not answers(client):
-            raise
-        return ()
+@dataclass(slots=True)
+class _Count:
+    """The hits of a rule so far. `earlier`: findings that begin before the span, which several
+    pieces may have."""
 
-
-def _evaluated(client: OpenSearch, rule: Rule, span: Span, evaluate: Evaluate) -> RuleOutcome:
-    """The number of findings of a rule of another kind."""
-    started = monotonic()
-    hits = 0
+    rule: Rule
+    hits: int = 0
+    seconds: float = 0.0
     error: TrailhoundError | None = None
-    try:
-        hits = sum(1 for _ in evaluate(rule, span))
-    except ClusterUnreachableError as fault:
-        if not answers(client):
-            raise
-        error = fault
-    except TrailhoundError as fault:
-        error = fault
-    return RuleOutcome(rule, hits, round(monotonic() - started, 3), error=error)
+    earlier: set[Finding] = field(default_factory=set)
+
+    def add(self, outcome: RuleOutcome, earlier: Collection[Finding]) -> None:
+        self.hits += outcome.hits
+        self.seconds += outcome.seconds
+        self.error = self.error or outcome.error
+        self.earlier.update(earlier)
+
+    def outcome(self) -> RuleOutcome:
+        hits = self.hits + len(self.earlier)
+        return RuleOutcome(self.rule, hits, round(self.seconds, 3), self.error)
+
+
+class _Pieces:
+    """Runs the rules of a pack over pieces of history."""
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        settings: Settings,
+        pack: Pack,
+        found: Survey,
+        watch: Watch,
+    ) -> None:
+        index = found.indices
+        self._client = client
+        self._pack = pack
+        self._begin = found.pieces[0].span.since if found.pieces else BEGINNING
+        self._search = Search(client, settings, index=index)
+        self._evaluator = Evaluator(client, settings, pack.compiled, index=index)
+        self._plain = [rule for rule in pack.alerting if rule.is_plain]
+        self._others = [rule for rule in pack.alerting if rule.kind != "sigma"]
+        self._events, self._watch = found.events, watch
+
+    def outcomes(self, piece: HistorySlice) -> Iterator[tuple[RuleOutcome, Sequence[Finding]]]:
+        """Each rule's hits that begin in a piece, and its findings that begin before all pieces.
+
+        A burst that goes on in the next piece is found in both.
+        """
+        span, rules, ran = piece.span, len(self._pack.alerting), 0
+        self._watch(piece, 0.0, self._events)
+        for outcome in self._search.count(self._plain, self._pack.compiled, span):
+            ran += 1
+            self._watch(piece, ran / rules, self._events)
+            yield (outcome if outcome.error is None else self._again(outcome.rule, span)), ()
+        idle = self._idle(span) if self._others else ()
+        for rule in self._others:
+            yield (RuleOutcome(rule), ()) if rule.id in idle else self._evaluated(rule, span)
+            ran += 1
+            self._watch(piece, ran / rules, self._events)
+
+    def _again(self, rule: Rule, span: Span) -> RuleOutcome:
+        """A rule whose count failed, by itself: beside a hundred others an engine may lack the
+        memory for it, which it has a little later."""
+        outcome = RuleOutcome(rule)
+        for seconds in _WAITS:
+            sleep(seconds)
+            (outcome,) = self._search.count([rule], self._pack.compiled, span)
+            if outcome.error is None or _NO_MEMORY not in outcome.error.message:
+                break
+        return outcome
+
+    def _idle(self, span: Span) -> Collection[str]:
+        """The ids of rules that find nothing, asked at once; none where that request fails."""
+        try:
+            return self._evaluator.idle(self._others, span)
+        except ClusterUnreachableError:
+            if not answers(self._client):
+                raise
+            return ()
+
+    def _evaluated(self, rule: Rule, span: Span) -> tuple[RuleOutcome, list[Finding]]:
+        """The number of findings of a rule of another kind."""
+        started = monotonic()
+        hits, earlier = 0, list[Finding]()
+        error: TrailhoundError | None = None
+        try:
+            for each in self._evaluator.evaluate(rule, span):
+                if each.first_seen < self._begin and span.clock == "@timestamp":
+                    earlier.append(each)
+                else:
+                    hits += span.clock != "@timestamp" or span.since <= each.first_seen < span.until
+        except ClusterUnreachableError as fault:
+            if not answers(self._client):
+                raise
+            error = fault
+        except TrailhoundError as fault:
+            error = fault
+        return RuleOutcome(rule, hits, round(monotonic() - started, 3), error=error), earlier
 
 
 def _printable(text: str) -> str:

@@ -156,9 +156,9 @@ def test_a_backfill_that_is_stopped_at_once_says_how_to_go_on(
 
 @contextmanager
 def held_detect(
-    engine: str, namespace: str, tmp_path: Path
+    engine: str, namespace: str, tmp_path: Path, *command: str
 ) -> Iterator[tuple[Started, threading.Event]]:
-    """`detect --json` whose rules wait for answers, and what lets these go."""
+    """`detect --json`, or another command, whose rules wait for answers, and what lets these go."""
     settings = own_settings(engine, namespace, tmp_path / "home")
     prepared(settings)
     write_trail(tmp_path / "trail", [record(errorCode="AccessDenied") for _ in range(6)])
@@ -167,10 +167,13 @@ def held_detect(
     looked = threading.Event()
 
     def hold(request: Request) -> Fault | None:
-        """The searches of rules that are evaluated beside each other: after a look at all."""
-        if request.path.startswith("/_msearch"):
+        """The searches of rules that are evaluated beside each other: after a look at all; of
+        another command, that look."""
+        if request.path.startswith("/_msearch") and not command:
             looked.set()
-        elif looked.is_set() and "_search" in request.path:
+        elif request.path.startswith("/_msearch") or (
+            looked.is_set() and "_search" in request.path
+        ):
             waits.set()
             go.wait(PATIENCE)
         return None
@@ -182,7 +185,7 @@ def held_detect(
     env = {"TRAILHOUND_CLUSTER__TIMEOUT": "300", "TRAILHOUND_DETECTIONS__SHIPPED": "false"}
     with Proxy(settings.hosts[0], hold) as proxy:
         own = own_settings(proxy.url, namespace, tmp_path / "home")
-        process = start(own, "detect", "--rules", folder, "--json", env=env)
+        process = start(own, *(command or ("detect",)), "--rules", folder, "--json", env=env)
         assert waits.wait(PATIENCE), ended(process)
         yield process, go
 
@@ -207,3 +210,17 @@ def test_detect_that_is_stopped_leaves_the_other_rules_and_says_so(
     assert code == 130
     assert found["not_searched"] == {"since": "2025-03-01", "until": "2025-03-01"}
     assert found["events"] == 0
+
+
+def test_backtest_that_is_stopped_shows_what_it_counted_and_names_the_rest(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    """All of its events are in one piece of history."""
+    with held_detect(engine, namespace, tmp_path, "rules", "backtest") as (process, go):
+        process.send_signal(signal.SIGINT)
+        go.set()
+        code, out, err = ended(process)
+    assert (code, json.loads(out)) == (130, {})
+    rest = "--since 2025-03-01 --until 2025-03-01"
+    assert f"only the time before was counted; the rest: {rest}" in " ".join(err.split())
+    assert "there is no event" not in err

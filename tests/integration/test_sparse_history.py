@@ -5,6 +5,7 @@ finds over the whole of time.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,9 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
+from detections.backtest import backtest
 from detections.events.search import WORTH_A_LOOK
 from detections.finding import Finding
-from detections.history import END, survey
+from detections.history import END, HistorySlice, survey
 from detections.packs.loading import load
 from detections.packs.pack import Pack
 from detections.running.evaluation import Evaluator
@@ -128,3 +130,21 @@ def test_pieces_find_what_the_whole_of_time_has(
         there = own_settings(proxy.url, wanted.namespace, tmp_path / "there")
         evaluator = Evaluator(connect(there), there, pack.compiled)
         assert found(Span(BEGINNING, END), evaluator, left_out=False) == whole
+
+    # Counted in pieces, a burst across the edge of two of them is one hit.
+    hits = Counter(each.rule_id for each in whole)
+    for most in (3, 50_000):
+        done = backtest(store.client, wanted, pack, span, piece_events=most)
+        assert done.hits() == hits
+        assert (done.events, done.left) == (held.events, None)
+
+    def interrupt(piece: HistorySlice, share: float, _: int) -> None:
+        if share and piece.span.since > first.span.since:
+            raise KeyboardInterrupt
+
+    first, second, *_, last = survey(store.client, wanted, span, piece_events=3).pieces
+    part = backtest(store.client, wanted, pack, span, piece_events=3, watch=interrupt)
+    assert (part.events, part.passed) == (first.events, False)
+    assert part.left == Span(second.span.since, last.span.until)
+    until = backtest(store.client, wanted, pack, first.span)
+    assert part.hits() == until.hits()

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -11,7 +11,7 @@ from typing import Any, Final
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.screen import emit, out, plural, say, table, warn
 from trailhound.cli.skipped_days import skipped_days, warn_skipped
-from trailhound.cli.stages import show_stages
+from trailhound.cli.stages import Stage, show_stages
 from trailhound.cli.stopping import forget_signal, stopped_by_signals
 from trailhound.errors import NoEventsIndexError
 
@@ -70,6 +70,22 @@ def run_history(
     return found
 
 
+def pieces_shown(stage: Stage) -> Callable[[HistorySlice, float, int], None]:
+    """Shows which days of a history of so many events are looked at, and which share of the work
+    on these is done."""
+    before = 0
+    now: HistorySlice | None = None
+
+    def watch(piece: HistorySlice, share: float, events: int) -> None:
+        nonlocal before, now
+        if now is not None and piece is not now:
+            before += now.events
+        now = piece
+        stage(_days(piece.span), before + int(share * piece.events), events)
+
+    return watch
+
+
 def _days(span: Span) -> str:
     """The days of a piece of history, which can be several days with few events.
 
@@ -102,7 +118,7 @@ def show_history(
         emit(
             {
                 "events": history.events,
-                "not_searched": _dates_of(left) if left is not None else None,
+                "not_searched": dates_of(left) if left is not None else None,
                 "skipped_days": skipped_days(skipped),
                 "rules": [each.as_dict() for each in fired],
                 "created": new,
@@ -134,13 +150,13 @@ def show_history(
         f"{plural(silent, 'rule')} found nothing"
     )
     if left is not None and left.clock == "@timestamp":
-        rest = "trailhound detect --since {since} --until {until}".format_map(_dates_of(left))
+        rest = "trailhound detect --since {since} --until {until}".format_map(dates_of(left))
         say(f"interrupted; the rest: `{rest}`")
     if new and not dry_run:
         say("read them with `trailhound incidents list`, each with `trailhound alerts list`")
 
 
-def _dates_of(span: Span) -> dict[str, str]:
+def dates_of(span: Span) -> dict[str, str]:
     """The first and last day of a span, for `--since` and `--until`."""
     last = span.until - timedelta(microseconds=1)
     return {"since": f"{span.since:%Y-%m-%d}", "until": f"{last:%Y-%m-%d}"}

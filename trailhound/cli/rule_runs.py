@@ -10,6 +10,7 @@ import typer
 
 from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.history_run import dates_of, pieces_shown
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, note
 from trailhound.cli.options import (
@@ -25,6 +26,8 @@ from trailhound.cli.options import (
 from trailhound.cli.rule_selection import Only, Rules, selected_rules
 from trailhound.cli.screen import emit, plural, say, warn, write_to
 from trailhound.cli.skipped_days import warn_skipped
+from trailhound.cli.stages import show_stages
+from trailhound.cli.stopping import note_interruption
 
 with late_imports():
     from detections.backtest import Backtest, Budget, RuleBacktest, backtest
@@ -68,7 +71,7 @@ def try_rules(
 
     `--json` prints `{rule id: hits}` for the rules that had any. Exits with 1 if a rule failed
     or fired more often than its budget allows, if there is no rule, or no event to hold a budget
-    against.
+    against. Ctrl-C prints what was counted so far, and names the rest.
 
     Example: `trailhound rules backtest --since 2025-03-01 --until 2025-03-31 --budget 1`
     """
@@ -77,11 +80,12 @@ def try_rules(
     pack = selected_rules(settings, rules, only=only)
     span = history_span_of(since, until)
     client = connect(settings)
-    with cluster_errors(settings):
+    with cluster_errors(settings), show_stages("backtest", unit="events") as stage:
         history = AutomationHistory(client, settings, pack)
         history.refresh()
         allowed = Budget(budget, high_severity_budget)
-        done = backtest(client, settings, history.pack, span, budget=allowed)
+        watch = pieces_shown(stage)
+        done = backtest(client, settings, history.pack, span, budget=allowed, watch=watch)
     if junit is not None:
         write_to(junit, done.junit())
     if form is Form.JSON:
@@ -89,10 +93,14 @@ def try_rules(
     else:
         _show_backtest(done, form)
     warn_skipped(done.skipped)
+    if done.left is not None:
+        rest = "--since {since} --until {until}".format_map(dates_of(done.left))
+        warn(f"interrupted: only the time before was counted; the rest: {rest}")
+        note_interruption()
     for each in done.tried:
         if each.outcome.error is not None:
             warn(f"{each.outcome.rule.labelled}: {each.outcome.error.message}")
-    empty = not done.events and not done.skipped
+    empty = not done.events and not done.skipped and done.left is None
     if empty:
         warn("there is no event in this time: nothing was tried")
     held = budget is not None or high_severity_budget is not None
