@@ -16,6 +16,7 @@ Whoever catches one shows both; a traceback is shown by `--debug` alone.
     │   ├── ClusterBlockedError     it can't write: full disk, shard limit, closed index
     │   ├── ForeignTemplateError    the template that applies is not ours, or is out of date
     │   └── RequestFailedError      any other refusal, with the cluster's own reason
+    │       ├── ClusterBusyError    it has too much to do, or too little memory for it
     │       └── MissingIndexError   an index that does not exist                     exit 2
     ├── DashboardsError             OpenSearch Dashboards or Kibana refused          exit 3
     │   ├── DashboardsUnreachableError
@@ -125,6 +126,11 @@ class RequestFailedError(ClusterError):
     def __init__(self, message: str, *, hint: str = "", status: int = 0) -> None:
         super().__init__(message, hint=hint)
         self.status = status
+
+
+class ClusterBusyError(RequestFailedError):
+    """It has too much to do, or too little memory for a request beside others: asked again later,
+    it may carry it out."""
 
 
 class MissingIndexError(RequestFailedError):

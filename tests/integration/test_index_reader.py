@@ -128,16 +128,24 @@ def test_several_searches_fail_together_and_one_look_does_not(
     assert none == [False, True, False]
 
 
+@pytest.mark.parametrize("status", [429, 500])  # the latter where an aggregation found it
 @pytest.mark.parametrize(("seconds", "answered"), [(0.0, False), (30.0, True)])
 def test_a_busy_cluster_is_asked_again_for_as_long_as_is_said(
-    client: OpenSearch, settings: Settings, tmp_path: Path, seconds: float, *, answered: bool
+    client: OpenSearch,
+    settings: Settings,
+    tmp_path: Path,
+    status: int,
+    seconds: float,
+    *,
+    answered: bool,
 ) -> None:
     refused = [0]
 
     def script(request: Request) -> Fault | None:
         if "_search" in request.path and not refused[0]:
             refused[0] = 1
-            return Say(429, {"error": {"type": "rejected", "reason": "busy"}, "status": 429})
+            error = {"type": "circuit_breaking_exception", "reason": "busy"}
+            return Say(status, {"error": error, "status": status})
         return None
 
     with Proxy(settings.hosts[0], script) as proxy:

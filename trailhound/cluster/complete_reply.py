@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from trailhound.cluster.refusals import MEMORY_HINT, lacks_memory
 from trailhound.errors import RequestFailedError
 
 
@@ -21,7 +22,9 @@ def require_complete(reply: Mapping[str, Any]) -> Mapping[str, Any]:
     if "error" in reply:
         raise RequestFailedError(
             f"the cluster refused the query: {_reason(reply['error'])}",
-            hint="for a rule, `trailhound rules explain` shows the query",
+            hint=MEMORY_HINT
+            if lacks_memory(reply)
+            else "for a rule, `trailhound rules explain` shows the query",
             status=int(reply.get("status") or 0),
         )
     if reply.get("timed_out"):

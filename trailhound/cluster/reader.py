@@ -2,7 +2,8 @@
 
 What takes several requests reads from a snapshot (`snapshot.py` beside this), so that counting and
 fetching see the same documents. A reply that timed out or lacks a shard is an error. Requests to a
-busy cluster (429, 502 to 504) are retried; a cluster that can't be reached is an error at once.
+busy cluster (429, 502 to 504, or 500 for too little memory) are retried; a cluster that can't be
+reached is an error at once.
 """
 
 from __future__ import annotations
@@ -188,6 +189,7 @@ class IndexReader:
         return with_started_shards(
             self._send(whole, params),
             lambda numbers: self._send([whole[number] for number in numbers], params),
+            busy_seconds=self._policy.give_up_after or 0.0,
         )
 
     def _send(

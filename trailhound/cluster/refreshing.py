@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from contextlib import suppress
 from typing import Final
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import OpenSearchException
+from opensearchpy.exceptions import ConnectionTimeout, OpenSearchException
 
 from trailhound.cluster.request_params import OF_WHAT_IS_THERE
 from trailhound.cluster.retry_policy import while_busy
+from trailhound.errors import ClusterUnreachableError
 from trailhound.threads import in_order
 
+LOG = logging.getLogger("trailhound.cluster")
+_TRIES: Final = 6
+"""Times that a refresh is asked for which gets no reply in `cluster.timeout`: of a minute each."""
 _NO_DOCUMENT: Final = "none"
 
 
@@ -20,10 +25,21 @@ def make_searchable(client: OpenSearch, index: str, *, required: bool = False) -
     """Refresh an index, so that searches find what was written a moment ago.
 
     Retried on 503: a refresh asks every copy, and fails until the cluster has noticed that a node
-    is lost. `required`: an index that does not exist is an error. Raises `ClusterError`.
+    is lost. While a backfill of many days runs, it waits behind the refreshes of these, which an
+    engine of two cores does one after another: one without a reply in time goes on there, so it is
+    asked for again, some times. `required`: an index that does not exist is an error. Raises
+    `ClusterError`.
     """
     params = {} if required else OF_WHAT_IS_THERE
-    while_busy(lambda: client.indices.refresh(index=index, params=params))
+    for left in reversed(range(_TRIES)):
+        try:
+            while_busy(lambda: client.indices.refresh(index=index, params=params))
+        except ClusterUnreachableError as error:
+            if not left or not isinstance(error.__cause__, ConnectionTimeout):
+                raise
+            LOG.warning("waiting for the cluster, which still refreshes %s: %s", index, error)
+        else:
+            return
 
 
 def refresh_ahead(client: OpenSearch, indices: Collection[str], at_once: int) -> None:

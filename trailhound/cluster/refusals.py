@@ -18,6 +18,7 @@ from opensearchpy.exceptions import ConnectionTimeout, OpenSearchException, SSLE
 from trailhound.errors import (
     AccessDeniedError,
     ClusterBlockedError,
+    ClusterBusyError,
     ClusterError,
     ClusterUnreachableError,
     MissingIndexError,
@@ -36,6 +37,12 @@ UP_HINT = (
     "leave --url out"
 )
 LONGEST_REASON = 500
+MEMORY_HINT: Final = (
+    "try again once less runs on it; if it recurs, give it more heap (`engine.heap_mb`, of the "
+    "engine of `trailhound up`) or ask for fewer days: docs/scaling.md has how much days need"
+)
+_NO_MEMORY: Final = "circuit_breaking_exception"
+_MOST_CAUSES: Final = 50
 
 _NO_PERMISSION = re.compile(r"no permissions for \[(.+?)\](?: and |$)")
 _AWS_NO_PERMISSION = re.compile(r"not authorized to perform: ([a-z]+:\w+)")
@@ -124,6 +131,8 @@ def from_response(error: OpenSearchException, url: str = "") -> ClusterError:
     status = error.status_code if isinstance(error.status_code, int) else 0
     kind, reason = _reason_of(error)
     reason = reason or "no reason given"
+    if lacks_memory(reply_of(error)):
+        return _too_little_memory(place, status, reason)
     for applies, make in _REPLIES:
         if applies(status, kind, reason):
             return make(place, status, reason)
@@ -143,6 +152,36 @@ def described(error: Exception) -> str:
     if isinstance(error, TrailhoundError):
         return error.message
     return internal_error(error).message
+
+
+def lacks_memory(reply: object) -> bool:
+    """Whether a reply, or that of one search of several, says that a node had too little memory
+    for a request at that moment: with status 429, or 500 where it is found inside an aggregation.
+
+    >>> lacks_memory({"error": {"type": "x", "caused_by": {"type": "circuit_breaking_exception"}}})
+    True
+    """
+    if not isinstance(reply, Mapping):
+        return False
+    waiting: list[Any] = [reply.get("error")]
+    for _ in range(_MOST_CAUSES):
+        if not waiting:
+            return False
+        fault = waiting.pop()
+        if not isinstance(fault, Mapping):
+            continue
+        if fault.get("type") == _NO_MEMORY:
+            return True
+        waiting += [fault.get("caused_by"), fault.get("reason")]
+        for name in ("root_cause", "failed_shards"):
+            found = fault.get(name)
+            waiting += found[:_MOST_CAUSES] if isinstance(found, list) else []
+    return False
+
+
+def reply_of(error: TransportError) -> Any:
+    """What the server replied, as `error.info` has it where there is one."""
+    return error.args[2] if len(error.args) > 2 else None
 
 
 def is_index_block(error: TransportError) -> bool:
@@ -245,9 +284,13 @@ def _not_now(place: str, status: int, reason: str) -> ClusterError:
 
 
 def _too_busy(place: str, status: int, reason: str) -> ClusterError:
-    return RequestFailedError(
+    return ClusterBusyError(
         f"{place} is too busy: {reason}", hint="try again a little later", status=status
     )
+
+
+def _too_little_memory(place: str, status: int, reason: str) -> ClusterError:
+    return ClusterBusyError(f"{place} is too busy: {reason}", hint=MEMORY_HINT, status=status)
 
 
 def _no_index(place: str, status: int, reason: str) -> ClusterError:
@@ -276,7 +319,7 @@ _REPLIES: tuple[tuple[_Applies, _Make], ...] = (
 
 def _reason_of(error: TransportError) -> tuple[str, str]:
     """Error type and reason of a reply of OpenSearch or a cloud gateway; else its text."""
-    info = error.args[2] if len(error.args) > 2 else None  # where `.info` would raise
+    info = reply_of(error)
     reply: Any = info if isinstance(info, Mapping) else {}
     fault: Any = reply.get("error", reply)
     if not isinstance(fault, Mapping):

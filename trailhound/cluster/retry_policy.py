@@ -15,7 +15,7 @@ from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import SSLError, TransportError
 
 from trailhound.backoff import Backoff
-from trailhound.cluster.refusals import from_response
+from trailhound.cluster.refusals import from_response, lacks_memory, reply_of
 from trailhound.errors import ClusterUnreachableError
 
 LOG = logging.getLogger("trailhound.cluster")
@@ -24,6 +24,7 @@ T = TypeVar("T")
 TRANSIENT = frozenset({429, 502, 503, 504})
 BACKOFF = Backoff(first=0.5, longest=30.0)
 _LOOK_UP = 0.5
+RESUME = "when the cluster works again, run the same command to resume"
 BUSY_SECONDS = 30.0
 """Seconds for which requests to a busy cluster are retried before that is an error."""
 
@@ -36,12 +37,13 @@ def is_transient(error: TransportError) -> bool:
     """Whether the same request may succeed later. After a rejected certificate it can't."""
     if isinstance(error, SSLError):
         return False
-    return isinstance(error, NoConnection) or error.status_code in TRANSIENT
+    return isinstance(error, NoConnection) or is_busy(error)
 
 
 def is_busy(error: TransportError) -> bool:
-    """Whether the cluster answered that it is busy; False if it did not answer."""
-    return error.status_code in TRANSIENT
+    """Whether the cluster answered that it is busy; False if it did not answer. Too little memory
+    for an aggregation comes with status 500."""
+    return error.status_code in TRANSIENT or lacks_memory(reply_of(error))
 
 
 def may_have_arrived(error: TransportError) -> bool:
@@ -86,17 +88,17 @@ class RetryPolicy:
         """Stop waiting for the cluster a number of seconds from now."""
         self._deadline = time.monotonic() + seconds
 
-    def wait(self, attempt: int, since: float, reason: str) -> None:
+    def wait(self, attempt: int, since: float, reason: str, hint: str = RESUME) -> None:
         """Sleep before try number `attempt` + 2; `since` is the monotonic time of the first
         failure.
 
-        Raises `ClusterUnreachableError` when it is time to give up, and `Stopped` when `stop`
-        is set.
+        Raises `ClusterUnreachableError`, with the hint, when it is time to give up, and `Stopped`
+        when `stop` is set.
         """
         if self.give_up_after is not None and time.monotonic() - since > self.give_up_after:
             raise ClusterUnreachableError(
                 f"gave up after {self.give_up_after:.0f} s: {reason}",
-                hint="when the cluster works again, run the same command to resume",
+                hint=hint,
             )
         seconds = BACKOFF.seconds(attempt + 1)
         self._on_wait(seconds, reason)
@@ -125,13 +127,15 @@ class RetryPolicy:
                 if not self._retry(error):
                     raise from_response(error) from error
                 since = since or time.monotonic()
-                self.wait(attempt, since, from_response(error).message)
+                meant = from_response(error)
+                hint = meant.hint if lacks_memory(reply_of(error)) else RESUME
+                self.wait(attempt, since, meant.message, hint)
                 attempt += 1
 
 
 def while_busy(call: Callable[[], T]) -> T:
-    """The reply to an idempotent request, which is sent again while the cluster is busy (429, 502
-    to 504), for at most `BUSY_SECONDS`. Raises `ClusterError` for any other refusal: a 404 is a
+    """The reply to an idempotent request, which is sent again while the cluster `is_busy`, for at
+    most `BUSY_SECONDS`. Raises `ClusterError` for any other refusal: a 404 is a
     `RequestFailedError`.
     """
     return RetryPolicy(BUSY_SECONDS, retry=is_busy).run(call)

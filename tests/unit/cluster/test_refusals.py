@@ -20,6 +20,7 @@ from trailhound.cluster.refusals import cluster_errors, from_response, redact_ur
 from trailhound.errors import (
     AccessDeniedError,
     ClusterBlockedError,
+    ClusterBusyError,
     ClusterError,
     ClusterUnreachableError,
     RequestFailedError,
@@ -131,9 +132,15 @@ REPLIES: list[tuple[TransportError, type[ClusterError], str, str]] = [
     ),
     (
         _reply(429, "rejected_execution_exception", "rejected execution of coordinating operation"),
-        RequestFailedError,
+        ClusterBusyError,
         "too busy",
         "later",
+    ),
+    (
+        _reply(500, "circuit_breaking_exception", "[parent] Data too large"),
+        ClusterBusyError,
+        "too busy: [parent] Data too large",
+        "engine.heap_mb",
     ),
     (
         RequestError(

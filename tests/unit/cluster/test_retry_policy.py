@@ -24,6 +24,19 @@ from trailhound.cluster.retry_policy import (
 )
 from trailhound.errors import AccessDeniedError, ClusterUnreachableError, RequestFailedError
 
+NO_MEMORY = {
+    "error": {
+        "root_cause": [],
+        "type": "search_phase_execution_exception",
+        "reason": "",
+        "caused_by": {
+            "type": "circuit_breaking_exception",
+            "reason": "[parent] Data too large, data for [<agg [names]>] would be [977.3mb]",
+        },
+    },
+    "status": 500,
+}
+"""As an aggregation of many days has it, whose shards answered: not a 429."""
 ERRORS: list[tuple[TransportError, bool, bool]] = [
     (TransportError(429, "busy", {}), True, False),
     (TransportError(502, "gateway", {}), True, True),
@@ -35,6 +48,7 @@ ERRORS: list[tuple[TransportError, bool, bool]] = [
     (RequestError(400, "parse", {}), False, False),
     (AuthorizationException(403, "no", {}), False, False),
     (TransportError(500, "fault", {}), False, False),
+    (TransportError(500, "search_phase_execution_exception", NO_MEMORY), True, False),
 ]
 
 
