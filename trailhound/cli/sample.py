@@ -16,7 +16,7 @@ from trailhound.cli.columns import Column, ColumnType
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import Form, Listing, Output, form_of, note
 from trailhound.cli.options import Json
-from trailhound.cli.screen import emit, plural, say, size
+from trailhound.cli.screen import emit, plural, say, size, warn
 from trailhound.errors import UsageError
 
 with late_imports():
@@ -139,6 +139,8 @@ def sample(
                 "bytes": summary.bytes,
                 "distinct_addresses": summary.distinct_addresses,
                 "distinct_arns": summary.distinct_arns,
+                "dropped_attacks": list(summary.dropped_attacks),
+                "events_for_attacks": summary.events_for_attacks,
             }
         )
         return
@@ -149,6 +151,13 @@ def sample(
     if summary.attacks:
         labels = companion_path(directory, LABELS)
         say(f"{labels} lists {plural(len(summary.attacks), 'attack')} in it")
+    if summary.dropped_attacks:
+        warn(
+            f"{plural(len(summary.dropped_attacks), 'attack')} left out, since days of so few "
+            f"events have no room for {'it' if len(summary.dropped_attacks) == 1 else 'them'}: "
+            f"{', '.join(summary.dropped_attacks)}. For all of them give --events "
+            f"{summary.events_for_attacks}, or fewer --days or --accounts"
+        )
     say(f"try: trailhound backfill {directory}")
     if exercise:
         form = directory / ANSWERS

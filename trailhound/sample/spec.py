@@ -175,7 +175,8 @@ class SampleSummary:
 
     `distinct_addresses` counts IP addresses (service names left out), `distinct_arns` the values
     of `userIdentity.arn`: what a cache of either would have to hold. `dropped_attacks` names the
-    attacks for which a sample of this size has no room.
+    attacks for which a sample of this size has no room; so many `events_for_attacks` have room for
+    all, with the same days and accounts (0 where none is left out).
     """
 
     directory: Path
@@ -188,3 +189,4 @@ class SampleSummary:
     distinct_arns: int
     attacks: tuple[AttackLabel, ...]
     dropped_attacks: tuple[str, ...]
+    events_for_attacks: int = 0

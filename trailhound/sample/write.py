@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from operator import itemgetter
 from pathlib import Path
@@ -28,6 +30,10 @@ ROOM = 0.5
 BULK = 150
 """The most objects that an attack reads."""
 _EVENTS_PER_BULK = 160
+_MANY = 10**9
+"""Events, so many that their shares are exact."""
+_MARGIN = 1.1
+"""Attacks have a few steps more in some places than in others."""
 
 
 def write_sample(
@@ -49,7 +55,33 @@ def write_sample(
     planned = quotas(spec, estate)
     hidden, labels, dropped = _hide_attacks(spec, estate, planned)
     _claim(directory, spec, labels, dropped)
-    return write_records(directory, spec, estate, planned, hidden, labels, dropped, progress)
+    summary = write_records(directory, spec, estate, planned, hidden, labels, dropped, progress)
+    return replace(summary, events_for_attacks=_enough(spec, estate)) if dropped else summary
+
+
+def _enough(spec: SampleSpec, estate: Estate) -> int:
+    """How many events have room for all attacks, on as many days and in as many accounts.
+
+    >>> spec = SampleSpec(events=10, days=400, accounts=2)
+    >>> enough = _enough(spec, build(spec))
+    >>> larger = SampleSpec(events=enough, days=400, accounts=2)
+    >>> _hide_attacks(larger, build(larger), quotas(larger, build(larger)))[2]
+    ()
+    """
+    planned = quotas(replace(spec, events=_MANY, events_per_file=None), estate)
+    homes = sorted(attack_buckets(spec, planned), key=lambda home: -planned[home])
+    apart = len(homes) >= len(ATTACKS)  # each in a day or account of its own
+    share = planned[homes[len(ATTACKS) - 1 if apart else 0]] / _MANY
+    events = spec.events
+    while True:
+        steps = [
+            len(_incident(spec, estate, homes[0], name, _bulk(events), _MANY).steps)
+            for name in ATTACKS
+        ]
+        enough = math.ceil((max(steps) if apart else sum(steps)) * _MARGIN / ROOM / share)
+        if events >= enough:
+            return events
+        events = -(-enough // 1_000) * 1_000
 
 
 def write_records(
@@ -110,6 +142,28 @@ def attack_buckets(spec: SampleSpec, planned: dict[Bucket, int]) -> list[Bucket]
     return sorted(homes, key=lambda bucket: (bucket.account, bucket.day))
 
 
+def _bulk(events: int) -> int:
+    return min(BULK, events // _EVENTS_PER_BULK)
+
+
+def _incident(
+    spec: SampleSpec, estate: Estate, bucket: Bucket, name: str, bulk: int, room: int
+) -> Incident:
+    """The attack of this name. Raises `NoRoom`."""
+    rng = Random(f"attack {spec.seed} {name} {bucket}")
+    incident = Incident(
+        rng=rng,
+        estate=estate,
+        account=estate.accounts[bucket.account],
+        bucket=bucket,
+        second=int(rng.random() * 18 * 3600),
+        bulk=bulk,
+        room=room,
+    )
+    ATTACKS[name](incident)
+    return incident
+
+
 def _hide_attacks(
     spec: SampleSpec, estate: Estate, planned: dict[Bucket, int]
 ) -> tuple[dict[Bucket, list[Record]], tuple[AttackLabel, ...], tuple[str, ...]]:
@@ -123,21 +177,11 @@ def _hide_attacks(
     dropped: list[str] = []
     room = {bucket: int(count * ROOM) for bucket, count in planned.items()}
     homes = attack_buckets(spec, planned)
-    for number, (name, attack) in enumerate(ATTACKS.items() if spec.attacks else ()):
+    for number, name in enumerate(ATTACKS if spec.attacks else ()):
         turn = (number * 2) % spec.days
         for bucket in homes[turn:] + homes[:turn]:
-            rng = Random(f"attack {spec.seed} {name} {bucket}")
-            incident = Incident(
-                rng=rng,
-                estate=estate,
-                account=estate.accounts[bucket.account],
-                bucket=bucket,
-                second=int(rng.random() * 18 * 3600),
-                bulk=min(BULK, spec.events // _EVENTS_PER_BULK),
-                room=room[bucket],
-            )
             try:
-                attack(incident)
+                incident = _incident(spec, estate, bucket, name, _bulk(spec.events), room[bucket])
             except NoRoom:
                 continue
             room[bucket] -= len(incident.steps)

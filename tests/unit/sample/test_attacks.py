@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.commands import command
+from tests.helpers.trails import own_settings
 from tests.unit.sample import trails
 from tests.unit.sample.trails import Event
 from trailhound.sample import SampleSpec, SampleSummary, write_sample
@@ -160,6 +162,16 @@ def test_a_tiny_sample_drops_attacks_and_says_which(tmp_path: Path) -> None:
     assert summary.dropped_attacks == tuple(ATTACKS)
     assert trails.labels(tmp_path / "trail")["dropped_attacks"] == list(ATTACKS)
     assert len(trails.events(tmp_path / "trail")) == 100
+    said = command(
+        own_settings("http://127.0.0.1:1", "org", tmp_path),
+        "sample",
+        str(tmp_path / "small"),
+        "--events",
+        "100",
+    )
+    assert "4 attacks left out" in said.output
+    enough = SampleSpec(events=summary.events_for_attacks)
+    assert write_sample(tmp_path / "larger", enough).dropped_attacks == ()
 
 
 def test_attacks_fit_into_large_files(tmp_path: Path) -> None:
