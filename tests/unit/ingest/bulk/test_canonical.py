@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -267,3 +268,14 @@ def test_ids_in_existing_indices_stay_valid() -> None:
     other = b'{"b":1e-7,"a":"\\ud83d\\ude00","c":-0.0}'
     assert digest(record).startswith("9bc13a7658503945b266c42c7c3b63b2eb3b34fdd1b9")
     assert digest(other).startswith("1bcba845ddb0ad159e64367f2b84796a1abd670dd19d79043a")
+
+
+def test_bytes_that_are_not_utf8_take_memory_as_text_does() -> None:
+    record = b'{"a":"' + b"\xff" * 100_000 + b'"}'
+    tracemalloc.start()
+    try:
+        digest(record)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 32 * len(record)
