@@ -40,7 +40,8 @@ _LONGEST_KEY = 128
 """Of an access key, as IAM's AccessKeyId; a forged one may be longer, and hold anything."""
 _KEY_TOKEN = "key:"  # noqa: S105 - the kind of a link
 """The prefix of access keys among links (`detections.incidents.actors`)."""
-_USER_TOKEN = "user:"  # noqa: S105 - the kind of a link
+_USER_TOKENS = ("user:", "saml:")
+"""The kinds of links by who opens sessions: IAM users, and people of an identity provider."""
 """The prefix of users, who have their account before their name."""
 
 LEARNING = "learning"
@@ -312,9 +313,11 @@ def openers(document: Mapping[str, Any]) -> list[str]:
 
     >>> openers({"links": {"own": ["key:AKIAEXAMPLE", "user:111122223333:ada"]}})
     ['ada']
+    >>> openers({"links": {"own": ["key:ASIAEXAMPLE", "saml:111122223333:ada@example.com"]}})
+    ['ada@example.com']
     """
     own = (document.get("links") or {}).get("own") or ()
-    users = (each.split(":", 2)[2] for each in own if each.startswith(_USER_TOKEN))
+    users = (each.split(":", 2)[2] for each in own if each.startswith(_USER_TOKENS))
     return [one_line(name, LONGEST_VALUE) for name in users]
 
 

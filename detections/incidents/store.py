@@ -279,7 +279,7 @@ def made(alerts: Sequence[tuple[str, Document]]) -> Incident:
         ),
         "addresses": _distinct(name for it in steps for name in _about(it, "address")),
         "accounts": _distinct(name for it in steps for name in _about(it, "account")),
-        "access_keys": _distinct(name for it in steps for name in access_keys(it)),
+        "access_keys": _distinct(name for it in _of_moments(steps) for name in access_keys(it)),
         "files": _distinct(it["file"]["object"] for it in steps if it.get("file")),
         "calls": _distinct(
             each["name"] for it in sorted(steps, key=is_of_days) for each in it.get("calls") or ()
@@ -302,6 +302,12 @@ def _steps(documents: Sequence[Document]) -> list[Document]:
         for it in documents
         if not steps or not is_of_days(it) or addresses.intersection(_about(it, "address"))
     ]
+
+
+def _of_moments(steps: Sequence[Document]) -> Sequence[Document]:
+    """The alerts that prove which keys were used: one over complete days also has those with which
+    the owner did ordinary work, before and beside the incident. All, where there are no others."""
+    return [it for it in steps if not is_of_days(it)] or steps
 
 
 def timeline(alerts: Sequence[tuple[str, Document]]) -> list[dict[str, Any]]:

@@ -237,6 +237,14 @@ def test_alerts_are_listed_by_who_owns_them_when_where_and_in_which_order(
     assert ids(settings, "--query", 'rule.id:loud AND entity.principal:"ada"') == alerts[:2]
 
 
+def test_a_decision_about_many_ends_with_their_number(
+    settings: Settings, recorder: Recorder
+) -> None:
+    recorder.record([single(LOUD.id, second) for second in range(11)])
+    done = command(settings, "alerts", "close", "--all", "--as", "benign", "--by", "ada", "--yes")
+    assert done.output.splitlines()[-1] == "11 alerts closed as benign, by ada"
+
+
 def test_the_noisiest_rules_are_shown_with_what_would_make_them_raise_fewer(
     settings: Settings, alerts: list[str], recorder: Recorder
 ) -> None:

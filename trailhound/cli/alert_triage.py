@@ -20,6 +20,7 @@ from trailhound.cli.decisions import (
 )
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.late_imports import late_imports
+from trailhound.cli.listing import note
 from trailhound.cli.named_alerts import SelectedAlerts, alert_selector
 from trailhound.cli.screen import emit, plural, say, say_on_stderr
 
@@ -212,6 +213,8 @@ def _report(
             twin = twins.get(alert["id"])
             also = f" (twin of {twin}: {alert['rule']['name']})" if twin else ""
             say(f"{alert['id']} {_became(alert, decision)}{also}")
+        if len(changed) > _LISTED:
+            note(f"{plural(len(changed), 'alert')} {_became(changed[0], decision)}")
     end(left, done.fault)
 
 

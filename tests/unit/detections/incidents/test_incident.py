@@ -42,6 +42,17 @@ def test_it_is_what_its_most_severe_alert_says_and_open_while_any_alert_is() -> 
     assert made([*alerts, alert("c", "12:00", "12:00")])["state"] == "open"
 
 
+def test_its_keys_are_not_those_of_the_owners_ordinary_days() -> None:
+    """An alert over a day has the key of the owner's work too, of which no event is in the rest."""
+    day: dict[str, Any] = {
+        "rule": {"name": "unusual", "kind": "anomaly"},
+        "links": {"own": ["key:AKIAOFWORK", "key:ASIASEEN", "user:1:ada"]},
+    }
+    seen = alert("a", "10:00", "10:05", links={"own": ["key:ASIASEEN", "user:1:ada"]})
+    assert made([seen, alert("b", "00:00", "23:59", **day)])["access_keys"] == ["ASIASEEN"]
+    assert made([alert("b", "00:00", "23:59", **day)])["access_keys"] == ["AKIAOFWORK", "ASIASEEN"]
+
+
 def test_it_says_as_what_by_whom_and_why_its_alerts_were_closed() -> None:
     def closed(name: str, by: str, note: str = "", **more: Any) -> tuple[str, Any]:
         entry = {"state": "closed", "by": by} | ({"note": note} if note else {})
