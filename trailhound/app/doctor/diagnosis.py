@@ -23,6 +23,7 @@ from trailhound.app.doctor.cluster_checks import (
     skipped,
     tiers,
 )
+from trailhound.app.doctor.heap_check import heap
 from trailhound.app.doctor.local_checks import local_checks, machine_checks, named_source_checks
 from trailhound.app.doctor.not_loaded import loaded_settings
 from trailhound.app.doctor.readiness_checks import joined, readiness_checks
@@ -71,7 +72,7 @@ def _is_there(client: OpenSearch, settings: Settings) -> bool:
         return True
 
 
-_OF_SERVER = (plugins, index_templates, shards, disk, clock)
+_OF_SERVER = (plugins, index_templates, shards, heap, disk, clock)
 _OF_NAMESPACE = (
     indices,
     tiers,
