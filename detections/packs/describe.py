@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict, is_dataclass
 from typing import Any, Final
 
 from sigma.correlations import SigmaCorrelationRule
@@ -10,11 +11,15 @@ from sigma.correlations import SigmaCorrelationRule
 from detections.correlations.correlation import Correlation
 from detections.events.principal import role_view
 from detections.packs.documents import RuleFault
+from detections.packs.kinds import KINDS
 from detections.packs.pack import Pack
 from detections.packs.reading import rule_id
 from detections.packs.references import referenced_ids
 from detections.rule import LEVELS, Rule
 from trailhound.plural import plural
+
+_MINUTE: Final = 60_000
+"""Milliseconds."""
 
 
 def listed(pack: Pack) -> list[dict[str, Any]]:
@@ -125,8 +130,8 @@ def consequence(fault: RuleFault) -> str:
 def shown(pack: Pack, rule: Rule) -> dict[str, Any]:
     """Everything about a rule, for display.
 
-    `correlations` are those that refer to it, `rules` those that it refers to if it is one: each
-    with `id`, `title`, and `state` as in `listed`.
+    `options` are those of its kind. `correlations` are those that refer to it, `rules` those that
+    it refers to if it is one: each with `id`, `title`, and `state` as in `listed`.
     """
     compiled = pack.compiled.get(rule.id)
     known = sorted((*pack.rules, *pack.disabled), key=lambda each: each.title)
@@ -146,6 +151,7 @@ def shown(pack: Pack, rule: Rule) -> dict[str, Any]:
         "correlations": [_named(pack, each) for each in known if rule.id in referenced_ids(each)],
         "rules": [_named(pack, each) for each in known if each.id in parts],
         "interval": f"{rule.interval.total_seconds():.0f} s",
+        "options": _options(rule),
         "group_by": list(rule.group_by),
         "by_role": list(Correlation.of_rule(rule).of_roles().group_by) if rule.by_role else [],
         "suppress": f"{rule.suppress.total_seconds():.0f} s" if rule.suppress else "",
@@ -154,6 +160,22 @@ def shown(pack: Pack, rule: Rule) -> dict[str, Any]:
         "response": list(rule.response),
         "references": list(rule.references),
     }
+
+
+def _options(rule: Rule) -> dict[str, Any]:
+    """The options of the rule's kind as they are in force, overrides included: what counts, over
+    which time, from which number on. Empty for plain rules."""
+    definition = rule.definition
+    if isinstance(definition, SigmaCorrelationRule):
+        written = definition.to_dict()["correlation"]
+        names = ("type", "timespan", "group-by", "condition")
+        return {name: written[name] for name in names if written.get(name)}
+    if not is_dataclass(definition) or isinstance(definition, type) or rule.kind not in KINDS:
+        return {}
+    made = asdict(definition)
+    if "window" in made:
+        made["minutes"] = made.pop("window") // _MINUTE
+    return {name: value for name, value in made.items() if value is not None}
 
 
 def _named(pack: Pack, rule: Rule) -> dict[str, str]:

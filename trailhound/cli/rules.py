@@ -111,8 +111,9 @@ def list_rules(
 
 @app.command()
 def show(rule: RuleName, rules: Rules = None, config: Config = None, json: Json = False) -> None:
-    """Show one rule: what it is for, where it is defined, what to do when it fires; the
-    correlations that refer to it, and the rules that a correlation refers to.
+    """Show one rule: what it is for, where it is defined, what it counts, over which time and from
+    which number on (overrides included), what to do when it fires; the correlations that refer to
+    it, and the rules that a correlation refers to.
 
     Example: `trailhound rules show RootAccountUsage`
     """
@@ -122,10 +123,19 @@ def show(rule: RuleName, rules: Rules = None, config: Config = None, json: Json 
         emit(fields)
         return
     for name, value in fields.items():
+        if name == "options":
+            value = [f"{option}: {_text(given)}" for option, given in value.items()]
         for each in value if isinstance(value, list) else [value]:
             text = _named(each) if isinstance(each, dict) else each
             if text not in ("", None):
                 say_field(name, " ".join(str(text).split()), 16)
+
+
+def _text(value: Any) -> str:
+    """The value of an option; a condition as `gte 5`."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_text(each)}" for name, each in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from detections.packs.describe import problem_lines
+from detections.packs.describe import problem_lines, shown
 from detections.packs.documents import documents
 from detections.packs.exceptions import DEFAULTS
 from detections.packs.kinds import KINDS, OPTIONS
@@ -477,6 +477,9 @@ def test_a_correlation_takes_timespan_and_threshold(tmp_path: Path) -> None:
     assert made.problems == ()
     rule = made.rule(ID.format(1))
     assert (rule.definition.timespan.seconds, rule.definition.condition.count) == (600, 8)
+    options = shown(made, rule)["options"]
+    assert (options["timespan"], options["condition"]) == ("10m", {"gte": 8})
+    assert options["type"] == "event_count"
 
 
 @pytest.mark.parametrize(
