@@ -42,6 +42,7 @@ Parts of commands:
     backfill_run        `backfill`: one process or several, with progress
     backfill_plan       `backfill --dry-run`
     backfill_report     `backfill`: what it did, and what to run next
+    failed_objects      the objects that a run did not fully read, for people
     backfill_verified   `backfill --verify`
     enqueue             `backfill --enqueue`
     restore             `backfill --restore`

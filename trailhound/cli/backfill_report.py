@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from trailhound.cli.backfill_plan import kinds_text, size_text
+from trailhound.cli.failed_objects import failure_lines
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.screen import err, out, plural, say, say_on_stderr, table, warn
 from trailhound.errors import ClusterError
@@ -169,7 +170,9 @@ def _show_counts(report: RunReport) -> None:
     rate = counts.read / report.seconds if report.seconds else 0
     say(
         f"{plural(report.objects, 'object')} read{size_text(report.bytes)}, "
-        f"{report.skipped_objects:,} already ingested, in {report.seconds:.1f} s"
+        f"{report.skipped_objects:,} already ingested, "
+        + (f"{report.failed_objects:,} not fully read, " if report.failed_objects else "")
+        + f"in {report.seconds:.1f} s"
         + (f", {rate:,.0f} events/s" if counts.read else "")
     )
     out.print(
@@ -247,12 +250,9 @@ def _show_objects(report: RunReport) -> None:
     """Objects that were not fully read."""
     if report.failures:
         # Lines, not a table: a long key would be cut to the width of a terminal.
-        shown = report.failures[:10]
         warn(f"{plural(report.failed_objects, 'object')} not fully read:")
-        for uri, reason in shown:
-            say_on_stderr("  " + (reason if uri in reason else f"{uri}: {reason}"), 4)
-        if report.failed_objects > len(shown):
-            say_on_stderr(f"  … and {report.failed_objects - len(shown):,} more", 4)
+        for line in failure_lines(report.failures, report.failed_objects):
+            say_on_stderr(f"  {line}", 4)
     if report.archived_objects:
         warn(
             f"{plural(report.archived_objects, 'object')} in an archive tier of S3 (`trailhound "
