@@ -61,7 +61,8 @@ def test_a_cluster_that_keeps_no_more_points_in_time_is_read_as_it_is(
         assert list(reader.buckets(EVERYTHING, by_day)) == list(whole.buckets(EVERYTHING, by_day))
         with reader.snapshot() as snapshot:
             (answer,) = snapshot.searches([{"query": EVERYTHING, "track_total_hits": True}])
-        assert answer["hits"]["total"]["value"] == snapshot.count(EVERYTHING) == LETTERS
+            number = snapshot.count(EVERYTHING)
+        assert answer["hits"]["total"]["value"] == number == LETTERS
 
 
 def test_no_document_is_read_twice(client: OpenSearch, settings: Settings) -> None:
