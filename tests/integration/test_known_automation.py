@@ -169,7 +169,9 @@ def test_a_history_teaches_what_is_reported_no_more(
 
     since = ("--since", "2026-03-01", "--until", "2026-03-10")
     (trusted,) = run(settings, "detect", *since)["known_automation"]
-    assert (trusted["rule"], trusted["events"], trusted["exact"]) == (RULE, 1, True)
+    assert (trusted["rule"], trusted["events"]) == (RULE, 1)
+    # Elasticsearch's query of a leaf of a free-form object may find more than the rule does.
+    assert trusted["exact"] == (dialect_of(client).product == "OpenSearch")
     ids = {name: each["eventID"] for name, each in ATTACKS.items()}
     assert reported(settings, client) == set(ids.values()) - {ids["its own work"]}
 
