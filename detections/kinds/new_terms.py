@@ -23,6 +23,7 @@ from detections.kinds.kind import OwnKind
 from detections.kinds.options import Options
 from detections.matcher.event_values import text
 from detections.span import Span, moment
+from trailhound.cluster.reader import has_any, is_any
 from trailhound.cluster.snapshot import Snapshot
 
 DAY = 86_400_000
@@ -146,10 +147,11 @@ class _Search:
         """Whether it does at all times: mostly nothing was repaired, which costs less to ask than
         what the rule finds of that. What an exception leaves out is among the past, so that no
         event of the rule is missing there."""
-        if self._matching.compiled.post_filter is not None or self.past.compiled.post_filter:
+        several = self._matching.compiled, self.past.compiled
+        if any(each.post_filter is not None for each in several):
             return False
-        repaired = self._snapshot.search(REPAIRED, size=1, _source=False, track_total_hits=False)
-        return not repaired["hits"]["hits"] or self.past.counted_by_engine()
+        repaired = is_any(self._snapshot.search(REPAIRED, track_total_hits=1))
+        return not repaired or self.past.counted_by_engine()
 
     def _unseen(
         self, batch: Mapping[GroupKey, int], interval: Interval, *, exact: bool
@@ -208,18 +210,11 @@ class _Search:
         """As `_occurring`, by a search for one event of each pair."""
         names = self._fields[:fields]
         bodies = [
-            {
-                "size": 1,
-                "_source": False,
-                "track_total_hits": False,
-                "query": {
-                    "bool": {"filter": [query, of_group(names, key[:fields]), during(interval)]}
-                },
-            }
+            has_any({"bool": {"filter": [query, of_group(names, key[:fields]), during(interval)]}})
             for key, interval in times.items()
         ]
         replies = self._snapshot.searches(bodies)
-        return {key for key, reply in zip(times, replies, strict=True) if reply["hits"]["hits"]}
+        return {key for key, reply in zip(times, replies, strict=True) if is_any(reply)}
 
     def _ends(
         self, query: Query, fields: Sequence[str], keys: Collection[GroupKey], interval: Interval
