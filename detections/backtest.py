@@ -17,10 +17,10 @@ from detections.history import PIECE_EVENTS, HistorySlice, Survey, survey
 from detections.packs.pack import Pack
 from detections.rule import Level, Rule
 from detections.running.evaluation import Evaluator
+from detections.running.rule_errors import rule_error
 from detections.span import BEGINNING, Span
-from trailhound.cluster.client import answers
 from trailhound.cluster.refusals import cluster_errors
-from trailhound.errors import ClusterUnreachableError, TrailhoundError
+from trailhound.errors import TrailhoundError
 from trailhound.plural import plural
 from trailhound.settings import Settings
 
@@ -214,7 +214,7 @@ class _Pieces:
             ran += 1
             self._watch(piece, ran / rules, self._events)
             yield (outcome if outcome.error is None else self._again(outcome.rule, span)), ()
-        idle = self._idle(span) if self._others else ()
+        idle = self._evaluator.idle(self._others, span) if self._others else ()
         for rule in self._others:
             yield (RuleOutcome(rule), ()) if rule.id in idle else self._evaluated(rule, span)
             ran += 1
@@ -231,15 +231,6 @@ class _Pieces:
                 break
         return outcome
 
-    def _idle(self, span: Span) -> Collection[str]:
-        """The ids of rules that find nothing, asked at once; none where that request fails."""
-        try:
-            return self._evaluator.idle(self._others, span)
-        except ClusterUnreachableError:
-            if not answers(self._client):
-                raise
-            return ()
-
     def _evaluated(self, rule: Rule, span: Span) -> tuple[RuleOutcome, list[Finding]]:
         """The number of findings of a rule of another kind."""
         started = monotonic()
@@ -251,12 +242,10 @@ class _Pieces:
                     earlier.append(each)
                 else:
                     hits += span.clock != "@timestamp" or span.since <= each.first_seen < span.until
-        except ClusterUnreachableError as fault:
-            if not answers(self._client):
+        except Exception as fault:
+            error = rule_error(self._client, rule, fault)
+            if error is None:
                 raise
-            error = fault
-        except TrailhoundError as fault:
-            error = fault
         return RuleOutcome(rule, hits, round(monotonic() - started, 3), error=error), earlier
 
 

@@ -5,7 +5,6 @@ A rule that fails or times out does not stop the others; only an unreachable clu
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from time import monotonic
 
@@ -20,19 +19,17 @@ from detections.finding import Finding
 from detections.packs.pack import Pack
 from detections.rule import Rule
 from detections.running.recording import Recording, RuleRun, is_full, next_chunk
+from detections.running.rule_errors import rule_error
 from detections.span import Span
-from trailhound.cluster.client import answers
-from trailhound.errors import ClusterUnreachableError, TrailhoundError
-from trailhound.internal_errors import internal_error, is_internal
+from trailhound.errors import ClusterUnreachableError
 from trailhound.settings import Settings
 from trailhound.threads import in_order
-
-LOG = logging.getLogger("trailhound.detections")
 
 Evaluate = Callable[[Rule, Span], Iterator[Finding]]
 """Evaluates a rule of any kind but plain. Raises `TrailhoundError`s."""
 Idle = Callable[[Sequence[Rule], Span], Collection[str]]
-"""The ids of the rules that find nothing in a span, checked for many rules at once."""
+"""The ids of the rules that find nothing in a span, checked for many rules at once. Raises
+`ClusterUnreachableError` if the cluster does not answer at all."""
 
 
 class Detector:
@@ -103,23 +100,13 @@ class Detector:
             self._consume(run, found.findings, recording, record=record)
             yield
         others = [rule for rule in rules if rule.kind != "sigma"]
-        idle = self._idle_of(others, span)
+        idle = self._idle(others, span) if self._idle is not None and others else ()
 
         def run_of(rule: Rule) -> None:
             findings = iter(()) if rule.id in idle else self._evaluate(rule, span)
             self._consume(RuleRun(rule), findings, recording, record=record)
 
         yield from in_order(run_of, others, self._at_once, "rule")
-
-    def _idle_of(self, rules: Sequence[Rule], span: Span) -> Collection[str]:
-        if self._idle is None or not rules:
-            return ()
-        try:
-            return self._idle(rules, span)
-        except ClusterUnreachableError:
-            if not answers(self._client):
-                raise
-            return ()
 
     def _consume(
         self, run: RuleRun, findings: Iterable[Finding], recording: Recording, *, record: bool
@@ -139,16 +126,9 @@ class Detector:
                 began = monotonic()
                 if run.error is not None:
                     break
-        except ClusterUnreachableError as error:
-            if not answers(self._client):
-                raise
-            run.error = error
-        except TrailhoundError as error:
-            run.error = error
         except Exception as error:
-            if not is_internal(error):
+            run.error = rule_error(self._client, run.rule, error)
+            if run.error is None:
                 raise
-            run.error = internal_error(error)  # of this rule: the others still run
-            LOG.error("%s: %s", run.rule.labelled, run.error.message, exc_info=error)
         run.seconds += monotonic() - began
         recording.end(run, rest)

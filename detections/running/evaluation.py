@@ -28,6 +28,7 @@ from detections.packs.reading import rule_id
 from detections.rule import Rule
 from detections.span import Span
 from trailhound.batching import batched
+from trailhound.cluster.client import raise_if_unreachable
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.reader import has_any, is_any
 from trailhound.cluster.templates import Names
@@ -95,9 +96,17 @@ class Evaluator:
         their events.
 
         One request for many rules: most have no events in most intervals, and need no requests of
-        their own. Raises `ClusterUnreachableError`; a rule whose query fails is not
-        idle.
+        their own. A rule whose query fails is not idle, and none is where a request gets no reply
+        in time. Raises `ClusterUnreachableError` if the cluster does not answer at all.
         """
+        try:
+            return self._idle(rules, span)
+        except ClusterUnreachableError as error:
+            raise_if_unreachable(self._client, error)
+            self._looked = _Looked()  # of a rule it may have only a part of what is promising
+            return frozenset()
+
+    def _idle(self, rules: Sequence[Rule], span: Span) -> frozenset[str]:
         known = self._look_around(rules, span) if len(rules) >= WORTH_A_LOOK else None
         self._looked = looked = _Looked(span, known)
         hopeful: set[str] = set()

@@ -18,9 +18,9 @@ from opensearchpy import OpenSearch
 from detections.alerts.recorder import Recorded, Recorder
 from detections.finding import Finding
 from detections.rule import Rule
-from trailhound.cluster.client import answers
+from trailhound.cluster.client import raise_if_unreachable
 from trailhound.cluster.refusals import cluster_errors
-from trailhound.errors import ClusterUnreachableError, TrailhoundError
+from trailhound.errors import TrailhoundError
 
 RECORDED_AT_ONCE = 1_000
 EVENTS_AT_ONCE = 20_000
@@ -149,11 +149,8 @@ class Recording:
         try:
             with cluster_errors(self._where):
                 self._recorder.record_by_rule(findings, made)
-        except ClusterUnreachableError as fault:
-            if not answers(self._client):
-                raise
-            error = fault
         except TrailhoundError as fault:
+            raise_if_unreachable(self._client, fault)
             error = fault
         seconds = monotonic() - began
         for part in parts:

@@ -205,10 +205,7 @@ def test_a_rule_that_gets_no_answer_in_time_holds_up_no_other(
             raise ClusterUnreachableError("it did not answer in time")
         yield from ()
 
-    def idle(*_: object) -> frozenset[str]:
-        raise ClusterUnreachableError("it did not answer in time")
-
-    made = Detector(client, settings, pack, evaluate, idle)
+    made = Detector(client, settings, pack, evaluate)
     run_all(DueRules(client, settings, made, (*pack.alerting, other)))
     marks = RuleCheckpoints(client, settings).read()
     assert {key: mark.failures for key, mark in marks.items()} == {DELETED: 0, BURST: 1, "other": 0}

@@ -7,7 +7,9 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,10 @@ from detections.finding import Finding
 from detections.history import END, HistorySlice, survey
 from detections.packs.loading import load
 from detections.packs.pack import Pack
+from detections.running import evaluation
 from detections.running.evaluation import Evaluator
 from detections.span import BEGINNING, Span
-from tests.faults.proxy import Proxy, no_point_in_time
+from tests.faults.proxy import DROP, Fault, Proxy, Request, Script, no_point_in_time
 from tests.helpers.event_store import EventStore, event_store
 from tests.helpers.trails import own_settings
 from trailhound.cluster.client import connect
@@ -91,6 +94,11 @@ def events(random_: random.Random) -> Iterator[dict[str, Any]]:
                     "userIdentity.arn": f"arn:aws:iam::1:user/{random_.choice(WHO + WHO[:1] * 7)}",
                 },
             }
+    # A principal without an ARN, whose events rules search beside those of all others.
+    for seconds in (0, 60):
+        number += 1
+        fields = {"eventName": NAMES[0], "awsRegion": "eu-west-1", "user.name": "hal"}
+        yield {"id": f"e{number}", "time": base + seconds, "fields": fields}
 
 
 @pytest.fixture
@@ -100,8 +108,19 @@ def settings(engine: str, tmp_path: Path) -> Iterator[tuple[EventStore, Settings
         yield store, own_settings(engine, namespace, tmp_path / "home")
 
 
+def search_without_reply(number: int) -> Script:
+    """A script: the connection of the n-th request of many searches ends without a reply."""
+    numbers = count(1)
+
+    def drop(request: Request) -> Fault | None:
+        of_many = request.path.split("?")[0].endswith("/_msearch")
+        return DROP if of_many and next(numbers) == number else None
+
+    return drop
+
+
 def test_pieces_find_what_the_whole_of_time_has(
-    settings: tuple[EventStore, Settings], tmp_path: Path
+    settings: tuple[EventStore, Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, wanted = settings
     (folder := tmp_path / "rules").mkdir()
@@ -130,6 +149,15 @@ def test_pieces_find_what_the_whole_of_time_has(
         there = own_settings(proxy.url, wanted.namespace, tmp_path / "there")
         evaluator = Evaluator(connect(there), there, pack.compiled)
         assert found(Span(BEGINNING, END), evaluator, left_out=False) == whole
+    # The second request about a rule gets no reply: what the first has is not all that it finds.
+    monkeypatch.setattr(evaluation, "RULES_A_REQUEST", 1)
+    rule = next(each for each in pack.alerting if each.is_correlation)
+    with Proxy(wanted.hosts[0], search_without_reply(2)) as proxy:
+        there = own_settings(proxy.url, wanted.namespace, tmp_path / "there")
+        evaluator = Evaluator(connect(there), there, pack.compiled)
+        assert evaluator.idle([rule], Span(BEGINNING, END)) == frozenset()
+        of_rule = {each for each in whole if each.rule_id == rule.id}
+        assert set(evaluator.evaluate(rule, Span(BEGINNING, END))) == of_rule != set()
 
     # Counted in pieces, a burst across the edge of two of them is one hit.
     hits = Counter(each.rule_id for each in whole)
@@ -137,6 +165,14 @@ def test_pieces_find_what_the_whole_of_time_has(
         done = backtest(store.client, wanted, pack, span, piece_events=most)
         assert done.hits() == hits
         assert (done.events, done.left) == (held.events, None)
+
+    # A rule at which the program fails stops no other.
+    odd = next(each for each in pack.alerting if each.kind == "new_terms")
+    kept = tuple(replace(each, definition=None) if each is odd else each for each in pack.rules)
+    tried = backtest(store.client, wanted, replace(pack, rules=kept), span).tried
+    failed = {each.outcome.rule.id: str(each.outcome.error) for each in tried if not each.passed}
+    assert list(failed) == [odd.id]
+    assert failed[odd.id].startswith("internal error")
 
     def interrupt(piece: HistorySlice, share: float, _: int) -> None:
         if share and piece.span.since > first.span.since:

@@ -22,7 +22,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from trailhound import __version__
 from trailhound.cluster.login import api_key, tls_context
 from trailhound.cluster.refusals import cluster_errors, from_response, redact_url
-from trailhound.errors import SettingsError
+from trailhound.errors import ClusterUnreachableError, SettingsError
 from trailhound.settings import ClusterSettings, Settings
 from trailhound.settings.secret import read_secret
 
@@ -144,6 +144,13 @@ def answers(client: OpenSearch) -> bool:
     except OpenSearchException:
         return False
     return True
+
+
+def raise_if_unreachable(client: OpenSearch, error: Exception) -> None:
+    """Raise an error, caught around one request of many, if it means that the cluster does not
+    answer at all: then the others would fail too."""
+    if isinstance(error, ClusterUnreachableError) and not answers(client):
+        raise error
 
 
 def raw_request(client: OpenSearch, method: str, path: str, body: bytes) -> bytes:
