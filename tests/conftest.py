@@ -27,7 +27,6 @@ pytest_plugins = [
     "tests.helpers.fixtures_settings",
     "tests.helpers.aws_api",
     "tests.helpers.notifications",
-    "tests.helpers.recorded_alerts",
 ]
 for profile, examples in {"quick": 50, "thorough": 200}.items():
     # No deadline: a busy machine is no failure.

@@ -39,7 +39,7 @@ queues              an SQS server (moto) with S3 notifications, and daemons that
 random_trails       random trails, and what the engine and brute force find in them
 read_blocks         an index that is blocked for reading, on engines that lift the block
 receiver            an HTTP server that takes what channels send
-recorded_alerts     alerts that a recorder makes of findings by hand, in one namespace
+recorded_alerts     rules of findings by hand, and the alerts that a recorder makes of these
 recorded            recorded events on which an independent Sigma engine counted hits
 records             hand-made records, one of every shape that enrichment must take
 reports             reports of any shape, with any text

@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
-import pytest
 from opensearchpy import OpenSearch
 
 from detections.alerts.named_events import NamedEvents, Span
 from tests.helpers.findings import START, at, emptied, event_id, put_events
-from tests.helpers.namespaces import own_namespace
-from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 
 DAY = timedelta(days=1)
-
-
-@pytest.fixture(scope="module")
-def settings(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    with own_namespace(engine, tmp_path_factory.mktemp("home")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def of_module(settings: Settings) -> OpenSearch:
-    return connect(settings)
-
-
-@pytest.fixture
-def client(of_module: OpenSearch, settings: Settings) -> OpenSearch:
-    return emptied(of_module, settings)
 
 
 def named(client: OpenSearch, settings: Settings, most: int) -> NamedEvents:

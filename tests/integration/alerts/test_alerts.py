@@ -26,7 +26,6 @@ from tests.helpers.findings import (
     START,
     at,
     burst,
-    emptied,
     event_id,
     put_events,
     single,
@@ -38,16 +37,6 @@ from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
-
-
-@pytest.fixture
-def settings(alerts_settings: Settings) -> Settings:
-    return alerts_settings
-
-
-@pytest.fixture
-def client(settings: Settings) -> OpenSearch:
-    return emptied(connect(settings), settings)
 
 
 def test_an_event_of_a_plain_rule_is_one_alert_with_all_that_a_person_asks(

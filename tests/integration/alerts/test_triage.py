@@ -7,7 +7,6 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,8 +24,7 @@ from detections.rule import Attack
 from tests.faults.proxy import DROP, Fault, Proxy, Request
 from tests.helpers.commands import command
 from tests.helpers.engines import remove_namespace
-from tests.helpers.findings import ADA, burst, emptied, put_events, rule, single
-from tests.helpers.namespaces import own_namespace
+from tests.helpers.findings import ADA, burst, put_events, rule, single
 from tests.helpers.processes import environment
 from tests.helpers.trails import own_settings, reached_at
 from trailhound.cli import completion
@@ -47,26 +45,10 @@ BY_USER, BY_ADDRESS = (
 RULES = {each.id: each for each in (PLAIN, LOUD, BURST, GROUPED, BY_USER, BY_ADDRESS)}
 
 
-@pytest.fixture(scope="module")
-def settings(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    with own_namespace(engine, tmp_path_factory.mktemp("home")) as made:
-        yield made
-
-
-@pytest.fixture
-def client(settings: Settings) -> OpenSearch:
-    return emptied(connect(settings), settings)
-
-
 @pytest.fixture
 def recorder(client: OpenSearch, settings: Settings) -> Recorder:
     put_events(client, settings, range(60))
     return Recorder(client, settings, RULES)
-
-
-@pytest.fixture
-def alert_store(client: OpenSearch, settings: Settings) -> AlertStore:
-    return AlertStore(client, settings)
 
 
 @pytest.fixture

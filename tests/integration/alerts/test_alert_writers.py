@@ -7,7 +7,6 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 
-import pytest
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
@@ -19,7 +18,6 @@ from tests.helpers.commands import command
 from tests.helpers.findings import (
     ADA,
     burst,
-    emptied,
     event_id,
     put_events,
     single,
@@ -30,16 +28,6 @@ from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
 from trailhound.errors import ClusterError
 from trailhound.settings import Settings
-
-
-@pytest.fixture
-def settings(alerts_settings: Settings) -> Settings:
-    return alerts_settings
-
-
-@pytest.fixture
-def client(settings: Settings) -> OpenSearch:
-    return emptied(connect(settings), settings)
 
 
 def sent_late(settings: Settings, findings: Sequence[Finding]) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,7 @@ from detections.alerts.store import AlertQuery, AlertStore
 from tests.faults.proxy import Fault, Proxy, Request
 from tests.helpers.commands import command
 from tests.helpers.detection_rules import DELETED, write_rules
-from tests.helpers.findings import ADA, burst, emptied, put_events, rule, single
-from tests.helpers.namespaces import own_namespace
+from tests.helpers.findings import ADA, burst, put_events, rule, single
 from tests.helpers.trails import reached_at
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
@@ -31,17 +29,6 @@ BURST = rule("burst", kind="correlation")
 RULES = {each.id: each for each in (PLAIN, GROUPED, BURST)}
 JUNE = (5000, 6000, 7000)
 MAY = (1000, 2000)
-
-
-@pytest.fixture(scope="module")
-def settings(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    with own_namespace(engine, tmp_path_factory.mktemp("home")) as made:
-        yield made
-
-
-@pytest.fixture
-def client(settings: Settings) -> OpenSearch:
-    return emptied(connect(settings), settings)
 
 
 def marked(client: OpenSearch, settings: Settings) -> int:

@@ -15,24 +15,12 @@ from tests.helpers.commands import command
 from tests.helpers.findings import (
     at,
     burst,
-    emptied,
     put_events,
     single,
 )
 from tests.helpers.recorded_alerts import PLAIN
-from trailhound.cluster.client import connect
 from trailhound.errors import UsageError
 from trailhound.settings import Settings
-
-
-@pytest.fixture
-def settings(alerts_settings: Settings) -> Settings:
-    return alerts_settings
-
-
-@pytest.fixture
-def client(settings: Settings) -> OpenSearch:
-    return emptied(connect(settings), settings)
 
 
 def test_filters_find_what_they_name_on_every_page(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -17,9 +17,7 @@ from detections.alerts.store import AlertQuery, AlertStore
 from detections.finding import Finding
 from detections.incidents import facts as facts_module
 from detections.incidents.facts import AlertEvents, Facts
-from tests.helpers.findings import at, emptied, event_id, put_events, rule
-from tests.helpers.namespaces import own_namespace
-from trailhound.cluster.client import connect
+from tests.helpers.findings import at, event_id, put_events, rule
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 
@@ -28,17 +26,6 @@ EVENTS = 100
 FEW, MANY = 4, 40
 """Alerts: ten times as many, whose events together take ten times the memory."""
 RATIO = 3.0
-
-
-@pytest.fixture(scope="module")
-def settings(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    with own_namespace(engine, tmp_path_factory.mktemp("home")) as made:
-        yield made
-
-
-@pytest.fixture
-def client(settings: Settings) -> OpenSearch:
-    return emptied(connect(settings), settings)
 
 
 @pytest.fixture

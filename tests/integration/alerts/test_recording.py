@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from opensearchpy import OpenSearch
 
@@ -12,9 +10,7 @@ from detections.alerts.store import AlertQuery, AlertStore
 from detections.finding import Finding
 from detections.running import recording as recording_module
 from detections.running.recording import Recording, RuleRun
-from tests.helpers.findings import ADA, emptied, put_events, rule, single
-from tests.helpers.namespaces import own_namespace
-from trailhound.cluster.client import connect
+from tests.helpers.findings import ADA, put_events, rule, single
 from trailhound.settings import Settings
 
 PLAIN = rule("plain")
@@ -23,17 +19,6 @@ REFUSED = rule("refused", title="x" * 40_000)
 """Its alerts are rejected: no keyword has so many bytes."""
 REFUSED_GROUPS = rule("refused-groups", title="x" * 40_000)
 RULES = {each.id: each for each in (PLAIN, GROUPED, REFUSED, REFUSED_GROUPS)}
-
-
-@pytest.fixture(scope="module")
-def settings(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    with own_namespace(engine, tmp_path_factory.mktemp("home")) as made:
-        yield made
-
-
-@pytest.fixture
-def client(settings: Settings) -> OpenSearch:
-    return emptied(connect(settings), settings)
 
 
 def together(client: OpenSearch, settings: Settings, number: int) -> Recording:
