@@ -30,7 +30,8 @@ from tests.helpers.notifications import (
 )
 from tests.helpers.queues import until
 from tests.helpers.receiver import Received, Receiver
-from trailhound.app.health.reasons import read_shared, readiness
+from trailhound.app.health.reasons import readiness
+from trailhound.app.health.shared_state import read_shared
 from trailhound.state.catch_up import SCHEDULED_RULES, CatchUp, CatchUps
 
 pytestmark = pytest.mark.usefixtures("secret_unlogged")

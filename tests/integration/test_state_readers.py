@@ -22,7 +22,8 @@ from tests.helpers.processes import run
 from tests.helpers.trails import backfill, own_settings, record, write_trail
 from trailhound.app.detection.detection import rules_in_force
 from trailhound.app.doctor.cluster_checks import disk
-from trailhound.app.health.reasons import read_shared, reasons
+from trailhound.app.health.reasons import reasons
+from trailhound.app.health.shared_state import read_shared
 from trailhound.cluster.templates import Names
 from trailhound.settings import RetentionSettings, Settings
 from trailhound.state.alert_groups import AlertGroups

@@ -43,7 +43,8 @@ with late_imports():
     from trailhound.app.doctor.template_checks import index_templates
     from trailhound.app.health.local_daemon import ask_daemon
     from trailhound.app.health.readiness import Readiness
-    from trailhound.app.health.reasons import read_shared, readiness
+    from trailhound.app.health.reasons import readiness
+    from trailhound.app.health.shared_state import read_shared
     from trailhound.app.search.ledger import LedgerSearch
     from trailhound.cluster.client import cluster_errors, connect, redact_url
     from trailhound.cluster.past_retention import read_past_retention

@@ -12,7 +12,8 @@ from dashboards.server import DashboardsServer
 from detections.packs.pack import Pack
 from trailhound.app.checklist.answers import ChecklistFacts, ClusterFacts
 from trailhound.app.detection.detection import rules_in_force
-from trailhound.app.health.reasons import read_shared, readiness
+from trailhound.app.health.reasons import readiness
+from trailhound.app.health.shared_state import read_shared
 from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.templates import Names

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
+from ingest.daemon.status import DaemonStatus
 from ingest.telemetry.endpoint import Health
 from trailhound.app.daemon.running import Running
 from trailhound.app.daemon.same_ledger import SameLedger
 from trailhound.app.detection.scheduled_detections import ScheduledDetections
 from trailhound.app.health.readiness import Readiness, Reason
 from trailhound.app.health.reasons import (
-    clock_reason,
-    daemon_reasons,
     enrichment_reasons,
-    read_shared,
     rule_intervals,
     rule_path_reasons,
     shared_reasons,
 )
+from trailhound.app.health.shared_state import read_shared
 from trailhound.cluster import templates
 from trailhound.cluster.clock import seconds_apart
 from trailhound.cluster.refusals import cluster_errors
@@ -36,7 +35,7 @@ from trailhound.errors import (
 )
 from trailhound.settings import Settings
 from trailhound.state.jobs import DETECTIONS
-from trailhound.threads import supervised_threads
+from trailhound.threads import ThreadStatus, supervised_threads
 
 LOG = logging.getLogger("trailhound.app.service")
 _SILENT_AFTER = 60.0
@@ -77,7 +76,7 @@ class OwnHealth:
             if time.monotonic() >= compare_at:
                 compare_at = time.monotonic() + _CLOCK_EVERY
                 with suppress(OpenSearchException):  # not every user may read it
-                    self._clock = clock_reason(seconds_apart(client), settings)
+                    self._clock = _clock_reason(seconds_apart(client), settings)
             if time.monotonic() >= look_at:
                 look_at = time.monotonic() + _TEMPLATES_EVERY
                 with suppress(OpenSearchException, ClusterUnreachableError):
@@ -156,6 +155,72 @@ class OwnHealth:
         detections = self._running.detections
         running = detections.intervals if detections is not None else {}
         return running or rule_intervals(self._running.settings)
+
+
+def daemon_reasons(
+    status: DaemonStatus | None, threads: Iterable[ThreadStatus], *, cluster_answers: bool
+) -> list[Reason]:
+    """What is wrong with this process's own daemon; `status` is None before it started."""
+    found = []
+    if not cluster_answers:
+        found.append(Reason("cluster", "cluster", "the cluster has not answered recently"))
+    for thread in threads:
+        if thread.fault:
+            again = f", and was restarted ({thread.restarts} times so far)"
+            found.append(
+                Reason(
+                    "thread",
+                    thread.name,
+                    f"the thread {thread.name} failed: {thread.fault}"
+                    + (again if thread.restarts else ""),
+                )
+            )
+    if status is None:
+        return found
+    if status.waiting_for:
+        found.append(Reason("cluster", "cluster", f"waiting for the cluster: {status.waiting_for}"))
+    if status.failing:
+        found.append(Reason("session", "ingest", status.failing))
+    if status.stuck:
+        found.append(
+            Reason(
+                "stuck",
+                status.stuck,
+                f"{status.stuck} has been in flight for a long time without progress",
+            )
+        )
+    if status.deferred:
+        found.append(
+            Reason(
+                "deferred",
+                "spool",
+                f"{status.deferred} objects wait to be read again: {status.deferred_for}",
+            )
+        )
+    found.extend(
+        Reason("feed", feed.name, f"the source {feed.name}: {feed.failing}")
+        for feed in status.feeds
+        if feed.failing
+    )
+    found.extend(
+        Reason("feed", feed, f"the source {feed}: objects of it cannot be fetched: {why}")
+        for feed, why in status.unreachable.items()
+    )
+    if status.refused:
+        found.append(Reason("refused", "events", status.refused))
+    return found
+
+
+def _clock_reason(apart: float, settings: Settings) -> Reason | None:
+    """The reason of a clock that is `apart` seconds from the cluster's, if checkpoints may pass
+    events because of that before rules search for them; else None."""
+    if apart <= settings.detections.lookback_minutes * 60 / 2:
+        return None
+    message = (
+        f"the clocks of this machine and the cluster are {apart:,.0f} s apart: event.ingested is "
+        "wrong, and scheduled rules may miss events"
+    )
+    return Reason("clock", "clock", message)
 
 
 def _template_reason(client: OpenSearch, settings: Settings) -> Reason | None:

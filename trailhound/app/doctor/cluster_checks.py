@@ -18,7 +18,7 @@ from ingest.deadletters.spool import SPOOL_FILE, count_spooled
 from ingest.documents.day_limit import KEPT_DAYS
 from trailhound.app.doctor.check import LITTLE_DISK, Check
 from trailhound.app.health.readiness import ADVICE
-from trailhound.app.health.reasons import written_now
+from trailhound.app.health.shared_state import written_now
 from trailhound.app.search.ledger import LedgerSearch
 from trailhound.cluster import templates
 from trailhound.cluster.blocks import disk_full

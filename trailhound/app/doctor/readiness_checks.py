@@ -12,7 +12,8 @@ from opensearchpy import OpenSearch
 
 from trailhound.app.doctor.check import Check
 from trailhound.app.health.readiness import Readiness, Reason
-from trailhound.app.health.reasons import read_shared, readiness
+from trailhound.app.health.reasons import readiness
+from trailhound.app.health.shared_state import read_shared
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import TrailhoundError
 from trailhound.settings import Settings

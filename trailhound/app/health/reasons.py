@@ -1,38 +1,30 @@
-"""Why an installation is not ready: the reasons, computed in one place.
+"""Why an installation is not ready, as far as all of its daemons share it: jobs, rules, channels.
 
-`/readyz` and the metrics answer with them, `trailhound status` and `trailhound doctor` list them. A
-daemon computes the reasons that only it knows (its threads, its sources) and writes them into its
-document; what all daemons share (jobs, rules, channels) is read from the state and checked here.
+`/readyz` and the metrics answer with these reasons, `trailhound status` and `trailhound doctor`
+list them. The reasons that only a daemon knows (its threads, its sources) are computed by
+`trailhound.app.daemon.own_health`; it writes them into its document, from where they are read here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
-
-from opensearchpy import OpenSearch
 
 from trailhound.app.enrichment import EnrichmentProblem, load_enricher
 from trailhound.app.health.readiness import Readiness, Reason
-from trailhound.cluster.blocks import disk_full, writes_blocked
-from trailhound.cluster.namespaces import has_namespace
+from trailhound.app.health.shared_state import SharedState
 from trailhound.cluster.templates import Names
 from trailhound.errors import TrailhoundError
 from trailhound.plural import plural
 from trailhound.settings import DetectionSettings, Settings
-from trailhound.state.channels import Channels, ChannelState
-from trailhound.state.daemons import Daemons, DaemonState
-from trailhound.state.denied_folders import DeniedFolder, DeniedFolders, sentence
-from trailhound.state.jobs import Jobs, JobState
-from trailhound.state.malformed import malformed_documents
-from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
-from trailhound.threads import ThreadStatus
+from trailhound.state.channels import ChannelState
+from trailhound.state.denied_folders import DeniedFolder, sentence
+from trailhound.state.jobs import JobState
+from trailhound.state.rule_checkpoints import RuleCheckpoint
 
 if TYPE_CHECKING:
     from detections.packs.rule_paths import UnreadPath
-    from ingest.daemon.status import DaemonStatus
 
 RULE_SLACK = timedelta(minutes=10)
 """The delay beyond twice its interval after which a rule is past due."""
@@ -46,54 +38,6 @@ Intervals = Callable[[], Mapping[str, timedelta]]
 may be past due."""
 
 
-@dataclass(slots=True)
-class SharedState:
-    """The state that all daemons of a namespace share, as read at `read_at`."""
-
-    daemons: Sequence[DaemonState] = ()
-    jobs: Sequence[JobState] = ()
-    rules: Collection[RuleCheckpoint] = ()
-    channels: Mapping[str, ChannelState] = field(default_factory=dict)
-    read_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    malformed: Mapping[str, str] = field(default_factory=dict)
-    """What is wrong with documents that lack a field of their kind, by `_id`."""
-    dead_letters_blocked: str = ""
-    """Why the index of dead letters rejects writes; empty if it does not."""
-    ledger_blocked: str = ""
-    """Why the ledger rejects writes; empty if it does not."""
-    disk_full: str = ""
-    """That a disk of the cluster is full, in a sentence; empty if none is."""
-    denied_folders: Sequence[DeniedFolder] = ()
-    """The folders that a backfill was not allowed to list, and none has listed since."""
-    missing: str = ""
-    """The ledger index, if there is none: then nothing of the above is known."""
-
-
-def written_now(names: Names) -> list[str]:
-    """The indices that a daemon writes to today."""
-    now = datetime.now(UTC)
-    newest = [names.day(f"{now - timedelta(days=ago):%Y.%m.%d}") for ago in (0, 1)]
-    return [names.ledger, names.deadletter, names.alerts, *newest]
-
-
-def read_shared(client: OpenSearch, settings: Settings) -> SharedState:
-    """Read the shared state. Raises opensearch-py's exceptions and `RequestFailedError`."""
-    names = Names(settings.prefix)
-    blocked = writes_blocked(client, names.ledger, names.deadletter)
-    return SharedState(
-        Daemons(client, settings).active(),
-        Jobs(client, settings).all(),
-        list(RuleCheckpoints(client, settings).read().values()),
-        Channels(client, settings).all(),
-        malformed=malformed_documents(client, settings),
-        dead_letters_blocked=blocked.get(names.deadletter, ""),
-        ledger_blocked=blocked.get(names.ledger, ""),
-        disk_full=disk_full(client, written_now(names)),
-        denied_folders=DeniedFolders(client, settings).all(),
-        missing="" if has_namespace(client, settings.prefix) else names.ledger,
-    )
-
-
 def rule_intervals(settings: Settings) -> dict[str, timedelta]:
     """The intervals of the settings' active rules; empty if they cannot be loaded."""
     from trailhound.app.detection.detection import rules_in_force  # a second to load: rarely needed
@@ -102,18 +46,6 @@ def rule_intervals(settings: Settings) -> dict[str, timedelta]:
         return {rule.id: rule.interval for rule in rules_in_force(settings).alerting}
     except TrailhoundError:
         return {}
-
-
-def clock_reason(apart: float, settings: Settings) -> Reason | None:
-    """The reason of a clock that is `apart` seconds from the cluster's, if checkpoints may pass
-    events because of that before rules search for them; else None."""
-    if apart <= settings.detections.lookback_minutes * 60 / 2:
-        return None
-    message = (
-        f"the clocks of this machine and the cluster are {apart:,.0f} s apart: event.ingested is "
-        "wrong, and scheduled rules may miss events"
-    )
-    return Reason("clock", "clock", message)
 
 
 def reasons(shared: SharedState, settings: Settings, intervals: Intervals) -> list[Reason]:
@@ -173,60 +105,6 @@ def shared_reasons(shared: SharedState, settings: Settings, intervals: Intervals
         *_blocked("" if shared.disk_full else shared.ledger_blocked, settings),
         *_dead_letters("" if shared.disk_full else shared.dead_letters_blocked, settings),
     ]
-
-
-def daemon_reasons(
-    status: DaemonStatus | None, threads: Iterable[ThreadStatus], *, cluster_answers: bool
-) -> list[Reason]:
-    """What is wrong with this process's own daemon; `status` is None before it started."""
-    found = []
-    if not cluster_answers:
-        found.append(Reason("cluster", "cluster", "the cluster has not answered recently"))
-    for thread in threads:
-        if thread.fault:
-            again = f", and was restarted ({thread.restarts} times so far)"
-            found.append(
-                Reason(
-                    "thread",
-                    thread.name,
-                    f"the thread {thread.name} failed: {thread.fault}"
-                    + (again if thread.restarts else ""),
-                )
-            )
-    if status is None:
-        return found
-    if status.waiting_for:
-        found.append(Reason("cluster", "cluster", f"waiting for the cluster: {status.waiting_for}"))
-    if status.failing:
-        found.append(Reason("session", "ingest", status.failing))
-    if status.stuck:
-        found.append(
-            Reason(
-                "stuck",
-                status.stuck,
-                f"{status.stuck} has been in flight for a long time without progress",
-            )
-        )
-    if status.deferred:
-        found.append(
-            Reason(
-                "deferred",
-                "spool",
-                f"{status.deferred} objects wait to be read again: {status.deferred_for}",
-            )
-        )
-    found.extend(
-        Reason("feed", feed.name, f"the source {feed.name}: {feed.failing}")
-        for feed in status.feeds
-        if feed.failing
-    )
-    found.extend(
-        Reason("feed", feed, f"the source {feed}: objects of it cannot be fetched: {why}")
-        for feed, why in status.unreachable.items()
-    )
-    if status.refused:
-        found.append(Reason("refused", "events", status.refused))
-    return found
 
 
 def _daemons(shared: SharedState, settings: Settings) -> Iterator[Reason]:

@@ -8,16 +8,14 @@ from typing import Any
 
 import pytest
 
-from ingest.daemon.status import DaemonStatus
-from ingest.feeds.feed import FeedStatus
 from trailhound.app.health.readiness import Reason
-from trailhound.app.health.reasons import SharedState, daemon_reasons, reasons
+from trailhound.app.health.reasons import reasons
+from trailhound.app.health.shared_state import SharedState
 from trailhound.settings import Settings, load
 from trailhound.state.channels import ChannelState
 from trailhound.state.daemons import DaemonState
 from trailhound.state.jobs import JobState
 from trailhound.state.rule_checkpoints import RuleCheckpoint
-from trailhound.threads import ThreadStatus
 
 JOBS = ["detections", "housekeeping"]
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
@@ -163,38 +161,6 @@ def test_a_daemon_of_the_last_release_runs_all_jobs_and_names_none() -> None:
 def test_what_a_daemon_says_of_itself_is_repeated() -> None:
     said = Reason("thread", "watch x", "the thread watch x failed").as_dict()
     assert "h 7" in found(SharedState([daemon(reasons=[said])]))["thread", "watch x"]
-
-
-def test_what_a_daemon_knows_alone() -> None:
-    status = DaemonStatus(
-        started=1.0,
-        waiting_for="busy",
-        failing="internal error",
-        stuck="s3://b/k",
-        deferred=2,
-        deferred_for="no room",
-        feeds=[
-            FeedStatus("q", "sqs", failing="denied"),
-            FeedStatus("p", "s3", last_error="denied an hour ago"),
-        ],
-        unreachable={"w": "no such bucket"},
-        refused="no event gets in",
-    )
-    threads = [ThreadStatus("watch", 2, "ValueError: x"), ThreadStatus("poll", 1)]
-    made = daemon_reasons(status, threads, cluster_answers=True)
-    assert [(each.code, each.subject) for each in made] == [
-        ("thread", "watch"),
-        ("cluster", "cluster"),
-        ("session", "ingest"),
-        ("stuck", "s3://b/k"),
-        ("deferred", "spool"),
-        ("feed", "q"),
-        ("feed", "w"),
-        ("refused", "events"),
-    ]
-    assert daemon_reasons(DaemonStatus(started=1.0), [], cluster_answers=True) == []
-    (away,) = daemon_reasons(None, [], cluster_answers=False)
-    assert away.code == "cluster"
 
 
 def test_of_a_ledger_without_writes_it_is_not_said_that_no_daemon_runs() -> None:
