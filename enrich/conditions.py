@@ -9,6 +9,7 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Any, Final, TypeVar
 
 from enrich.address import origin
+from enrich.policies import texts
 
 _Network = IPv4Network | IPv6Network
 _Net = TypeVar("_Net", IPv4Network, IPv6Network)
@@ -129,7 +130,7 @@ def limits(condition: Any) -> Iterator[tuple[str, list[str]]]:
         if name not in _OPERATORS or not isinstance(tests, Mapping):
             continue
         for key, given in tests.items():
-            values = [text(each) for each in items(given)]
+            values = texts(given)
             if values and key.lower() in _LIMITING and _narrow(key.lower(), values):
                 yield key.lower(), values
 
@@ -188,15 +189,3 @@ def _collapsed(networks: Iterable[_Net]) -> list[tuple[int, int]]:
         (int(each.network_address), int(each.broadcast_address))
         for each in collapse_addresses(networks)
     ]
-
-
-def items(value: Any) -> list[Any]:
-    """A value of a policy as a list: most may be one or several."""
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
-
-
-def text(value: Any) -> str:
-    """A text, or nothing in its place."""
-    return value if isinstance(value, str) else ""

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from enrich.conditions import WILD, items, text
+from enrich.conditions import WILD
+from enrich.policies import texts
 
 _ONE_APPLICATION: Final = re.compile(
     r"(?:accounts\.google\.com|graph\.facebook\.com|www\.amazon\.com|"
@@ -30,7 +31,7 @@ def lets_everybody_in(principal: Mapping[str, Any], condition: Any) -> bool:
     >>> [lets_everybody_in(github, {"StringLike": {key: f"repo:{each}/*"}}) for each in ("*", "me")]
     [True, False]
     """
-    providers = [text(each) for each in items(principal.get("Federated"))]
+    providers = texts(principal.get("Federated"))
     limits = list(_limits(condition))
     for provider in providers:
         if _ONE_AUDIENCE.fullmatch(provider):
@@ -53,7 +54,7 @@ def _limits(condition: Any) -> Iterator[str]:
         if name not in _OPERATORS or not isinstance(tests, Mapping):
             continue
         for key, given in tests.items():
-            values = [text(each) for each in items(given)]
+            values = texts(given)
             if values and ":" in key and all(map(_is_fixed, values)):
                 yield key.rpartition(":")[2].lower()
 
