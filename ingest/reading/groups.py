@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
 from ingest.reading.shapes import Probe
+from ingest.reading.stamps import without_stamp
 from ingest.reading.values import REFUSED
 from ingest.reading.window import SlidingWindow
 
@@ -57,10 +56,10 @@ class Groups:
         self._window.at = cut
         return group
 
-    def of_lines(self, stamp: re.Pattern[bytes] | None = None) -> list[tuple[bytes, Probe]]:
+    def of_lines(self, *, stamped: bool = False) -> list[tuple[bytes, Probe]]:
         """Lines that are one object each, none of them a container; else none at all.
 
-        `stamp` is what may precede each.
+        `stamped`: a time stamp may precede each.
 
         Joined by commas they are decoded as a list. Each value found being as long as its line,
         no value can lie across two lines, nor two in one.
@@ -70,8 +69,8 @@ class Groups:
             return []
         parts = self._window.buffer[self._window.at : cut].split(b"\n")
         lines = [line for part in parts if (line := part.strip())]
-        if stamp is not None:
-            lines = [_without(stamp, line) for line in lines]
+        if stamped:
+            lines = [without_stamp(line) for line in lines]
         body = b"[" + b",".join(lines) + b"]"
         try:
             lengths = list(map(len, _RAWS.decode(body)))
@@ -103,8 +102,3 @@ class Groups:
             searched = min(end, len(window.buffer)) - len(mark) + 1
             self._mark, self._none_before = mark, window.base + searched
         return max(0, found)
-
-
-def _without(stamp: re.Pattern[bytes], line: bytes) -> bytes:
-    before = stamp.match(line)
-    return line[before.end() :] if before else line

@@ -29,6 +29,7 @@ from ingest.reading.shapes import (
     leads_to_records,
     probe,
 )
+from ingest.reading.stamps import skip_prefixes
 from ingest.reading.values import (
     BLANK,
     SPACE,
@@ -46,15 +47,6 @@ _OPEN, _CLOSE, _LIST, _LIST_END, _COMMA = b"{}[],"
 _END = -1
 _HINT = re.compile(rb'[ \t\r\n]*+,[ \t\r\n]*+\{[ \t\r\n]*+"[^"\\]{1,100}+"')
 _HELD_BACK = 8 * 1024 * 1024  # bytes of nothing recognisable, before a file counts as no trail
-_STAMP = re.compile(
-    rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?[ \t]+"
-    rb'(?:[^\s{\["]{1,512}[ \t]+)?(?=[{\["])'
-)
-"""What precedes each record in a CloudWatch Logs export to S3 (a time and a blank), and in
-what `aws logs tail` prints (a time and the stream's name)."""
-_LONGEST_STAMP = 600
-_DIGITS = frozenset(b"0123456789")
-_BOM, _BOM_FIRST = b"\xef\xbb\xbf", 0xEF
 _SEPARATORS = b" \t\r\n\0,[]{}"
 
 
@@ -138,9 +130,7 @@ class Scan:
                 yield from self._elements("array")
             elif byte != _OPEN:
                 self._single("objects")
-            elif self._lines and (
-                lines := self._groups.of_lines(_STAMP if self._stamped else None)
-            ):
+            elif self._lines and (lines := self._groups.of_lines(stamped=self._stamped)):
                 for text, found in lines:
                     self._items.take("objects", text, found)
             else:
@@ -161,22 +151,10 @@ class Scan:
             else:
                 break
             byte = window.peek()
-        return byte if self._items.strict else self._unstamped(byte)
-
-    def _unstamped(self, byte: int) -> int:
-        """The next byte after a time stamp or a byte order mark before a document."""
-        window = self._window
-        while byte in _DIGITS or byte == _BOM_FIRST:
-            while window.left < _LONGEST_STAMP and window.more():
-                pass
-            if window.buffer.startswith(_BOM, window.at):
-                window.at += len(_BOM)
-            elif stamp := _STAMP.match(window.buffer, window.at):
-                window.at = stamp.end()
-                self._stamped = True
-            else:
-                break
-            byte = window.peek()
+        if self._items.strict:
+            return byte
+        byte, stamped = skip_prefixes(window, byte)
+        self._stamped = self._stamped or stamped
         return byte
 
     def _object(self, form: str) -> Iterator[Chunk]:
