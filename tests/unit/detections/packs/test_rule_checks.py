@@ -9,29 +9,20 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from detections.packs.describe import problem_lines, shown
+from detections.packs.describe import problem_lines
 from detections.packs.documents import documents
 from detections.packs.exceptions import DEFAULTS
-from detections.packs.kinds import KINDS, OPTIONS
 from detections.packs.loading import load, load_paths
 from detections.packs.near import nearest
-from detections.packs.pack import Pack
 from detections.rule import Rule
+from tests.unit.detections.packs.by_hand import GOOD, IDS, written
 from trailhound.app.doctor.local_checks import rules_check
 from trailhound.cli.exit_codes import exit_code
 from trailhound.cli.main import app
-from trailhound.errors import RuleError, UsageError
+from trailhound.errors import UsageError
 from trailhound.settings import DetectionSettings
 from trailhound.settings import load as load_settings
 
-ID = "00000000-0000-4000-8000-{:012d}"
-GOOD = f"""\
-title: Good
-id: {ID.format(1)}
-logsource: {{product: aws, service: cloudtrail}}
-detection: {{s: {{eventName: DeleteTrail}}, condition: s}}
-level: high
-"""
 BAD = """\
 title: Bad
 id: not-a-uuid
@@ -102,13 +93,6 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def check(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, ["rules", "check", *map(str, arguments)])
-
-
-def written(folder: Path, text: str, name: str = "a.yml") -> Path:
-    file = folder / name
-    file.parent.mkdir(exist_ok=True, parents=True)
-    file.write_text(text, "utf-8")
-    return file
 
 
 def test_all_faults_are_named_at_once_each_at_its_own_line(tmp_path: Path) -> None:
@@ -258,7 +242,7 @@ def two_exceptions(folder: Path) -> tuple[Rule, Path]:
     plain = next(rule for rule in load(DetectionSettings()).rules if rule.kind == "sigma")
     written(folder / "rules", GOOD)
     written(folder / "exceptions", text.format(plain.id), "fits.yml")
-    return plain, written(folder / "exceptions", text.format(ID.format(77)), "none.yml")
+    return plain, written(folder / "exceptions", text.format(IDS[7]), "none.yml")
 
 
 def test_an_exception_that_fits_no_rule_is_named_with_the_shipped_pack_loaded(
@@ -299,8 +283,8 @@ def test_folders_that_are_not_there_or_empty(tmp_path: Path) -> None:
 def test_a_fault_is_no_warning_and_says_what_comes_of_it(tmp_path: Path) -> None:
     rules = tmp_path / "rules"
     written(rules, GOOD.replace("condition: s", "condition: cal"))
-    written(rules, GOOD.replace(ID.format(1), ID.format(2)) + "lvl: high\n", "b.yml")
-    written(rules, GOOD.replace(ID.format(1), ID.format(2)), "c.yml")
+    written(rules, GOOD.replace(IDS[1], IDS[2]) + "lvl: high\n", "b.yml")
+    written(rules, GOOD.replace(IDS[1], IDS[2]), "c.yml")
     said = {each.split(":")[1].strip(): each for each in check(rules).stderr.splitlines()}
     starts = {Path(file).name: each.split(":")[0] for file, each in said.items()}
     assert starts == {"a.yml": "fault", "b.yml": "fault", "c.yml": "warning"}
@@ -326,7 +310,7 @@ def test_whatever_is_not_used_is_counted_and_named_and_the_rest_runs(tmp_path: P
     written(rules, "", "c.yml")
     (rules / "d.yml").write_bytes(b"title: \xff\n")
     (rules / "e.yml").symlink_to(tmp_path / "nowhere.yml")
-    written(rules, GOOD.replace(ID.format(1), ID.format(2)), "f.YML")
+    written(rules, GOOD.replace(IDS[1], IDS[2]), "f.YML")
     (rules / "none").mkdir()
     exceptions = tmp_path / "exceptions"
     exceptions.mkdir()
@@ -336,11 +320,11 @@ def test_whatever_is_not_used_is_counted_and_named_and_the_rest_runs(tmp_path: P
             "rules": [rules, rules / "none"],
             "exceptions": [exceptions],
             "placeholders": {"admins": ["ada"]},
-            "overrides": {ID.format(9): {"enabled": False}},
+            "overrides": {IDS[9]: {"enabled": False}},
         }
     )
     made = load(settings)
-    assert sorted(rule.id for rule in made.rules) == [ID.format(1), ID.format(2)]
+    assert sorted(rule.id for rule in made.rules) == [IDS[1], IDS[2]]
     output = "\n".join(problem_lines(made))
     for part in (
         *(
@@ -351,170 +335,13 @@ def test_whatever_is_not_used_is_counted_and_named_and_the_rest_runs(tmp_path: P
             "e.yml:1",
         ),
         f"{rules / 'none'}:1: the folder contains no rule file",
-        *("%admins%", f"no rule has the id '{ID.format(9)}'"),
+        *("%admins%", f"no rule has the id '{IDS[9]}'"),
     ):
         assert part in output
     assert str(exceptions) not in output  # `rules except` fills it
     assert "4 faults of files" in output.splitlines()[0]
     assert "1 fault of overrides" in output.splitlines()[0]
     assert "1 fault of placeholders" in output.splitlines()[0]
-
-
-ANOMALY = GOOD + "trailhound: {anomaly: {group_by: [userIdentity.arn], min_count: 7}}\n"
-TRAVEL = GOOD + "trailhound: {impossible_travel: {group_by: [userIdentity.arn]}}\n"
-TERMS = GOOD + "trailhound: {new_terms: {field: awsRegion, group_by: [userIdentity.arn]}}\n"
-OLD_ANOMALY = GOOD + (
-    "trailhound: {anomaly: {per: [userIdentity.arn], least: 7, baseline: hour_of_week, learn: 3}}\n"
-)
-OLD_TRAVEL = GOOD + "trailhound: {impossible_travel: {per: [userIdentity.arn]}}\n"
-OLD_TERMS = GOOD + (
-    "trailhound: {new_terms: {field: awsRegion, per: [userIdentity.arn], learn: 3}}\n"
-)
-MANY = (
-    GOOD.replace(ID.format(1), ID.format(2)).replace("title: Good", "title: Part\nname: part")
-    + f"---\ntitle: Many\nid: {ID.format(1)}\n"
-    "correlation: {type: event_count, rules: [part], timespan: 1h, condition: {gte: 3}}\n"
-)
-
-
-def overridden(folder: Path, text: str, override: str) -> Pack:
-    """A rule with settings as a user writes them: from a file."""
-    rules = written(folder / "rules", text)
-    config = f"detections:\n  overrides:\n    {ID.format(1)}: {override}\n"
-    settings = load_settings(written(folder, config, "trailhound.yaml"))
-    return load_paths([rules], settings.detections)
-
-
-@pytest.mark.parametrize(
-    ("text", "override", "attribute", "value"),
-    [
-        (ANOMALY, "{min_count: 20}", "min_count", 20),
-        (ANOMALY, "{minutes: 30}", "window", 30 * 60_000),
-        (ANOMALY, "{deviations: 3.5}", "deviations", 3.5),
-        (ANOMALY, "{group_by: sourceIPAddress}", "group_by", ("sourceIPAddress",)),
-        (ANOMALY, "{baseline: hour_of_week, weeks: 10, training_weeks: 5}", "training_weeks", 5),
-        (ANOMALY, "{measure: distinct, field: awsRegion}", "field", "awsRegion"),
-        (TRAVEL, "{max_kmh: 700}", "max_kmh", 700),
-        (TRAVEL, "{min_km: 100}", "min_km", 100),
-        (TERMS, "{days: 60, training_days: 14}", "days", 60),
-        (TRAVEL, "{group_by: sourceIPAddress}", "group_by", ("sourceIPAddress",)),
-        (TERMS, "{field: user_agent.kind}", "field", "user_agent.kind"),
-    ],
-)
-def test_every_option_of_a_kind_can_be_set(
-    text: str, override: str, attribute: str, value: object, tmp_path: Path
-) -> None:
-    made = overridden(tmp_path, text, override)
-    assert made.problems == ()
-    (rule,) = made.rules
-    assert getattr(rule.definition, attribute) == value
-
-
-@pytest.mark.parametrize(
-    ("text", "read", "notes"),
-    [
-        (
-            OLD_ANOMALY,
-            {"group_by": ("userIdentity.arn",), "min_count": 7, "training_weeks": 3},
-            ["learn", "least", "per"],
-        ),
-        (OLD_TRAVEL, {"group_by": ("userIdentity.arn",)}, ["per"]),
-        (OLD_TERMS, {"group_by": ("userIdentity.arn",), "training_days": 3}, ["learn", "per"]),
-    ],
-)
-def test_keys_of_the_last_release_are_read_with_a_note(
-    text: str, read: dict[str, object], notes: list[str], tmp_path: Path
-) -> None:
-    made = load_paths([written(tmp_path, text)], DetectionSettings())
-    assert made.problems == ()
-    (rule,) = made.rules
-    assert {name: getattr(rule.definition, name) for name in read} == read
-    assert [each.reason.split()[1] for each in made.faults] == notes
-    assert {(each.what, each.stops) for each in made.faults} == {("note", False)}
-    assert all("the next release" in each.hint for each in made.faults)
-
-
-@pytest.mark.parametrize(
-    ("text", "override", "attribute", "value"),
-    [
-        (ANOMALY, "{least: 20}", "min_count", 20),
-        (OLD_ANOMALY, "{min_count: 20}", "min_count", 20),
-        (ANOMALY, "{per: sourceIPAddress}", "group_by", ("sourceIPAddress",)),
-        (ANOMALY, "{baseline: hour_of_week, learn: 5}", "training_weeks", 5),
-        (TERMS, "{learn: 14}", "training_days", 14),
-    ],
-)
-def test_overrides_take_the_keys_of_the_last_release_with_a_note(
-    text: str, override: str, attribute: str, value: object, tmp_path: Path
-) -> None:
-    made = overridden(tmp_path, text, override)
-    assert made.problems == ()
-    (rule,) = made.rules
-    assert getattr(rule.definition, attribute) == value
-    noted = [each for each in made.faults if each.reason.startswith("detections.overrides")]
-    assert len(noted) == (text != OLD_ANOMALY)
-
-
-def test_a_rule_with_both_names_of_a_key_is_a_fault_at_its_line(tmp_path: Path) -> None:
-    text = ANOMALY.replace("min_count: 7", "min_count: 7, least: 7")
-    made = load_paths([written(tmp_path, text)], DetectionSettings())
-    assert made.rules == ()
-    (fault,) = made.problems
-    assert "least is the old name of min_count" in fault.reason
-
-
-def test_what_any_rule_has_can_be_set(tmp_path: Path) -> None:
-    made = overridden(
-        tmp_path, GOOD, "{severity: 4, interval: 15m, suppress: 2h, group_by: user.name}"
-    )
-    (rule,) = made.rules
-    assert (rule.level, rule.severity, rule.group_by) == ("high", 4, ("user.name",))
-    assert (rule.interval.total_seconds(), rule.suppress.total_seconds()) == (900, 7200)
-
-
-def test_a_correlation_takes_timespan_and_threshold(tmp_path: Path) -> None:
-    made = overridden(tmp_path, MANY, "{timespan: 10m, threshold: 8}")
-    assert made.problems == ()
-    rule = made.rule(ID.format(1))
-    assert (rule.definition.timespan.seconds, rule.definition.condition.count) == (600, 8)
-    options = shown(made, rule)["options"]
-    assert (options["timespan"], options["condition"]) == ("10m", {"gte": 8})
-    assert options["type"] == "event_count"
-
-
-@pytest.mark.parametrize(
-    ("text", "override", "says"),
-    [
-        (GOOD, "{min_count: 3}", "`min_count` is no option"),
-        (GOOD, "{least: 3}", "`least` is no option"),
-        (TRAVEL, "{min_count: 3, min_km: 7}", "`min_count` is no option"),
-        (TRAVEL, "{least: 3}", "`least` is no option"),
-        (ANOMALY, "{minutes: 0}", "minutes is 0"),
-        (ANOMALY, "{field: awsRegion}", "measure: distinct"),
-        (TERMS, "{training_days: 90}", "training_days is 90"),
-        (TERMS, "{group_by: [requestParameters.x]}", "cannot group by"),
-        (MANY, "{group_by: user.name}", "`group_by`"),
-        (MANY, "{days: 3}", "`days` is no option"),
-    ],
-)
-def test_a_key_that_is_not_used_is_reported_and_the_rule_runs(
-    text: str, override: str, says: str, tmp_path: Path
-) -> None:
-    made = overridden(tmp_path, text, override)
-    (problem,) = made.problems
-    assert says in problem.reason
-    assert problem.what == "override"
-    assert not problem.stops
-    assert ID.format(1) in [rule.id for rule in made.rules]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_options_named_are_those_that_a_kind_reads(kind: str) -> None:
-    base = {"new_terms": {"field": "awsRegion"}}.get(kind, {"group_by": ["userIdentity.arn"]})
-    with pytest.raises(RuleError) as caught:
-        KINDS[kind](base | {"nothing": 1})  # type: ignore[index]
-    read = set(caught.value.hint.removeprefix("it takes ").split(", "))
-    assert read <= set(OPTIONS[kind])  # type: ignore[index]
 
 
 def test_slips_are_near_and_other_words_are_not() -> None:
@@ -531,7 +358,7 @@ def test_what_follows_a_broken_document_is_read_with_its_lines(tmp_path: Path) -
 
 def test_doctor_names_the_same(tmp_path: Path) -> None:
     rules = written(tmp_path / "rules", GOOD + "lvl: high\n")
-    text = f"detections: {{rules: [{rules}], overrides: {{{ID.format(9)}: {{enabled: false}}}}}}\n"
+    text = f"detections: {{rules: [{rules}], overrides: {{{IDS[9]}: {{enabled: false}}}}}}\n"
     settings = load_settings(written(tmp_path, text, "trailhound.yaml"))
     found = rules_check(settings)
     assert found.verdict == "warning"
@@ -612,12 +439,12 @@ def test_what_is_for_rules_that_only_leaves_out_is_no_fault(
 ) -> None:
     monkeypatch.delenv("TRAILHOUND_DETECTIONS__SHIPPED")
     plain, none = two_exceptions(tmp_path)
-    overrides = f"{{{plain.id}: {{level: low}}, {ID.format(78)}: {{level: low}}}}"
+    overrides = f"{{{plain.id}: {{level: low}}, {IDS[8]}: {{level: low}}}}"
     settings = f"detections: {{exceptions: [exceptions], overrides: {overrides}}}\n"
     written(tmp_path, settings, "trailhound.yaml")
     command = ["rules", "coverage", "--rules", str(tmp_path / "rules"), "--only"]
     warned = CliRunner().invoke(app, command).stderr.replace("\n", " ")
-    assert (none.name in warned, ID.format(78) in warned) == (True, True), warned
+    assert (none.name in warned, IDS[8] in warned) == (True, True), warned
     assert ("fits.yml" in warned, plain.id in warned) == (False, False), warned
 
 
