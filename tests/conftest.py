@@ -45,7 +45,7 @@ LONGEST = (
     *("test_aws_setup", "test_engine_kill", "test_lookup", "test_aws_check", "test_day"),
     *("test_reconcile", "test_three_nodes", "test_aws_alarms", "test_verify", "test_daemon_storms"),
     *("test_kill",),
-    *("test_s3_source", "test_daemon_poison", "test_refused_events", "test_sessions"),
+    *("test_s3_listing", "test_daemon_poison", "test_refused_events", "test_sessions"),
     *("test_documented_commands", "test_late_events", "test_bulk_faults", "test_contract"),
     *("test_watch_feed", "test_incidents", "test_daemon_faults", "test_engine", "test_lease"),
     *("test_backend_laws", "test_after_upgrade", "test_backfill", "test_health", "test_selections"),
