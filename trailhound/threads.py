@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, Generic, Self, TypeVar
 
 from trailhound.backoff import Backoff
 from trailhound.internal_errors import internal_error, is_internal
@@ -148,6 +148,50 @@ def in_order(
         raise
     finally:
         waiting.clear()
+
+
+class Beside(Generic[R]):
+    """Runs tasks one after another in a thread beside its caller's.
+
+    Its context ends with the task; if it ends with an error, what the task raises is left out. A
+    command that is interrupted does not wait for the task.
+
+    >>> with Beside[int]("doc") as beside:
+    ...     beside.begin(lambda: 1)
+    ...     beside.end()
+    1
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._done: Future[R] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.end()
+        elif issubclass(kind, Exception) and self._done is not None:
+            wait((self._done,))
+
+    def begin(self, task: Callable[[], R]) -> None:
+        """Begin a task. The one before has ended (`end`)."""
+        done = self._done = Future[R]()
+
+        def work() -> None:
+            try:
+                done.set_result(task())
+            except BaseException as error:  # noqa: BLE001 - of the caller's thread
+                done.set_exception(error)
+
+        threading.Thread(target=work, name=self._name, daemon=True).start()
+
+    def end(self) -> R | None:
+        """Wait for the task. Returns its result, None if none was begun since the last call, and
+        raises what it raised."""
+        done, self._done = self._done, None
+        return done.result() if done is not None else None
 
 
 STEPS: Final = 6

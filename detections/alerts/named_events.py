@@ -1,12 +1,14 @@
 """The events that alerts name, by their ids: read from the index once for all that ask for them.
 
 Several alerts may name the same event, and it is read for what each of them says of it and for the
-links that join them. So those that were read are kept, up to a number, for a turn and the next.
+links that join them. So those that were read are kept, up to a number, for a turn and the next two:
+alerts of a turn are joined in the next one, with those of the turn before that went on.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -25,6 +27,7 @@ FIELDS: Final = tuple(dict.fromkeys((*facts.FIELDS, *actors.FIELDS, "eventSource
 """The fields of an event that alerts and their links are made of."""
 KEPT: Final = 20_000
 """Events that are kept, some 2 KB each: as many as the alerts of a day with 300,000 events name."""
+_TURNS: Final = 3
 _AT_ONCE: Final = 1_000
 
 Source = Mapping[str, Any]
@@ -42,8 +45,7 @@ class NamedEvents:
         self.index = EventIndex(client, days)
         """Where they are read."""
         self._most = most
-        self._kept: dict[str, Found] = {}
-        self._before: dict[str, Found] = {}
+        self._turns: deque[dict[str, Found]] = deque([{}], maxlen=_TURNS)
         self._lock = threading.Lock()
 
     def read(self, spans: Mapping[str, Span]) -> dict[str, Source]:
@@ -75,15 +77,14 @@ class NamedEvents:
         return made
 
     def turn(self) -> None:
-        """Begin a turn: those that were kept in the last one are kept until the next, and no
-        others."""
+        """Begin a turn: those that were kept in the last two are kept on, and no others."""
         with self._lock:
-            self._before, self._kept = self._kept, {}
+            self._turns.append({})
 
     def _known(self, spans: Mapping[str, Span]) -> dict[str, Source]:
         sources: dict[str, Source] = {}
         with self._lock:
-            for kept in (self._before, self._kept):
+            for kept in self._turns:
                 for name in spans.keys() & kept.keys():
                     source = _at(kept[name], spans[name])
                     if source is not None:
@@ -94,9 +95,10 @@ class NamedEvents:
         """The first ones stay: were they to make room, those that are read again in the same order
         would all be gone."""
         with self._lock:
+            kept = self._turns[-1]
             for name, found in read.items():
-                if name in self._kept or len(self._kept) < self._most:
-                    self._kept[name] = found
+                if name in kept or len(kept) < self._most:
+                    kept[name] = found
 
     def _read(self, names: Sequence[str], within: Span) -> dict[str, Found]:
         during = {"gte": within[0].isoformat(), "lte": within[1].isoformat()}

@@ -11,7 +11,7 @@ import pytest
 from tests.helpers.queues import PATIENCE
 from trailhound import threads
 from trailhound.backoff import Backoff
-from trailhound.threads import SupervisedThread, in_order, supervised_threads
+from trailhound.threads import Beside, SupervisedThread, in_order, supervised_threads
 
 
 def status(name: str) -> threads.ThreadStatus:
@@ -146,3 +146,61 @@ def test_an_interrupted_command_waits_for_no_call() -> None:
     go.set()
     for each in left:
         each.join(PATIENCE)
+
+
+def _fail() -> int:
+    raise ValueError("the task's")
+
+
+def test_a_task_beside_its_caller_is_waited_for_and_what_it_raises_is_raised() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work() -> int:
+        begun.set()
+        return 1 if go_on.wait(PATIENCE) else 0
+
+    with Beside[int]("test") as beside:
+        assert beside.end() is None
+        beside.begin(work)
+        assert begun.wait(PATIENCE)  # and the caller goes on
+        go_on.set()
+        assert (beside.end(), beside.end()) == (1, None)
+        beside.begin(_fail)
+        with pytest.raises(ValueError, match="the task's"):
+            beside.end()
+    with pytest.raises(ValueError, match="the task's"), Beside[int]("test") as beside:
+        beside.begin(_fail)
+
+
+def test_an_error_of_the_caller_waits_for_its_task_and_comes_first() -> None:
+    ended = threading.Event()
+
+    def work() -> int:
+        caller_fails.wait(PATIENCE)
+        ended.set()
+        return _fail()
+
+    def call() -> None:
+        with Beside[int]("test") as beside:
+            beside.begin(work)
+            caller_fails.set()
+            raise KeyError("the caller's")
+
+    caller_fails = threading.Event()
+    with pytest.raises(KeyError, match="the caller's"):
+        call()
+    assert ended.is_set()
+
+
+def test_an_interrupted_caller_does_not_wait_for_its_task() -> None:
+    go_on = threading.Event()
+
+    def call() -> None:
+        with Beside[bool]("test") as beside:
+            beside.begin(lambda: go_on.wait(PATIENCE))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        call()
+    assert not go_on.is_set()
+    go_on.set()

@@ -36,8 +36,9 @@ def test_what_was_read_is_not_read_again(client: OpenSearch, settings: Settings)
     assert events.read(spans(0, 1, 2)) == read
     put_events(client, settings, [3])
     assert set(events.read(spans(2, 3))) == {event_id(2), event_id(3)}
-    events.turn()
-    assert events.read(spans(0, 1, 2)) == read
+    for _ in range(2):
+        events.turn()
+        assert events.read(spans(0, 1, 2)) == read
     events.turn()
     assert events.read(spans(0, 1, 2)) == {}
 

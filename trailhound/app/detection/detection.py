@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from detections.span import Span
 from trailhound.app.detection.known_automation import AutomationHistory
 from trailhound.internal_errors import Skipped
 from trailhound.settings import Settings
+from trailhound.threads import Beside
 
 LOG = logging.getLogger("trailhound.detections")
 AT_ONCE = 2
@@ -193,27 +195,35 @@ class History:
         A burst that crosses the boundary of two pieces is found in both, and raises one alert.
         Raises `ClusterError`.
         """
-        for piece in self.survey.pieces:
-            runs: list[RuleRun] = []
-            if not self._stopped:
-                show = self._shown(piece, runs, watch)
-                for each in self._detector.run(self._rules, piece.span, record=record):
-                    runs.append(each)
-                    show()
-                    if self._stopped:
-                        break
-            if len(runs) < len(self._rules):
-                self._left = replace(piece.span, until=self.survey.pieces[-1].span.until)
+        with Beside[str]("joining") as joining:
+            for piece in self.survey.pieces:
+                runs: list[RuleRun] = []
+                if not self._stopped:
+                    show = self._shown(piece, runs, watch)
+                    for each in self._detector.run(self._rules, piece.span, record=record):
+                        runs.append(each)
+                        show()
+                        if self._stopped:
+                            break
+                self._refused = joining.end() or self._refused
+                if len(runs) < len(self._rules):
+                    self._left = replace(piece.span, until=self.survey.pieces[-1].span.until)
+                    yield piece, runs
+                    return
+                begin = self._searched or piece.span
+                self._searched = replace(begin, until=piece.span.until)
+                self.events += piece.events
+                self._events.turn()
+                if record and not self._refused:
+                    # Beside the next piece, and while the events of these alerts are kept. Those
+                    # that may go on are joined with the next piece's.
+                    joining.begin(partial(self._join_ended, piece.span.until - GOING_ON))
                 yield piece, runs
-                return
-            begin = self._searched or piece.span
-            self._searched = replace(begin, until=piece.span.until)
-            self.events += piece.events
-            if record and not self._refused:  # while the events of its alerts are kept
-                ended = piece.span.until - GOING_ON
-                self._refused = self._updater.run(ended=ended).refused
-            self._events.turn()  # the alerts that go on are joined in the next piece
-            yield piece, runs
+            self._refused = joining.end() or self._refused
+
+    def _join_ended(self, before: datetime) -> str:
+        """Join the alerts that ended before a time. Returns why they could not be joined, or ""."""
+        return self._updater.run(ended=before).refused
 
     def _shown(
         self, piece: HistorySlice, runs: Sequence[RuleRun], watch: Watch | None
