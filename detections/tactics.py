@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from detections.packs.near import did_you_mean
 from detections.rule import Rule
+from detections.suggestions import did_you_mean
 from trailhound.errors import UsageError
 
 TACTICS: Mapping[str, str] = {

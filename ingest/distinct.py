@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 
-from ingest.bulk import canonical
+from ingest import canonical
 from ingest.documents.document_id import conflict_id
 from trailhound.temporary_tables import TemporaryTables
 

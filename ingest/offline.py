@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from enrich.enricher import Enricher
-from ingest.backfill.matched import Matched, SelectedRecords
 from ingest.backfill.prefetch import Prefetcher
 from ingest.bulk.batch import Batch, make_head
 from ingest.counts import Counts
@@ -24,6 +23,7 @@ from ingest.deadletters.store import DeadLetter
 from ingest.distinct import DistinctEvents
 from ingest.documents.assembler import Assembled, Assembler
 from ingest.documents.record_filter import RecordFilter
+from ingest.matched import Matched, SelectedRecords
 from ingest.object_progress import ObjectProgress, outcome_of
 from ingest.object_reader import ObjectReader, read_limits
 from ingest.objects import Selection, Source, TrailObject

@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from ingest.backfill.matched import Matched, SelectedRecords
 from ingest.counts import Counts
+from ingest.matched import Matched, SelectedRecords
 from trailhound.errors import FoldersDeniedError
 
 FAILURES_KEPT = 1_000

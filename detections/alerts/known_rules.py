@@ -18,7 +18,7 @@ def check_rule(client: OpenSearch, settings: Settings, rule: str | None) -> None
     # Imported here: nearly every list of alerts is without a rule, or finds some.
     from detections.alerts.trail_files import RULE, UNCOVERED
     from detections.packs.loading import load
-    from detections.packs.near import did_you_mean
+    from detections.suggestions import did_you_mean
 
     pack = load(settings.detections)
     known = [*pack.rules, *pack.disabled, RULE, UNCOVERED]

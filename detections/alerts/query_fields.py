@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from detections.alerts.document import PRIVATE
-from detections.packs.near import did_you_mean
+from detections.suggestions import did_you_mean
 from trailhound.cluster.mappings import ALERT
 
 

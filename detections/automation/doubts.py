@@ -12,7 +12,7 @@ from detections.compiled import Compiled
 from detections.events.identity import ISSUER
 from detections.events.index import EventIndex
 from detections.matcher.precheck import precheck
-from detections.packs.near import did_you_mean
+from detections.suggestions import did_you_mean
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
 

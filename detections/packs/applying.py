@@ -16,9 +16,9 @@ from detections.packs.documents import reason_of
 from detections.packs.exceptions import RuleException, exception_id, is_default, with_any_rule
 from detections.packs.expiry import Ended, expiry, today
 from detections.packs.load_faults import LoadFaults
-from detections.packs.near import did_you_mean
 from detections.packs.reading import rule_id
 from detections.packs.rule_names import PackFolders, RuleNames
+from detections.suggestions import did_you_mean
 from trailhound.errors import RuleError
 
 _RENAME: Final = (

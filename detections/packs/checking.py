@@ -30,9 +30,9 @@ from detections.packs.detection_check import (
 from detections.packs.documents import Document, RuleFault, reason_of
 from detections.packs.expiry import expiry
 from detections.packs.kinds import KINDS, OPTIONS
-from detections.packs.near import did_you_mean, nearest
 from detections.packs.reading import READERS, duration
 from detections.packs.tags import unknown_tags
+from detections.suggestions import did_you_mean, nearest
 from trailhound.errors import RuleError
 
 KEYS = (

@@ -16,8 +16,8 @@ from detections.matcher import NO_PLACEHOLDERS, SigmaMatcher
 from detections.matcher.known_automation import KNOWN
 from detections.matcher.written import sigma_values
 from detections.packs.documents import RuleFault, reason_of
-from detections.packs.near import did_you_mean, nearest
 from detections.rule import FilePosition
+from detections.suggestions import did_you_mean, nearest
 from trailhound.cluster.mappings import ADDED, EVENT, RAW
 from trailhound.errors import RuleError
 

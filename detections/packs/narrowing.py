@@ -21,8 +21,8 @@ from sigma.rule import SigmaRule
 
 from detections.events.identity import ARN, INVOKED_BY, ISSUER, NAME, of_identity_center
 from detections.matcher.event_values import text, values_at
-from detections.packs.near import did_you_mean
 from detections.packs.reading import rule_id
+from detections.suggestions import did_you_mean
 from enrich.resources import LEAVES
 from trailhound.errors import UsageError
 

@@ -18,9 +18,9 @@ from detections.kinds.options import current_options, renamed_options
 from detections.packs.actions import ParsedRule
 from detections.packs.kinds import KINDS, OPTIONS
 from detections.packs.load_faults import LoadFaults
-from detections.packs.near import did_you_mean
 from detections.packs.reading import check_by_role, duration, own_options
 from detections.rule import SEVERITIES, Rule
+from detections.suggestions import did_you_mean
 from trailhound.errors import RuleError
 from trailhound.settings import OverrideSettings
 

@@ -9,8 +9,8 @@ from datetime import date
 from detections.compiled import Compiled
 from detections.packs.documents import RuleFault
 from detections.packs.exceptions import RuleException
-from detections.packs.near import did_you_mean
 from detections.rule import Rule
+from detections.suggestions import did_you_mean
 from trailhound.errors import UsageError
 
 _NAMED = 5

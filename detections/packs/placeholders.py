@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from detections.matcher.placeholders import SHIPPED
 from detections.packs.load_faults import LoadFaults
-from detections.packs.near import did_you_mean
+from detections.suggestions import did_you_mean
 
 _NAMED = 3
 

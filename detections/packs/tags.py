@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-from detections.packs.near import nearest
+from detections.suggestions import nearest
 from detections.tactics import TACTICS, tagged
 
 _NAMESPACE: Final = "attack."

@@ -18,11 +18,11 @@ from ingest.backfill.small_objects import SmallObjects
 from ingest.counts import Counts
 from ingest.integrity.expected import ExpectedHashes
 from ingest.late_count import LateCount
+from ingest.late_events import LateEventsTotal
 from ingest.object_progress import ObjectProgress, outcome_of
 from ingest.objects import Selection, Source, StoppableSource, TrailObject
 from ingest.pipeline import Pipeline
 from ingest.run_report import FAILURES_KEPT, RunReport
-from ingest.telemetry.late_events import LateEventsTotal
 from trailhound.cluster.retry_policy import RetryPolicy, Stopped
 from trailhound.errors import AccountingError, FoldersDeniedError, SourceError
 from trailhound.settings import Settings

@@ -21,11 +21,11 @@ from opensearchpy import OpenSearch
 
 from ingest.backfill.denied import note_listing
 from ingest.backfill.left_out import LeftOut
-from ingest.backfill.matched import Matched
 from ingest.documents.record_filter import criteria
 from ingest.feeds import notifications
 from ingest.feeds.sqs_queue import open_queue, queue_error
 from ingest.ledger.ledger import Ledger
+from ingest.matched import Matched
 from ingest.objects import Selection, Source, TrailObject
 from ingest.sources import open_source
 from ingest.sources.aws_codes import FAILURES

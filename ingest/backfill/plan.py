@@ -11,11 +11,11 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from ingest.backfill.left_out import LeftOut
-from ingest.backfill.matched import Matched
 from ingest.backfill.places import PlaceSizes
 from ingest.counts import Counts
 from ingest.documents.record_filter import criteria
 from ingest.ledger.ledger import Ledger
+from ingest.matched import Matched
 from ingest.objects import Selection, Source, TrailObject
 from ingest.sources.layout import NameClass, classify
 from trailhound.cluster.retry_policy import RetryPolicy

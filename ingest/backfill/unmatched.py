@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from opensearchpy import OpenSearch
 
-from ingest.backfill.matched import Matched, SelectedRecords
+from ingest.matched import Matched, SelectedRecords
 from ingest.objects import Selection, Source
 from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.refreshing import make_searchable

@@ -24,10 +24,10 @@ from enrich.enricher import Enricher
 from ingest.backfill.backfill import Backfill
 from ingest.backfill.request import BackfillRequest
 from ingest.integrity.expected import ExpectedHashes
+from ingest.late_events import TakenOver
 from ingest.objects import Selection, Source, TrailObject
 from ingest.run_report import RunReport
 from ingest.sources import open_source
-from ingest.telemetry.late_events import TakenOver
 from trailhound import errors
 from trailhound.cluster.client import connect
 from trailhound.cluster.refusals import cluster_errors

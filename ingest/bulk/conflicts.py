@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 from opensearchpy import OpenSearch
 
-from ingest.bulk import canonical
+from ingest import canonical
 from ingest.bulk.batch import Batch
 from ingest.bulk.replies import Disposition, Reply, day_block
 from ingest.repair.restore import restore

@@ -23,9 +23,9 @@ from ingest.daemon.refused_objects import earlier_refusals
 from ingest.daemon.status import CurrentFaults, DaemonStatus
 from ingest.feeds.feed import Feed
 from ingest.late_count import LateCount
+from ingest.late_events import LateEventsTotal
 from ingest.objects import Selection
 from ingest.pipeline import Pipeline
-from ingest.telemetry.late_events import LateEventsTotal
 from trailhound.backoff import Backoff
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.cluster.retry_policy import RetryPolicy, Stopped, log_wait

@@ -29,11 +29,11 @@ from ingest.documents.assembler import Assembler
 from ingest.documents.day_limit import TOO_MANY_NEW_DAYS, DayLimit
 from ingest.documents.record_filter import criteria
 from ingest.late_count import LateCount
+from ingest.late_events import LateEventsTotal
 from ingest.object_progress import ObjectProgress
 from ingest.objects import Selection, TrailObject
 from ingest.pipeline import Pipeline
 from ingest.reading import Chunk
-from ingest.telemetry.late_events import LateEventsTotal
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.reader import BY_SEQUENCE, IndexReader
 from trailhound.cluster.retry_policy import RetryPolicy

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enrich.uuids import is_uuid
-from ingest.bulk import canonical
+from ingest import canonical
 
 _LONGEST_KEPT = 64
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ingest.backfill.matched import Matched
+from ingest.matched import Matched
 from ingest.objects import TrailObject
 from trailhound.temporary_tables import TemporaryTables
 

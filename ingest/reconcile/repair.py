@@ -17,6 +17,7 @@ from enrich.enricher import Enricher
 from ingest.backfill.backfill import Backfill
 from ingest.backfill.prefetch import Prefetcher
 from ingest.deadletters.retry import Retried, Retry
+from ingest.late_events import LateEventsTotal
 from ingest.objects import Selection, Source, TrailObject
 from ingest.reconcile.contents import Contents
 from ingest.reconcile.findings import (
@@ -30,7 +31,6 @@ from ingest.reconcile.findings import (
 from ingest.reconcile.partial import partial, retry_for
 from ingest.reconcile.stored import Letters, StoredEvents
 from ingest.run_report import RunReport
-from ingest.telemetry.late_events import LateEventsTotal
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.settings import Settings
 from trailhound.state.late_events import LateEvents, merged

@@ -7,7 +7,7 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from ingest.bulk import canonical
+from ingest import canonical
 from ingest.repair.record import OUR_NAMES
 
 

@@ -17,10 +17,10 @@ from typing import Any, BinaryIO
 import msgspec
 import pytest
 
+from ingest import canonical
 from ingest.backfill.backfill import Backfill
 from ingest.backfill.plan import plan
 from ingest.backfill.small_objects import SMALL
-from ingest.bulk import canonical
 from ingest.counts import Counts
 from ingest.objects import Selection, TrailObject
 from ingest.repair.record import OUR_NAMES

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ingest.bulk import canonical
+from ingest import canonical
 from ingest.repair.restore import restore
 from tests.faults.proxy import Proxy, Request
 from tests.helpers.trails import (

@@ -12,7 +12,7 @@ import pytest
 from detections.events.search import Search
 from detections.rule import FilePosition, Rule
 from detections.span import Span
-from ingest.bulk import canonical
+from ingest import canonical
 from ingest.repair.restore import restore
 from tests.helpers.detections import compile_detection
 from tests.helpers.trails import (

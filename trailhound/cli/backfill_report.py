@@ -14,8 +14,8 @@ from trailhound.errors import ClusterError
 
 with late_imports():
     from detections.span import Span
-    from ingest.backfill.matched import SelectedRecords
     from ingest.backfill.unmatched import Run, in_index, unmatched
+    from ingest.matched import SelectedRecords
     from ingest.objects import Selection, Source
     from ingest.run_report import RunReport
     from ingest.sources import is_stream, open_source

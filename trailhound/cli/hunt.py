@@ -57,7 +57,7 @@ with late_imports():
     from detections.span import Span
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
-    from trailhound.report.files import write_atomically
+    from trailhound.report.atomic_file import write_atomically
 
 
 _DAYS = timedelta(days=7)

@@ -44,6 +44,7 @@ with late_imports():
     )
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
+    from trailhound.report.atomic_file import check_writable
 
 
 _DEFAULT_LIMIT = 500
@@ -199,8 +200,6 @@ def timeline(
     dates.check_order(since, until)
     form = form_of(output, json)
     if html is not None:
-        from trailhound.report.files import check_writable  # brings the templates
-
         check_writable(html)
     wanted = _lines_wanted(expand or [])
     settings = settings_from(config, url, namespace)

@@ -23,12 +23,12 @@ from trailhound.errors import UsageError
 with late_imports():
     from opensearchpy import OpenSearch
 
-    from ingest.backfill.matched import Matched
     from ingest.backfill.unmatched import unknown_places
     from ingest.integrity.digest import Place
     from ingest.integrity.findings import IntegrityFinding, VerificationResult
     from ingest.integrity.keys import PublicKeys
     from ingest.integrity.scope import VerificationScope
+    from ingest.matched import Matched
     from ingest.objects import Selection
     from ingest.sources import open_source
     from trailhound.app.integrity.verify import RecordedVerdicts

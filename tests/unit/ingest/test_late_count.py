@@ -10,10 +10,10 @@ import pytest
 from enrich.enricher import Enricher
 from ingest.documents.assembler import Assembler
 from ingest.late_count import LateCount
+from ingest.late_events import LateEventsTotal
 from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
 from ingest.reading import Chunk
-from ingest.telemetry.late_events import LateEventsTotal
 from tests.helpers.trails import record
 from tests.unit.ingest.reading.formats import compact
 

@@ -11,9 +11,9 @@ from detections.span import Span
 from ingest.backfill.backfill import Backfill
 from ingest.backfill.request import BackfillRequest
 from ingest.integrity.expected import ExpectedHashes
+from ingest.late_events import TakenOver
 from ingest.objects import HISTORY
 from ingest.sources import is_stream
-from ingest.telemetry.late_events import TakenOver
 from trailhound.app.backfill.unfinished import UnfinishedBackfills
 from trailhound.app.enrichment import enricher_from
 from trailhound.cluster.client import connect

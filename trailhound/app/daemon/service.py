@@ -13,9 +13,9 @@ from ingest.daemon.registry import DaemonRegistry
 from ingest.daemon.status import DaemonStatus
 from ingest.feeds.feed import Delivery, Outcome
 from ingest.feeds.kinds import open_feed
+from ingest.late_events import LateEventsTotal
 from ingest.object_progress import ObjectProgress
 from ingest.telemetry.endpoint import Endpoint
-from ingest.telemetry.late_events import LateEventsTotal
 from ingest.telemetry.metrics import Metrics
 from ingest.telemetry.searchable import SearchProbe
 from trailhound.app.daemon.own_health import OwnHealth

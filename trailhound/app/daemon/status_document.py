@@ -11,7 +11,7 @@ from opensearchpy.exceptions import OpenSearchException
 
 from ingest.daemon.daemon import Daemon
 from ingest.daemon.registry import RENEWED_SECONDS, DaemonRegistry
-from ingest.telemetry.late_events import LateEventsTotal
+from ingest.late_events import LateEventsTotal
 from ingest.telemetry.metrics import Metrics
 from ingest.telemetry.searchable import SearchProbe
 from trailhound.app.daemon.own_health import OwnHealth

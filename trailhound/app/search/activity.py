@@ -23,7 +23,7 @@ from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.templates import Names
 from trailhound.errors import UsageError
 from trailhound.plural import plural
-from trailhound.report.files import check_writable
+from trailhound.report.atomic_file import check_writable
 from trailhound.report.render.activity import ActivityPage, Link
 from trailhound.settings import Settings
 

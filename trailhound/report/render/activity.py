@@ -27,7 +27,7 @@ from detections.investigation.surroundings import Surroundings
 from detections.span import Span, moment
 from trailhound import __version__
 from trailhound.errors import LibraryNotFoundError
-from trailhound.report.files import write_atomically
+from trailhound.report.atomic_file import write_atomically
 from trailhound.report.render.layers import places
 from trailhound.report.render.library import graph_library
 from trailhound.report.render.page import environment, page_policy

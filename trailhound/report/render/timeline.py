@@ -13,7 +13,7 @@ from markupsafe import Markup
 from detections.investigation.timeline import Line, Timeline, in_order
 from detections.span import Span
 from trailhound import __version__
-from trailhound.report.files import write_atomically
+from trailhound.report.atomic_file import write_atomically
 from trailhound.report.render.page import environment, page_policy
 
 _HERE = Path(__file__).parent

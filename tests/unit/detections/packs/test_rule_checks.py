@@ -13,8 +13,8 @@ from detections.packs.describe import problem_lines
 from detections.packs.documents import documents
 from detections.packs.exceptions import DEFAULTS
 from detections.packs.loading import load, load_paths
-from detections.packs.near import nearest
 from detections.rule import Rule
+from detections.suggestions import nearest
 from tests.unit.detections.packs.by_hand import GOOD, IDS, written
 from trailhound.app.doctor.local_checks import rules_check
 from trailhound.cli.exit_codes import exit_code

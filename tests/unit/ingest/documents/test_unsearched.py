@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from detections.matcher.moved import put_back
 from enrich.view import view_of
-from ingest.bulk.canonical import canonical
 from ingest.bulk.conflicts import same_record
+from ingest.canonical import canonical
 from ingest.documents.unsearched import Unsearched
 from ingest.repair.restore import restore
 from trailhound.settings.cluster import UNSEARCHED

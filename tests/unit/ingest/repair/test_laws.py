@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from enrich.enricher import Enricher
 from ingest.bulk.batch import Batch
-from ingest.bulk.canonical import canonical, parse
+from ingest.canonical import canonical, parse
 from ingest.deadletters.store import DeadLetter
 from ingest.documents.assembler import Assembler
 from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
 from ingest.reading import ReadLimits, TrailReader
 from ingest.repair.restore import restore
-from tests.unit.ingest.bulk.test_canonical import records, values
 from tests.unit.ingest.documents.test_document_id import LONGEST_ID
+from tests.unit.ingest.test_canonical import records, values
 from trailhound.errors import TrailFileError
 from trailhound.state.objects import short_id
 

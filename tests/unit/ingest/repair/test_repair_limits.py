@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from detections.matcher.moved import put_back
-from ingest.bulk import canonical
+from ingest import canonical
 from ingest.repair.record import MOST_MOVED, MOST_PATHS, MOST_TEXTS, repair
 from ingest.repair.restore import restore
 from tests.helpers.trails import record, record_text

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.bulk.canonical import canonical, comparable, digest, parse, write
+from ingest.canonical import canonical, comparable, digest, parse, write
 
 scalars = (
     st.none()
