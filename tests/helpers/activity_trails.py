@@ -14,8 +14,6 @@ import networkx as nx
 Record = dict[str, Any]
 ACCOUNTS = ("111122223333", "444455556666")
 USERS, ROLES, BUCKETS = ("ada", "bob"), ("Ops", "Audit"), ("data", "logs")
-Timed = tuple[int, str, str, bool]
-"""Milliseconds, eventID, call, and whether it succeeded."""
 
 
 def activity(seed: int, begin: datetime) -> list[Record]:

@@ -81,10 +81,6 @@ def _objects(name: str) -> Objects:
     return Objects(ndjson.namespaced(shipped.chosen([name]), f"{NAMESPACE}-"))
 
 
-def _searches(kind: str) -> list[tuple[str, str]]:
-    return [(name, each["id"]) for name in shipped.NAMES for each in _objects(name).of(kind)]
-
-
 def _asked(client: OpenSearch, request: Request) -> dict[str, Any]:
     reply: dict[str, Any] = client.search(
         index=request.index, body={**request.body, "track_total_hits": True}

@@ -19,8 +19,9 @@ from tests.helpers.findings import at, put_events, rule, single
 from tests.helpers.roles import least_privilege_role
 from tests.helpers.secured import SecuredEngine
 from trailhound.cluster import templates
-from trailhound.cluster.client import cluster_errors, connect
+from trailhound.cluster.client import connect
 from trailhound.cluster.initialization import init
+from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import AccessDeniedError, ClusterError, ClusterUnreachableError
 from trailhound.settings import ChannelSettings, NotifySettings, Settings
 

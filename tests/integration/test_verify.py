@@ -369,10 +369,6 @@ def oracle(made: DigestedTrail, endpoint: str, api: str) -> tuple[set[str], set[
     return valid, invalid
 
 
-SAME = [each for each in DAMAGES if each is not append_to_digest]
-"""validate-logs ignores what follows a digest's compressed stream."""
-
-
 @hypothesis.settings(
     max_examples=20 if os.environ.get("TRAILHOUND_TEST_EXAMPLES") == "thorough" else 2,
     phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],  # each takes seconds

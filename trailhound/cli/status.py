@@ -46,8 +46,9 @@ with late_imports():
     from trailhound.app.health.reasons import readiness
     from trailhound.app.health.shared_state import read_shared
     from trailhound.app.search.ledger import LedgerSearch
-    from trailhound.cluster.client import cluster_errors, connect, redact_url
+    from trailhound.cluster.client import connect
     from trailhound.cluster.past_retention import read_past_retention
+    from trailhound.cluster.refusals import cluster_errors, redact_url
     from trailhound.cluster.templates import Names
     from trailhound.cluster.tiers import read_tiers, unwritable_days
     from trailhound.cluster.waiting import dismissed, waiting

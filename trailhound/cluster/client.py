@@ -21,12 +21,9 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from trailhound import __version__
 from trailhound.cluster.login import api_key, tls_context
-from trailhound.cluster.refusals import cluster_errors, from_response, redact_url
 from trailhound.errors import ClusterUnreachableError, SettingsError
 from trailhound.settings import ClusterSettings, Settings
 from trailhound.settings.secret import read_secret
-
-__all__ = ["cluster_errors", "connect", "from_response", "redact_url"]
 
 _SERVERLESS = re.compile(r"(?:^|\.)aoss(?:-fips)?\.amazonaws\.com(?:\.cn)?\.?$", re.IGNORECASE)
 _AWS_REGION = re.compile(r"\.([a-z]{2}(?:-[a-z]+)+-\d)\.es\.amazonaws\.com")

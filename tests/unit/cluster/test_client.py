@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 from opensearchpy.exceptions import TransportError
 
-from trailhound.cluster.client import connect, from_response
+from trailhound.cluster.client import connect
+from trailhound.cluster.refusals import from_response
 from trailhound.errors import AccessDeniedError, SettingsError
 from trailhound.settings import Settings
 

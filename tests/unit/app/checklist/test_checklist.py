@@ -21,7 +21,6 @@ from trailhound.state.jobs import JobState
 from trailhound.state.rule_checkpoints import RuleCheckpoint
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
-YESTERDAY = NOW - timedelta(days=1)
 GOOD: dict[str, Any] = {
     "notify": {"channels": [{"name": "pager", "kind": "command", "command": ["true"]}]},
     "retention": {"days": 400},

@@ -35,8 +35,6 @@ BY_ARN_ALONE = {
     "credential-access/secret_read_with_user_key": "keys of users alone",
 }
 """Why the sessions of a role are not counted together; the definitions of patterns have none."""
-OF_USERS = {"lateral-movement/many_roles_assumed"}
-"""By users and people: a session of a role has to be named like theirs."""
 
 
 def counting() -> list[Shipped]:

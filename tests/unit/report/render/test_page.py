@@ -20,7 +20,6 @@ from trailhound.report.render import page as module
 from trailhound.report.render.page import as_html, most_informative
 from trailhound.report.value import Coverage, Ranking, Report, Timeline, Totals
 
-VOID = {"meta", "link", "br", "rect", "line", "path", "circle"}
 CSS = (Path(module.__file__).parent / "assets" / "report.css").read_text("utf-8")
 
 
