@@ -164,8 +164,9 @@ class AlertedRole(NamedTuple):
 class AlertDays:
     """The days on which calls of roles raised alerts.
 
-    An alert with many principals or calls names only the most frequent. `against`: it tells against
-    a call, so it is about all; otherwise it tells for a call, and only for those that it names.
+    An alert with many principals or calls names only the most frequent. `against`: the alerts keep
+    calls from being learned, so such an alert counts for all principals or calls; otherwise they
+    help calls to be learned, and each counts only for those that it names.
     """
 
     def __init__(self, *, against: bool) -> None:
@@ -173,7 +174,7 @@ class AlertDays:
         self._days: dict[tuple[AlertedRole | None, str | None], set[date]] = defaultdict(set)
 
     def add(self, alert: Mapping[str, Any]) -> None:
-        """Add an alert, which counts against its days."""
+        """Add the days of an alert."""
         first = datetime.fromisoformat(alert["first_seen"])
         last = datetime.fromisoformat(alert["last_seen"])
         arns = (alert.get("entity") or {}).get("arn") or ()

@@ -54,8 +54,8 @@ _NOTED_EVERY: Final = 5.0
 
 
 @dataclass(slots=True)
-class Standing:
-    """How a channel stands: what this process keeps from one run to the next."""
+class ChannelRuntime:
+    """What this process keeps of a channel from one run to the next."""
 
     opened: Channel | None = None
     broken: str = ""
@@ -76,7 +76,7 @@ class ChannelRun:
         renderer: MessageRenderer,
         channel: ChannelSettings,
         limiter: RateLimiter,
-        standing: Standing,
+        runtime: ChannelRuntime,
         *,
         now: datetime,
         offered: datetime,
@@ -101,7 +101,7 @@ class ChannelRun:
         self.holds_lease = holds_lease
         self._limiter = limiter
         self._deliveries = Deliveries(client, names.alerts, channel.name, self._limits, now)
-        self._standing = standing
+        self._runtime = runtime
         self._rules: dict[str, str] = {}
         self._bundles = Bundled()
         self._inactive = 0
@@ -117,7 +117,7 @@ class ChannelRun:
 
     def prepare(self) -> None:
         """Find what is due, and which messages that makes."""
-        self._standing.unrecorded.retry()
+        self._runtime.unrecorded.retry()
         found = self._due()
         self.found_all = not found.more
         self._bundles = self._bundled(found.due)
@@ -171,10 +171,10 @@ class ChannelRun:
     def _note_waiting(self, waiting: int, at_most_every: float = 0.0) -> None:
         """Record for `status` how many alerts wait, if that has changed."""
         now = time.monotonic()
-        changed = self._standing.waiting != waiting
+        changed = self._runtime.waiting != waiting
         if changed and now - self._noted_at >= at_most_every:
             self._limiter.note(waiting=waiting)
-            self._standing.waiting, self._noted_at = waiting, now
+            self._runtime.waiting, self._noted_at = waiting, now
 
     def _note_delivery(self) -> None:
         """Record that the channel works; once, unless an alert was given up since."""
@@ -195,7 +195,7 @@ class ChannelRun:
         )
         self._rules = found.rules
         due = [
-            each for each in found.due if not self._standing.unrecorded.has(each.name, each.level)
+            each for each in found.due if not self._runtime.unrecorded.has(each.name, each.level)
         ]
         return replace(found, due=due)
 
@@ -215,7 +215,7 @@ class ChannelRun:
 
     def _record_covered(self, covered: Sequence[tuple[Due, Notified]]) -> None:
         """Record alerts that need no message of their own."""
-        self._standing.unrecorded.record(
+        self._runtime.unrecorded.record(
             {each.name: each.level for each, _ in covered},
             partial(self._deliveries.covered, covered),
         )
@@ -260,9 +260,9 @@ class ChannelRun:
         name, rules = bundle.lead.name, content.rules
         self._report.sent[self._channel.name] += 1
         self._note_delivery()
-        told = content.key._asdict() if content.key is not None else None
-        write = partial(self._deliveries.sent, name, level, rules, told)
-        self._standing.unrecorded.record({name: level}, write)
+        key = content.key._asdict() if content.key is not None else None
+        write = partial(self._deliveries.sent, name, level, rules, key)
+        self._runtime.unrecorded.record({name: level}, write)
         named = bundle.before.named.union(
             rules, *(it.known_by for it in bundle.alerts if rules & it.known_by)
         )

@@ -125,8 +125,8 @@ class Deliveries:
     ) -> None:
         """The channel accepted a message about an alert, which had this level then, and named these
         rules; one whose level rose meanwhile stays due. `key`: of its incident."""
-        told: dict[str, Any] = {RULES: sorted(set(rules))} | ({KEY: dict(key)} if key else {})
-        revise(self._client, self._alerts, name, lambda it: self._after_sending(it, level, told))
+        named: dict[str, Any] = {RULES: sorted(set(rules))} | ({KEY: dict(key)} if key else {})
+        revise(self._client, self._alerts, name, lambda it: self._after_sending(it, level, named))
 
     def failed(self, name: str, reason: str) -> bool:
         """The channel refused a message. True if it has done so for `give_up_after_hours`: it is
@@ -165,14 +165,14 @@ class Deliveries:
         # Alerts that others keep changing are marked in the next run.
         revise_many(self._client, self._alerts, names, change)
 
-    def _after_sending(self, document: Document, level: str, told: Mapping[str, Any]) -> Document:
+    def _after_sending(self, document: Document, level: str, named: Mapping[str, Any]) -> Document:
         attempts = self._log(document).get("attempts", 0) + 1
         entry = {
             "state": SENT,
             "at": stamp(self._now),
             "attempts": attempts,
             "level": level,
-            **told,
+            **named,
         }
         return with_delivery(document, self._channel, entry, done=document["level"] == level)
 

@@ -18,7 +18,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.document import stamp
 from detections.notify.catch_up_digest import CatchUpDigest
 from detections.notify.channel import Session, open_channel
-from detections.notify.channel_run import ChannelRun, Standing
+from detections.notify.channel_run import ChannelRun, ChannelRuntime
 from detections.notify.delivery import Delivered
 from detections.notify.due_alerts import MAX_READ, alerts_for
 from detections.notify.lanes import Lanes
@@ -57,7 +57,7 @@ class Notifier:
         self._session = session
         self._lanes = Lanes() if lanes is None else lanes
         self._renderer = MessageRenderer(settings.notify.templates)
-        self._standings: defaultdict[str, Standing] = defaultdict(Standing)
+        self._runtimes: defaultdict[str, ChannelRuntime] = defaultdict(ChannelRuntime)
         """By channel."""
         self._digest = CatchUpDigest(client, settings, self._renderer)
         self._channels = Channels(client, settings)
@@ -85,7 +85,7 @@ class Notifier:
             faults += self._begin(free, now, holds_lease, caught_up or now, report)
             self._lanes.wait([each.name for each in free], wait)
             faults += self._lanes.collect(report)
-        faults += filter(None, (each.unrecorded.fault for each in [*self._standings.values()]))
+        faults += filter(None, (each.unrecorded.fault for each in [*self._runtimes.values()]))
         if faults:
             raise faults[0]
         return report
@@ -112,7 +112,7 @@ class Notifier:
                 self._renderer,
                 channel,
                 self._rate_limiter(channel),
-                self._standings[channel.name],
+                self._runtimes[channel.name],
                 now=now,
                 offered=until,
                 most=self._most,
@@ -134,21 +134,21 @@ class Notifier:
         self, channel: ChannelSettings, run: ChannelRun, report: Delivered
     ) -> Channel | None:
         """The channel; None where it cannot be opened: what waits for it is counted."""
-        standing = self._standings[channel.name]
+        runtime = self._runtimes[channel.name]
         try:
             return self.channel(channel)
         except TrailhoundError as error:
-            if standing.broken != error.message:
+            if runtime.broken != error.message:
                 LOG.error("the channel %s cannot be used: %s", channel.name, error.message)
                 self._note_error(channel, error, run.now)
-            standing.broken = report.broken[channel.name] = error.message
+            runtime.broken = report.broken[channel.name] = error.message
             run.prepare()
             run.count()
             return None
 
     def _is_paused(self, channel: ChannelSettings, now: datetime) -> bool:
         """Whether a channel that seems to be down is sent nothing now."""
-        until = self._standings[channel.name].paused_until or now
+        until = self._runtimes[channel.name].paused_until or now
         return now < until and self._rate_limiter(channel).tested() <= stamp(until - _PAUSE)
 
     def _send(
@@ -162,17 +162,17 @@ class Notifier:
         ends: Callable[[], bool],
     ) -> None:
         """Send what is due to a channel, in its lane. `offer` records that it was offered all."""
-        standing = self._standings[channel.name]
+        runtime = self._runtimes[channel.name]
         if catch_up is not None and run.holds_lease():
             clauses = alerts_for(channel)
             refused = self._digest.send(catch_up, channel, opened, clauses, run.now)
             if refused is not None:
                 self._note_error(channel, refused, run.now)
-                standing.paused_until = run.now + _PAUSE
+                runtime.paused_until = run.now + _PAUSE
                 run.count()
                 return
         if run.send(opened, report, ends):
-            standing.paused_until = run.now + _PAUSE
+            runtime.paused_until = run.now + _PAUSE
         if run.found_all:
             offer()
 
@@ -186,7 +186,7 @@ class Notifier:
 
     def channel(self, channel: ChannelSettings) -> Channel:
         """The channel, opened once. Raises `SettingsError` where its settings are invalid."""
-        standing = self._standings[channel.name]
-        if standing.opened is None:
-            standing.opened = open_channel(channel, self._settings.aws, self._session)
-        return standing.opened
+        runtime = self._runtimes[channel.name]
+        if runtime.opened is None:
+            runtime.opened = open_channel(channel, self._settings.aws, self._session)
+        return runtime.opened

@@ -92,8 +92,9 @@ def others_of(
 
 
 class IncidentKey(NamedTuple):
-    """The `id` that an incident had when a channel was first told of it, `since` when (ISO 8601):
-    it stays while the id changes, as when an earlier alert joins or two incidents become one."""
+    """The `id` that an incident had when a channel got the first message about it, and `since` when
+    (ISO 8601): it stays while the id changes, as when an earlier alert joins or two incidents
+    become one."""
 
     id: str
     since: str
@@ -104,10 +105,10 @@ def incident_key(
 ) -> IncidentKey:
     """The key of an incident for a channel; a new one where no message about it is recorded. Raises
     opensearch-py's exceptions."""
-    told = [{"term": {f"delivery.{name}": channel}} for name in ("done", "pending")]
+    delivered = [{"term": {f"delivery.{name}": channel}} for name in ("done", "pending")]
     clauses: list[Mapping[str, Any]] = [
         {"term": {INCIDENT: incident}},
-        {"bool": {"should": told, "minimum_should_match": 1}},
+        {"bool": {"should": delivered, "minimum_should_match": 1}},
     ]
     logs = (
         document["delivery"].get("log", {}).get(channel, {})

@@ -78,7 +78,7 @@ class Shard:
                 if self._mine(item.uri):
                     yield item
         except FoldersDeniedError:
-            if self._shard == 0:  # told once, as what is ignored is counted once
+            if self._shard == 0:  # reported once, as what is ignored is counted once
                 raise
 
     def open(self, item: TrailObject) -> BinaryIO:

@@ -40,7 +40,7 @@ class Unanswered:
 
     def wait_for(self, digests: Iterable[int]) -> bool:
         """Wait until no batch has one of these records; False if none had. Call it after `discard`
-        of one's own: two that wait for each other would wait in vain."""
+        of one's own: two that wait for each other would wait for ever."""
         wanted = frozenset(digests)
         with self._changed:
             holding = [each for each in self._batches if not wanted.isdisjoint(each.digests)]

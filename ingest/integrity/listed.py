@@ -27,7 +27,7 @@ class ListedFiles:
 
     hashes: array[int] = field(default_factory=lambda: array("q"))
     minutes: array[int] = field(default_factory=lambda: array("q"))
-    odd: list[str] = field(default_factory=list)
+    misnamed: list[str] = field(default_factory=list)
     """Keys in a folder of trail files that have no trail file's name."""
     uncovered: int = 0
     """Files of Insights and network activity."""
@@ -86,7 +86,7 @@ class ListedObjects:
         if not self._wanted.of(place) or not self._wanted.days(lies.span):
             return
         if lies.kind == "CloudTrail":
-            self.files[place].odd.append(key)
+            self.files[place].misnamed.append(key)
         else:
             self.files[place].uncovered += 1
 

@@ -121,8 +121,8 @@ class Verification:
         self._require_newest(place, spans, whole)
         self._unlisted(place, listed, whole)
         whole.unverified += files.uncovered
-        whole.files.unlisted += len(files.odd)
-        for key in files.odd:
+        whole.files.unlisted += len(files.misnamed)
+        for key in files.misnamed:
             self._find(
                 whole, IntegrityFindingKind.UNLISTED, key, "not named as CloudTrail names its files"
             )

@@ -60,7 +60,7 @@ def verdicts(found: dict[str, Any], verdict: str) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def standing(aws_api: AwsApi) -> Iterator[str]:
+def set_up(aws_api: AwsApi) -> Iterator[str]:
     """A set-up with its alarms, that somebody subscribed to."""
     name = f"t{uuid.uuid4().hex[:10]}"
     for arguments in (
@@ -74,17 +74,17 @@ def standing(aws_api: AwsApi) -> Iterator[str]:
 
 
 def test_what_was_set_up_passes_with_the_documented_permissions(
-    standing: str, aws_api: AwsApi
+    set_up: str, aws_api: AwsApi
 ) -> None:
     aws_api.calls.clear()
     found = checked(*REGIONS)
     asked = set(aws_api.calls)
-    bucket = f"{standing}-logs-{ACCOUNT}-us-east-1"
+    bucket = f"{set_up}-logs-{ACCOUNT}-us-east-1"
     mine = [
         each
         for each in found["findings"]
-        if each["resource"].endswith(f"trail/{standing}")
-        or each["resource"] in (bucket, f"/{standing}/cloudtrail")
+        if each["resource"].endswith(f"trail/{set_up}")
+        or each["resource"] in (bucket, f"/{set_up}/cloudtrail")
     ]
     assert {each["check"] for each in mine if each["verdict"] == "fail"} <= LEFT
     assert verdicts(found, "fail") <= LEFT
@@ -101,14 +101,12 @@ def test_what_was_set_up_passes_with_the_documented_permissions(
         ("Get", "List", "Describe"))]  # fmt: skip
     low = checked("--region", "us-east-1", "--fail-on", "high", code=0)
     assert verdicts(low, "fail") == verdicts(found, "fail")
-    tried = aws("alarms", "--check", "--cis", "--name", standing, "--json")
+    tried = aws("alarms", "--check", "--cis", "--name", set_up, "--json")
     assert tried.exit_code == 0, tried.output
     assert "samples of CIS 4.14" in tried.stdout
 
 
-def test_what_is_denied_is_not_known_and_names_its_permission(
-    standing: str, aws_api: AwsApi
-) -> None:
+def test_what_is_denied_is_not_known_and_names_its_permission(set_up: str, aws_api: AwsApi) -> None:
     aws_api.refusals = {
         "s3:GetBucketPolicy": "AccessDenied",
         "logs:DescribeMetricFilters": "AccessDeniedException",
@@ -129,12 +127,12 @@ def test_what_is_denied_is_not_known_and_names_its_permission(
 
 
 def test_a_bucket_that_does_not_exist_is_named_with_the_documented_permissions(
-    standing: str, aws_api: AwsApi
+    set_up: str, aws_api: AwsApi
 ) -> None:
     aws_api.calls.clear()
     found = checked(
         *("--region", "us-east-1", "--bucket", "no-such-bucket-xyz"),
-        *("--bucket", f"{standing}-logs-{ACCOUNT}-us-east-1"),
+        *("--bucket", f"{set_up}-logs-{ACCOUNT}-us-east-1"),
     )
     document = json.loads((ROOT / "docs/deploy/check-policy.json").read_text("utf-8"))
     allowed = {action for each in document["Statement"] for action in each["Action"]}
@@ -148,10 +146,10 @@ def test_a_bucket_that_does_not_exist_is_named_with_the_documented_permissions(
 
 
 def test_a_block_of_the_whole_account_counts(
-    standing: str, aws_api: AwsApi, monkeypatch: pytest.MonkeyPatch
+    set_up: str, aws_api: AwsApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S3's control API has the account in its host name: it is reached by way of a proxy."""
-    bucket = f"{standing}-logs-{ACCOUNT}-us-east-1"
+    bucket = f"{set_up}-logs-{ACCOUNT}-us-east-1"
     boto3.client("s3").delete_public_access_block(Bucket=bucket)
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3_CONTROL", "http://s3-control.test")
     monkeypatch.setenv("HTTP_PROXY", aws_api.url)
@@ -168,10 +166,10 @@ def test_a_block_of_the_whole_account_counts(
     assert "on the account" in finding["evidence"]
 
 
-def test_a_pattern_that_is_none_of_ours_is_given_to_aws(standing: str, aws_api: AwsApi) -> None:
+def test_a_pattern_that_is_none_of_ours_is_given_to_aws(set_up: str, aws_api: AwsApi) -> None:
     logs: Any = boto3.client("logs")
     logs.put_metric_filter(
-        logGroupName=f"/{standing}/cloudtrail",
+        logGroupName=f"/{set_up}/cloudtrail",
         filterName="words",
         filterPattern="ERROR",
         metricTransformations=[{"metricName": "x", "metricNamespace": "x", "metricValue": "1"}],
@@ -184,7 +182,7 @@ def test_a_pattern_that_is_none_of_ours_is_given_to_aws(standing: str, aws_api: 
 
 
 def test_accounts_of_an_organisation_are_read_and_those_that_fail_named(
-    standing: str, aws_api: AwsApi
+    set_up: str, aws_api: AwsApi
 ) -> None:
     organizations: Any = boto3.client("organizations")
     organizations.create_organization(FeatureSet="ALL")

@@ -44,7 +44,7 @@ def setup_of(name: str) -> Setup:
 
 
 @pytest.fixture(scope="module")
-def standing(aws_api: AwsApi) -> tuple[str, Result]:
+def set_up(aws_api: AwsApi) -> tuple[str, Result]:
     """One that is applied, and what was said then."""
     name = new_name()
     assert set(actions(setup_of(name)("--plan", "--json")).values()) == {"create"}
@@ -81,9 +81,9 @@ def actions(done: Result) -> dict[str, str]:
 
 
 def test_what_is_planned_is_made_and_a_second_time_nothing_changes(
-    standing: tuple[str, Result],
+    set_up: tuple[str, Result],
 ) -> None:
-    name, made = standing
+    name, made = set_up
     setup = setup_of(name)
     assert made.exit_code == 0, f"{made.output}{made.exception}"
     assert made.output.splitlines()[-2:] == [
@@ -164,9 +164,9 @@ def log_group(name: str) -> dict[str, Any]:
 
 
 def test_a_file_in_the_bucket_is_a_message_in_the_queue(
-    standing: tuple[str, Result],
+    set_up: tuple[str, Result],
 ) -> None:
-    name, _ = standing
+    name, _ = set_up
     with pytest.raises(ClientError):  # moto is spoken to without TLS
         boto3.client("s3").put_object(Bucket=bucket_of(name), Key="x", Body=b"x")
     without_tls(bucket_of(name))
@@ -183,9 +183,9 @@ def test_a_file_in_the_bucket_is_a_message_in_the_queue(
 
 
 def test_data_events_leave_out_the_log_bucket_and_the_daemon(
-    standing: tuple[str, Result],
+    set_up: tuple[str, Result],
 ) -> None:
-    name, _ = standing
+    name, _ = set_up
     setup = setup_of(name)
     selectors = boto3.client("cloudtrail").get_event_selectors(TrailName=name)
     by_type = {
@@ -204,9 +204,9 @@ def test_data_events_leave_out_the_log_bucket_and_the_daemon(
 
 
 def test_what_others_set_stays_and_what_is_by_hand_is_shown_and_put_right(
-    standing: tuple[str, Result],
+    set_up: tuple[str, Result],
 ) -> None:
-    name, _ = standing
+    name, _ = set_up
     setup = setup_of(name)
     s3, cloudtrail, bucket = boto3.client("s3"), boto3.client("cloudtrail"), bucket_of(name)
     policy = policy_of(bucket)
@@ -341,7 +341,7 @@ def test_without_a_region_it_asks_for_one(setup: Setup, monkeypatch: pytest.Monk
 
 
 def test_the_documented_policy_allows_every_call_so_far(
-    standing: tuple[str, Result], aws_api: AwsApi
+    set_up: tuple[str, Result], aws_api: AwsApi
 ) -> None:
     document = json.loads((ROOT / "docs/deploy/setup-policy.json").read_text("utf-8"))
     allowed = {action for each in document["Statement"] for action in each["Action"]}

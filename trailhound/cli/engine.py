@@ -16,7 +16,7 @@ with late_imports():
     from trailhound.app.health.local_daemon import ask_daemon
     from trailhound.engine.artifacts import Progress as Fetching
     from trailhound.engine.local_engine import local_engine
-    from trailhound.engine.patience import Said
+    from trailhound.engine.start_deadline import OnWait
     from trailhound.settings import Settings
 
 
@@ -65,7 +65,7 @@ def down(config: Config = None) -> None:
 
 
 @contextmanager
-def show_start(line_every: float = LINE_EVERY) -> Iterator[tuple[Fetching, Said]]:
+def show_start(line_every: float = LINE_EVERY) -> Iterator[tuple[Fetching, OnWait]]:
     """What a start does: a bar and a spinner on a terminal, lines in a pipe. Yields what to call
     with the bytes of a download, of all, and what to call with what is waited for then."""
     with ExitStack() as shown:
@@ -75,7 +75,7 @@ def show_start(line_every: float = LINE_EVERY) -> Iterator[tuple[Fetching, Said]
             yield _on_terminal(shown) if err.is_terminal else _in_pipe(shown, line_every)
 
 
-def _on_terminal(shown: ExitStack) -> tuple[Fetching, Said]:
+def _on_terminal(shown: ExitStack) -> tuple[Fetching, OnWait]:
     spinner = shown.enter_context(err.status("starting OpenSearch …"))
     spinner.stop()
 
@@ -108,7 +108,7 @@ def _bar(shown: ExitStack) -> Fetching:
     return report
 
 
-def _in_pipe(shown: ExitStack, line_every: float) -> tuple[Fetching, Said]:
+def _in_pipe(shown: ExitStack, line_every: float) -> tuple[Fetching, OnWait]:
     current = shown.enter_context(ExitStack())  # each stage has its own elapsed time
     stages: list[Stage] = []
     waits: list[Stage] = []

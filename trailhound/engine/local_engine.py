@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from trailhound.engine import artifacts, machine, node
-from trailhound.engine.patience import QUIET_SECONDS, Patience, Said
+from trailhound.engine.start_deadline import QUIET_SECONDS, OnWait, StartDeadline
 from trailhound.errors import EngineStartError
 from trailhound.private_files import make_private_folder
 from trailhound.settings import Settings
@@ -115,7 +115,7 @@ class LocalEngine:
     def start(
         self,
         progress: artifacts.Progress | None = None,
-        waiting: Said = lambda _: None,
+        waiting: OnWait = lambda _: None,
     ) -> bool:
         """Start it and wait until it takes requests; `False` where it was running already.
 
@@ -259,18 +259,18 @@ class LocalEngine:
         run = {"pid": spawned[0].pid, "port": self.port, "version": self.version}
         self._run_file.write_text(json.dumps(run), encoding="utf-8")
 
-    def _patience(self, waiting: Said) -> Patience:
-        return Patience(
+    def _deadline(self, waiting: OnWait) -> StartDeadline:
+        return StartDeadline(
             self.folder,
             self.start_timeout,
             time.monotonic(),
             quiet_seconds=self.quiet_seconds,
-            said=waiting,
+            on_wait=waiting,
         )
 
-    def _await_ready(self, process: subprocess.Popen[bytes], waiting: Said) -> None:
+    def _await_ready(self, process: subprocess.Popen[bytes], waiting: OnWait) -> None:
         """Wait until every shard is assigned; longer as long as further shards start."""
-        patience = self._patience(waiting)
+        deadline = self._deadline(waiting)
         shards, red_deadline = -1, float("inf")
         while True:
             if process.poll() is not None:
@@ -288,13 +288,13 @@ class LocalEngine:
                     shards, red_deadline = health["active_shards"], now + RED_SECONDS
                 elif now > red_deadline:
                     return  # up, with shards that are lost: `status` shows it red
-            elif patience.is_over(now):
-                raise patience.error(now)
+            elif deadline.is_over(now):
+                raise deadline.error(now)
             time.sleep(POLL_SECONDS)
 
-    def _await_other(self, waiting: Said) -> bool:
+    def _await_other(self, waiting: OnWait) -> bool:
         """Wait for an engine that another process started: ready, or `False` when it is gone."""
-        patience = None
+        deadline = None
         while self.is_running:
             run = self._read_run()
             if run and run["port"] != self.port:
@@ -306,8 +306,8 @@ class LocalEngine:
             if run and self._ask():
                 return True
             if run:  # its jars are present, so the time it may take is bounded
-                patience = patience or self._patience(waiting)
-                if patience.is_over(time.monotonic()):
+                deadline = deadline or self._deadline(waiting)
+                if deadline.is_over(time.monotonic()):
                     what = "the engine is running but does not answer"
                     raise node.explain(self.folder, what)
             time.sleep(POLL_SECONDS)

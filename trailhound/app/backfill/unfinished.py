@@ -86,11 +86,11 @@ class BackfillNote:
         self._command = command
         self._recorded: datetime | None = None
         names = StateStore(client, settings, BackfillState)
-        patience = settings.ingest.give_up_after
+        seconds = settings.ingest.give_up_after
         self._closed = threading.Event()
-        self._written = LedgerIndex(client, names.index, RetryPolicy(patience))
-        # What it waits for, those say that write events.
-        unsaid = RetryPolicy(patience, stop=self._closed, on_wait=lambda _seconds, _reason: None)
+        self._written = LedgerIndex(client, names.index, RetryPolicy(seconds))
+        # The writers of events say what is waited for.
+        unsaid = RetryPolicy(seconds, stop=self._closed, on_wait=lambda _seconds, _reason: None)
         self._renewed = LedgerIndex(client, names.index, unsaid)
         self._once = LedgerIndex(client, names.index, RetryPolicy(0.0))
         self._every = settings.ingest.claim_seconds / 4

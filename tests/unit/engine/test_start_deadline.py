@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from trailhound.engine import node
-from trailhound.engine.patience import MORE_SECONDS, Patience
+from trailhound.engine.start_deadline import MORE_SECONDS, StartDeadline
 
 
 @pytest.fixture
@@ -16,9 +16,9 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def patience(tmp_path: Path, said: list[str]) -> Patience:
+def deadline(tmp_path: Path, said: list[str]) -> StartDeadline:
     """A start at second 1,000 that has 120 seconds, and 60 after each line of its log."""
-    return Patience(tmp_path, 120, 1_000, quiet_seconds=60, said=said.append)
+    return StartDeadline(tmp_path, 120, 1_000, quiet_seconds=60, on_wait=said.append)
 
 
 def grow(folder: Path) -> None:
@@ -27,37 +27,37 @@ def grow(folder: Path) -> None:
 
 
 def test_it_is_waited_for_while_its_log_grows(
-    patience: Patience, tmp_path: Path, said: list[str]
+    deadline: StartDeadline, tmp_path: Path, said: list[str]
 ) -> None:
-    assert not patience.is_over(1_119)
+    assert not deadline.is_over(1_119)
     assert said == []
     for second in range(1_125, 1_600, 50):
         grow(tmp_path)
-        assert not patience.is_over(second)
+        assert not deadline.is_over(second)
     assert said == ["not ready after 120 s, but its log grows: waiting up to 10 minutes more"]
-    assert not patience.is_over(1_635)
-    assert patience.is_over(1_636)
+    assert not deadline.is_over(1_635)
+    assert deadline.is_over(1_636)
 
 
-def test_not_for_ever(patience: Patience, tmp_path: Path) -> None:
+def test_not_for_ever(deadline: StartDeadline, tmp_path: Path) -> None:
     end = 1_120 + int(MORE_SECONDS)
     for second in range(1_100, end, 10):
         grow(tmp_path)
-        assert not patience.is_over(second)
+        assert not deadline.is_over(second)
     grow(tmp_path)
-    assert patience.is_over(end)
+    assert deadline.is_over(end)
 
 
-def test_one_whose_log_does_not_grow_is_given_up(patience: Patience, said: list[str]) -> None:
-    assert not patience.is_over(1_001)
-    assert not patience.is_over(1_119)
-    assert patience.is_over(1_120)
+def test_one_whose_log_does_not_grow_is_given_up(deadline: StartDeadline, said: list[str]) -> None:
+    assert not deadline.is_over(1_001)
+    assert not deadline.is_over(1_119)
+    assert deadline.is_over(1_120)
     assert said == []
 
 
-def test_the_error_says_what_helps(patience: Patience, tmp_path: Path) -> None:
+def test_the_error_says_what_helps(deadline: StartDeadline, tmp_path: Path) -> None:
     grow(tmp_path)
-    error = patience.error(1_200)
+    error = deadline.error(1_200)
     assert "the engine was not ready within 200 s; the end of its log:" in error.message
     for words in ("run the same command again", "START_TIMEOUT=400", "engine.start_timeout"):
         assert words in error.hint

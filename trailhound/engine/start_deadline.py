@@ -1,5 +1,5 @@
-"""How long a start is waited for: past its time too, while the engine's process shows that it gets
-on. On a slow or loaded machine a start takes minutes."""
+"""How long a start is waited for: beyond its timeout too, while the engine's logs grow. On a slow
+or loaded machine a start takes minutes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trailhound.engine import node
 from trailhound.errors import EngineError
 
 QUIET_SECONDS: Final = 60.0
-"""A process whose logs have not grown for so long gets nowhere."""
+"""A process whose logs have not grown for so long does not start any more."""
 MORE_SECONDS: Final = 600.0
 """Seconds of further waiting, at most."""
 _HINT: Final = (
@@ -19,11 +19,11 @@ _HINT: Final = (
     "(`engine.start_timeout`, TRAILHOUND_ENGINE__START_TIMEOUT={:.0f})"
 )
 
-Said = Callable[[str], None]
-"""Is told what is waited for."""
+OnWait = Callable[[str], None]
+"""Called with a sentence about what is waited for."""
 
 
-class Patience:
+class StartDeadline:
     """`seconds`: the time that a start has, from `begin`. All times are of a monotonic clock."""
 
     def __init__(
@@ -33,12 +33,12 @@ class Patience:
         begin: float,
         *,
         quiet_seconds: float = QUIET_SECONDS,
-        said: Said = lambda _: None,
+        on_wait: OnWait = lambda _: None,
     ) -> None:
         self._folder = folder
         self._seconds = seconds
         self._quiet_seconds = quiet_seconds
-        self._said = said
+        self._on_wait = on_wait
         self._deadline = begin + seconds
         self._longest = self._deadline + MORE_SECONDS
         self._grown = begin
@@ -46,7 +46,7 @@ class Patience:
         self._extended = False
 
     def is_over(self, now: float) -> bool:
-        """Whether nothing more is to be waited for. Looks at the logs."""
+        """Whether to wait no longer. Looks at the logs."""
         logs = (node.log_file(self._folder), node.console_file(self._folder))
         size = sum(each.stat().st_size for each in logs if each.exists())
         if size != self._bytes:  # a log that is rolled over becomes smaller
@@ -57,7 +57,7 @@ class Patience:
             return True
         if not self._extended:
             self._extended = True
-            self._said(
+            self._on_wait(
                 f"not ready after {self._seconds:.0f} s, but its log grows: waiting up to "
                 f"{MORE_SECONDS / 60:.0f} minutes more"
             )
