@@ -5,6 +5,7 @@ A rule that fails or times out does not stop the others; only an unreachable clu
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from time import monotonic
 
@@ -65,6 +66,8 @@ class Detector:
         self._idle = idle
         rules = {rule.id: rule for rule in (*pack.rules, *pack.disabled)}
         self._recorder = Recorder(client, settings, rules, EventQueries(pack.compiled), events)
+        self._took: defaultdict[str, float] = defaultdict(float)
+        """The seconds of each rule's last run, by its id."""
 
     def run(
         self, rules: Sequence[Rule], span: Span, *, record: bool = True, catch_up: str = ""
@@ -81,14 +84,19 @@ class Detector:
         recording = Recording(self._client, self._where, self._recorder, self._together)
         try:
             for _ in self._evaluated(rules, span, recording, record=record):
-                yield from recording.ended()
+                yield from self._ended(recording)
         except ClusterUnreachableError:
             raise
         except Exception:
             recording.flush()  # a fault of ours that comes again keeps no alert from being written
             raise
         recording.flush()
-        yield from recording.ended()
+        yield from self._ended(recording)
+
+    def _ended(self, recording: Recording) -> Iterator[RuleRun]:
+        for run in recording.ended():
+            self._took[run.rule.id] = run.seconds
+            yield run
 
     def _evaluated(
         self, rules: Sequence[Rule], span: Span, recording: Recording, *, record: bool
@@ -100,6 +108,10 @@ class Detector:
             self._consume(run, found.findings, recording, record=record)
             yield
         others = [rule for rule in rules if rule.kind != "sigma"]
+        if self._at_once > 1:
+            # Those that took longest in the last run first: begun last, such a rule would go on
+            # while the other threads have nothing left.
+            others.sort(key=lambda rule: -self._took[rule.id])
         idle = self._idle(others, span) if self._idle is not None and others else ()
 
         def run_of(rule: Rule) -> None:
