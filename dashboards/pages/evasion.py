@@ -61,7 +61,7 @@ NUMBERS = Chart(
             Stopped=calls("StopLogging", "DeleteTrail"),
             Trails=TRAIL,
             Detectors=WATCHERS,
-            Guard_rails=GUARD_RAILS,
+            Guardrails=GUARD_RAILS,
             Tampered="trail.integrity:tampered",
             Conflicts="_exists_:trail.conflict",
         ),
@@ -75,7 +75,7 @@ OVER_TIME = Chart(
     kind="bars",
     query=ALL,
     by=(by_time(),),
-    split=(cases(Trails=TRAIL, Detectors=WATCHERS, Guard_rails=GUARD_RAILS),),
+    split=(cases(Trails=TRAIL, Detectors=WATCHERS, Guardrails=GUARD_RAILS),),
     colours={"Trails": RED, "Detectors": ORANGE, "Guardrails": PURPLE},
 )
 

@@ -243,6 +243,22 @@ def test_red_is_for_what_is_bad(name: str) -> None:
                 assert bad.search(label) or bad.search(f"{each['id']} {title}"), (title, label)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_colour_is_for_a_label_that_there_is(name: str) -> None:
+    """Where values of a field are the labels, they are not known here."""
+    for each in panels(name):
+        if each["type"] == "search":
+            continue
+        aggregations = json.loads(each["attributes"]["visState"])["aggs"]
+        if any(one["type"] in ("terms", "significant_terms") for one in aggregations):
+            continue
+        labels = {one["params"].get("customLabel") for one in aggregations}
+        for one in aggregations:
+            labels |= {group["label"] for group in one["params"].get("filters", ())}
+        colours = json.loads(each["attributes"]["uiStateJSON"]).get("vis", {}).get("colors", {})
+        assert colours.keys() <= labels, each["id"]
+
+
 def test_a_panel_that_several_dashboards_hold_is_the_same_in_each() -> None:
     seen: dict[tuple[str, str], Object] = {}
     for name in NAMES:
