@@ -12,7 +12,8 @@ from ingest.counts import Counts
 from ingest.late_count import LateCount
 from ingest.objects import TrailObject
 from ingest.sources.layout import place_of
-from trailhound.state.objects import EVERYTHING, short_id
+from trailhound.state.criteria import EVERYTHING
+from trailhound.state.objects import short_id
 
 if TYPE_CHECKING:  # it brings all that decodes and repairs records
     from ingest.documents.record_filter import Choice

@@ -13,8 +13,8 @@ from ingest.ledger.worker import Worker
 from ingest.objects import Selection
 from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.settings import Settings
+from trailhound.state.criteria import Criteria
 from trailhound.state.denied_folders import DeniedFolder, DeniedFolders
-from trailhound.state.objects import Criteria
 
 _ACCOUNT = re.compile(r"/AWSLogs/(?:[oO]-[A-Za-z0-9]+/)?(\d{12})/")
 _REGION = re.compile(r"/\d{12}/CloudTrail(?:-[A-Za-z]+)?/([^/]+)/")

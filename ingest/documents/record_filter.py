@@ -16,7 +16,7 @@ from ingest.documents.decode import decode_record
 from ingest.objects import Selection, TrailObject
 from ingest.sources.layout import Place, place_of
 from trailhound.settings import Settings
-from trailhound.state.objects import Criteria
+from trailhound.state.criteria import Criteria
 
 if TYPE_CHECKING:
     from ingest.documents.noise_filter import NoiseFilter

@@ -25,7 +25,8 @@ import msgspec
 from ingest.ledger.index import LedgerIndex, Stored
 from ingest.ledger.worker import Worker, WorkerRegistry
 from ingest.objects import TrailObject
-from trailhound.state.objects import Claim, Criteria, ObjectState, object_id
+from trailhound.state.criteria import Criteria
+from trailhound.state.objects import Claim, ObjectState, object_id
 
 
 @dataclass(frozen=True, slots=True)

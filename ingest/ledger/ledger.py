@@ -22,7 +22,8 @@ from ingest.ledger.worker import Worker, WorkerRegistry
 from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
 from trailhound.cluster.retry_policy import RetryPolicy
-from trailhound.state.objects import EVERYTHING, Criteria, ObjectState
+from trailhound.state.criteria import EVERYTHING, Criteria
+from trailhound.state.objects import ObjectState
 
 _AT_ONCE: Final = 256
 

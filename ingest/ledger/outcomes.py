@@ -19,15 +19,8 @@ from ingest.integrity.findings import AFTER, DAMAGED
 from ingest.ledger.claims import HeldClaim
 from ingest.ledger.index import LedgerIndex, Stored
 from ingest.object_progress import ObjectProgress
-from trailhound.state.objects import (
-    EVERYTHING,
-    MOST_SHARED,
-    Criteria,
-    Integrity,
-    ObjectState,
-    SharedEvents,
-    add_criteria,
-)
+from trailhound.state.criteria import EVERYTHING, Criteria, add_criteria
+from trailhound.state.objects import MOST_SHARED, Integrity, ObjectState, SharedEvents
 
 LOG = logging.getLogger("trailhound.ledger")
 _AT_ONCE: Final = 256

@@ -17,7 +17,8 @@ from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names
 from trailhound.errors import ClusterError
 from trailhound.settings import Settings
-from trailhound.state.objects import Criteria, Integrity, ObjectState, object_id
+from trailhound.state.criteria import Criteria
+from trailhound.state.objects import Integrity, ObjectState, object_id
 from trailhound.state.store import StateStore
 
 ITEM = TrailObject("s3://b/k", "e1", 10)

@@ -16,8 +16,8 @@ from opensearchpy import OpenSearch
 
 from trailhound.plural import plural
 from trailhound.settings import Settings
+from trailhound.state.criteria import Criteria, add_criteria
 from trailhound.state.document import StateDocument
-from trailhound.state.objects import Criteria, add_criteria
 from trailhound.state.store import StateStore
 
 
