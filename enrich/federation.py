@@ -24,7 +24,8 @@ _AUDIENCES: Final = ("aud", "app_id", "oaud")
 
 
 def lets_everybody_in(principal: Mapping[str, Any], condition: Any) -> bool:
-    """Whether a statement trusts a shared provider without saying whose part of it.
+    """Whether a statement trusts a provider that many organisations share, without saying which of
+    them.
 
     >>> github = {"Federated": "arn:aws:iam::1:oidc-provider/token.actions.githubusercontent.com"}
     >>> key = "token.actions.githubusercontent.com:sub"

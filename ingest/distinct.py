@@ -1,8 +1,8 @@
 """Finds duplicate events without an index, by the rules of the index: by id and content.
 
 The index keeps one document for an id and day. An equal record is a duplicate; a different one gets
-its own id (`ingest.bulk.result_handler`). Here a digest of each record is
-kept in a temporary file, some 60 bytes an event, of which only a cache is in memory.
+its own id (`ingest.bulk.result_handler`). Here a digest of each record is kept in a temporary file,
+some 60 bytes an event, of which only a cache is in memory.
 """
 
 from __future__ import annotations

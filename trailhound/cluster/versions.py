@@ -58,30 +58,29 @@ def read_many(client: OpenSearch, index: str, names: Iterable[str]) -> dict[str,
 
 
 def existing(client: OpenSearch, index: str, names: Iterable[str]) -> set[str]:
-    """The names of the existing documents, including those written a moment ago."""
-    found: set[str] = set()
-    for ids in batched(sorted(set(names)), LOOK_AT_ONCE):
-        reply = client.mget(index=index, body={"ids": ids}, params={"_source": "false"})
-        for each in reply["docs"]:
-            if "error" in each:
-                raise _failed(index, each["error"])
-            if each["found"]:
-                found.add(each["_id"])
-    return found
+    """The names of the existing documents, including those written a moment ago. Raises
+    `RequestFailedError`, of which one is `MissingIndexError`."""
+    return {each["_id"] for each in _found(client, index, names, "false")}
 
 
 def values_of(client: OpenSearch, index: str, names: Iterable[str], field: str) -> dict[str, Any]:
     """The value of a top-level field of each existing document, by name, including those written a
-    moment ago."""
-    found: dict[str, Any] = {}
+    moment ago. Raises as `existing`."""
+    found = _found(client, index, names, field)
+    return {each["_id"]: each["_source"].get(field) for each in found}
+
+
+def _found(
+    client: OpenSearch, index: str, names: Iterable[str], source: str
+) -> Iterator[Mapping[str, Any]]:
+    """The reply for each existing document, with the fields of it that `source` says."""
     for ids in batched(sorted(set(names)), LOOK_AT_ONCE):
-        reply = client.mget(index=index, body={"ids": ids}, params={"_source": field})
+        reply = client.mget(index=index, body={"ids": ids}, params={"_source": source})
         for each in reply["docs"]:
             if "error" in each:
                 raise _failed(index, each["error"])
             if each["found"]:
-                found[each["_id"]] = each["_source"].get(field)
-    return found
+                yield each
 
 
 def write_many(

@@ -107,8 +107,8 @@ def compose(
     )
     errors, calls = _failures(index), _high_risk_calls(index)
     riskiest = _riskiest(index)
-    spots = stats.spots(index)
-    risk, places = stats.risk(index), stats.places(index, spots)
+    points = stats.country_points(index)
+    risk, places = stats.risk(index), stats.places(index, points)
     begin()
     graph = _graph(index, counted, found, riskiest)
     begin()
@@ -138,7 +138,7 @@ def compose(
         totals=totals,
         timeline=timeline,
         risk=risk,
-        spots=spots,
+        spots=points,
         principals=counts.principals,
         addresses=counts.addresses,
         countries=counts.countries,

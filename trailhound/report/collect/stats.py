@@ -25,15 +25,16 @@ OUTSIDE: Query = {"term": {"risk_reasons": "external_address"}}
 """A clause for events from addresses that are neither AWS's nor private."""
 PLACED: Query = {"exists": {"field": "geolocation.country"}}
 OF = {"failed": FAILED, "high_risk": HIGH_RISK}
+"""What is counted of each value of a ranking, beside its events."""
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 _STEPS = (
     *(1, 5, 10, 30, _MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR),
     *(_DAY, 7 * _DAY, 30 * _DAY, 365 * _DAY),
 )
-"""Widths of a time bucket in seconds; the first that needs at most `_SLOTS` buckets is used."""
-_SLOTS = 84
-_FEW_SLOTS = 12
+"""Widths of a time bucket in seconds; the first that needs at most `_BUCKETS` buckets is used."""
+_BUCKETS = 84
+_FEW_BUCKETS = 12
 """With events in at most this many buckets, the timeline shows only the time of the events."""
 _COUNTRIES = 1_000
 
@@ -86,7 +87,7 @@ def step(since: datetime, until: datetime) -> int:
     10800
     """
     span = (until - since).total_seconds()
-    return next((each for each in _STEPS if span / each <= _SLOTS), _STEPS[-1])
+    return next((each for each in _STEPS if span / each <= _BUCKETS), _STEPS[-1])
 
 
 def drawn_span(
@@ -100,7 +101,7 @@ def drawn_span(
     >>> [f"{each:%H:%M}" for each in drawn_span(*day, at, at + timedelta(minutes=40))]
     ['09:00', '09:40']
     """
-    if (last - first).total_seconds() >= _FEW_SLOTS * step(since, until):
+    if (last - first).total_seconds() >= _FEW_BUCKETS * step(since, until):
         return since, until
     return max(since, first), min(until, last + timedelta(milliseconds=1))
 
@@ -128,12 +129,12 @@ def timeline(
         counts = {each["key"]: each["doc_count"] for each in bucket["outcome"]["buckets"]}
         counts["all"] = bucket["doc_count"]
         events[datetime.fromtimestamp(bucket["key"] / 1000, UTC)] = counts
-    slots = []
+    buckets = []
     start = floor(since, seconds)
     while start < until:
         of, raised = events.get(start, {}), alerts.get(start, {})
         success, failure = of.get("success", 0), of.get("failure", 0)
-        slots.append(
+        buckets.append(
             TimeBucket(
                 start=start,
                 success=success,
@@ -145,7 +146,7 @@ def timeline(
             )
         )
         start += timedelta(seconds=seconds)
-    return Timeline(seconds, tuple(slots))
+    return Timeline(seconds, tuple(buckets))
 
 
 def floor(when: datetime, seconds: int) -> datetime:
@@ -161,10 +162,10 @@ def risk(index: Index) -> tuple[Bar, ...]:
     """Events by risk score, 1 to 10, including scores without events."""
     reply = index.ask({"risk": {"terms": {"field": "risk_score", "size": 300}}})
     found = {each["key"]: each["doc_count"] for each in reply["aggregations"]["risk"]["buckets"]}
-    return tuple(Bar(score, found.get(score, 0)) for score in range(1, max(10, *found, 10) + 1))
+    return tuple(Bar(score, found.get(score, 0)) for score in range(1, max([10, *found]) + 1))
 
 
-def spots(index: Index) -> tuple[CountryPoint, ...]:
+def country_points(index: Index) -> tuple[CountryPoint, ...]:
     """The countries of events, the most events first, each at the centre of its places."""
     reply = index.ask(
         {
