@@ -56,9 +56,9 @@ def internal_error(error: BaseException, hint: str = WITH_DEBUG) -> TrailhoundEr
     "internal error (please report it): KeyError: 'seen_until'"
     """
     text, place = str(error)[:_LONGEST], place_of(error)
-    said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
     at = f" (at {place})" if place else ""
-    return TrailhoundError(f"internal error (please report it): {said}{at}", hint=hint)
+    return TrailhoundError(f"internal error (please report it): {reason}{at}", hint=hint)
 
 
 class Skipped:
@@ -87,9 +87,9 @@ class Skipped:
         if len(self._names) < _MOST_NAMED:
             self._names.add((kind, name))
         self.number += 1
-        said = internal_error(error).message
-        self._last = f"the {kind} {name}: {said}"
-        self._log.error("skipped the %s %s: %s; %s", kind, name, said, HOW_TO_SEE, exc_info=error)
+        reason = internal_error(error).message
+        self._last = f"the {kind} {name}: {reason}"
+        self._log.error("skipped the %s %s: %s; %s", kind, name, reason, HOW_TO_SEE, exc_info=error)
 
     def sentence(self) -> str:
         """How many were left out, and the last of them; empty for none."""

@@ -21,15 +21,15 @@ from trailhound.settings import Settings
 class Precision:
     """The alerts of one rule, or of all (`id` is then empty).
 
-    `as_` counts those closed with each disposition, `unsaid` those closed without one, `not_closed`
-    the others. Precision is the share of true positives among the alerts closed as true positive,
-    false positive or benign; duplicates are not counted.
+    `as_` counts those closed with each disposition, `without_disposition` those closed with none,
+    `not_closed` the others. Precision is the share of true positives among the alerts closed as
+    true positive, false positive or benign; duplicates are not counted.
     """
 
     id: str
     title: str
     as_: Counter[str] = field(default_factory=Counter)
-    unsaid: int = 0
+    without_disposition: int = 0
     not_closed: int = 0
 
     @property
@@ -40,7 +40,7 @@ class Precision:
     @property
     def closed(self) -> int:
         """The number of closed alerts."""
-        return self.as_.total() + self.unsaid
+        return self.as_.total() + self.without_disposition
 
     @property
     def ratio(self) -> float | None:
@@ -57,7 +57,7 @@ class Precision:
         return {
             **({"id": self.id, "title": self.title} if self.id else {}),
             **{name.replace("-", "_"): self.as_[name] for name in DISPOSITIONS},
-            "without_disposition": self.unsaid,
+            "without_disposition": self.without_disposition,
             "not_closed": self.not_closed,
             "judged": self.judged,
             "precision": self.rounded,
@@ -87,7 +87,7 @@ def precision(client: OpenSearch, settings: Settings, query: AlertQuery) -> list
         elif key["as"]:
             rule.as_[key["as"]] += count
         else:
-            rule.unsaid += count
+            rule.without_disposition += count
     return sorted(
         found.values(),
         key=lambda each: (each.ratio is None, each.ratio or 0.0, -each.judged, each.title),
@@ -99,6 +99,6 @@ def total(rules: Iterable[Precision]) -> Precision:
     made = Precision("", "")
     for rule in rules:
         made.as_ += rule.as_
-        made.unsaid += rule.unsaid
+        made.without_disposition += rule.without_disposition
         made.not_closed += rule.not_closed
     return made

@@ -125,8 +125,8 @@ class Recount:
             if (known.get("count"), known.get("last")) != (now["count"], now["last"]):
                 now["relation"] = known.get("relation", now["relation"])
                 with self._skipped.around("alert", name):
-                    said = summary(each.document | {"before": now})
-                    changes[name] = {"before": now, "summary": said}
+                    text = summary(each.document | {"before": now})
+                    changes[name] = {"before": now, "summary": text}
         return changes, later
 
     def _counted(self, alerts: Mapping[str, Document]) -> dict[str, Document]:

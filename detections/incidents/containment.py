@@ -154,10 +154,10 @@ class _Made:
         if not all(found):
             self.left[name] += 1  # what it made is not in the event
             return
-        said = [", ".join(each) for each in found]
+        values = [", ".join(each) for each in found]
         words = _command(undo, found, event)
-        step = _step(event, undo.what.format(*said), words, str(event.get("recipientAccountId")))
-        self._found[(*_place(event), undo.thing, said[0], name, *said[1:])] = (undo, step)
+        step = _step(event, undo.what.format(*values), words, str(event.get("recipientAccountId")))
+        self._found[(*_place(event), undo.thing, values[0], name, *values[1:])] = (undo, step)
 
     def credentials(self) -> Iterator[Step]:
         yield from (step for undo, step in self._found.values() if undo.first)

@@ -24,17 +24,17 @@ def details(alert: Mapping[str, Any]) -> list[Line]:
 
 
 def _lines(alert: Mapping[str, Any]) -> Iterator[Line]:
-    said: set[str] = set()
+    named: set[str] = set()
     for each in alert.get("group") or ():
         what, value = shared(each)
-        said.add(value)
+        named.add(value)
         yield what[:1].upper() + what[1:], [value]
     principals: Sequence[str] = alert["entity"].get("principal") or []
     if len(principals) == 1 and alert.get("summary", "").startswith(f"{principals[0]}: "):
-        said.add(principals[0])
+        named.add(principals[0])
     origin = alert.get("origin") or {}
     for kind, values in alert["entity"].items():
-        left = [each for each in values if kind == "resource" or each not in said]
+        left = [each for each in values if kind == "resource" or each not in named]
         yield heading(kind), placed(left, origin) if kind == "address" else left
     yield "Access key", [*(alert.get("access_keys") or origin.get("access_keys") or ())]
     yield "Session opened by", [*(alert.get("opened_by") or ())]

@@ -224,6 +224,6 @@ class Prefetcher:
         except SourceError as error:
             return error
         except Exception as error:
-            said = internal_error(error)
-            LOG.error("%s: %s", item.uri, said.message, exc_info=error)
-            return ObjectUnreadableError(f"{item.uri}: {said.message}", hint=said.hint)
+            fault = internal_error(error)
+            LOG.error("%s: %s", item.uri, fault.message, exc_info=error)
+            return ObjectUnreadableError(f"{item.uri}: {fault.message}", hint=fault.hint)

@@ -244,8 +244,8 @@ def _work(job: Job, shard: int, of: int, line: Connection) -> None:
     except TrailhoundError as error:
         result = type(error).__name__, error.message, error.hint
     except Exception as error:  # noqa: BLE001 - sent to the parent, which raises it
-        said = internal_error(error)
-        result = "TrailhoundError", said.message, said.hint
+        fault = internal_error(error)
+        result = "TrailhoundError", fault.message, fault.hint
     with suppress(BrokenPipeError):  # the parent has ended
         line.send(result)
         if isinstance(result, RunReport):

@@ -81,20 +81,20 @@ class Sender:
         """Why a document of an index has to wait."""
         return why_refused(self._client, index, reply.reason)
 
-    def _apart(self, batch: Batch, said: list[Reply]) -> list[Reply]:
+    def _apart(self, batch: Batch, answers: list[Reply]) -> list[Reply]:
         """Send documents that were too large together in parts; a single one is rejected."""
-        if said.count(INDEXED) == len(said):
-            return said
+        if answers.count(INDEXED) == len(answers):
+            return answers
         large = [
-            item for item, reply in enumerate(said) if reply.disposition is Disposition.TOO_LARGE
+            item for item, reply in enumerate(answers) if reply.disposition is Disposition.TOO_LARGE
         ]
         if large and len(batch) == 1:
-            return [_too_large(said[0].reason)]
+            return [_too_large(answers[0].reason)]
         middle = (len(large) + 1) // 2
         for part in filter(None, (large[:middle], large[middle:])):
             for item, reply in zip(part, self._send_part(batch, batch.pick(part)), strict=True):
-                said[item] = reply
-        return said
+                answers[item] = reply
+        return answers
 
     def _without(self, batch: Batch, deep: set[int]) -> list[Reply]:
         """Send the rest; repair deeply nested documents, a possible cause of the missing reply.
@@ -102,15 +102,15 @@ class Sender:
         A few hundred levels overflow the stack of the engine's thread, which ends without a reply.
         """
         rest = [item for item in range(len(batch)) if item not in deep]
-        said = iter(self._send_part(batch, batch.pick(rest)) if rest else [])
+        answers = iter(self._send_part(batch, batch.pick(rest)) if rest else [])
         reason = f"nested more than {DEEPEST} levels deep, and the cluster gave no reply"
         refused = Reply(Disposition.REJECTED, 400, reason, "too_deep")
-        return [refused if item in deep else next(said) for item in range(len(batch))]
+        return [refused if item in deep else next(answers) for item in range(len(batch))]
 
     def _send_part(self, batch: Batch, part: Batch) -> list[Reply]:
-        said = self.send(part)
+        answers = self.send(part)
         batch.lost_reply = batch.lost_reply or part.lost_reply
-        return said
+        return answers
 
     def _halve(self, batch: Batch, error: TransportError) -> list[Reply]:
         """Halve a batch whose complete request was rejected (400, 413, some 429), to find the
@@ -125,11 +125,11 @@ class Sender:
 
 
 def _too_large(reason: str) -> Reply:
-    said = (
+    reason = (
         f"its size exceeds the memory that a node gives to one request ({reason}); give the nodes "
         "more heap, then run `trailhound retry-deadletters`"
     )
-    return Reply(Disposition.REJECTED, 429, said, "too_large")
+    return Reply(Disposition.REJECTED, 429, reason, "too_large")
 
 
 def _too_deep(batch: Batch) -> set[int]:

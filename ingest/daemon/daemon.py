@@ -224,14 +224,14 @@ class Daemon:
     def _session_failed(self, error: Exception) -> None:
         """Handle an internal error in a thread that serves all objects: the object at fault is
         found by reading the open ones one by one."""
-        said = internal_error(error).message
-        if culprit := self._deliveries.suspect(said):
-            said = f"{said}; the object was {culprit}"
-        LOG.error("%s; objects in flight are returned; %s", said, HOW_TO_SEE, exc_info=error)
-        self._faults.record(said)
+        reason = internal_error(error).message
+        if culprit := self._deliveries.suspect(reason):
+            reason = f"{reason}; the object was {culprit}"
+        LOG.error("%s; objects in flight are returned; %s", reason, HOW_TO_SEE, exc_info=error)
+        self._faults.record(reason)
         with self._lock:
             self._restarts += 1
-        self._faults.session_failed(said)
+        self._faults.session_failed(reason)
 
     def _work(self, pipeline: Pipeline, retry_policy: RetryPolicy) -> None:
         ingest = self._settings.ingest

@@ -130,9 +130,9 @@ class DeliveredObjects:
         except Exception as error:
             if pipeline.writer.error is not None:
                 raise
-            said = internal_error(error).message
-            LOG.error("%s: %s; %s", item.uri, said, HOW_TO_SEE, exc_info=error)
-            run.abort(said, retry=False)
+            message = internal_error(error).message
+            LOG.error("%s: %s; %s", item.uri, message, HOW_TO_SEE, exc_info=error)
+            run.abort(message, retry=False)
 
     def _outcome_unread(self, stream: BinaryIO | SourceError, delivery: Delivery | None) -> Outcome:
         """The outcome of an object that was not opened. A bucket that does not exist, and from
@@ -203,8 +203,8 @@ class DeliveredObjects:
             try:
                 self._on_object(run, delivery, outcome)
             except Exception as error:
-                said = internal_error(error).message
-                LOG.error("the metrics of an object failed: %s", said, exc_info=error)
+                message = internal_error(error).message
+                LOG.error("the metrics of an object failed: %s", message, exc_info=error)
 
 
 def _is_denied(stream: BinaryIO | SourceError) -> TypeGuard[ObjectAccessDeniedError]:

@@ -104,15 +104,15 @@ class LedgerIndex:
                     self._client, body, index=self._index, filter_path=_FILTER_PATH
                 )
             )
-            said = replies.read(reply, number)
-            for answer in said:
+            answers = replies.read(reply, number)
+            for answer in answers:
                 self._refuse(answer)
-            busy = [each for each in said if each.disposition is replies.Disposition.RETRY]
+            busy = [each for each in answers if each.disposition is replies.Disposition.RETRY]
             if not busy:
                 items = (next(iter(item.values())) for item in reply["items"])
                 return [
                     Answer(answer, item.get("_seq_no", -1), item.get("_primary_term", 0))
-                    for answer, item in zip(said, items, strict=True)
+                    for answer, item in zip(answers, items, strict=True)
                 ]
             why = why_refused(self._client, self._index, busy[0].reason)
             self._retry_policy.wait(attempt, since, why)

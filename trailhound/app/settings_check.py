@@ -66,8 +66,8 @@ def _blinding_filters(settings: Settings) -> Iterator[tuple[Location, str]]:
     if settings.filter and settings.detections.shipped:
         from trailhound.app.filtered_rules import filtered_rules  # reads the samples of all rules
 
-        for position, said in filtered_rules(settings.filter):
-            yield ("filter", position), said
+        for position, message in filtered_rules(settings.filter):
+            yield ("filter", position), message
 
 
 def _wide_trust(settings: Settings) -> Iterator[tuple[Location, str]]:

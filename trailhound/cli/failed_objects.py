@@ -45,6 +45,6 @@ def _without(uri: str, reason: str) -> str:
     >>> _without("s3://b/k.gz", "s3://b/k.gz: denied (on resource: arn:aws:s3:::b/k.gz)")
     'denied (on resource: this object)'
     """
-    said = reason.removeprefix(f"{uri}: ")
+    text = reason.removeprefix(f"{uri}: ")
     place = uri.partition("://")[2]
-    return said.replace(f"arn:aws:s3:::{place}", _THIS) if place else said
+    return text.replace(f"arn:aws:s3:::{place}", _THIS) if place else text

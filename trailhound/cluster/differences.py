@@ -63,9 +63,9 @@ class Difference:
 
 def described(found: Sequence[Difference], verb: str = "is") -> str:
     """Differences in words; of many, the first ones and the number of the others."""
-    said = "; ".join(each.describe(verb) for each in found[:_NAMED])
+    text = "; ".join(each.describe(verb) for each in found[:_NAMED])
     more = len(found) - _NAMED
-    return f"{said}; and {plural(more, 'more difference')}" if more > 0 else said
+    return f"{text}; and {plural(more, 'more difference')}" if more > 0 else text
 
 
 def template_differences(wanted: Body, there: Body) -> list[Difference]:

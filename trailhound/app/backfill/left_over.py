@@ -41,14 +41,14 @@ class LeftByBackfills:
             for each in self.backfills[:_NAMED]
         )
         more = len(self.backfills) - _NAMED
-        said = (
+        sentence = (
             f"{len(self.backfills):,} did not end: interrupted, killed, or stopped by an error "
             f"(began {named}"
         )
-        said += f", and {more:,} more)" if more > 0 else ")"
+        sentence += f", and {more:,} more)" if more > 0 else ")"
         if self.undetected is None:
-            return f"{said}; no event is left that rules have not looked at"
-        return f"{said}; rules have not looked at {plural(self.undetected.events, 'event')}"
+            return f"{sentence}; no event is left that rules have not looked at"
+        return f"{sentence}; rules have not looked at {plural(self.undetected.events, 'event')}"
 
     def advice(self) -> str:
         """What to run."""

@@ -90,8 +90,8 @@ class BackfillNote:
         self._closed = threading.Event()
         self._written = LedgerIndex(client, names.index, RetryPolicy(seconds))
         # The writers of events say what is waited for.
-        unsaid = RetryPolicy(seconds, stop=self._closed, on_wait=lambda _seconds, _reason: None)
-        self._renewed = LedgerIndex(client, names.index, unsaid)
+        quiet = RetryPolicy(seconds, stop=self._closed, on_wait=lambda _seconds, _reason: None)
+        self._renewed = LedgerIndex(client, names.index, quiet)
         self._once = LedgerIndex(client, names.index, RetryPolicy(0.0))
         self._every = settings.ingest.claim_seconds / 4
         self._worker = Worker.this()

@@ -39,7 +39,7 @@ def record(settings: Settings, tests: Iterable[ChannelTest]) -> None:
                 known = channels.get(errors)
                 for name, error in errors.items():
                     if error is not None or name in known:
-                        said = error.message if error is not None else None
-                        channels.revise(name, partial(ChannelState.tested, at=at, error=said))
+                        reason = error.message if error is not None else None
+                        channels.revise(name, partial(ChannelState.tested, at=at, error=reason))
         finally:
             client.close()

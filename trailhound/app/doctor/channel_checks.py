@@ -46,8 +46,8 @@ def channel_checks(settings: Settings) -> Iterator[Check]:
             continue
         unknown = [*unknown_tactics(channel.tactics, rules)]
         if unknown:
-            said = "; ".join(each.message for each in unknown)
-            yield Check(what, "warning", f"{said}: no such alert is sent", unknown[0].hint)
+            reasons = "; ".join(each.message for each in unknown)
+            yield Check(what, "warning", f"{reasons}: no such alert is sent", unknown[0].hint)
         else:
             yield Check(what, "ok", f"{channel.kind}; `trailhound notify test` sends a message")
     if unsent := list(_sent_nowhere(settings, pack)):

@@ -84,10 +84,10 @@ def _geoip(what: str, database: GeoDatabase) -> Check:
 def _settings(settings: Settings) -> Iterator[Check]:
     """Every setting that a daemon would not start with, or that would leave it without work."""
     faults = list(_faults(settings))
-    for location, said in faults:
-        yield Check(f"setting {'.'.join(map(str, location))}", "failed", said, "fix the setting")
-    for location, said in settings_check.settings_warnings(settings):
-        yield Check(f"setting {'.'.join(map(str, location))}", "warning", said)
+    for location, message in faults:
+        yield Check(f"setting {'.'.join(map(str, location))}", "failed", message, "fix the setting")
+    for location, message in settings_check.settings_warnings(settings):
+        yield Check(f"setting {'.'.join(map(str, location))}", "warning", message)
     if not faults:
         yield Check("settings", "ok", "no fault in the filter, the sources and the named files")
 

@@ -94,9 +94,9 @@ def indices(client: OpenSearch, settings: Settings) -> Check:
             advice |= dict.fromkeys(each for _, each in found)
     if not alike:
         return Check("indices", "ok", f"{number:,}, as this release needs them")
-    said = [_named(which, text) for text, which in alike.items()]
-    more = [f"and {len(said) - _NAMED:,} more"] if len(said) > _NAMED else []
-    return Check("indices", "warning", "; ".join([*said[:_NAMED], *more]), "; ".join(advice))
+    named = [_named(which, text) for text, which in alike.items()]
+    more = [f"and {len(named) - _NAMED:,} more"] if len(named) > _NAMED else []
+    return Check("indices", "warning", "; ".join([*named[:_NAMED], *more]), "; ".join(advice))
 
 
 def _of_index(

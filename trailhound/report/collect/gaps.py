@@ -275,11 +275,11 @@ def _ingest(index: Index) -> Iterator[Gap]:
         for each in (WAITING, DISMISSED)
     )
     if waits or dismissed:
-        said = [f"{count(waits, 'record')} of all times could not be indexed so far"] * bool(waits)
-        said += [f"{count(dismissed, 'dead letter')} dismissed"] * bool(dismissed)
+        parts = [f"{count(waits, 'record')} of all times could not be indexed so far"] * bool(waits)
+        parts += [f"{count(dismissed, 'dead letter')} dismissed"] * bool(dismissed)
         yield Gap(
             "Dead letters",
-            f"{', and '.join(said)}.",
+            f"{', and '.join(parts)}.",
             "see `trailhound deadletters list`, and run `trailhound retry-deadletters`"
             if waits
             else "nothing, if this is intended; see `trailhound deadletters list --dismissed`",
