@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from tests.faults.proxy import Fault, Proxy, Request, Say
-from tests.helpers.installation import readiness
 from tests.helpers.ports import free_address
 from tests.helpers.processes import start
 from tests.helpers.queues import until
+from tests.helpers.readyz import readiness
 from tests.helpers.trails import own_settings, prepared
 
 Answer = tuple[int, set[tuple[str, str]]]

@@ -24,6 +24,7 @@ from tests.faults.proxy import Answer, Fault, Proxy, Request
 from tests.helpers.ports import free_address
 from tests.helpers.processes import LONGEST, printed, run, start
 from tests.helpers.queues import Queue, until
+from tests.helpers.readyz import codes
 from tests.helpers.trails import (
     dead_letters,
     documents,
@@ -32,7 +33,6 @@ from tests.helpers.trails import (
     trail_bytes,
     write_trail,
 )
-from tests.integration.test_health import codes
 from trailhound.settings import Settings
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from tests.faults.proxy import (
     Replace,
     Request,
 )
-from tests.faults.test_daemon_faults import daemon, environment, everything_is_in, filled
+from tests.faults.queue_daemons import daemon, environment, everything_is_in, filled
 from tests.helpers.processes import CHECKOUT, LONGEST, start
 from tests.helpers.queues import Queue, until
 from tests.helpers.trails import own_settings, prepared

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.proxy import Barrier, Proxy
-from tests.faults.test_daemon_faults import daemon, everything_is_in, filled, unchanged
+from tests.faults.queue_daemons import daemon, everything_is_in, filled, unchanged
 from tests.faults.undisturbed import (
     EACH,
     FILES,

@@ -8,7 +8,9 @@ browsers            a real Chromium, or a skip by name where there is none
 clock               a day that does not end in the middle of a test
 commands            commands run within the test's own process
 correlation_oracle  correlations by brute force, to compare with
+daemons             a daemon in a thread of the test's own process
 dashboards_api      an HTTP server with the saved objects API of Dashboards
+dead_letters        dead letters by hand, and a retry of all that there are
 definitions         the alarms as they were asked for, by name
 denying_proxy       a server in front of S3 that denies the listing of one folder
 detections          queries of bare detections
@@ -30,6 +32,7 @@ last_release        a ledger index as the last release left it, every kind of do
 lifecycle_plugins   ISM and ILM as a proxy's script, for engines that lack them
 local_servers       servers on the loopback address, for a block
 logs_insights       CloudWatch Logs Insights: queries, states, row limit, throttling
+mail_server         a mail server that takes what it is sent
 namespaces          a namespace of a test's own, removed afterwards
 notifications       alerts of one namespace, and what channels are sent of them
 postures            facts of an account that is watched as it should be, to be spoilt; its posture
@@ -38,6 +41,7 @@ processes           Trailhound as a process of its own
 queues              an SQS server (moto) with S3 notifications, and daemons that follow it
 random_trails       random trails, and what the engine and brute force find in them
 read_blocks         an index that is blocked for reading, on engines that lift the block
+readyz              what a daemon answers at `/readyz`
 receiver            an HTTP server that takes what channels send
 recorded_alerts     rules of findings by hand, and the alerts that a recorder makes of these
 recorded            recorded events on which an independent Sigma engine counted hits

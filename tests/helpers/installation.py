@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
 
 import yaml
 from opensearchpy import OpenSearch
@@ -52,20 +49,6 @@ def searchable(client: OpenSearch, settings: Settings) -> int:
     client.indices.refresh(index=days)
     reply = client.count(index=days)
     return -1 if reply["_shards"]["failed"] else int(reply["count"])
-
-
-def readiness(address: str) -> tuple[int, set[tuple[str, str]]]:
-    """Status of `/readyz`, and its reasons by code and subject; 0 while nobody answers to the
-    end."""
-    try:
-        with urllib.request.urlopen(f"http://{address}/readyz") as reply:
-            status, body = reply.status, reply.read()
-    except HTTPError as error:
-        status, body = error.code, error.read()
-    except (OSError, HTTPException):
-        return 0, set()
-    details = json.loads(body).get("details", ())
-    return status, {(each["code"], each["subject"]) for each in details}
 
 
 class Hook:

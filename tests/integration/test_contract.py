@@ -18,12 +18,12 @@ from detections.alerts.recorder import Recorder
 from detections.alerts.store import AlertQuery, AlertStore
 from detections.events.index import EventIndex
 from tests.helpers.commands import command
+from tests.helpers.daemons import running
 from tests.helpers.event_store import event_store
 from tests.helpers.findings import ADA, put_events, rule, single
 from tests.helpers.hand_feed import HandFeed
 from tests.helpers.queues import until
 from tests.helpers.trails import backfill, documents, own_settings, prepared, record, write_trail
-from tests.integration.test_daemon import running
 from trailhound.cluster import templates
 from trailhound.cluster.client import connect
 from trailhound.report.collect.compose import compose

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from opensearchpy import OpenSearch
 
 from ingest.daemon.daemon import Daemon
-from ingest.feeds.feed import Feed, Outcome
+from ingest.feeds.feed import Outcome
 from tests.faults.proxy import Answer, Fault, Proxy, Request
+from tests.helpers.daemons import running
 from tests.helpers.hand_feed import HandFeed
 from tests.helpers.queues import PATIENCE
 from tests.helpers.trails import documents, ledger, own_settings, reached_at, record, write_trail
@@ -31,30 +30,6 @@ def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
         ingest={"batch_seconds": 0.2},
         run={"stop_seconds": 10, "objects_in_flight": 8},
     )
-
-
-@contextmanager
-def running(settings: Settings, feed: Feed) -> Iterator[Daemon]:
-    """A daemon that follows a feed; stopped at the end, and its error raised."""
-    daemon = Daemon(connect, settings, enricher_from(settings, lambda _: None), [feed])
-    failures: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            daemon.run()
-        except BaseException as error:  # noqa: BLE001 - raised in the test's own thread
-            failures.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield daemon
-    finally:
-        daemon.stop()
-        thread.join(PATIENCE)
-        assert not thread.is_alive()
-    if failures:
-        raise failures[0]
 
 
 def test_what_is_announced_is_indexed_once(

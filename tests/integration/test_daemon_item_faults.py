@@ -20,10 +20,10 @@ from ingest.feeds.feed import Delivery, Outcome
 from ingest.objects import TrailObject
 from ingest.sources import LocalSource
 from tests.faults.proxy import Answer, Fault, Proxy, Request
+from tests.helpers.daemons import running
 from tests.helpers.hand_feed import HandFeed
 from tests.helpers.queues import PATIENCE, until
 from tests.helpers.trails import documents, ledger, own_settings, reached_at, record, write_trail
-from tests.integration.test_daemon import running
 from trailhound.backoff import Backoff
 from trailhound.settings import Settings
 

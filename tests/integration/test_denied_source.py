@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from tests.helpers.installation import key_of, readiness
+from tests.helpers.installation import key_of
 from tests.helpers.ports import free_address
 from tests.helpers.processes import start
 from tests.helpers.queues import until
+from tests.helpers.readyz import readiness
 from tests.helpers.trails import own_settings, prepared, record, trail_bytes
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from ingest.backfill.enqueue import Enqueue
 from ingest.feeds import notifications
 from ingest.feeds.sqs import SqsFeed
 from ingest.objects import Selection
+from tests.helpers.daemons import running
 from tests.helpers.processes import printed, run
 from tests.helpers.queues import Queue, until
 from tests.helpers.trails import (
@@ -23,7 +24,6 @@ from tests.helpers.trails import (
     record,
     trail_bytes,
 )
-from tests.integration.test_daemon import running
 from trailhound.errors import SourceUnreachableError, UsageError
 from trailhound.settings import FeedSettings, Settings
 

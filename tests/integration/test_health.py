@@ -6,10 +6,8 @@ import json
 import signal
 import urllib.request
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
 
 import msgspec
 import pytest
@@ -19,6 +17,7 @@ from opensearchpy import OpenSearch
 from tests.helpers.ports import free_address
 from tests.helpers.processes import printed, run, start
 from tests.helpers.queues import until
+from tests.helpers.readyz import answer, codes
 from tests.helpers.trails import record, write_trail
 from trailhound.app.daemon.same_ledger import SameLedger
 from trailhound.app.detection.detection import rules_in_force
@@ -30,26 +29,6 @@ from trailhound.state.daemons import DaemonState
 from trailhound.state.jobs import Jobs, JobState
 from trailhound.state.rule_checkpoints import RuleCheckpoint, RuleCheckpoints
 from trailhound.state.store import StateStore
-
-
-def readiness(address: str, accept: str = "*/*") -> tuple[int, str]:
-    """Status and body of `/readyz`; 0 while nobody answers."""
-    request = urllib.request.Request(f"http://{address}/readyz", headers={"Accept": accept})
-    try:
-        with urllib.request.urlopen(request) as reply:
-            return reply.status, reply.read().decode()
-    except HTTPError as error:
-        return error.code, error.read().decode()
-    except (OSError, HTTPException):
-        return 0, "{}"
-
-
-def codes(address: str) -> set[tuple[str, str]]:
-    """What `/readyz` gives as reasons, by code and subject."""
-    status, body = readiness(address)
-    details = json.loads(body).get("details", [])
-    assert status in (0, 200 if not details else 503)
-    return {(each["code"], each["subject"]) for each in details}
 
 
 def test_status_and_doctor_say_what_is_wrong(
@@ -196,20 +175,18 @@ def test_a_daemon_is_ready_only_while_all_of_it_works(
         assert not {"cluster", "daemon"} & {code for code, _ in reasons_of_status(settings, file)}
         with urllib.request.urlopen(f"http://{address}/healthz") as reply:
             assert reply.status == 200
-        status, text = readiness(address, "text/plain")
+        status, text = answer(address, "text/plain")
         assert status == 503
         assert f"no folder {trail}" in text
         write_trail(trail, [record()], "a")
         until(lambda: codes(address) == {("channel", "c")}, "the channel alone")
         (tmp_path / "url").write_text("json://127.0.0.1:9")
-        until(
-            lambda: readiness(address, "text/plain") == (200, "ready\n"), "a daemon that is ready"
-        )
+        until(lambda: answer(address, "text/plain") == (200, "ready\n"), "a daemon that is ready")
 
         client.indices.close(index=alerts)
         until(lambda: codes(address) == {("job", "detections")}, "a job that fails")
         client.indices.open(index=alerts)
-        until(lambda: readiness(address)[0] == 200, "a job that succeeds")
+        until(lambda: answer(address)[0] == 200, "a job that succeeds")
 
         deadletter = Names(settings.prefix).deadletter
         blocked = {("deadletter", deadletter)}
@@ -218,7 +195,7 @@ def test_a_daemon_is_ready_only_while_all_of_it_works(
             until(lambda: codes(address) == blocked, "an index of dead letters without writes")
             until(lambda: blocked <= reasons_of_status(settings, file), "the same in status")
             client.indices.put_settings(index=deadletter, body={f"index.blocks.{name}": None})
-        until(lambda: readiness(address)[0] == 200, "an index of dead letters that takes writes")
+        until(lambda: answer(address)[0] == 200, "an index of dead letters that takes writes")
 
         ledger = Names(settings.prefix).ledger
         blocked = {("blocked", ledger)}
@@ -227,14 +204,14 @@ def test_a_daemon_is_ready_only_while_all_of_it_works(
         assert blocked <= reasons_of_status(settings, file)
         assert not any(code == "thread" for code, _ in codes(address))
         client.indices.put_settings(index=ledger, body={"index.blocks.write": None})
-        until(lambda: readiness(address)[0] == 200, "a ledger that takes writes")
+        until(lambda: answer(address)[0] == 200, "a ledger that takes writes")
 
         (rules / "bad.yml").write_text("title: no rule\n")
         process.send_signal(signal.SIGHUP)
         until(lambda: codes(address) == {("rules", "faults")}, "a rule that does not run")
         (rules / "bad.yml").unlink()
         process.send_signal(signal.SIGHUP)
-        until(lambda: readiness(address)[0] == 200, "rules that all run")
+        until(lambda: answer(address)[0] == 200, "rules that all run")
 
         lists = {"threat_lists": [{"path": str(tmp_path / "gone.txt"), "name": "gone"}]}
         file.write_text(yaml.safe_dump(content | {"enrich": lists}))
@@ -249,7 +226,7 @@ def test_a_daemon_is_ready_only_while_all_of_it_works(
         until(lambda: codes(address) == refused, "settings that are refused")
         file.write_text(yaml.safe_dump(content))
         process.send_signal(signal.SIGHUP)
-        until(lambda: readiness(address)[0] == 200, "a daemon that is ready again")
+        until(lambda: answer(address)[0] == 200, "a daemon that is ready again")
     finally:
         process.kill()
         process.communicate()
@@ -282,7 +259,7 @@ def test_a_missing_folder_of_rules_stops_no_other_rule_and_is_named_everywhere(
             "a run of every shipped rule",
         )
         until(lambda: codes(address) == missing, "what is missing, and nothing else")
-        assert said in readiness(address, "text/plain")[1]
+        assert said in answer(address, "text/plain")[1]
         until(lambda: missing == reasons_of_status(settings, file), "the same in status")
         findings = printed(run(settings, "doctor", "--json", "--config", file).stdout)["findings"]
         failed = {each["what"] for each in findings if each["verdict"] == "failed"}
@@ -290,7 +267,7 @@ def test_a_missing_folder_of_rules_stops_no_other_rule_and_is_named_everywhere(
         assert {f"health: rules {rules}", f"health: rules {exceptions}"} <= failed
         rules.mkdir()
         exceptions.mkdir()
-        until(lambda: readiness(address)[0] == 200, "ready, without a signal")
+        until(lambda: answer(address)[0] == 200, "ready, without a signal")
     finally:
         process.kill()
         process.communicate()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.dead_letters import retry, store
 from tests.helpers.processes import printed, run
 from tests.helpers.trails import (
     backfill,
@@ -19,7 +20,6 @@ from tests.helpers.trails import (
     record,
     write_trail,
 )
-from tests.integration.test_retry import retry, store
 from trailhound.cluster.client import connect
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.retention import enforce

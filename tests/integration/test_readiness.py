@@ -13,8 +13,8 @@ from ingest.telemetry.metrics import Metrics
 from tests.helpers.ports import free_address, own_port
 from tests.helpers.processes import printed, run, start
 from tests.helpers.queues import until
+from tests.helpers.readyz import answer
 from tests.helpers.trails import own_settings, prepared
-from tests.integration.test_health import readiness
 from trailhound.app.health.local_daemon import identity
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
@@ -48,11 +48,11 @@ def test_an_engine_that_does_not_run_is_not_ready(tmp_path: Path) -> None:
         (tmp_path / "trail").mkdir()
         process = start(settings, "run", "--watch", str(tmp_path / "trail"), env=local)
         try:
-            until(lambda: readiness(address)[0] == 503, "a daemon that waits for its cluster")
+            until(lambda: answer(address)[0] == 503, "a daemon that waits for its cluster")
             _, report, shown = status(settings, **local)
             daemon = report["local_daemon"]
             assert (report["ready"], daemon["state"]) == (False, "not_ready")
-            answered = json.loads(readiness(address)[1])
+            answered = json.loads(answer(address)[1])
             assert {each["code"] for each in daemon["reasons"]} == {
                 each["code"] for each in answered["details"]
             }

@@ -9,10 +9,11 @@ from typing import Any
 import yaml
 from opensearchpy import OpenSearch
 
-from tests.helpers.installation import readiness, stamp
+from tests.helpers.installation import stamp
 from tests.helpers.ports import free_address
 from tests.helpers.processes import printed, run, start
 from tests.helpers.queues import until
+from tests.helpers.readyz import readiness
 from tests.helpers.trails import (
     dead_letters,
     documents,

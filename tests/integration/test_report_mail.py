@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
 
 import pytest
@@ -23,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from detections.running.scheduler import Turn
-from tests.helpers.local_servers import answering
+from tests.helpers.mail_server import LOGIN, PASSWORD, Post, mail_server
 from tests.helpers.reports import HOSTILE, report_of
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.errors import MailError, SettingsError
@@ -40,79 +36,6 @@ from trailhound.report.value import Report
 from trailhound.settings import MailSettings
 
 TO, SENDER = "security@example.org", "Trailhound <trailhound@example.org>"
-LOGIN, PASSWORD = "loader", "pässword"
-
-
-@dataclass
-class Post:
-    """A mail server: what it took, and how it is to behave."""
-
-    port: int = 0
-    context: ssl.SSLContext | None = None
-    refuses: tuple[str, ...] = ()
-    taken: list[EmailMessage] = field(default_factory=list)
-    heard: list[str] = field(default_factory=list)
-
-
-class _Session(StreamRequestHandler):
-    """RFC 5321 with STARTTLS and AUTH PLAIN, as far as one client needs it."""
-
-    post: Post
-
-    def say(self, line: str) -> None:
-        self.wfile.write(line.encode() + b"\r\n")
-
-    def handle(self) -> None:
-        secure = False
-        self.say("220 post.example ready")
-        while line := self.rfile.readline():
-            said = line.decode().rstrip("\r\n")
-            self.post.heard.append(said.split(" ")[0].upper())
-            match self.post.heard[-1]:
-                case "EHLO":
-                    more = ["250-STARTTLS"] if self.post.context and not secure else []
-                    for each in ("250-post.example", *more, "250 AUTH PLAIN"):
-                        self.say(each)
-                case "STARTTLS":
-                    assert self.post.context is not None
-                    self.say("220 go on")
-                    self.connection = self.post.context.wrap_socket(
-                        self.connection, server_side=True
-                    )
-                    self.rfile = self.connection.makefile("rb")
-                    self.wfile = self.connection.makefile("wb", buffering=0)
-                    secure = True
-                case "AUTH":
-                    given = base64.b64decode(said.split(" ")[2]).decode().split("\0")[1:]
-                    self.say("235 in" if given == [LOGIN, PASSWORD] else "535 no")
-                case "RCPT":
-                    bad = any(each in said for each in self.post.refuses)
-                    self.say("550 unknown" if bad else "250 yes")
-                case "DATA":
-                    self.say("354 go on")
-                    content = b""
-                    while (part := self.rfile.readline()) != b".\r\n":
-                        content += part[1:] if part.startswith(b"..") else part
-                    made = message_from_bytes(content, policy=policy.default)
-                    assert isinstance(made, EmailMessage)
-                    self.post.taken.append(made)
-                    self.say("250 taken")
-                case "QUIT":
-                    self.say("221 bye")
-                    return
-                case _:
-                    self.say("250 yes")
-
-
-@contextmanager
-def post_office(**behaviour: Any) -> Iterator[Post]:
-    post = Post(**behaviour)
-    handler = type("Session", (_Session,), {"post": post})
-    server = ThreadingTCPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    post.port = server.server_address[1]
-    with answering(server):
-        yield post
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +110,7 @@ def test_a_mail_holds_a_summary_and_the_page(report: Report) -> None:
 def test_it_goes_by_starttls_with_a_login(report: Report, certificate: Path, secret: Path) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
-    with post_office(context=context) as post:
+    with mail_server(context=context) as post:
         mail = settings_of(post, ca_bundle=certificate, username=LOGIN, password_file=secret)
         assert send_report(report, mail) == ()
         (taken,) = post.taken
@@ -219,7 +142,7 @@ def test_what_the_server_refuses_is_told(report: Report, certificate: Path, secr
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
     made = message(report, MailSettings(to=[TO, "second@example.org"], sender=SENDER))
-    with post_office(context=context, refuses=("second@",)) as post:
+    with mail_server(context=context, refuses=("second@",)) as post:
         assert send(made, settings_of(post, ca_bundle=certificate)) == ("second@example.org",)
         secret.write_text("wrong")
         login = {"username": LOGIN, "password_file": secret}
@@ -228,7 +151,7 @@ def test_what_the_server_refuses_is_told(report: Report, certificate: Path, secr
         with pytest.raises(MailError, match=r"(?i)certificate"):
             send(made, settings_of(post))  # whose authority nobody knows
         assert len(post.taken) == 1
-    with post_office(refuses=("@",)) as post:
+    with mail_server(refuses=("@",)) as post:
         with pytest.raises(MailError, match="refused every address"):
             send(made, settings_of(post, tls="none"))
         with pytest.raises(MailError, match="does not support the settings"):
@@ -283,7 +206,7 @@ def test_it_is_due_at_its_hour(every: Any, now: str, due: str, since: str, until
 def test_the_job_mails_once_for_each_time_it_is_due(
     engine: str, namespace: str, tmp_path: Path
 ) -> None:
-    with post_office() as post:
+    with mail_server() as post:
         mail = {"to": [TO], "sender": SENDER, "host": "127.0.0.1", "port": post.port, "tls": "none"}
         settings = own_settings(engine, namespace, tmp_path / "home", report={"mail": mail})
         client = prepared(settings)

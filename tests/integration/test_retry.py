@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -15,9 +14,7 @@ from ingest.deadletters.dismissal import Dismissal, Dismissals
 from ingest.deadletters.retry import Retry
 from ingest.deadletters.selection import LetterSelection
 from ingest.deadletters.spool import SPOOL_FILE
-from ingest.deadletters.store import DeadLetter
-from ingest.object_progress import ObjectProgress
-from ingest.objects import TrailObject
+from tests.helpers.dead_letters import letter, retry, store
 from tests.helpers.processes import printed, run
 from tests.helpers.trails import (
     backfill,
@@ -41,27 +38,6 @@ def settings(engine: str, namespace: str, tmp_path: Path) -> Settings:
     made = own_settings(engine, namespace, tmp_path / "home")
     prepared(made)
     return made
-
-
-def retry(settings: Settings) -> Counts:
-    enricher = enricher_from(settings, lambda _: None)
-    return Retry(connect(settings), settings, enricher).run().counts
-
-
-def letter(
-    raw: bytes, uri: str, position: int = 0, etag: str = "etag"
-) -> tuple[str, dict[str, Any]]:
-    """A letter as an earlier version, that could not index it, would have stored it."""
-    owner = ObjectProgress(TrailObject(uri, etag, 1), lambda _: None)
-    made = DeadLetter(owner, position, raw, "mapper_parsing_exception", "it was refused")
-    return made.id, made.document(datetime.now(UTC))
-
-
-def store(settings: Settings, raw: bytes, uri: str, position: int = 0, etag: str = "etag") -> None:
-    identifier, document = letter(raw, uri, position, etag)
-    connect(settings).index(
-        index=Names(settings.prefix).deadletter, id=identifier, body=document, refresh=True
-    )
 
 
 def test_what_can_be_indexed_now_leaves_the_dead_letters(

@@ -16,6 +16,7 @@ from ingest.feeds import notifications, unread_messages
 from ingest.feeds.feed import Delivery, Outcome
 from ingest.feeds.sqs import SqsFeed
 from ingest.objects import TrailObject
+from tests.helpers.daemons import running
 from tests.helpers.queues import Queue, until
 from tests.helpers.trails import documents, own_settings, record, trail_bytes
 from trailhound.settings import FeedSettings, Settings
@@ -23,7 +24,6 @@ from trailhound.settings import FeedSettings, Settings
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-from tests.integration.test_daemon import running
 
 EVENTS = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
 KEY = "AWSLogs/111122223333/CloudTrail/us-east-1/2025/03/01/111122223333_CloudTrail_{}.json.gz"

@@ -16,10 +16,10 @@ import yaml
 from ingest.feeds import watch
 from ingest.feeds.feed import Delivery, Outcome
 from ingest.feeds.watch import WatchFeed
-from tests.helpers.installation import readiness
 from tests.helpers.ports import free_address
 from tests.helpers.processes import LONGEST, printed, run, start
 from tests.helpers.queues import until
+from tests.helpers.readyz import readiness
 from tests.helpers.trails import documents, ledger, own_settings, prepared, record, write_trail
 from trailhound.backoff import Backoff
 from trailhound.errors import ObjectNotFoundError

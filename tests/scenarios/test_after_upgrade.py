@@ -9,10 +9,11 @@ from typing import Any
 
 from tests.helpers import last_release as old
 from tests.helpers.detection_rules import BURST, DELETED, write_rules
-from tests.helpers.installation import TERMS, Hook, Installation, readiness, searchable, stamp
+from tests.helpers.installation import TERMS, Hook, Installation, searchable, stamp
 from tests.helpers.ports import free_address
 from tests.helpers.processes import identity_holds
 from tests.helpers.queues import until
+from tests.helpers.readyz import readiness
 from tests.helpers.receiver import Receiver
 from tests.helpers.trails import dead_letters, ledger, record, write_trail
 from trailhound.cluster.client import connect

@@ -19,13 +19,14 @@ from tests.helpers.installation import (
     Installation,
     announcement,
     key_of,
-    readiness,
     searchable,
     stamp,
 )
+from tests.helpers.mail_server import mail_server
 from tests.helpers.ports import free_address
 from tests.helpers.processes import identity_holds
 from tests.helpers.queues import Queue, until
+from tests.helpers.readyz import readiness
 from tests.helpers.receiver import Receiver
 from tests.helpers.trails import (
     dead_letters,
@@ -35,7 +36,6 @@ from tests.helpers.trails import (
     trail_bytes,
     write_trail,
 )
-from tests.integration.test_report_mail import post_office
 from trailhound.cluster.client import connect
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
@@ -156,7 +156,7 @@ def test_a_day_of_an_installation(
         s3.put_object(Bucket=bucket, Key=key_of(now, f"{name}-polled"), Body=polled)
         write_trail(watched, [*wave(now, noise), *more], name)
 
-    with Receiver(hook) as receiver, post_office() as post:
+    with Receiver(hook) as receiver, mail_server() as post:
         it = Installation(
             settings,
             tmp_path,

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.helpers.digests import DigestedTrail, listed_keys, public_der
-from tests.helpers.installation import Hook, Installation, readiness
+from tests.helpers.installation import Hook, Installation
 from tests.helpers.ports import free_address
 from tests.helpers.queues import until
+from tests.helpers.readyz import readiness
 from tests.helpers.receiver import Receiver
 from trailhound.cluster.client import connect
 from trailhound.settings import Settings

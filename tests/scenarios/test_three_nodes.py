@@ -18,10 +18,11 @@ import pytest
 
 from tests.faults.proxy import Barrier, Proxy
 from tests.helpers.detection_rules import DELETED, write_rules
-from tests.helpers.installation import Hook, Installation, readiness, stamp
+from tests.helpers.installation import Hook, Installation, stamp
 from tests.helpers.ports import free_address
 from tests.helpers.processes import LONGEST, identity_holds, printed, start
 from tests.helpers.queues import PATIENCE, until
+from tests.helpers.readyz import readiness
 from tests.helpers.receiver import Receiver
 from tests.helpers.three_nodes import ThreeNodes, three_nodes
 from tests.helpers.trails import documents, ledger, own_settings, record, write_trail

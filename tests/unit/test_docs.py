@@ -96,6 +96,13 @@ def test_every_helper_is_in_the_index_of_helpers() -> None:
     assert listed == modules
 
 
+def test_what_tests_share_is_in_no_test() -> None:
+    """Who changes a test, or looks for what there is to build one on, looks at the helpers."""
+    of_a_test = re.compile(r"^from tests\.[\w.]*\btest_\w+ import", re.MULTILINE)
+    files = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py")]
+    assert [each.name for each in files if of_a_test.search(each.read_text("utf-8"))] == []
+
+
 def test_every_module_of_the_command_line_is_in_its_index() -> None:
     modules = {path.stem for path in (ROOT / "trailhound/cli").glob("*.py")} - {"__init__"}
     of_commands = {place.partition(":")[0] for _, place, _ in COMMANDS.values()}

@@ -13,20 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.canonical import canonical, comparable, digest, parse, write
-
-scalars = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text()
-)
-values = st.recursive(
-    scalars,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=12,
-)
-records = st.dictionaries(st.text(), values, max_size=6)
+from tests.unit.ingest.json_values import records, typed, without_nulls
 
 
 def shuffled(value: Any) -> Any:
@@ -34,15 +21,6 @@ def shuffled(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: shuffled(value[key]) for key in reversed(value)}
     return [shuffled(item) for item in value] if isinstance(value, list) else value
-
-
-def typed(value: Any) -> Any:
-    """A value that equals another one only where JSON's own value and kind are the same."""
-    if isinstance(value, dict):
-        return {key: typed(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [typed(item) for item in value]
-    return (isinstance(value, bool), value)
 
 
 @given(records)
@@ -93,13 +71,6 @@ def test_different_records_differ(one: dict[str, Any], two: dict[str, Any]) -> N
 def test_what_is_one_record_and_what_is_not(one: bytes, two: bytes, same: bool) -> None:
     assert (canonical(one) == canonical(two)) is same
     assert (digest(one) == digest(two)) is same
-
-
-def without_nulls(value: Any) -> Any:
-    """The value with every key gone whose value is None, at any depth."""
-    if isinstance(value, dict):
-        return {key: without_nulls(item) for key, item in value.items() if item is not None}
-    return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
 from ingest.reading import Chunk
 from ingest.repair.record import repair
-from tests.unit.ingest.test_canonical import records, typed, without_nulls
+from tests.unit.ingest.json_values import records, typed, without_nulls
 
 
 def source_of(raw: bytes) -> bytes:

@@ -16,7 +16,7 @@ from ingest.documents.assembler import Assembler
 from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
 from ingest.reading import Chunk
-from tests.unit.ingest.test_canonical import records
+from tests.unit.ingest.json_values import records
 
 BARE = {"eventTime": "2025-03-01T12:00:00Z", "eventName": "PutObject"}
 

@@ -21,7 +21,7 @@ from ingest.objects import TrailObject
 from ingest.reading import ReadLimits, TrailReader
 from ingest.repair.restore import restore
 from tests.unit.ingest.documents.test_document_id import LONGEST_ID
-from tests.unit.ingest.test_canonical import records, values
+from tests.unit.ingest.json_values import records, values
 from trailhound.errors import TrailFileError
 from trailhound.state.objects import short_id
 
