@@ -47,6 +47,7 @@ recorded_alerts     rules of findings by hand, and the alerts that a recorder ma
 recorded            recorded events on which an independent Sigma engine counted hits
 records             hand-made records, one of every shape that enrichment must take
 reports             reports of any shape, with any text
+required_arguments  the arguments that each command requires
 roles               the shipped least-privilege roles, for a namespace
 schemas             what `--json` prints, against the schemas in docs/
 secured             an OpenSearch with the security plugin, TLS, users and roles

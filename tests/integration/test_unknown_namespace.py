@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.required_arguments import ARGUMENTS
 from tests.helpers.trails import prepared
-from tests.unit.cli.test_exit_codes import ARGUMENTS
 from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.main import main
 from trailhound.settings import Settings

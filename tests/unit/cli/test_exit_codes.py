@@ -14,6 +14,7 @@ import pytest
 import typer
 
 from tests.helpers.ports import own_port
+from tests.helpers.required_arguments import ARGUMENTS
 from trailhound import errors
 from trailhound.cli import exit_codes
 from trailhound.cli.commands import COMMANDS
@@ -35,43 +36,6 @@ def _commands() -> Iterator[tuple[tuple[str, ...], Any]]:
 
 
 EVERY = dict(_commands())
-
-ARGUMENTS: dict[tuple[str, ...], list[str]] = {
-    ("backfill",): ["{trail}"],
-    ("sample",): ["{new}"],
-    ("alerts", "show"): ["some-id"],
-    ("event",): ["some-id"],
-    ("alerts", "ack"): ["some-id"],
-    ("alerts", "close"): ["some-id"],
-    ("enrich",): ["{trail}"],
-    ("verify",): ["."],
-    ("alerts", "reopen"): ["some-id"],
-    ("alerts", "assign"): ["some-id"],
-    ("alerts", "note"): ["some-id", "--note", "x"],
-    ("incidents", "note"): ["some-id", "--note", "x"],
-    ("incidents", "show"): ["some-id"],
-    **{("incidents", verb): ["some-id"] for verb in ("ack", "assign", "close", "reopen")},
-    ("timeline",): ["some-name"],
-    ("whois",): ["some-name"],
-    ("rules", "except"): ["some-id"],
-    ("automation", "forget"): ["some-id"],
-    ("automation", "trust"): [
-        *("--role", "arn:aws:iam::111122223333:role/deploy"),
-        *("--call", "PutRule", "--network", "203.0.113.0/24"),
-    ],
-    ("aws", "logs-query"): ["fields eventName", "--log-group", "trail"],
-    ("ledger", "show"): ["some-id"],
-    ("ledger", "gone"): ["some-name"],
-    ("reconcile",): ["{trail}"],
-    ("deadletters", "show"): ["some-id"],
-    ("deadletters", "dismiss"): ["some-id"],
-    ("rules", "show"): ["RootAccountUsage"],
-    ("rules", "explain"): ["RootAccountUsage"],
-    ("rules", "check"): ["{trail}"],
-    ("dashboards", "open"): ["some-id"],
-    ("rules", "export"): ["--monitors"],
-}
-"""What a command can't do without."""
 
 ASKS_THE_CLUSTER = [
     (("status",), []),

@@ -15,6 +15,7 @@ from opensearchpy.exceptions import (
 )
 from opensearchpy.exceptions import ConnectionError as NoConnection
 
+from tests.unit.cluster.replies import NO_MEMORY
 from trailhound.cluster.retry_policy import (
     BACKOFF,
     RetryPolicy,
@@ -24,19 +25,6 @@ from trailhound.cluster.retry_policy import (
 )
 from trailhound.errors import AccessDeniedError, ClusterUnreachableError, RequestFailedError
 
-NO_MEMORY = {
-    "error": {
-        "root_cause": [],
-        "type": "search_phase_execution_exception",
-        "reason": "",
-        "caused_by": {
-            "type": "circuit_breaking_exception",
-            "reason": "[parent] Data too large, data for [<agg [names]>] would be [977.3mb]",
-        },
-    },
-    "status": 500,
-}
-"""As an aggregation of many days has it, whose shards answered: not a 429."""
 ERRORS: list[tuple[TransportError, bool, bool]] = [
     (TransportError(429, "busy", {}), True, False),
     (TransportError(502, "gateway", {}), True, True),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.cluster.test_retry_policy import NO_MEMORY
+from tests.unit.cluster.replies import NO_MEMORY
 from trailhound.cluster.shards_starting import with_started_shards
 from trailhound.errors import ClusterBusyError
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from enrich.resources import LONGEST_VALUE
-from tests.unit.enrich.test_resources import touched
+from tests.unit.enrich.enriched import touched
 
 ONE, TWO = "i-0aaaaaaaaaaaaaaa1", "i-0bbbbbbbbbbbbbbb2"
 OWN = "mi-0ccccccccccccccc3"

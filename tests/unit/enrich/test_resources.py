@@ -2,30 +2,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
 import pytest
 
-from enrich.enricher import Enricher
 from enrich.resource_paths import TABLE
 from enrich.resources import LEAVES, LONGEST_VALUE, MOST_VALUES, READINGS
-from enrich.view import view_of
+from tests.unit.enrich.enriched import touched
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/0a1b"
-
-
-def touched(source: str, name: str, **parts: Any) -> dict[str, Any]:
-    record = {
-        "eventTime": "2024-05-01T10:00:00Z",
-        "eventSource": f"{source}.amazonaws.com",
-        "eventName": name,
-        **parts,
-    }
-    enricher = Enricher()
-    once = enricher.fields(view_of(orjson.dumps(record)))
-    assert enricher.fields(view_of(orjson.dumps(record))) == once  # kept or worked out anew
-    fields: dict[str, Any] = orjson.loads(b"{" + once[0][:-1] + b"}}")
-    assert fields == enricher.document_fields(record)
-    return fields
 
 
 @pytest.mark.parametrize(

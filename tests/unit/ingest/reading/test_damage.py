@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ingest.reading import ReadLimits
 from ingest.reading.values import balance, balanced_end
 from tests.unit.ingest.reading.formats import FORMATS, TINY, Reading, Record, compact, gzipped
-from tests.unit.ingest.reading.test_formats import events
+from tests.unit.ingest.reading.random_events import events
 from trailhound.errors import CorruptFileError, NotATrailFileError, TrailFileError
 
 BOTH = {"whole": ReadLimits(), "window": TINY}

@@ -17,33 +17,8 @@ from hypothesis import strategies as st
 from ingest.reading import ReadLimits
 from ingest.reading.recognise import may_be_trail
 from tests.unit.ingest.reading.formats import FORMATS, TINY, Reading, Record, compact, gzipped
+from tests.unit.ingest.reading.random_events import any_json, events
 from trailhound.errors import FileTooLargeError, NotATrailFileError
-
-_scalars = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text()
-    | st.sampled_from(['{"delete":{}}', "},{", ']}"', "\\", '\\"', "\r\n", "{", "]"])
-)
-_json = st.recursive(
-    _scalars,
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
-    ),
-    max_leaves=12,
-)
-events = st.builds(
-    lambda some, last: {
-        "eventVersion": "1.08",
-        **some,
-        "eventTime": "2024-01-01T00:00:00Z",
-        **last,
-    },
-    st.dictionaries(st.text(max_size=8), _json, max_size=4),
-    st.dictionaries(st.sampled_from(["eventID", "eventName"]), st.text(max_size=4), max_size=2),
-)
 
 
 def _bag(records: list[Record]) -> Counter[str]:
@@ -74,7 +49,7 @@ def test_the_records_read_are_those_written(records: list[Record], data: st.Data
             assert may_be_trail(stored), name
 
 
-@given(st.lists(_json, max_size=8))
+@given(st.lists(any_json, max_size=8))
 def test_records_holds_any_json_and_what_is_no_object_is_a_fault(values: list[Any]) -> None:
     for limits in (ReadLimits(), TINY):
         reading = Reading(compact({"Records": values}).encode(), limits)

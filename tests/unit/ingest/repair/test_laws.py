@@ -20,12 +20,13 @@ from ingest.object_progress import ObjectProgress
 from ingest.objects import TrailObject
 from ingest.reading import ReadLimits, TrailReader
 from ingest.repair.restore import restore
-from tests.unit.ingest.documents.test_document_id import LONGEST_ID
 from tests.unit.ingest.json_values import records, values
 from trailhound.errors import TrailFileError
 from trailhound.state.objects import short_id
 
 SENT = "2025-03-01T12:00:00.000Z"
+LONGEST_ID = 512
+"""Bytes of an `_id`, the engine's limit."""
 names = st.sampled_from(
     [
         *("eventID", "eventTime", "eventName", "eventSource", "userIdentity", "sourceIPAddress"),
