@@ -26,6 +26,7 @@ pytest_plugins = [
     "tests.helpers.fixtures_s3",
     "tests.helpers.fixtures_settings",
     "tests.helpers.aws_api",
+    "tests.helpers.event_store",
     "tests.helpers.notifications",
 ]
 for profile, examples in {"quick": 50, "thorough": 200}.items():

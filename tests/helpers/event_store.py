@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 from opensearchpy import OpenSearch
 
 from enrich.uuids import is_uuid
@@ -86,3 +87,10 @@ def _put(document: dict[str, Any], path: str, value: Any) -> None:
     for parent in parents:
         document = document.setdefault(parent, {})
     document[last] = value
+
+
+@pytest.fixture(scope="module")
+def store(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
+    """The events of one file of tests: searches ask all days of its namespace."""
+    with event_store(engine, tmp_path_factory.mktemp("home")) as made:
+        yield made

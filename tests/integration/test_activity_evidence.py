@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,17 +17,11 @@ from detections.investigation.paths import PathFinder
 from detections.span import Span
 from enrich.enricher import Enricher
 from tests.helpers.activity_trails import activity, brute_graph
-from tests.helpers.event_store import EventStore, event_store
+from tests.helpers.event_store import EventStore
 from tests.helpers.trails import record
 
 ENRICHER = Enricher()
 BEGIN = datetime(2025, 3, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def store(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
-    with event_store(engine, tmp_path_factory.mktemp("home")) as made:
-        yield made
 
 
 def index_records(store: EventStore, records: list[dict[str, Any]]) -> EventIndex:

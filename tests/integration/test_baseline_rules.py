@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
@@ -20,7 +19,7 @@ from detections.finding import Finding
 from detections.kinds import anomaly, baselines, new_terms, travel
 from detections.matcher import SigmaMatcher
 from detections.span import Clock, Span
-from tests.helpers.event_store import EventStore, at, event_store
+from tests.helpers.event_store import EventStore, at
 from trailhound.errors import RuleError
 
 ARN = "userIdentity.arn"
@@ -29,12 +28,6 @@ HOUR = 3_600
 RANDOM = settings(max_examples=8, deadline=None)
 SEEDS = st.integers(0, 2**32)
 Event = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def store(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
-    with event_store(engine, tmp_path_factory.mktemp("home")) as made:
-        yield made
 
 
 def compiled(mark: str, *, decided: bool = False) -> Compiled:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.helpers.correlation_oracle import Plain, Spec, bursts
-from tests.helpers.event_store import EventStore, event_store
+from tests.helpers.event_store import EventStore
 from tests.helpers.random_trails import (
     ARN,
     FLAT,
@@ -44,12 +44,6 @@ TYPES: dict[str, tuple[str | None, list[str]]] = {
     "value_percentile": (NUMBER, ["A"]),
     "value_median": (NUMBER, ["A"]),
 }
-
-
-@pytest.fixture(scope="module")
-def store(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
-    with event_store(engine, tmp_path_factory.mktemp("home")) as made:
-        yield made
 
 
 @pytest.mark.parametrize("type_", TYPES)

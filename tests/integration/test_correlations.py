@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -26,12 +26,6 @@ from trailhound.errors import ClusterError, RuleError
 
 ARN = "userIdentity.arn"
 Documents = Sequence[dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def store(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
-    with event_store(engine, tmp_path_factory.mktemp("home")) as made:
-        yield made
 
 
 def call(number: int, time: float, name: str = "A", **fields: Any) -> dict[str, Any]:

@@ -4,12 +4,10 @@ that would explode says; lateral movement and chains of roles."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +19,7 @@ from detections.span import Span
 from enrich.enricher import Enricher
 from tests.helpers.activity_trails import ACCOUNTS, activity, brute_graph, brute_paths
 from tests.helpers.commands import command
-from tests.helpers.event_store import EventStore, event_store
+from tests.helpers.event_store import EventStore
 from tests.helpers.schemas import require_listing
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.errors import UsageError
@@ -31,12 +29,6 @@ ROOT = Path(__file__).parents[2]
 ENRICHER = Enricher()
 BEGIN = datetime(2025, 3, 1, tzinfo=UTC)
 _DAYS = iter(range(10_000))
-
-
-@pytest.fixture(scope="module")
-def store(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
-    with event_store(engine, tmp_path_factory.mktemp("home")) as made:
-        yield made
 
 
 def index_records(store: EventStore, records: list[dict[str, Any]]) -> EventIndex:

@@ -3,25 +3,14 @@ force finds in the raw records."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from detections.events.index import EventIndex
 from detections.investigation.opened import opened_by
 from detections.investigation.sessions import Sessions, direct, session_of
-from tests.helpers.event_store import EventStore, event_store
+from tests.helpers.event_store import EventStore
 from tests.helpers.session_trails import session_trail
-
-
-@pytest.fixture(scope="module")
-def store(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
-    home: Path = tmp_path_factory.mktemp("home")
-    with event_store(engine, home) as made:
-        yield made
 
 
 @settings(max_examples=max(2, settings().max_examples // 25), deadline=None)
