@@ -1,10 +1,8 @@
-"""Templates and indices on a real cluster: made once, upgraded in place, kept from others'."""
+"""Templates and indices on a real cluster: made once, upgraded in place."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,67 +11,31 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import RequestError
 
 from detections.events.index import ORDER
-from ingest.backfill.backfill import Backfill
-from ingest.bulk.days import Days, shard_room
-from ingest.objects import Selection
-from ingest.run_report import RunReport
-from ingest.sources import open_source
-from tests.faults.proxy import Fault, Proxy, Request
 from tests.helpers.processes import run
 from tests.helpers.trails import (
     backfill,
-    dead_letters,
     documents,
-    ledger,
     own_settings,
     prepared,
-    record,
-    write_trail,
 )
-from trailhound.app.doctor.template_checks import indices
-from trailhound.app.enrichment import enricher_from
+from tests.integration.templates.stored import get_template, mapped
 from trailhound.cluster import mappings, templates
 from trailhound.cluster.client import connect
 from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.initialization import InitChange, init
-from trailhound.cluster.retry_policy import RetryPolicy
 from trailhound.cluster.templates import Names, mark_of
-from trailhound.errors import ClusterBlockedError, ForeignTemplateError, SettingsError
+from trailhound.errors import ForeignTemplateError
 from trailhound.settings import Settings
 from trailhound.settings.cluster import IndexedField
 
-OTHERS = 1000
-"""More shards than the tests beside this one make or remove meanwhile on the same engine."""
 KINDS: tuple[templates.IndexKind, ...] = ("events", "ledger", "deadletter", "alerts")
 
 pytestmark = pytest.mark.fresh_namespace
 """They are about the making of what prepared ones have."""
 
 
-@pytest.fixture
-def trail(tmp_path: Path) -> Path:
-    """Two days of events, ten files each."""
-    folder = tmp_path / "trail"
-    for number in range(20):
-        day = 1 + number // 10
-        write_trail(
-            folder,
-            [record(eventTime=f"2025-03-0{day}T00:00:{second:02}Z") for second in range(10)],
-            f"{number:03}",
-        )
-    return folder
-
-
 def actions(changes: list[InitChange]) -> dict[str, str]:
     return {change.name: change.action for change in changes}
-
-
-def get_template(client: OpenSearch, name: str) -> dict[str, Any]:
-    found = client.indices.get_index_template(name=name)["index_templates"]
-    body: dict[str, Any] = found[0]["index_template"]
-    # Elasticsearch 9 says when it was made, and does not take that back.
-    managed = ("created_date", "modified_date")
-    return {key: value for key, value in body.items() if not key.startswith(managed)}
 
 
 def test_init_creates_then_changes_nothing(
@@ -306,11 +268,6 @@ def test_the_settings_name_what_the_mapping_leaves_out() -> None:
     assert get_args(IndexedField) == mappings.DOC_VALUES_ONLY
 
 
-def mapped(client: OpenSearch, index: str) -> dict[str, Any]:
-    found: dict[str, Any] = client.indices.get_mapping(index=index)[index]["mappings"]["properties"]
-    return found
-
-
 def test_a_changed_setting_upgrades_the_template(settings: Settings) -> None:
     client = prepared(settings)
     name = Names(settings.prefix).template("events")
@@ -336,180 +293,6 @@ def test_a_mapping_that_cannot_change_is_kept_and_said(settings: Settings, trail
     assert "risk_score" in kept.detail
 
 
-def foreign(client: OpenSearch, name: str, pattern: str, priority: int) -> None:
-    body = {
-        "index_patterns": [pattern],
-        "priority": priority,
-        "template": {"mappings": {"properties": {"eventName": {"type": "text"}}}},
-    }
-    client.indices.put_index_template(name=name, body=body)
-
-
-def test_a_foreign_template_above_ours_is_refused_before_anything_is_written(
-    settings: Settings, trail: Path
-) -> None:
-    client = prepared(settings)
-    foreign(client, f"{settings.prefix}other", f"{settings.prefix}cloudtrail-*", 900)
-    with pytest.raises(ForeignTemplateError) as refusal:
-        backfill(settings, trail)
-    assert "priority" in refusal.value.hint
-    with pytest.raises(ForeignTemplateError):
-        init(client, settings)
-    ended = run(settings, "backfill", trail, "--json")
-    assert ended.returncode == 3
-    assert b"Traceback" not in ended.stderr
-    assert client.cat.indices(index=f"{settings.prefix}cloudtrail-*") == ""
-    assert ledger(client, settings) == []
-
-
-def test_a_foreign_template_above_the_ledgers_is_refused_where_it_would_apply(
-    settings: Settings, trail: Path
-) -> None:
-    client = prepared(settings)
-    name = Names(settings.prefix).ledger
-    foreign(client, f"{settings.prefix}other", name, 900)
-    templates.check(client, settings)  # the index is there, and no template changes it
-    client.indices.delete(index=name)
-    with pytest.raises(ForeignTemplateError, match=name):
-        backfill(settings, trail)
-    assert not client.indices.exists(index=name)
-
-
-def test_a_foreign_template_under_our_name_is_left_alone(settings: Settings) -> None:
-    client = connect(settings)
-    name = Names(settings.prefix).template("events")
-    foreign(client, name, f"{settings.prefix}cloudtrail-*", 500)
-    with pytest.raises(ForeignTemplateError, match="not made by Trailhound"):
-        init(client, settings)
-    assert "_meta" not in get_template(client, name)
-
-
-@pytest.mark.parametrize("kind", ["ledger", "deadletter"])
-def test_a_foreign_index_of_our_name_is_refused(
-    kind: templates.IndexKind, settings: Settings, trail: Path
-) -> None:
-    """One of a day keeps out the events of that day alone (test_blocked_days.py)."""
-    client = connect(settings)
-    index = Names(settings.prefix).single(kind)
-    client.indices.create(index=index, body={"mappings": {"properties": {"a": {"type": "text"}}}})
-    for refused in (partial(init, client, settings), partial(backfill, settings, trail)):
-        with pytest.raises(ForeignTemplateError, match=index):
-            refused()
-    assert client.count(index=index)["count"] == 0
-    assert mapped(client, index) == {"a": {"type": "text"}}
-
-
-@pytest.mark.parametrize("name", ["closed", "write", "read_only"])
-def test_a_blocked_dead_letter_index_stops_the_run_and_loses_nothing(
-    name: str, settings: Settings, trail: Path
-) -> None:
-    """Events of a blocked day wait there (test_blocked_days.py): it cannot be done without."""
-    client = prepared(settings)
-    index = Names(settings.prefix).deadletter
-    write_trail(trail, [record(eventTime="never")], "020")
-    if name == "closed":
-        client.indices.close(index=index)
-    else:
-        client.indices.put_settings(index=index, body={f"index.blocks.{name}": True})
-    try:
-        with pytest.raises(ClusterBlockedError) as refusal:
-            backfill(settings, trail)
-    finally:
-        if name == "closed":
-            client.indices.open(index=index)
-        else:
-            client.indices.put_settings(index=index, body={f"index.blocks.{name}": None})
-    assert index in refusal.value.message
-    assert "run the same command again" in refusal.value.hint
-    assert "done" not in {
-        entry["state"] for entry in ledger(client, settings) if entry["uri"].endswith("020.json.gz")
-    }
-    report = backfill(settings, trail)
-    assert report.dead_letter_codes == {"bad_event_time": 1}
-    assert len(documents(client, settings)) == 200
-    assert len(dead_letters(client, settings)) == 1
-
-
-def test_days_that_would_pass_the_shard_limit_are_refused(
-    engine: str, namespace: str, tmp_path: Path, trail: Path
-) -> None:
-    settings = own_settings(engine, namespace, tmp_path / "home")
-    client = prepared(settings)
-    room = shard_room(client)
-    assert room is not None
-    assert room > 0
-    greedy = own_settings(engine, namespace, tmp_path / "home", index={"shards": room + OTHERS})
-    days = Days(client, greedy, RetryPolicy())
-    with pytest.raises(ClusterBlockedError, match="shards"):
-        days.reserve("2025.03.01")
-    with pytest.raises(ClusterBlockedError, match="shards") as refusal:
-        days.ensure("2025.03.01")
-    assert "cluster.max_shards_per_node" in refusal.value.hint
-    assert client.cat.indices(index=f"{namespace}-cloudtrail-*") == ""
-    modest = Days(client, settings, RetryPolicy())
-    modest.check_shard_limit(room - OTHERS)
-    with pytest.raises(ClusterBlockedError):
-        modest.check_shard_limit(room + OTHERS)
-    before = shard_room(client)
-    assert before is not None
-    modest.ensure("2025.03.01")
-
-
-def test_days_that_are_begun_are_there_once_they_are_settled(settings: Settings) -> None:
-    client = prepared(settings)
-    days = Days(client, settings, RetryPolicy())
-    names = [f"2025.03.{day:02d}" for day in range(1, 11)]
-    begun = [days.begin(day) for day in names]
-    assert all(map(days.exists, names))
-    assert [days.begin(day) for day in names] == begun
-    days.settle()
-    assert set(client.indices.get(index=Names(settings.prefix).days)) == set(begun)
-    assert days.ensured() == set(begun)
-
-
-def test_nothing_is_sent_to_a_day_that_another_tool_made_meanwhile(settings: Settings) -> None:
-    client = prepared(settings)
-    days = Days(client, settings, RetryPolicy())
-    client.indices.create(
-        index=Names(settings.prefix).day("2025.03.01"), body={"mappings": {"_meta": {}}}
-    )
-    client.indices.put_mapping(
-        index=Names(settings.prefix).day("2025.03.01"), body={"_meta": {"trailhound": None}}
-    )
-    index = days.begin("2025.03.01")
-    for _sender in range(2):
-        days.settle()
-        assert days.refused()[index].reason == "day_foreign"
-    assert days.ensured() == set()
-
-
-def through(url: str, settings: Settings, trail: Path) -> RunReport:
-    far = own_settings(url, settings.namespace, settings.home, ingest={"batch_bytes": 64 * 1024})
-    job = Backfill(connect(far), far, enricher_from(far, lambda _: None), selection=Selection())
-    return job.run([open_source(str(trail), far)])
-
-
-def test_an_index_that_goes_away_under_way_is_made_again(settings: Settings, trail: Path) -> None:
-    client = prepared(settings)
-    day = Names(settings.prefix).day("2025.03.02")
-    gone = threading.Event()
-
-    def script(request: Request) -> Fault | None:
-        # Before the first batch of its events arrives, retention or somebody removes the index.
-        if request.of_events and day.encode() in request.body and not gone.is_set():
-            gone.set()
-            client.indices.delete(index=day)
-        return None
-
-    with Proxy(settings.hosts[0], script) as proxy:
-        report = through(proxy.url, settings, trail)
-    assert gone.is_set()
-    assert (report.counts.read, report.counts.indexed) == (200, 200)
-    assert len(documents(client, settings)) == 200
-    assert templates.index_marks(client, day)[day]["kind"] == "events"
-    assert str(client.indices.get_mapping(index=day)[day]["mappings"]["dynamic"]) == "false"
-
-
 def test_a_codec_that_the_cluster_lacks_is_named_by_init(settings: Settings) -> None:
     ended = run(settings, "init", env={"TRAILHOUND_INDEX__CODEC": "zstd"})
     assert ended.returncode == 2
@@ -519,29 +302,6 @@ def test_a_codec_that_the_cluster_lacks_is_named_by_init(settings: Settings) -> 
     assert "index.codec" in said
 
 
-def test_what_the_cluster_refuses_of_a_template_is_said_in_our_words(settings: Settings) -> None:
-    client, prefix = connect(settings), settings.prefix
-    taken = f"{prefix}cloudtrail"
-    client.indices.create(index=taken)
-    with pytest.raises(ForeignTemplateError, match=f"index {taken}, and the alias of the daily"):
-        init(client, settings)
-    client.indices.delete(index=taken)
-    foreign(client, f"{prefix}other", f"{prefix}cloud*", templates.PRIORITY)
-    with pytest.raises(ForeignTemplateError, match=f"as {prefix}other, of the same") as refused:
-        init(client, settings)
-    assert "another priority" in refused.value.hint
-    client.indices.delete_index_template(name=f"{prefix}other")
-    init(client, settings)
-    within = settings.model_copy(update={"namespace": f"{prefix}cloudtrail-b"})
-    with pytest.raises(ForeignTemplateError, match=f"as {prefix}trailhound-events") as refused:
-        init(client, within)
-    assert "one lies within the other" in refused.value.hint
-    for name, value in {"shards": 3_000, "refresh_interval": "soon"}.items():
-        index = settings.index.model_copy(update={name: value})
-        with pytest.raises(SettingsError, match=f"^index.{name}: .* the value {value} "):
-            init(client, settings.model_copy(update={"index": index}))
-
-
 def test_init_leaves_a_namespace_alone_whose_name_goes_on_with_ours(settings: Settings) -> None:
     other = settings.model_copy(update={"namespace": f"{settings.namespace}-trailhound"})
     client = prepared(other)
@@ -549,22 +309,3 @@ def test_init_leaves_a_namespace_alone_whose_name_goes_on_with_ours(settings: Se
     client.indices.put_mapping(index=index, body={"_meta": {"trailhound": {"kind": "ledger"}}})
     assert index not in {each.name for each in init(client, settings)}
     assert mark_of(client.indices.get_mapping(index=index)[index]["mappings"]) == {"kind": "ledger"}
-
-
-def test_doctor_names_an_alias_in_the_place_of_a_day(settings: Settings) -> None:
-    client = prepared(settings)
-    other, day = f"{settings.prefix}other", Names(settings.prefix).day("2025.03.01")
-    client.indices.create(index=other, body={"aliases": {day: {}}})
-    found = indices(client, settings)
-    assert found.verdict == "warning"
-    assert other in found.fact
-
-
-def test_a_missing_template_is_said_of_new_days(settings: Settings, trail: Path) -> None:
-    client = prepared(settings)
-    client.indices.delete_index_template(name=Names(settings.prefix).template("events"))
-    with pytest.raises(ForeignTemplateError, match=r"new days") as refused:
-        backfill(settings, trail)
-    assert Names(settings.prefix).days in refused.value.message
-    assert "1970" not in refused.value.message
-    assert "trailhound init" in refused.value.hint
