@@ -38,6 +38,7 @@ pytestmark = pytest.mark.fresh_namespace
 """They are about the making of what prepared ones have."""
 
 
+@pytest.mark.parametrize("name", ["closed", "write", "read_only"])
 def test_a_blocked_dead_letter_index_stops_the_run_and_loses_nothing(
     name: str, settings: Settings, trail: Path
 ) -> None:

@@ -90,7 +90,6 @@ def test_a_foreign_index_of_our_name_is_refused(
     assert mapped(client, index) == {"a": {"type": "text"}}
 
 
-@pytest.mark.parametrize("name", ["closed", "write", "read_only"])
 def test_what_the_cluster_refuses_of_a_template_is_said_in_our_words(settings: Settings) -> None:
     client, prefix = connect(settings), settings.prefix
     taken = f"{prefix}cloudtrail"
