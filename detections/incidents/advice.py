@@ -10,9 +10,14 @@ from typing import Any, Final
 from opensearchpy import OpenSearch
 
 from detections.events.index import EventIndex
-from detections.incidents.containment import FIELDS, Containment, Event, containment
+from detections.events.verbs import READING
+from detections.incidents.actors import texts_at
+from detections.incidents.containment import FIELDS, Containment, LeftCalls, containment
+from detections.incidents.creations import ISSUING, LEAVES
+from detections.incidents.facts import KEYS
 from detections.incidents.incident_events import events_of_incident
-from detections.incidents.undoing import KNOWN
+from detections.incidents.step import Event
+from detections.incidents.undoing.table import KNOWN
 from trailhound.cluster.queries import Query, both, either
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
@@ -22,9 +27,33 @@ _MOST: Final = 10_000
 _NAMES: Final = 1_000
 _SESSION: Final = "36h"
 """How long before an incident a key may have opened a session of it: the longest lasts so long."""
-_SUCCEEDED: Final[Query] = {
-    "bool": {"must_not": [{"term": {"readOnly": True}}, {"exists": {"field": "errorCode"}}]}
+_READ_BY_NAME: Final[Query] = {
+    "bool": {
+        "filter": [{"regexp": {"eventName": f"({'|'.join(READING)}).*"}}],
+        "must_not": [{"exists": {"field": "readOnly"}}],
+    }
 }
+"""Old events do not say whether they only read: their names do."""
+_CHANGED: Final[Query] = {
+    "bool": {
+        "must_not": [
+            {"term": {"readOnly": True}},
+            {"exists": {"field": "errorCode"}},
+            _READ_BY_NAME,
+        ]
+    }
+}
+_TEMPORARY: Final = "ASIA"
+_ISSUED: Final[Query] = {
+    "bool": {
+        "filter": [{"terms": {"eventName": sorted({*ISSUING, "CreateSession"})}}],
+        "must_not": [{"exists": {"field": "errorCode"}}],
+    }
+}
+"""Calls that issue credentials, also services' own and, by a certificate, Roles Anywhere's."""
+_LOOKED_AT: Final = 5
+"""Events of each other call whose resources are named."""
+_OBJECTS: Final = 10
 
 
 def contain(
@@ -41,7 +70,7 @@ def contain(
     without = [_without_key(name) for name in incident["principals"]]
     if not with_key and not without:
         return Containment()
-    changes = both(own, either([*with_key, *without]), _SUCCEEDED)
+    changes = both(own, either([*with_key, *without]), _CHANGED)
     listed = {"terms": {"eventName": sorted(KNOWN)}}
     body = {"_source": list(FIELDS)}
     read = index.documents(both(changes, listed), body, limit=_MOST)
@@ -52,17 +81,48 @@ def contain(
     return containment(
         _used(index, asked),
         (hit["_source"] for hit in islice(read, _MOST)),
-        _numbers(index, both(changes, {"bool": {"must_not": [listed]}})),
+        _left(index, both(changes, {"bool": {"must_not": [listed]}})),
         now,
+        _openers(index, incident["access_keys"], times),
     )
 
 
-def _numbers(index: EventIndex, query: Query) -> dict[str, int]:
-    """How many events match, by call."""
-    names = {"names": {"terms": {"field": "eventName", "size": _NAMES}}}
-    found = index.search({"query": query, "aggs": names}).get("aggregations")
+def _openers(index: EventIndex, keys: Iterable[str], times: Iterable[Query]) -> dict[str, Event]:
+    """The calls that issued temporary keys, by key."""
+    temporary = [each for each in keys if each.startswith(_TEMPORARY)]
+    if not temporary:
+        return {}
+    issued = both(either([*times]), {"terms": {KEYS: temporary}}, _ISSUED)
+    found: dict[str, Event] = {}
+    body = {"_source": [*FIELDS, KEYS]}
+    for hit in islice(index.documents(issued, body, limit=_MOST), _MOST):
+        for key in texts_at(hit["_source"], *KEYS.split(".")):
+            if key != (hit["_source"].get("userIdentity") or {}).get("accessKeyId"):
+                found.setdefault(key, hit["_source"])
+    return found
+
+
+def _left(index: EventIndex, query: Query) -> LeftCalls:
+    """How many events match, by call, and what some of them are about."""
+    looked_at = {"top_hits": {"size": _LOOKED_AT, "_source": ["resource"]}}
+    names = {"terms": {"field": "eventName", "size": _NAMES}, "aggs": {"some": looked_at}}
+    found = index.search({"query": query, "aggs": {"names": names}}).get("aggregations")
     buckets = found["names"]["buckets"] if found else ()
-    return {str(each["key"]): int(each["doc_count"]) for each in buckets}
+    return LeftCalls(
+        {str(each["key"]): int(each["doc_count"]) for each in buckets},
+        {str(each["key"]): _objects(each["some"]["hits"]["hits"]) for each in buckets},
+    )
+
+
+def _objects(hits: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The names of the resources of events: of what can be made before all else."""
+    named: dict[str, None] = {}
+    for hit in hits:
+        resource = hit["_source"].get("resource")
+        leaves = resource if isinstance(resource, Mapping) else {}
+        for leaf in sorted(leaves, key=lambda each: (each not in LEAVES, each)):
+            named |= dict.fromkeys(each for each in texts_at(leaves, leaf) if each != "*")
+    return tuple(named)[:_OBJECTS]
 
 
 def _without_key(name: str) -> Query:

@@ -14,7 +14,8 @@ from tests.helpers.trails import own_settings, prepared, record, write_trail
 
 KEY, MADE, OTHER = "AKIAIOSFODNN7EXAMPLE", "AKIAI44QH8DHBEXAMPLE", "AKIAX5QH8DHBEXAMPLE7"
 ACCOUNT = "111122223333"
-CALLS = ("CreateUser", "CreateAccessKey", "AttachUserPolicy", "UpdateTrail")
+OUTSIDER = "444455556666"
+CALLS = ("CreateUser", "CreateAccessKey", "AttachUserPolicy", "UpdateAssumeRolePolicy", "TagRole")
 
 
 def call(second: int, name: str, user: str = "ada", key: str = KEY, **more: Any) -> dict[str, Any]:
@@ -25,10 +26,9 @@ def call(second: int, name: str, user: str = "ada", key: str = KEY, **more: Any)
         "userName": user,
         "accessKeyId": key,
     }
-    source = "cloudtrail" if name == "UpdateTrail" else "iam"
     return record(
         eventName=name,
-        eventSource=f"{source}.amazonaws.com",
+        eventSource="iam.amazonaws.com",
         eventTime=f"2025-03-01T12:00:{second:02}Z",
         userIdentity=identity,
         recipientAccountId=ACCOUNT,
@@ -53,13 +53,16 @@ def test_an_incident_says_what_takes_it_away(engine: str, namespace: str, tmp_pa
     prepared(settings)
     made = {"accessKey": {"userName": "eve", "accessKeyId": MADE}}
     admin = {"userName": "eve", "policyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}
+    statement = {"Effect": "Allow", "Principal": {"AWS": OUTSIDER}, "Action": "sts:AssumeRole"}
+    trust = {"roleName": "Ops", "policyDocument": json.dumps({"Statement": [statement]})}
     trail = write_trail(
         tmp_path / "trail",
         [
             call(1, "CreateUser", requestParameters={"userName": "eve"}),
             call(2, "CreateAccessKey", responseElements=made),
             call(3, "AttachUserPolicy", requestParameters=admin),
-            call(4, "UpdateTrail", requestParameters={"name": "trail"}),
+            call(4, "UpdateAssumeRolePolicy", requestParameters=trust),
+            call(4, "TagRole", requestParameters={"roleName": "Ops"}),
             call(5, "CreateUser", requestParameters={"userName": "no"}, errorCode="AccessDenied"),
             call(6, "ListUsers", "bob", OTHER, sourceIPAddress="192.0.2.99"),
         ],
@@ -76,13 +79,18 @@ def test_an_incident_says_what_takes_it_away(engine: str, namespace: str, tmp_pa
     assert [shlex.split(each["command"])[1:3] for each in steps] == [
         ["iam", "update-access-key"],
         ["iam", "update-access-key"],
+        [],
         ["iam", "detach-user-policy"],
         ["iam", "delete-user"],
     ]
-    assert [each["account"] for each in steps] == [ACCOUNT] * 4
+    assert [each["account"] for each in steps] == [ACCOUNT] * 5
+    assert (steps[2]["object"], steps[2]["outsiders"]) == ("Ops", [OUTSIDER])
     assert OTHER not in json.dumps(steps), "who only was there used the account rightly"
-    assert advice["containment"]["left"] == {"UpdateTrail": 1}
+    assert advice["containment"]["left"] == {"TagRole": 1}
+    assert advice["containment"]["left_objects"] == {"TagRole": ["Ops"]}
     shown = command(settings, "incidents", "show", incident["id"]).stdout
+    assert f"it lets in {OUTSIDER}" in " ".join(shown.split())
+    assert "TagRole ×1 (Ops)" in " ".join(shown.split())
     assert f"aws iam update-access-key --access-key-id {KEY} --user-name ada" in shown
     assert "without a command here: 1 other successful call of the same principals" in shown
 

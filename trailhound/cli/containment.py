@@ -43,6 +43,10 @@ def show_containment(advice: Containment) -> None:
             for line in _lines(each.command):
                 out.print(safe(line))
     if advice.left:
-        named = ", ".join(f"{name} ×{count}" for name, count in advice.left.items())
+        about = advice.left_objects
+        named = ", ".join(
+            f"{name} ×{count}" + (f" ({', '.join(about[name])})" if about.get(name) else "")
+            for name, count in advice.left.items()
+        )
         calls = plural(sum(advice.left.values()), "other successful call")
         say(f"  without a command here: {calls} of the same principals: {named}", 4)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from detections.incidents.containment import Step
+from detections.incidents.step import Step
 from trailhound.posture import Posture
-from trailhound.report.event import CallCount, Event, Moment
+from trailhound.report.event import Event, Moment
 from trailhound.report.findings import Findings
 
 FORMAT: Literal["trailhound-report/1"] = "trailhound-report/1"
@@ -288,6 +288,16 @@ class Compliance:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftCall:
+    """A call without a step: its number of events, and what some of them were about."""
+
+    name: str
+    events: int
+    failed: int = 0
+    objects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Advice:
     """What to do now about an incident, by what its events prove; nothing of it was run. `left`:
     the successful changes of the same principals for which there is no step, by call.
@@ -296,7 +306,7 @@ class Advice:
     id: str
     title: str
     steps: tuple[Step, ...]
-    left: tuple[CallCount, ...]
+    left: tuple[LeftCall, ...]
 
 
 @dataclass(frozen=True, slots=True)

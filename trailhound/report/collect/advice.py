@@ -9,9 +9,8 @@ from opensearchpy import OpenSearch
 
 from detections.incidents.advice import contain
 from detections.incidents.store import IncidentStore
-from trailhound.report.event import CallCount
 from trailhound.report.findings import Findings
-from trailhound.report.value import Advice
+from trailhound.report.value import Advice, LeftCall
 from trailhound.settings import Settings
 
 
@@ -31,5 +30,8 @@ def advice(
         made = contain(client, settings, store.get(entry.id), now)
         steps = [each for each in made.steps if not accounts or each.account in accounts]
         if steps:
-            left = tuple(CallCount(name, count, 0) for name, count in (made.left or {}).items())
+            left = tuple(
+                LeftCall(name, count, objects=tuple(made.left_objects.get(name, ())))
+                for name, count in (made.left or {}).items()
+            )
             yield Advice(entry.id, entry.title, tuple(steps), left)

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from detections.incidents.containment import containment
-from detections.incidents.undoing import GONE
+from detections.incidents.containment import LeftCalls, containment
 
 NOW = datetime(2025, 3, 4, tzinfo=UTC)
 ACCOUNT = "111122223333"
@@ -59,7 +58,7 @@ def used(identity: dict[str, Any]) -> dict[str, Any]:
 
 
 def commands(*changes: dict[str, Any], by: tuple[dict[str, Any], ...] = ()) -> list[list[str]]:
-    found = containment([used(each) for each in by], changes, {}, NOW)
+    found = containment([used(each) for each in by], changes, LeftCalls(), NOW)
     return [shlex.split(each.command) for each in found.steps]
 
 
@@ -106,26 +105,39 @@ def test_what_no_command_ends_is_said_without_one() -> None:
     issuer = ISSUER | {"arn": f"arn:aws:iam::{ACCOUNT}:{path}"}
     sso = SESSION | {"sessionContext": {"sessionIssuer": issuer}}
     root = {"type": "Root", "accountId": ACCOUNT}
-    found = containment(
-        [used(sso), used(root)], [event("StopLogging")], {"PutBucketPolicy": 2}, NOW
-    )
-    assert [each.command for each in found.steps] == ["", ""]
+    others = LeftCalls({"TagRole": 2}, {"TagRole": ("Ops",)})
+    found = containment([used(sso), used(root)], [event("StopLogging")], others, NOW)
+    assert [each.command for each in found.steps] == ["", "", ""]
     assert "IAM Identity Center" in found.steps[0].what
-    assert found.as_dict()["left"] == {"PutBucketPolicy": 2, "StopLogging": 1}
+    assert found.as_dict()["left"] == {"TagRole": 2, "StopLogging": 1}
+    assert found.as_dict()["left_objects"] == {"TagRole": ["Ops"]}
 
 
 def test_what_failed_was_read_or_is_gone_again_is_left_out() -> None:
-    assert (
-        commands(
-            event("CreateUser", {"userName": "eve"}, errorCode="AccessDenied"),
-            event("CreateRole", {"roleName": "r"}, readOnly=True),
-            KEY,
-            event("DeleteAccessKey", {"accessKeyId": "AKIAI44QH8DHBEXAMPLE"}),
-            event("StopLogging", {"name": "trail"}, source="cloudtrail"),
-            event("DeleteTrail", {"name": "trail"}, source="cloudtrail"),
-        )
-        == []
+    changes = (
+        event("CreateUser", {"userName": "eve"}, errorCode="AccessDenied"),
+        event("CreateRole", {"roleName": "r"}, readOnly=True),
+        KEY,
+        event("DeleteAccessKey", {"accessKeyId": "AKIAI44QH8DHBEXAMPLE"}),
+        event("StopLogging", {"name": "trail"}, source="cloudtrail"),
+        event("DeleteTrail", {"name": "trail"}, source="cloudtrail"),
     )
+    found = containment([], changes, LeftCalls(), NOW)
+    assert [(each.event, each.command) for each in found.steps] == [("DeleteTrail", "")]
+    assert found.left == {}
+
+
+def test_the_deletion_of_a_person_of_another_directory_hides_no_user() -> None:
+    """Two services have a `DeleteUser`."""
+    gone = event("DeleteUser", {"userName": "eve", "userId": "eve"}, source="identitystore")
+    (words,) = commands(event("CreateUser", {"userName": "eve"}), gone)
+    assert words[:3] == ["aws", "iam", "delete-user"]
+
+
+def test_an_old_event_that_does_not_say_whether_it_read_is_judged_by_its_name() -> None:
+    old = [event(name, readOnly=None) for name in ("ListUsers", "DescribeClusters", "TagUser")]
+    found = containment([], old, LeftCalls(), NOW)
+    assert found.left == {"TagUser": 1}
 
 
 def test_the_same_name_in_another_account_or_region_is_another_thing() -> None:
@@ -143,7 +155,7 @@ def test_the_same_name_in_another_account_or_region_is_another_thing() -> None:
         {**stopped, "recipientAccountId": there},
         {**stopped, "eventName": "StartLogging", "awsRegion": "us-east-1"},
     )
-    found = containment(map(used, (SESSION, other)), changes, {}, NOW)
+    found = containment(map(used, (SESSION, other)), changes, LeftCalls(), NOW)
     assert [(each.account, each.event) for each in found.steps] == [
         *((account, "GetCallerIdentity") for account in (ACCOUNT, there)),
         *((account, "StopLogging") for account in (ACCOUNT, there)),
@@ -180,11 +192,3 @@ def test_a_name_that_aws_does_not_allow_is_in_no_command(name: str) -> None:
 def test_a_name_that_begins_with_a_dash_is_no_option() -> None:
     (words,) = commands(event("CreateUser", {"userName": "--profile"}))
     assert words == ["aws", "iam", "delete-user", "--user-name=--profile"]
-
-
-def test_each_command_names_each_of_its_values() -> None:
-    for undo in GONE.values():
-        assert len(undo.values) == len(undo.forms)
-        for number in range(len(undo.values)):
-            assert f"{{{number}}}" in undo.command
-            assert f"{{{number}}}" in undo.what
