@@ -20,10 +20,10 @@ from detections.alerts.burst import Fact, moment
 from detections.events.index import Days, EventIndex
 from detections.events.light import Mapped
 from detections.finding import Finding
-from detections.incidents import actors
+from detections.incidents import acting, actors
 from trailhound.batching import batched, weighed
 
-FIELDS: Final = tuple(dict.fromkeys((*facts.FIELDS, *actors.FIELDS, "eventSource")))
+FIELDS: Final = tuple(dict.fromkeys((*facts.FIELDS, *actors.FIELDS, *acting.FIELDS, "eventSource")))
 """The fields of an event that alerts and their links are made of."""
 KEPT: Final = 20_000
 """Events that are kept, some 2 KB each: as many as the alerts of a day with 300,000 events name."""

@@ -28,7 +28,7 @@ _ROOTS: Final = frozenset(
     {
         *("userIdentity", "user", "user_type", "user_agent", "recipientAccountId", "awsRegion"),
         *("eventSource", "eventName", "errorCode", "sharedEventID", "event", "sourceIPAddress"),
-        *("source", "resource", "risk_score", "trail", _TIME),
+        *("source", "resource", "grants", "risk_score", "trail", _TIME),
     }
 )
 """Members whose doc values are what the record has: texts and whole numbers, in no array of

@@ -24,7 +24,7 @@ FIELDS: Final = (
         for name in (
             *("type", "arn", "accountId", "accessKeyId", "principalId", "userName"),
             *("sessionContext.sessionIssuer.arn", "sessionContext.sourceIdentity"),
-            "sessionContext.attributes.creationDate",
+            *("sessionContext.attributes.creationDate", "onBehalfOf.userId"),
         )
     ),
 )
@@ -35,13 +35,14 @@ FIELDS: Final = (
 class Actor:
     """An actor. `name` identifies it: the token of the person, if known. `own` are the tokens of
     person, session and key. `key` is the access key that was used, empty if none; `role` is the
-    token of the role."""
+    token of the role. `by`: what another one gave it to act with (`acting`)."""
 
     name: str
     own: frozenset[str] = frozenset()
     key: str = ""
     role: str = ""
     person: bool = False
+    by: frozenset[str] = frozenset()
 
 
 def actor_of(source: Source) -> Actor | None:
@@ -57,6 +58,8 @@ def actor_of(source: Source) -> Actor | None:
     if service_linked(issuer):
         return None
     person, role, session = "", "", ""
+    # Identity Center has an id for a person, which the sessions of its roles have beside the name.
+    by_id = token("person", at(identity, "onBehalfOf", "userId"))
     match kind:
         case "Root":
             person = token("root", own_account)
@@ -80,11 +83,11 @@ def actor_of(source: Source) -> Actor | None:
     if arn and began and key:
         session = token("session", arn, began)
     used = token("key", key)
-    own = frozenset(each for each in (person, session, used) if each)
-    known = person or session or used or token("name", own_account, name)
+    own = frozenset(each for each in (person, by_id, session, used) if each)
+    known = by_id or person or session or used or token("name", own_account, name)
     if not known or name in WITHHELD:
         return None
-    return Actor(known, own, key, role, bool(person))
+    return Actor(known, own, key, role, bool(by_id or person))
 
 
 def _user_name(arn: str, name: str) -> str:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
 from detections.alerts.named_events import NamedEvents
-from detections.incidents.document import DUE, FIELDS, INCIDENT, MERGED, stored
+from detections.incidents.document import DUE, FIELDS, INCIDENT, MERGED, linked_alert, stored
 from detections.incidents.facts import EVENTS, Facts
 from detections.incidents.joining import LinkedAlert, Sharing
 from detections.incidents.reach import Stored
 from trailhound.batching import batched
+from trailhound.cluster.queries import MOST_CLAUSES, either
 from trailhound.cluster.reader import BY_SEQUENCE, Hit, IndexReader
 from trailhound.cluster.templates import Names
 from trailhound.internal_errors import Skipped
@@ -44,7 +45,7 @@ class AlertIndex:
     ) -> None:
         """`events`: through which those of alerts are read, if others read them too. `skipped`:
         takes the events that cannot be read."""
-        self.facts = Facts(events or NamedEvents(client, names.days), skipped)
+        self.facts = Facts(events or NamedEvents(client, names.days), skipped, gap)
         self._client = client
         self._index = names.alerts
         self._gap = gap
@@ -89,14 +90,29 @@ class AlertIndex:
         clause = {"terms": {"links.joined_address": list(addresses)}}
         yield from self._read([clause, *self._around(alerts)])
 
-    def of_keys(self, tokens: Collection[str]) -> Iterator[tuple[str, frozenset[str]]]:
-        """The ids of alerts that are not due and whose actor has one of these tokens, each with all
-        of the actor's."""
+    def of_keys(self, tokens: Collection[str]) -> Iterator[LinkedAlert]:
+        """The alerts that are not due and whose actor has one of these tokens."""
+        yield from self._not_due([{"terms": {"links.own": sorted(tokens)}}])
+
+    def of_functions(
+        self, functions: Collection[tuple[str, str]], since: datetime
+    ) -> Iterator[LinkedAlert]:
+        """The alerts since a time that are not due and whose actor may be one of these functions,
+        each an account and a name: a session of any role that bears the name."""
+        later = {"range": {"last_seen": {"gte": since.isoformat()}}}
+        for some in batched(sorted(functions), MOST_CLAUSES):
+            named = [
+                {"wildcard": {"links.own": f"session:arn:*:sts::{account}:assumed-role/*/{name}:*"}}
+                for account, name in some
+            ]
+            yield from self._not_due([either(named), later])
+
+    def _not_due(self, clauses: Sequence[Mapping[str, Any]]) -> Iterator[LinkedAlert]:
         reader = IndexReader(self._client, self._index)
-        clauses = [{"terms": {"links.own": sorted(tokens)}}]
-        query = {"bool": {"filter": clauses, "must_not": [_NOT_MERGED, {"term": {DUE: True}}]}}
-        for hit in reader.documents(query, {"_source": ["links.own"]}):
-            yield hit["_id"], frozenset(hit["_source"]["links"]["own"])
+        but = [_NOT_MERGED, {"term": {DUE: True}}]
+        query = {"bool": {"filter": list(clauses), "must_not": but}}
+        for hit in reader.documents(query, {"_source": list(FIELDS)}):
+            yield linked_alert(hit["_id"], hit["_source"])
 
     def members(self, incidents: Iterable[str]) -> Iterator[Stored]:
         """All alerts that name one of these incidents."""

@@ -33,6 +33,7 @@ CREATED: Final[Mapping[str, str]] = MappingProxyType(
         "CreateRole": "role",
         "CreateSecret": "secret",
         "CreateSecurityGroup": "security_group",
+        "CreateSession": "access_key",
         "CreateSnapshot": "snapshot",
         "CreateSnapshots": "snapshot",
         "CreateTable": "database",

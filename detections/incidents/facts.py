@@ -10,9 +10,19 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
 from detections.alerts.named_events import NamedEvents
-from detections.events.identity import ARN, ISSUER, NAME
+from detections.events.identity import ARN, ISSUER, KEY, NAME
 from detections.events.light import Mapped
 from detections.events.principal import HAS_ARN, OF_ROLE_SESSIONS
+from detections.incidents.acting import (
+    ACTS,
+    FUNCTION_CALLS,
+    GIVING,
+    ISSUE_FIELDS,
+    WORKLOADS,
+    Functions,
+    function_name,
+    let_in,
+)
 from detections.incidents.actors import FIELDS, Actor, Source, actor_of, at, texts_at
 from detections.incidents.creations import ISSUING
 from detections.incidents.joining import (
@@ -24,8 +34,9 @@ from detections.incidents.joining import (
     Links,
     Sharing,
 )
-from detections.incidents.links import both, issued_to, links_of
+from detections.incidents.links import issued_to, links_of, of_both
 from trailhound.batching import batched, weighed
+from trailhound.cluster.queries import both, either
 from trailhound.internal_errors import Skipped, is_internal
 
 LOG = logging.getLogger("trailhound.incidents")
@@ -42,20 +53,29 @@ _ISSUED: Final = timedelta(hours=36)
 """The longest validity of temporary credentials: that of GetSessionToken."""
 _HOPS: Final = 5
 """The longest chain of roles that is followed, each assumed with the credentials of another."""
+_MADE_BEFORE: Final = timedelta(days=7)
+"""How long before an alert the gifts of its keys are counted: one that deploys does so again."""
 KEYS: Final = "resource.access_key"
 """The field with the keys that a call issued, and with its own."""
-ISSUING_CALLS: Final = (
-    {"terms": {"eventName": list(ISSUING)}},
-    {"term": {"event.outcome": "success"}},
-)
+_SUCCESS: Final = {"term": {"event.outcome": "success"}}
+ISSUING_CALLS: Final = ({"terms": {"eventName": list(ISSUING)}}, _SUCCESS)
 """Clauses for the calls of which `issued` says what they issued to whom."""
+MAKING_CALLS: Final = ({"terms": {"eventName": list(FUNCTION_CALLS)}}, _SUCCESS)
+"""Clauses for the calls that make functions what they are."""
+CALL_FIELDS: Final = (*FIELDS, KEYS, *ISSUE_FIELDS)
+"""The fields of all these calls that are read."""
 
 
 def issued(source: Source) -> Iterator[tuple[str, Actor]]:
     """The temporary keys that a call issued, each with the actor who made the call; none where that
-    is an AWS service, and where the record names none: its reply may be missing or redacted."""
-    actor = actor_of(source)
-    if actor is None or not actor.own:
+    is an AWS service, and where the record names none: its reply may be missing or redacted. A call
+    of Roles Anywhere has no actor, only what let it in."""
+    actor, by = actor_of(source), frozenset(let_in(source))
+    if actor is not None and actor.own:
+        actor = replace(actor, by=by)
+    elif by and at(source, "user_type") != "aws_service":
+        actor = Actor("", by=by)
+    else:
         return
     for key in texts_at(source, *KEYS.split(".")):
         if key != actor.key:
@@ -78,13 +98,21 @@ class AlertEvents:
 class Facts:
     """The reads of one run of the updater; counts are kept. Raises `ClusterError`."""
 
-    def __init__(self, events: NamedEvents, skipped: Skipped | None = None) -> None:
-        """`skipped`: takes the events that cannot be read."""
+    def __init__(
+        self,
+        events: NamedEvents,
+        skipped: Skipped | None = None,
+        gap: timedelta = _ISSUED,
+    ) -> None:
+        """`skipped`: takes the events that cannot be read. `gap`: the most time between alerts that
+        join."""
+        self._gap = gap
         self._skipped = skipped or Skipped(LOG)
         self._index = events.index
         self._named = events
         self._addresses: dict[AddressDay, int] = {}
         self._roles: dict[str, int] = {}
+        self._givers: dict[str, int] = {}
 
     def linked(self, alerts: Sequence[AlertEvents]) -> dict[str, LinkedAlert]:
         """The alerts with the links of their events, by id. Stored links of events that are gone
@@ -94,28 +122,32 @@ class Facts:
 
     def _linked(self, alerts: Sequence[AlertEvents]) -> Iterator[LinkedAlert]:
         sources = self._events(alerts)
-        chain = self._issuers(alerts, sources.values())
+        chain, functions = self._issuers(alerts, sources.values())
         for each in alerts:
             events = {name: sources[name] for name in each.events[:EVENTS] if name in sources}
-            links = self._links_of(each, events, chain)
+            links = self._links_of(each, events, chain, functions)
             yield LinkedAlert(each.id, each.first, each.last, links)
 
     def _links_of(
-        self, alert: AlertEvents, events: Mapping[str, Source], chain: Mapping[str, Actor]
+        self,
+        alert: AlertEvents,
+        events: Mapping[str, Source],
+        chain: Mapping[str, Actor],
+        functions: Functions,
     ) -> Links:
         """The links of an alert; without those of its events that cannot be read."""
         try:
-            return _links(alert, list(events.values()), chain)
+            return _links(alert, list(events.values()), chain, functions)
         except Exception as error:
             if not is_internal(error):
                 raise
         readable = []
         for name, source in events.items():
             with self._skipped.around("event", name):
-                links_of([source], chain)
+                links_of([source], chain, functions)
                 readable.append(source)
         with self._skipped.around("alert", alert.id):
-            return _links(alert, readable, chain)
+            return _links(alert, readable, chain, functions)
         return alert.before
 
     def sharing(self, alerts: Iterable[LinkedAlert]) -> Sharing:
@@ -124,13 +156,18 @@ class Facts:
         days = {each for alert in several for each in alert.links.addresses}
         self._count_addresses(days - self._addresses.keys())
         roles: dict[str, tuple[datetime, datetime]] = {}
+        givers: dict[str, tuple[datetime, datetime]] = {}
         for alert in several:
             for token in alert.links.created:
                 if token.startswith("role:") and token not in self._roles:
-                    first, last = roles.get(token, (alert.first, alert.last))
-                    roles[token] = min(first, alert.first), max(last, alert.last)
+                    _widen(roles, token, alert)
+            if any(token.startswith(ACTS) for token in alert.links.created):
+                for token in alert.links.own:
+                    if token.startswith("key:") and token not in self._givers:
+                        _widen(givers, token, alert)
         self._count_roles(roles)
-        return Sharing(self._addresses, self._roles)
+        self._count_givers(givers)
+        return Sharing(self._addresses, self._roles, self._givers)
 
     def _events(self, alerts: Sequence[AlertEvents]) -> dict[str, Source]:
         spans = {name: (each.first, each.last) for each in alerts for name in each.events[:EVENTS]}
@@ -138,42 +175,58 @@ class Facts:
 
     def _issuers(
         self, alerts: Sequence[AlertEvents], events: Iterable[Source]
-    ) -> Mapping[str, Actor]:
-        """The actors who were issued the temporary keys of these events."""
-        keys: set[str] = set()
+    ) -> tuple[Mapping[str, Actor], Functions]:
+        """The actors who were issued the temporary keys of these events, and who made the functions
+        whose name a session has."""
+        keys: dict[str, str] = {}
         for each in events:
             key = at(each, "userIdentity", "accessKeyId")
             if key and key not in keys:  # most events are of few keys
                 with self._skipped.around("event of the key", key):
                     actor = actor_of(each)
-                    keys |= {key} if actor is not None and not actor.person else set()
+                    if actor is not None and not actor.person:
+                        keys[key] = function_name(each) if actor.role else ""
         since = min((each.first for each in alerts), default=None)
         if since is None:
-            return {}
+            return {}, Functions()
         until = max(each.last for each in alerts)
         chain: dict[str, Actor] = {}
+        calls: list[Source] = []
         asked: set[str] = set()
         for _ in range(_HOPS):
-            keys -= asked
+            keys = {key: name for key, name in keys.items() if key not in asked}
             if not keys:
                 break
-            asked |= keys
-            issued = self._issued(sorted(keys), since - _ISSUED, until)
+            asked |= keys.keys()
+            issued, made = self._issued(keys, since, until)
             chain |= issued
-            keys = {each.key for each in issued.values() if each.key and not each.person}
-        return issued_to(chain, _HOPS)
+            calls += made
+            keys = {each.key: "" for each in issued.values() if each.key and not each.person}
+        return issued_to(chain, _HOPS), Functions(calls)
 
-    def _issued(self, keys: Sequence[str], since: datetime, until: datetime) -> dict[str, Actor]:
+    def _issued(
+        self, keys: Mapping[str, str], since: datetime, until: datetime
+    ) -> tuple[dict[str, Actor], list[Source]]:
+        """Who was issued these keys; and the calls that made the functions whose names are given
+        with them, found by the same search."""
         found: dict[str, Actor] = {}
-        request = {"_source": Mapped([*FIELDS, KEYS])}
-        for part in batched(keys, _AT_ONCE):
-            clauses = [{"terms": {KEYS: list(part)}}, *ISSUING_CALLS, _between(since, until)]
-            for hit in self._index.documents({"bool": {"filter": clauses}}, request):
+        calls: list[Source] = []
+        request = {"_source": Mapped(CALL_FIELDS)}
+        within = _between(since - max(_ISSUED, self._gap), until)
+        for part in batched(sorted(keys), _AT_ONCE):
+            several = [both({"terms": {KEYS: part}}, *ISSUING_CALLS)]
+            if names := sorted({keys[key] for key in part} - {""}):
+                several.append(both({"terms": {"resource.function": names}}, *MAKING_CALLS))
+            for hit in self._index.documents(both(either(several), within), request):
+                source = hit["_source"]
+                if at(source, "eventName") in FUNCTION_CALLS:
+                    calls.append(source)
+                    continue
                 with self._skipped.around("event", hit["_id"]):
-                    for key, actor in issued(hit["_source"]):
+                    for key, actor in issued(source):
                         if key in part:
                             found.setdefault(key, actor)
-        return found
+        return found, calls
 
     def _count_addresses(self, days: Iterable[AddressDay]) -> None:
         """Count the principals that used an address on a day, of all addresses of a day by one
@@ -222,17 +275,38 @@ class Facts:
             for token, reply in zip(part, self._index.searches(bodies), strict=True):
                 self._roles[token] = _counted(reply.get("aggregations") or {})
 
+    def _count_givers(self, keys: Mapping[str, tuple[datetime, datetime]]) -> None:
+        """Count the instances, functions and roles that a key gave something to act with."""
+        for part in batched(list(keys), _SEARCHES):
+            bodies = [_gifts(token.partition(":")[2], *keys[token]) for token in part]
+            for token, reply in zip(part, self._index.searches(bodies), strict=True):
+                found = reply.get("aggregations") or {}
+                self._givers[token] = sum(len(each["of"]["buckets"]) for each in found.values())
 
-def _links(alert: AlertEvents, events: Sequence[Source], issuers: Mapping[str, Actor]) -> Links:
-    made = links_of(events, issuers)
+
+def _widen(spans: dict[str, tuple[datetime, datetime]], token: str, alert: LinkedAlert) -> None:
+    first, last = spans.get(token, (alert.first, alert.last))
+    spans[token] = min(first, alert.first), max(last, alert.last)
+
+
+def _links(
+    alert: AlertEvents,
+    events: Sequence[Source],
+    issuers: Mapping[str, Actor],
+    functions: Functions,
+) -> Links:
+    made = links_of(events, issuers, functions)
     if len(events) < len(alert.events[:EVENTS]):
-        made = both(alert.before, made)
+        made = of_both(alert.before, made)
     if made.acted is None or not alert.more:
         return made
     return replace(made, acted=(made.acted[0], alert.last))
 
 
 _FAILED: Final = {"term": {"event.outcome": "failure"}}
+_GIVES: Final = {"role": [{"exists": {"field": "grants.accounts"}}]}
+"""What a call of a kind must have to give anything: a role that trusts its own account lets nobody
+else in."""
 _COUNTED_BY: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
     "roles": (ISSUER, OF_ROLE_SESSIONS),
     "arns": (ARN, {"bool": {"filter": [HAS_ARN], "must_not": [OF_ROLE_SESSIONS]}}),
@@ -254,6 +328,21 @@ def _principals(
             for name, (field, where) in _COUNTED_BY.items()
         },
     }
+
+
+def _gifts(key: str, since: datetime, until: datetime) -> dict[str, Any]:
+    """A search that counts what a key gave something to act with, up to one more than joins."""
+    calls = [call for several in GIVING.values() for call in several]
+    within = _between(since - _MADE_BEFORE, until + timedelta(days=1))
+    asked = both({"term": {KEY: key}}, {"terms": {"eventName": calls}}, _SUCCESS, within)
+    of_kind = {
+        leaf: {
+            "filter": both({"terms": {"eventName": list(several)}}, *_GIVES.get(leaf, ())),
+            "aggs": {"of": _few_of(f"resource.{leaf}", WORKLOADS + 1)},
+        }
+        for leaf, several in GIVING.items()
+    }
+    return {"query": asked, "aggs": of_kind}
 
 
 def _few_of(field: str, most: int) -> dict[str, Any]:

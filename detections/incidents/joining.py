@@ -5,7 +5,8 @@ one of them created a resource that the other one uses or is. An incident is a s
 are connected by such pairs, so the order of arrival makes no difference.
 
 Links that many share do not join alerts: addresses with more than `ADDRESS_PRINCIPALS` principals a
-day, and roles that more than `ROLE_PEOPLE` people assumed.
+day, roles that more than `ROLE_PEOPLE` people assumed, and what a key gave others to act with if it
+gave something to more than `WORKLOADS` of them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
+
+from detections.incidents.acting import ACTS, WORKLOADS
 
 ADDRESS_PRINCIPALS: Final = 2
 ROLE_PEOPLE: Final = 3
@@ -57,14 +60,17 @@ class LinkedAlert:
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """How many principals share addresses and roles. What is not listed is not shared.
+    """How many principals share addresses and roles, and to how many a key gave something. What is
+    not listed is not shared.
 
     `addresses`: the number of principals that used an address on a day, 0 if the day is no longer
-    in the index; `roles`: the number of people who assumed a role, by its token.
+    in the index; `roles`: the number of people who assumed a role, by its token; `givers`: the
+    number of those that a key gave something to act with, by its token.
     """
 
     addresses: Mapping[AddressDay, int] = field(default_factory=dict)
     roles: Mapping[str, int] = field(default_factory=dict)
+    givers: Mapping[str, int] = field(default_factory=dict)
 
     def usable(self, alert: LinkedAlert) -> Links:
         """The links of an alert without those that too many share. An address that is shared on any
@@ -76,9 +82,12 @@ class Sharing:
             for count in [self.addresses.get(each, 1)]
             if count > ADDRESS_PRINCIPALS or (not count and each[0] not in alert.links.joined)
         }
+        created = self._unshared(alert.links.created)
+        if any(self.givers.get(each, 0) > WORKLOADS for each in alert.links.own):
+            created -= gifts(created)
         return Links(
             self._unshared(alert.links.own),
-            self._unshared(alert.links.created),
+            created,
             self._unshared(alert.links.used),
             frozenset(each for each in alert.links.addresses if each[0] not in shared),
         )
@@ -93,6 +102,11 @@ class Incident:
 
     id: str
     alerts: tuple[str, ...]
+
+
+def gifts(tokens: Iterable[str]) -> frozenset[str]:
+    """Those of the tokens that join an alert that created them only to others that use them."""
+    return frozenset(each for each in tokens if each.startswith(ACTS))
 
 
 def near(one: LinkedAlert, other: LinkedAlert, gap: timedelta) -> bool:
@@ -112,7 +126,8 @@ def linked(one: Links, other: Links) -> bool:
     """
     if one.own & other.own:
         return True
-    if one.created & (other.own | other.used | other.created):
+    both = one.created & other.created
+    if one.created & (other.own | other.used) or both - gifts(both):
         return True
     if other.created & (one.own | one.used):
         return True
@@ -178,7 +193,8 @@ def _pairs(
         yield from _neighbours(several, gap)
     for token, several in makers.items():
         for one in several:
-            for other in (*several, *holders.get(token, ()), *users.get(token, ())):
+            alike = () if token.startswith(ACTS) else several
+            for other in (*alike, *holders.get(token, ()), *users.get(token, ())):
                 if one is not other and near(one, other, gap):
                     yield one.id, other.id
 

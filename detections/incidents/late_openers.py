@@ -1,8 +1,9 @@
 """Marks alerts to be joined again whose session's opener was ingested after they were joined.
 
-Who opened a session is found by the call that issued its key, when its alert is joined. That call
-may be ingested later: in a file that is late, or by a backfill. So each run looks at the issuing
-calls that were ingested since the last one, and at the alerts with their keys.
+Who opened a session is found by the call that issued its key, and who made the function that it is
+of by the calls that did, when its alert is joined. Such a call may be ingested later: in a file
+that is late, or by a backfill. So each run looks at those that were ingested since the last one,
+and at the alerts with their keys, and of their functions.
 """
 
 from __future__ import annotations
@@ -10,19 +11,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
 from detections.events.daily_indices import DailyIndices
 from detections.events.index import EventIndex
 from detections.events.light import Mapped
-from detections.incidents.actors import FIELDS, Actor
+from detections.incidents.acting import FUNCTION_CALLS, Functions
+from detections.incidents.actors import Actor, at
 from detections.incidents.alert_index import AlertIndex
 from detections.incidents.creations import token
-from detections.incidents.facts import ISSUING_CALLS, KEYS, issued
+from detections.incidents.facts import CALL_FIELDS, ISSUING_CALLS, MAKING_CALLS, issued
+from detections.incidents.joining import Links
 from detections.running.pace import pace_of
 from detections.span import Span
+from trailhound.cluster.queries import both, either
 from trailhound.cluster.templates import Names
 from trailhound.internal_errors import Skipped
 from trailhound.settings import Settings
@@ -67,41 +71,61 @@ class LateOpeners:
         seen = now - self._lookback
         since = min(self._checkpoints.get() or seen, seen)
         marked = 0
-        for issuers in self._issued(Span(since, now, "event.ingested")):
+        for issuers, functions in self._calls(Span(since, now, "event.ingested")):
             if not may_continue():
                 return marked
-            found = {name for name, own in self._alerts.of_keys(issuers) if _lacks(own, issuers)}
+            found = set(self._lacking(issuers, functions))
             self._alerts.mark_due(found)
             marked += len(found)
         if self._complete:
             self._checkpoints.advance(seen)
         return marked
 
-    def _issued(self, span: Span) -> Iterator[dict[str, Actor]]:
-        """Who was issued which keys: token of the key → actor."""
+    def _lacking(self, issuers: Mapping[str, Actor], functions: Functions) -> Iterator[str]:
+        """The ids of alerts that these calls join to others."""
+        if issuers:
+            found = self._alerts.of_keys(issuers)
+            yield from (alert.id for alert in found if _lacks(alert.links, issuers))
+        if names := functions.names():
+            for alert in self._alerts.of_functions(names, min(names.values())):
+                tokens = functions.of_sessions(alert.links.own, alert.last)
+                if not alert.links.used.issuperset(tokens):
+                    yield alert.id
+
+    def _calls(self, span: Span) -> Iterator[tuple[dict[str, Actor], Functions]]:
+        """Who was issued which keys (token of the key → actor), and who made functions."""
         found: dict[str, Actor] = {}
-        query = {"bool": {"filter": [*ISSUING_CALLS, span.query()]}}
-        for hit in self._events.documents(query, {"_source": Mapped([*FIELDS, KEYS])}):
+        made: list[Mapping[str, Any]] = []
+        several = either([both(*ISSUING_CALLS), both(*MAKING_CALLS)])
+        query = both(several, span.query())
+        for hit in self._events.documents(query, {"_source": Mapped(CALL_FIELDS)}):
+            source = hit["_source"]
+            if at(source, "eventName") in FUNCTION_CALLS:
+                made.append(source)
+                continue
             with self._skipped.around("event", hit["_id"]):
-                for key, actor in issued(hit["_source"]):
+                for key, actor in issued(source):
                     if named := token("key", key):
                         found.setdefault(named, actor)
-            if len(found) >= _AT_ONCE:
-                yield found
-                found = {}
-        if found:
-            yield found
+            if len(found) + len(made) >= _AT_ONCE:
+                yield found, Functions(made)
+                found, made = {}, []
+        if found or made:
+            yield found, Functions(made)
 
 
-def _lacks(own: frozenset[str], issuers: Mapping[str, Actor]) -> bool:
-    """Whether an alert, whose actor has these tokens, was joined without the opener of its session.
+def _lacks(links: Links, issuers: Mapping[str, Actor]) -> bool:
+    """Whether an alert with these links was joined without the opener of its session.
 
     >>> bob = Actor("user:1:bob", frozenset({"user:1:bob", "key:AKIA"}), "AKIA", person=True)
-    >>> _lacks(frozenset({"key:ASIA", "session:x"}), {"key:ASIA": bob})
+    >>> _lacks(Links(own=frozenset({"key:ASIA", "session:x"})), {"key:ASIA": bob})
     True
-    >>> _lacks(frozenset({"key:ASIA", "session:x", *bob.own}), {"key:ASIA": bob})
+    >>> _lacks(Links(own=frozenset({"key:ASIA", "session:x", *bob.own})), {"key:ASIA": bob})
     False
     """
-    if any(not each.startswith(_SESSION) for each in own):
+    if any(not each.startswith(_SESSION) for each in links.own):
         return False
-    return any(key in own and not actor.own <= own for key, actor in issuers.items())
+    return any(
+        key in links.own and not (actor.own <= links.own and actor.by <= links.used)
+        for key, actor in issuers.items()
+    )

@@ -12,12 +12,13 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
 from detections.alerts.text import one_line
+from detections.incidents.acting import ACTS, NO_FUNCTIONS, Functions, few, given, instance_token
 from detections.incidents.actors import Actor, Source, account_of, actor_of, at, texts_at
 from detections.incidents.creations import CREATED, LEAVES, LONGEST, resource_token
 from detections.incidents.joining import AddressDay, Links
@@ -52,14 +53,17 @@ class _Act:
     account: str
 
 
-def links_of(events: Iterable[Source], issuers: Issuers) -> Links:
-    """The links of an alert with these stored events.
+def links_of(
+    events: Iterable[Source], issuers: Issuers, functions: Functions = NO_FUNCTIONS
+) -> Links:
+    """The links of an alert with these stored events. `functions`: who made the functions that the
+    sessions may be of.
 
     With a stolen key, an alert may also count the ordinary work of its owner. So if half of the
     leading actor's events are from one address, events from others are not used for links and
     times.
     """
-    acts = [_act(each, issuers) for each in events]
+    acts = [_act(each, issuers, functions) for each in events]
     lead = _lead(acts)
     if lead is None:
         return Links()
@@ -68,7 +72,9 @@ def links_of(events: Iterable[Source], issuers: Issuers) -> Links:
     settled = 2 * by_address[most] >= len(lead)
     main = [act for act in lead if act.address == most] if settled else lead
     owners = Counter(name for act in acts for name in (act.actor.own if act.actor else ()))
-    created = frozenset(_first(each for act in lead for each in act.created))
+    made = {each for act in lead for each in act.created}
+    gifts = few(each for each in made if each.startswith(ACTS))
+    created = frozenset((*_first(each for each in made if not each.startswith(ACTS)), *gifts))
     return Links(
         own=frozenset(_most(owners, (name for act in lead if act.actor for name in act.actor.own))),
         created=created,
@@ -81,7 +87,7 @@ def links_of(events: Iterable[Source], issuers: Issuers) -> Links:
     )
 
 
-def both(one: Links, other: Links) -> Links:
+def of_both(one: Links, other: Links) -> Links:
     """The links of two parts of an alert."""
     times = [time for each in (one, other) if each.acted for time in each.acted]
     return Links(
@@ -134,19 +140,26 @@ def _largest(counts: Mapping[str, int]) -> str:
     return min(counts, key=lambda name: (-counts[name], name))
 
 
-def _act(source: Source, issuers: Issuers) -> _Act:
+def _act(source: Source, issuers: Issuers, functions: Functions) -> _Act:
     account = account_of(source)
     failed = at(source, "event", "outcome") == "failure"
     failed_sign_in = failed and at(source, "eventSource") == _SIGN_IN
     actor = None if failed_sign_in else _resolved(actor_of(source), issuers)
     created = frozenset[str]()
-    if not failed and (leaf := CREATED.get(at(source, "eventName"))):
-        created = frozenset(_tokens(source, leaf, account))
+    if not failed:
+        leaf = CREATED.get(at(source, "eventName"))
+        created = frozenset((*(_tokens(source, leaf, account) if leaf else ()), *given(source)))
     named: Any = source.get("resource")
     kinds = LEAVES.intersection(named) if isinstance(named, Mapping) else ()
     used = {each for leaf in kinds for each in _tokens(source, leaf, account)}
-    if actor is not None and actor.role:
-        used.add(actor.role)
+    if actor is not None:
+        used |= actor.by
+        if actor.role:
+            used.add(actor.role)
+            if not actor.person and actor.key not in issuers:
+                # Whoever opens a session chooses its name: only of one that nobody is known to
+                # have opened does it say which instance or function it is of.
+                used |= {instance_token(source), functions.token(source, actor.role)} - {""}
     return _Act(
         actor=actor,
         address=public_address(at(source, "source", "ip")),
@@ -167,7 +180,13 @@ def _resolved(actor: Actor | None, issuers: Issuers) -> Actor | None:
     issuer = issuers.get(actor.key)
     if issuer is None:
         return actor
-    return Actor(issuer.name, actor.own | issuer.own, actor.key, actor.role, issuer.person)
+    return replace(
+        actor,
+        name=issuer.name or actor.name,
+        own=actor.own | issuer.own,
+        person=issuer.person,
+        by=issuer.by,
+    )
 
 
 def issued_to(chain: Mapping[str, Actor], hops: int = 5) -> dict[str, Actor]:
@@ -178,13 +197,14 @@ def issued_to(chain: Mapping[str, Actor], hops: int = 5) -> dict[str, Actor]:
     """
     found: dict[str, Actor] = {}
     for key, issuer in chain.items():
-        actor, own = issuer, issuer.own
+        actor, own, by = issuer, issuer.own, issuer.by
         for _ in range(hops):
             before = chain.get(actor.key)
             if actor.person or before is None or before.name == actor.name:
                 break
-            actor, own = before, own | before.own
-        found[key] = Actor(actor.name, own, actor.key, actor.role, actor.person)
+            named = replace(before, name=before.name or actor.name)
+            actor, own, by = named, own | before.own, by | before.by
+        found[key] = Actor(actor.name, own, actor.key, actor.role, actor.person, by)
     return found
 
 

@@ -176,7 +176,7 @@ class Sessions:
             if not isinstance(issue, _Issue):
                 reason = issue
                 break
-            by = actor_node(issue.source) or node("account", account_of(issue.source))
+            by = _caller(issue.source)
             how = how or ("issued key" if issue.key == now.key else "session start")
             hops.insert(
                 0,
@@ -322,11 +322,22 @@ def _is_session(source: Source) -> bool:
     return at(source, "userIdentity", "type") in ("AssumedRole", "FederatedUser")
 
 
+def _caller(source: Source) -> Node:
+    """Who made a call. One of Roles Anywhere names nobody but the trust anchor whose certificate
+    the caller has."""
+    arns = texts((source.get("resource") or {}).get("arn"))
+    if at(source, "eventName") == "CreateSession" and (
+        anchors := [each for each in arns if ":trust-anchor/" in each]
+    ):
+        return node("resource", anchors[0])
+    return actor_node(source) or node("account", account_of(source))
+
+
 def _ended(source: Source, hops: tuple[Hop, ...], how: str, reason: str) -> Trace:
     """The trace from the first known call: its identity, or what its other fields say."""
     identity = source.get("userIdentity")
     identity = identity if isinstance(identity, Mapping) else {}
-    actor = actor_node(source) or node("account", account_of(source))
+    actor = _caller(source)
     context = ("sessionContext",)
     if actor.kind == "service":
         by = at(identity, "invokedBy") or actor.name

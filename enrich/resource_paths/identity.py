@@ -96,8 +96,13 @@ PATHS: dict[str, dict[str, dict[str, str]]] = {
     },
     "rolesanywhere": {
         "*": {
-            "role": "request.roleArns",
-            "arn": "response.profile.profileArn response.trustAnchor.trustAnchorArn",
+            "role": "request.roleArns request.roleArn",
+            "arn": (
+                "response.profile.profileArn response.trustAnchor.trustAnchorArn "
+                "request.profileArn request.trustAnchorArn "
+                "response.credentialSet.assumedRoleUser.arn"
+            ),
+            "access_key": "response.credentialSet.credentials.accessKeyId",
         },
     },
 }

@@ -15,6 +15,28 @@ KEY = "arn:aws:kms:us-east-1:123456789012:key/0a1b"
     ("source", "name", "parts", "expected"),
     [
         (
+            "rolesanywhere",
+            "CreateSession",
+            {
+                "requestParameters": {
+                    "roleArn": "arn:aws:iam::123456789012:role/Deploy",
+                    "profileArn": "arn:aws:rolesanywhere:us-east-1:123456789012:profile/8f",
+                },
+                "responseElements": {
+                    "credentialSet": [{"credentials": {"accessKeyId": "ASIAANYWHERE"}}]
+                },
+            },
+            {
+                "access_key": ["ASIAANYWHERE"],
+                "role": ["Deploy"],
+                "id": ["8f"],
+                "arn": [
+                    "arn:aws:iam::123456789012:role/Deploy",
+                    "arn:aws:rolesanywhere:us-east-1:123456789012:profile/8f",
+                ],
+            },
+        ),
+        (
             "iam",
             "CreateUser",
             {

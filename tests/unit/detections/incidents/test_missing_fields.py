@@ -14,6 +14,7 @@ from opensearchpy import OpenSearch
 
 from detections.alerts.facts import fact_of
 from detections.alerts.named_events import NamedEvents
+from detections.incidents.acting import NO_FUNCTIONS
 from detections.incidents.actors import Actor, actor_of
 from detections.incidents.creations import ISSUING, token
 from detections.incidents.facts import AlertEvents, Facts, issued
@@ -136,6 +137,6 @@ def test_an_alert_is_linked_without_those_of_its_events_that_cannot_be_read() ->
     at = datetime(2025, 3, 1, 12, tzinfo=UTC)
     alert = AlertEvents("a1", at, at, ("good", "odd"))
     odd = {name: value for name, value in EVENT.items() if name != "@timestamp"}
-    links = facts._links_of(alert, {"good": EVENT, "odd": odd}, {})
+    links = facts._links_of(alert, {"good": EVENT, "odd": odd}, {}, NO_FUNCTIONS)
     assert links == links_of([EVENT], {})
     assert skipped.sentence().startswith("skipped 1 item: the event odd: internal error")

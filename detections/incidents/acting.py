@@ -1,0 +1,230 @@
+"""What acts with rights that a call gave it: an instance that somebody launched, a function whose
+code somebody wrote, the account that somebody let a role trust, and whoever has a certificate of a
+trust anchor that somebody made. Pure.
+
+The token of such a gift (`acts:…`) is among what the alert of the giver created, and among what the
+alerts of sessions used that act with it. It joins these two, and never two givers: a pipeline that
+deploys the same function every hour would otherwise join all of its sessions. Of a function the
+token is that of the latest call before the session acted, so that a session joins one deployment.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Final
+
+from detections.incidents.actors import Source, account_of, at, texts_at
+from detections.incidents.creations import last_part, resource_token, token
+
+ACTS: Final = "acts:"
+"""The prefix of these tokens."""
+WORKLOADS: Final = 3
+"""The most instances, functions and roles that a key gave something to for its gifts to join
+alerts: with more, it is one that deploys, and what it deploys belongs to others."""
+TIMES: Final = 50
+"""The most tokens of an alert: one function may be changed many times."""
+
+FUNCTION_CALLS: Final = (
+    "CreateFunction20150331",
+    "UpdateFunctionCode20150331v2",
+    "UpdateFunctionConfiguration20150331v2",
+)
+GIVING: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        # the leaf of `resource.*` with what is given something -> the calls
+        "instance": ("RunInstances",),
+        "function": FUNCTION_CALLS,
+        "role": ("CreateRole", "UpdateAssumeRolePolicy"),
+    }
+)
+_ANYWHERE_CALLS: Final = frozenset(
+    f"{verb}{noun}"
+    for verb in ("Create", "Enable", "Update")
+    for noun in ("Profile", "TrustAnchor")
+)
+_LEAF: Final = {call: leaf for leaf, calls in GIVING.items() for call in calls}
+_ANYWHERE: Final = re.compile(
+    r"arn:[^:]+:rolesanywhere:[^:]*:([^:]*):(?:profile|trust-anchor)/(.+)"
+)
+_ROLE: Final = re.compile(r"arn:[^:]+:iam::([^:]*):role/.+")
+_SESSION: Final = re.compile(r"arn:[^:]+:sts::[^:]*:assumed-role/[^/]+/(.+)")
+_SESSION_TOKEN: Final = re.compile(
+    r"session:arn:[^:]+:sts::([^:]*):assumed-role/([^/]+)/([^:/]+):.+"
+)
+_INSTANCE: Final = re.compile(r"i-[0-9a-f]{8,17}")
+_FUNCTION: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+FIELDS: Final = ("grants.accounts",)
+"""The fields of a stored event, besides those of its actor, that are read here."""
+ISSUE_FIELDS: Final = (
+    *("@timestamp", "eventName"),
+    *("resource.arn", "resource.role", "resource.function"),
+)
+"""Those of calls that issued credentials or changed a function."""
+
+
+def given(source: Source) -> set[str]:
+    """The tokens of what a successful call gave others to act with.
+
+    >>> launched = {"eventName": "RunInstances", "resource": {"instance": ["i-0a1b2c3d4e5f60718"]}}
+    >>> given(launched)
+    {'acts:instance:i-0a1b2c3d4e5f60718'}
+    >>> given({
+    ...     "eventName": "UpdateAssumeRolePolicy", "recipientAccountId": "111122223333",
+    ...     "resource": {"role": ["Ops"]}, "grants": {"accounts": ["999988887777"]},
+    ... })
+    {'acts:role:111122223333:Ops:999988887777'}
+    """
+    call = at(source, "eventName")
+    if call in _ANYWHERE_CALLS:
+        return set(_anywhere(source))
+    leaf = _LEAF.get(call)
+    if leaf is None:
+        return set()
+    account = account_of(source)
+    names = [last_part(each) for each in texts_at(source, "resource", leaf)]
+    match leaf:
+        case "instance":
+            made = {token("acts:instance", each) for each in names}
+        case "function":
+            when = moment(source)
+            made = {_function_token(account, each, when) for each in names} if when else set()
+        case _:
+            others = texts_at(source, "grants", "accounts")
+            made = {token("acts:role", account, name, each) for name in names for each in others}
+    return made - {""}
+
+
+def let_in(source: Source) -> set[str]:
+    """The tokens of what a call needed that issued credentials: the trust anchor and the profile,
+    or that the role trusts the caller's account.
+
+    >>> let_in({
+    ...     "eventName": "AssumeRole", "userIdentity": {"accountId": "999988887777"},
+    ...     "resource": {"arn": ["arn:aws:iam::111122223333:role/team/Ops"]},
+    ... })
+    {'acts:role:111122223333:Ops:999988887777'}
+    """
+    call = at(source, "eventName")
+    if call == "CreateSession":
+        return set(_anywhere(source))
+    if not call.startswith("AssumeRole"):
+        return set()
+    caller = at(source, "userIdentity", "accountId")
+    arns = texts_at(source, "resource", "arn")
+    roles = {(found[1], last_part(arn)) for arn in arns if (found := _ROLE.fullmatch(arn))}
+    return {
+        token("acts:role", owner, name, caller)
+        for owner, name in roles
+        if caller and owner != caller
+    } - {""}
+
+
+def session_name(source: Source) -> str:
+    """The name of a role's session, which its instance or function gave it if none else opened it;
+    empty for other identities.
+
+    >>> session_name({"userIdentity": {"arn": "arn:aws:sts::1:assumed-role/Ops/i-0a1b2c3d"}})
+    'i-0a1b2c3d'
+    """
+    found = _SESSION.fullmatch(at(source, "userIdentity", "arn"))
+    return found[1] if found else ""
+
+
+def function_name(source: Source) -> str:
+    """The name of the function that a session may be of; empty where it can be of none."""
+    name = session_name(source)
+    return name if _FUNCTION.fullmatch(name) and not _INSTANCE.fullmatch(name) else ""
+
+
+def instance_token(source: Source) -> str:
+    """The token of the instance that a session is of, by its name; empty if it is of none."""
+    name = session_name(source)
+    return token("acts:instance", name) if _INSTANCE.fullmatch(name) else ""
+
+
+class Functions:
+    """The calls that made functions what they are, in order of time."""
+
+    def __init__(self, events: Iterable[Source] = ()) -> None:
+        """`events`: successful calls of `FUNCTION_CALLS`."""
+        self._calls: dict[tuple[str, str], list[tuple[datetime, str]]] = {}
+        for source in events:
+            if (when := moment(source)) is None:
+                continue
+            account, roles = account_of(source), texts_at(source, "resource", "role")
+            role = resource_token("role", roles[0], account) if len(roles) == 1 else ""
+            for name in {last_part(each) for each in texts_at(source, "resource", "function")}:
+                self._calls.setdefault((account, name), []).append((when, role))
+        for several in self._calls.values():
+            several.sort()
+
+    def token(self, source: Source, role: str) -> str:
+        """The token of the latest call before a session of a role acted that bears the name of a
+        function; empty if there is none, or if the function has another role."""
+        when = moment(source)
+        if not self._calls or when is None:
+            return ""
+        return self._latest(account_of(source), function_name(source), when, role)
+
+    def names(self) -> Mapping[tuple[str, str], datetime]:
+        """The functions, each an account and a name, with the time of the first call."""
+        return {function: calls[0][0] for function, calls in self._calls.items()}
+
+    def of_sessions(self, own: Iterable[str], until: datetime) -> Iterator[str]:
+        """The tokens for the sessions of an actor, who has these tokens and acted until a time."""
+        for each in own:
+            if found := _SESSION_TOKEN.fullmatch(each):
+                account, role, name = found.groups()
+                if made := self._latest(account, name, until, token("role", account, role)):
+                    yield made
+
+    def _latest(self, account: str, name: str, until: datetime, role: str) -> str:
+        calls = self._calls.get((account, name), [])
+        place = bisect_right(calls, until, key=lambda each: each[0])
+        # A reply without its role, as some records have it, says nothing of the role.
+        known = [each for _, each in calls[:place] if each]
+        if not place or (known and known[-1] != role):
+            return ""
+        return _function_token(account, name, calls[place - 1][0])
+
+
+NO_FUNCTIONS: Final = Functions()
+
+
+def few(tokens: Iterable[str]) -> list[str]:
+    """The tokens of gifts of an alert: none, if it gave something to too many; else the latest.
+
+    >>> few([f"acts:function:1:f@2025-03-01T1{hour}:00:00+00:00" for hour in range(5)])[-1]
+    'acts:function:1:f@2025-03-01T14:00:00+00:00'
+    >>> few(f"acts:instance:i-{number}" for number in range(4))
+    []
+    """
+    found = sorted(set(tokens))
+    things = {each.partition("@")[0] for each in found}
+    return [] if len(things) > WORKLOADS else found[-TIMES:]
+
+
+def moment(source: Source) -> datetime | None:
+    """The time of a stored event; None if it has none that can be read."""
+    try:
+        return datetime.fromisoformat(at(source, "@timestamp")).astimezone(UTC)
+    except ValueError:
+        return None
+
+
+def _function_token(account: str, name: str, when: datetime) -> str:
+    return token("acts:function", account, f"{name}@{when.isoformat()}") if name else ""
+
+
+def _anywhere(source: Source) -> Iterator[str]:
+    """The tokens of the trust anchors and profiles of Roles Anywhere that a call names."""
+    for arn in texts_at(source, "resource", "arn"):
+        if (found := _ANYWHERE.fullmatch(arn)) and (
+            made := token("acts:anywhere", *found.groups())
+        ):
+            yield made

@@ -1,0 +1,120 @@
+"""Which alerts are joined by what one gave another to act with, from events written by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from detections.incidents.acting import Functions, few, given
+from detections.incidents.actors import Actor
+from detections.incidents.facts import issued
+from detections.incidents.links import links_of
+
+ACCOUNT, OTHER = "111122223333", "999988887777"
+INSTANCE = "i-0a1b2c3d4e5f60718"
+
+
+def event(name: str, time: str = "12:00", **more: Any) -> dict[str, Any]:
+    return {
+        "@timestamp": f"2025-03-01T{time}:00Z",
+        "eventName": name,
+        "recipientAccountId": ACCOUNT,
+        "userIdentity": {"type": "IAMUser", "accountId": ACCOUNT, "accessKeyId": "AKIA1"},
+        "event": {"outcome": "success"},
+        **more,
+    }
+
+
+def session(role: str, name: str, time: str = "12:00", key: str = "ASIA1") -> dict[str, Any]:
+    return event(
+        "ListUsers",
+        time,
+        userIdentity={
+            "type": "AssumedRole",
+            "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{name}",
+            "accessKeyId": key,
+            "sessionContext": {
+                "sessionIssuer": {"arn": f"arn:aws:iam::{ACCOUNT}:role/{role}"},
+                "attributes": {"creationDate": "2025-03-01T11:00:00Z"},
+            },
+        },
+    )
+
+
+def changed(time: str, role: str = "") -> dict[str, Any]:
+    named = {"function": ["helper"]} | ({"role": [role]} if role else {})
+    return event("UpdateFunctionCode20150331v2", time, resource=named)
+
+
+def test_an_instance_acts_as_what_its_launcher_created() -> None:
+    launched = event("RunInstances", resource={"instance": [INSTANCE]})
+    acting = f"acts:instance:{INSTANCE}"
+    assert acting in links_of([launched], {}).created
+    assert acting in links_of([session("Ops", INSTANCE)], {}).used
+    failed = launched | {"event": {"outcome": "failure"}}
+    assert acting not in links_of([failed], {}).created
+
+
+def test_the_name_of_a_session_that_somebody_opened_says_nothing() -> None:
+    mallory = Actor(
+        "user:1:mallory", frozenset({"user:1:mallory", "key:AKIA2"}), "AKIA2", person=True
+    )
+    links = links_of([session("Ops", INSTANCE)], {"ASIA1": mallory})
+    assert not any(each.startswith("acts:") for each in links.used)
+
+
+def test_a_function_acts_as_what_its_latest_maker_created() -> None:
+    first, second = changed("10:00", "lambda-admin"), changed("11:30")
+    functions = Functions([second, first])
+    (of_first,), (of_second,) = given(first), given(second)
+
+    def used(role: str, time: str, name: str = "helper") -> set[str]:
+        links = links_of([session(role, name, time)], {}, functions)
+        return {each for each in links.used if each.startswith("acts:")}
+
+    assert used("lambda-admin", "11:00") == {of_first}
+    assert used("lambda-admin", "11:30") == {of_second}
+    assert used("lambda-admin", "09:59") == set()
+    assert used("Other", "11:30") == set(), "the function has another role"
+    assert used("lambda-admin", "11:30", "helper2") == set()
+
+
+def test_another_account_acts_as_what_let_it_in() -> None:
+    trusts = event(
+        "UpdateAssumeRolePolicy", resource={"role": ["reader"]}, grants={"accounts": [OTHER]}
+    )
+    reader = f"arn:aws:iam::{ACCOUNT}:role/team/reader"
+    opened = event(
+        "AssumeRole",
+        userIdentity={"type": "AWSAccount", "accountId": OTHER, "principalId": "AIDAX"},
+        resource={"arn": [reader], "access_key": ["ASIA1"]},
+    )
+    links = links_of([session("reader", "x")], dict(issued(opened)))
+    assert given(trusts) <= links.used
+    assert f"foreign:{OTHER}:AIDAX" in links.own
+    of_own = opened | {"userIdentity": opened["userIdentity"] | {"accountId": ACCOUNT}}
+    assert not given(trusts) & links_of([session("reader", "x")], dict(issued(of_own))).used
+
+
+@pytest.mark.parametrize("kind", ["trust-anchor", "profile"])
+def test_a_certificate_acts_as_what_its_anchor_and_profile_let_in(kind: str) -> None:
+    arn = f"arn:aws:rolesanywhere:eu-west-1:{ACCOUNT}:{kind}/8f3c"
+    made = event(
+        f"Create{'Profile' if kind == 'profile' else 'TrustAnchor'}", resource={"arn": arn}
+    )
+    opened = event(
+        "CreateSession",
+        userIdentity={"type": "Unknown", "accountId": ACCOUNT},
+        resource={"arn": [arn], "access_key": ["ASIA1"]},
+    )
+    issuers = dict(issued(opened))
+    assert given(made) <= links_of([session("Deploy", "00ab")], issuers).used
+
+
+def test_an_alert_that_gave_something_to_many_joins_none_of_them() -> None:
+    launched = [event("RunInstances", resource={"instance": [f"i-{n:017x}" for n in range(4)]})]
+    links = links_of(launched, {})
+    assert {each.partition(":")[0] for each in links.created} == {"instance"}
+    times = [f"acts:function:1:f@2025-03-01T12:{minute:02d}:00+00:00" for minute in range(60)]
+    assert few(times) == times[10:]
