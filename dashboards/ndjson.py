@@ -14,6 +14,7 @@ from trailhound.errors import UsageError
 Line = dict[str, Any]
 """One saved object, as the file has it."""
 
+_EXPORTED = "name an .ndjson file that was exported from OpenSearch Dashboards or Kibana"
 _OURS = re.compile(r"(?<![\w.-])(?:cloudtrail-\*|trailhound-[a-z0-9-]+)")
 """Our indices and our objects' ids, wherever they occur: titles, ids, references, links, Vega."""
 
@@ -28,7 +29,7 @@ def read(path: Path) -> list[Line]:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
             f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}",
-            hint="name an .ndjson file that was exported from OpenSearch Dashboards or Kibana",
+            hint=_EXPORTED,
         ) from None
     return parse(text, str(path))
 
@@ -42,7 +43,7 @@ def parse(text: str, name: str) -> list[Line]:
         try:
             content = json.loads(line)
         except ValueError as error:
-            raise UsageError(f"{name}:{number} is not JSON: {error}") from None
+            raise UsageError(f"{name}:{number} is not JSON: {error}", hint=_EXPORTED) from None
         if isinstance(content, dict) and "exportedCount" in content:
             continue
         if not isinstance(content, dict) or not {"type", "id", "attributes"} <= content.keys():
@@ -52,7 +53,7 @@ def parse(text: str, name: str) -> list[Line]:
             )
         lines.append(content)
     if not lines:
-        raise UsageError(f"{name} holds no saved object")
+        raise UsageError(f"{name} holds no saved object", hint=_EXPORTED)
     return lines
 
 

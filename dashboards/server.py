@@ -251,7 +251,9 @@ def _refused(where: str, reply: urllib3.BaseHTTPResponse) -> DashboardsRefusedEr
     if reason == _NO_REASON and status not in _DOWN:
         # Dashboards and Kibana give one: this is a cluster, or any web server.
         return _not_dashboards(where, reply)
-    return DashboardsRefusedError(f"{where} refused: {reason} (status {status})")
+    return DashboardsRefusedError(
+        f"{where} refused: {reason} (status {status})", hint="see its log for the cause"
+    )
 
 
 def _not_dashboards(where: str, reply: urllib3.BaseHTTPResponse) -> DashboardsRefusedError:

@@ -76,7 +76,9 @@ def _clause(node: Node, unsearched: list[str]) -> Clause:
             return negated(_clause(part, unsearched))
         case Test(_, _, field_test):
             if field_test is None:
-                raise RuleError("a test of the matcher has no query")
+                raise RuleError(
+                    "a test of the matcher has no query", hint="report the rule, please"
+                )
             return _clause_of(field_test, unsearched)
 
 

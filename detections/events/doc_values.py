@@ -88,4 +88,6 @@ def holds(query: Query, values: Mapping[str, list[Any]]) -> bool:
             if kind == "regexp":
                 return any(re.fullmatch(wanted, each) for each in found)
             return any(each in found for each in ([wanted] if kind == "term" else wanted))
-    raise RuleError(f"a clause {kind!r} can be decided by the cluster only")
+    raise RuleError(
+        f"a clause {kind!r} can be decided by the cluster only", hint="report the rule, please"
+    )

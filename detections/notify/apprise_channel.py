@@ -91,7 +91,10 @@ class AppriseChannel:
                 timeout=self._timeout,
             )
         except Exception as error:  # noqa: BLE001 - any of a hundred plugins; its text may contain secrets
-            raise NotifyError(f"{self._name}: apprise failed ({type(error).__name__})") from None
+            raise NotifyError(
+                f"{self._name}: apprise failed ({type(error).__name__})",
+                hint="check the channel's url with `trailhound notify test`",
+            ) from None
         if not delivered:
             raise NotifyError(
                 f"{self._name}: the service did not accept the message",

@@ -58,7 +58,10 @@ class Command:
         except BrokenPipeError:
             process.wait()
         if process.returncode:
-            raise NotifyError(f"{self._name}: the command ended with code {process.returncode}")
+            raise NotifyError(
+                f"{self._name}: the command ended with code {process.returncode}",
+                hint="have it write why to a log: its output is not kept",
+            )
 
 
 @channel_kind("command")

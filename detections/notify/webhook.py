@@ -108,7 +108,10 @@ class Webhook:
                 hint="use the URL that it redirects to: redirects are not followed",
             )
         if not 200 <= status < 300:
-            raise NotifyError(f"{self._name}: {self._host} answered with status {status}")
+            raise NotifyError(
+                f"{self._name}: {self._host} answered with status {status}",
+                hint="check the channel's url and secret, and the receiver's log",
+            )
 
 
 def _what_happened(error: Exception) -> str:

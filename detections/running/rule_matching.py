@@ -30,7 +30,7 @@ class RuleMatching:
         self._checks: list[RecordTest | None] = []
         for rule in rules:
             if rule.matcher is None:
-                raise RuleError("a rule cannot be decided without a cluster")
+                raise RuleError("a rule cannot be decided without a cluster", hint="leave it out")
             self._tests.append(rule.matcher.matches)
             self._checks.append(precheck(rule.matcher, (_SOURCE, _NAME)))
         self._every = tuple(enumerate(self._tests))

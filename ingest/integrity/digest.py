@@ -93,7 +93,9 @@ def parse(content: bytes) -> Digest:
         digest = msgspec.json.decode(content, type=Digest)
         _ = digest.start, digest.end
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise TrailFileError(f"not in the form of a digest: {error}", hint="") from None
+        raise TrailFileError(
+            f"not in the form of a digest: {error}", hint="fetch it from its bucket again"
+        ) from None
     return digest
 
 

@@ -182,9 +182,7 @@ class FolderStore:
         return Signed(self.file(name))
 
     def file(self, name: Name) -> BinaryIO:
-        path = self._before / name.key
-        if ".." in path.parts:
-            raise ObjectUnreadableError(f"{name.key}: leads out of the folder", hint="")
+        path = self._path(name)
         if kind := irregular(path):
             raise ObjectUnreadableError(f"{path} is {kind}", hint="put the file in its place")
         try:
@@ -193,7 +191,7 @@ class FolderStore:
             raise file_error(error, str(path)) from error
 
     def etag(self, name: Name) -> str:
-        path = self._before / name.key
+        path = self._path(name)
         try:
             return etag_of(path.stat())
         except (OSError, ValueError) as error:
@@ -204,6 +202,17 @@ class FolderStore:
 
     def own(self, base: str, name: Name) -> str | None:
         return root_of(base) + layout_of(name.key)
+
+    def _path(self, name: Name) -> Path:
+        """Where a key is. Raises `ObjectUnreadableError`: a digest, which anybody may have written
+        here, can name what is outside of the folder."""
+        path = self._before / name.key
+        if ".." in path.parts or not path.is_relative_to(self._before):
+            raise ObjectUnreadableError(
+                f"{name.key}: leads out of the folder",
+                hint="a digest names it: compare that with the one in the trail's bucket",
+            )
+        return path
 
 
 def unpacked(stream: BinaryIO, name: str, limit: int) -> bytes:

@@ -114,7 +114,8 @@ def _without_engine(engine: dict[str, Any], settings: Settings, *, json: bool) -
     local = ask_daemon(settings)
     readiness = Readiness.not_known(
         ClusterUnreachableError(
-            f"the local OpenSearch {state_text}: nothing can be read or written"
+            f"the local OpenSearch {state_text}: nothing can be read or written",
+            hint="start it with `trailhound up`, or set cluster.hosts",
         )
     ).joined(local.reasons)
     if json:

@@ -136,7 +136,11 @@ def from_response(error: OpenSearchException, url: str = "") -> ClusterError:
     for applies, make in _REPLIES:
         if applies(status, kind, reason):
             return make(place, status, reason)
-    return RequestFailedError(f"{place} refused: {reason} (status {status})", status=status)
+    return RequestFailedError(
+        f"{place} refused: {reason} (status {status})",
+        hint="see the cluster's log, and run `trailhound doctor`",
+        status=status,
+    )
 
 
 def described(error: Exception) -> str:

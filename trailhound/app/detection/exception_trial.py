@@ -96,7 +96,10 @@ def compared_rules(
         )
     if changed - meant:
         titles = ", ".join(sorted(after.rule(key).title for key in changed - meant))
-        raise UsageError(f"the exception would narrow other rules too: {titles}")
+        raise UsageError(
+            f"the exception would narrow other rules too: {titles}",
+            hint="name the rule in it by its whole id",
+        )
     return sum(each.alerts and each.id != rule.id for each in after.rules)
 
 

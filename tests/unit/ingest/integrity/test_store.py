@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gzip
 import io
+from pathlib import Path
 
 import pytest
 
-from ingest.integrity.store import hashed, unpacked
-from trailhound.errors import CorruptFileError, FileTooLargeError
+from ingest.integrity.store import FolderStore, Name, hashed, unpacked
+from trailhound.errors import CorruptFileError, FileTooLargeError, ObjectUnreadableError
 
 MIB = 1024 * 1024
 
@@ -44,3 +45,15 @@ def test_a_bomb_within_a_bomb_is_what_it_holds() -> None:
     """A digest's hash is of one layer; nobody inflates further."""
     inner = gzip.compress(bytes(8 * MIB), 9)
     assert unpacked(io.BytesIO(gzip.compress(inner)), "x", MIB) == inner
+
+
+@pytest.mark.parametrize("key", ["AWSLogs/../../outside", "{outside}"])
+def test_what_is_outside_of_a_folder_is_not_looked_at(key: str, tmp_path: Path) -> None:
+    outside, folder = tmp_path / "outside", tmp_path / "trail"
+    outside.write_bytes(b"{}")
+    (folder / "AWSLogs").mkdir(parents=True)
+    store, name = FolderStore(str(folder)), Name("", key.format(outside=outside))
+    for look in (store.etag, store.file, store.digest):
+        with pytest.raises(ObjectUnreadableError, match="leads out of the folder") as refused:
+            look(name)
+        assert refused.value.hint
