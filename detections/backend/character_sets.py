@@ -40,6 +40,7 @@ def complement(ranges: Ranges) -> Ranges:
 
 
 def one(character: str) -> Ranges:
+    """The set of one character."""
     return ((ord(character), ord(character)),)
 
 

@@ -32,6 +32,8 @@ class Dialect(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Flags:
+    """What `(?i)`, `(?m)` and `(?s)` switch on."""
+
     ignore_case: bool = False
     multi_line: bool = False
     dot_all: bool = False
@@ -47,11 +49,15 @@ class Characters:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
+    """One after another."""
+
     items: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Alternatives:
+    """One of them: `a|b`."""
+
     branches: tuple[Node, ...]
 
 
@@ -66,7 +72,7 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class TextStart:
-    pass
+    """The beginning of the text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,14 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any, Final
 
 Match = Callable[[Any], bool]
 
 _LONGEST: Final = 1_024
+_DEEPEST: Final = 50
+"""Parentheses within each other; each takes some calls of the parser, and of the test."""
 _TOKEN: Final = re.compile(
     r"""\s*(?:(?P<op>&&|\|\||!=|<=|>=|=|<|>|\(|\)|\{|\})|(?P<path>\$[.\w\[\]-]+)|"(?P<text>[^"]*)"
     |%(?P<regex>[^%]+)%
@@ -51,6 +54,9 @@ def matcher(pattern: str) -> Match:
     tokens = _tokens(pattern)
     if tokens[0] != ("op", "{") or tokens[-1] != ("op", "}"):
         raise ValueError("not between braces")
+    nesting = accumulate({"(": 1, ")": -1}.get(text, 0) for kind, text in tokens if kind == "op")
+    if max(nesting) > _DEEPEST:
+        raise ValueError(f"more than {_DEEPEST} parentheses within each other")
     rest = [*tokens[1:-1], _END]
     made = _either(rest)
     if rest != [_END]:
@@ -97,8 +103,8 @@ def _one(rest: list[Token]) -> Match:
     if kind != "path":
         raise ValueError(f"no property: {text}")
     steps: list[str | int] = [name or int(number) for name, number in _STEP.findall(text)]
-    kind, operator = _next(rest)
-    compared = " ".join(operator.upper().split())
+    kind, written = _next(rest)
+    compared = " ".join(written.upper().split())
     if kind == "word":
         if compared == "NOT EXISTS":
             return lambda event: not _exists(event, steps)
@@ -108,7 +114,7 @@ def _one(rest: list[Token]) -> Match:
             wanted = _IS[compared]
             return lambda event: _exists(event, steps) and _at(event, steps) is wanted
     if kind != "op" or compared not in {"=", "!=", *_NUMERIC}:
-        raise ValueError(f"no comparison: {operator}")
+        raise ValueError(f"no comparison: {written}")
     kind, value = _next(rest)
     if kind not in ("text", "regex", "word"):
         raise ValueError(f"no value: {value}")

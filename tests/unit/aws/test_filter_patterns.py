@@ -68,6 +68,7 @@ def test_a_filter_covers_a_control_by_what_it_matches(
         "{ $.a ~ 1 }",
         "[ip, user]",
         "{ $.a < x }",
+        "{ " + "(" * 400 + "$.a = 1" + ")" * 400 + " }",
     ],
 )
 def test_a_pattern_that_is_not_understood_is_refused(pattern: str) -> None:

@@ -176,6 +176,7 @@ def is_current(facts: ChecklistFacts, cluster: ClusterFacts) -> Answer:
 
 
 def notifies(facts: ChecklistFacts) -> Answer:
+    """A channel is set that gets alerts."""
     channels = facts.settings.notify.channels
     if not channels:
         return Answer("open", "no channel is set", "set notify.channels; trailhound notify test")
@@ -205,6 +206,7 @@ def verifies_files(facts: ChecklistFacts) -> Answer:
 
 
 def has_index_retention(facts: ChecklistFacts) -> Answer:
+    """The index keeps events for a set number of days."""
     days = facts.settings.retention.days
     if days is None:
         return Answer("open", "no retention is set for the index", "set retention.days")
@@ -226,6 +228,7 @@ def rules_of_kinds(*kinds: str) -> Ask:
 
 
 def has_dashboards(facts: ChecklistFacts) -> Answer:
+    """The overview is imported into Dashboards or Kibana."""
     if isinstance(facts.dashboards, str):
         return Answer("unknown", facts.dashboards)
     if not facts.dashboards:
@@ -245,6 +248,7 @@ def mails_reports(facts: ChecklistFacts, cluster: ClusterFacts) -> Answer:
 
 
 def mails_compliance(facts: ChecklistFacts) -> Answer:
+    """The reports that are mailed have the section of a framework."""
     names = facts.settings.report.mail.compliance
     if not facts.settings.report.mail.to or not names:
         return Answer(

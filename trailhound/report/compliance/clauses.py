@@ -7,18 +7,22 @@ from trailhound.report.event import HIGH
 
 
 def either(*clauses: Query) -> Query:
+    """Events that match one of several clauses."""
     return {"bool": {"should": list(clauses), "minimum_should_match": 1}}
 
 
 def term(field: str, value: str) -> Query:
+    """Events whose field has this value."""
     return {"term": {field: value}}
 
 
 def call(*names: str) -> Query:
+    """Calls of these names."""
     return {"terms": {"eventName": list(names)}}
 
 
 def source(*services: str) -> Query:
+    """Events of these services, as in `s3` for `s3.amazonaws.com`."""
     return {"terms": {"eventSource": [f"{service}.amazonaws.com" for service in services]}}
 
 
