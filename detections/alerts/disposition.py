@@ -9,3 +9,5 @@ DISPOSITIONS: Final[tuple[Disposition, ...]] = (
     *("true-positive", "false-positive", "benign", "duplicate"),
 )
 """`benign`: the rule was right, but the activity was intended."""
+HARMLESS: Final[tuple[Disposition, ...]] = ("false-positive", "benign", "duplicate")
+"""Those of alerts that say nothing about an intruder."""

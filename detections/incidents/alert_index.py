@@ -26,6 +26,7 @@ _AT_ONCE: Final = 1_000
 _WAVE: Final = 100
 """Alerts whose links one search looks for: up to 600 terms each, of the 65,536 of a query."""
 _NOT_MERGED: Final = {"exists": {"field": MERGED}}
+_OF_DUE: Final = ("count", "evidence.event_id", "level", "entity.arn", "entity.account")
 _VERSIONED: Final = {"seq_no_primary_term": True}
 
 Changes = Mapping[str, Mapping[str, Any]]
@@ -55,7 +56,7 @@ class AlertIndex:
         """The earliest matching alerts, with the ids of their earliest events."""
         order = [{"first_seen": "asc"}, *BY_SEQUENCE]
         reader = IndexReader(self._client, self._index, order=order, hits_page=_PAGE)
-        request = {"_source": [*FIELDS, "count", "evidence.event_id"], **_VERSIONED}
+        request = {"_source": [*FIELDS, *_OF_DUE], **_VERSIONED}
         for hit in reader.documents(due, request, limit=most):
             self._keep(hit)
             if found := (hit["_source"].get("evidence") or {}).get("event_id"):

@@ -17,6 +17,8 @@ from detections.incidents.reach import Stored
 INCIDENT: Final = "incident"
 DUE: Final = "incident_due"
 LINKS: Final = "links"
+NEW: Final = "new"
+"""The member of the links that names identities of which the index had nothing before."""
 MERGED: Final = "merged_into"
 
 FIELDS: Final = ("first_seen", "last_seen", MERGED, INCIDENT, LINKS)
@@ -28,8 +30,11 @@ _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 Document = Mapping[str, Any]
 
 
-def joined(links: Links, incident: str, usable: Iterable[AddressDay] = ()) -> dict[str, Any]:
-    """The fields of a joined alert. `usable`: the addresses by which it was joined."""
+def joined(
+    links: Links, incident: str, usable: Iterable[AddressDay] = (), new: Iterable[str] = ()
+) -> dict[str, Any]:
+    """The fields of a joined alert. `usable`: the addresses by which it was joined; `new`: the
+    identities that it is about and that were not known before."""
     times = map(stamp, links.acted) if links.acted else (None, None)
     return {
         LINKS: {
@@ -41,6 +46,7 @@ def joined(links: Links, incident: str, usable: Iterable[AddressDay] = ()) -> di
             "joined_address": sorted({address for address, _ in usable}),
             "principal": sorted(links.names),
             "account": sorted(links.accounts),
+            NEW: sorted(new),
             **dict(zip(_ACTED, times, strict=True)),
         },
         INCIDENT: incident,

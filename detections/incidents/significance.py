@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from detections.alerts.twins import together
 from detections.incidents.document import is_of_days
 from detections.rule import LEVELS
 
@@ -62,11 +63,25 @@ _LEVELS_BELOW: Final = 1
 """How much lower the level of an alert may be that says what another one is about."""
 
 
-def headline(alerts: Sequence[tuple[str, Document]]) -> tuple[str, Document]:
-    """The alert (id, document) whose rule says what happened in an incident: the most significant
-    one, or what explains it."""
+def headline(
+    alerts: Sequence[tuple[str, Document]],
+) -> tuple[tuple[str, Document], tuple[str, Document] | None]:
+    """The most significant alert (id, document) of an incident, and what explains it, if anything
+    does."""
     lead = min(alerts, key=lambda each: significance(each[1]))
-    return explanation(lead[1], alerts) or lead
+    return lead, explanation(lead[1], alerts)
+
+
+def title_of(titles: Sequence[str], explained_by: Sequence[str] = ()) -> str:
+    """How lists, messages and the report call an alert or an incident: by the titles of its rule
+    and of the rules of its twins; and, where those do not say what happened, first by the title of
+    the rule that does.
+
+    >>> title_of(["S3BucketPolicyChanges"], ["Bucket opened to everybody"])
+    'Bucket opened to everybody (S3BucketPolicyChanges)'
+    """
+    title = together(titles)
+    return f"{together(explained_by)} ({title})" if explained_by else title
 
 
 def explanation(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,8 +16,9 @@ from detections.alerts.summary import summary
 from detections.alerts.triage import Decision, Verb
 from detections.alerts.twins import TWIN_KEY, together
 from detections.incidents.closings import CLOSED, closed_as
-from detections.incidents.document import INCIDENT, LINKS, acted, is_of_days
-from detections.incidents.significance import headline, significance
+from detections.incidents.document import INCIDENT, LINKS, NEW, acted, is_of_days
+from detections.incidents.raising import FROM, TO, standing
+from detections.incidents.significance import headline, significance, title_of
 from detections.rule import LEVELS
 from trailhound.batching import batched
 from trailhound.cluster.reader import IndexReader
@@ -31,7 +32,8 @@ Incident = dict[str, Any]
 
 SORTS: Final = ("level", "last-seen", "first-seen", "alerts")
 """Sort orders; the most severe, latest or largest come first. Within a level (not the severity,
-which no list shows) incidents with a success come before attempts, each the latest first."""
+which no list shows) incidents with a success come before attempts, then those of the most tactics
+and rules that say what was done, each the latest first."""
 
 FIELDS: Final = (
     *("rule", "level", "severity", "state", "disposition", "assignee", "first_seen", "last_seen"),
@@ -39,6 +41,7 @@ FIELDS: Final = (
     *("count", "count_relation", "calls", "outcome", "attempt", "before", "summary", "attack"),
     *("entity.principal", "entity.address", "entity.account", "file.object", INCIDENT, TWIN_KEY),
     *(f"{LINKS}.{name}" for name in ("first", "last", "principal", "address", "account", "own")),
+    f"{LINKS}.{NEW}",
 )
 """The fields of alerts that an incident is made from."""
 
@@ -75,10 +78,14 @@ class IncidentStore:
         self._alerts = AlertStore(client, settings)
 
     def find(self, query: AlertQuery, sort: str = "level") -> list[Incident]:
-        """The incidents that have a matching alert, complete; `states` are those of the incident.
+        """The incidents that have a matching alert, complete; `states` and `level` are those of the
+        incident.
 
         `sort` is one of `SORTS`; closed incidents come last.
         """
+        least = query.level
+        if least == TO:  # it may be that of an incident none of whose alerts has it
+            query = replace(query, level=FROM)
         make_searchable(self._client, self._index, required=True)
         # A state is the incident's: one that is closed has no other alert.
         clauses = query.query()
@@ -87,7 +94,10 @@ class IncidentStore:
             for name, document in self._every(clauses, fields=(INCIDENT,))
         }
         found = [
-            each for each in self._made(ids) if not query.states or each["state"] in query.states
+            each
+            for each in self._made(ids)
+            if (not query.states or each["state"] in query.states)
+            and LEVELS.index(each["level"]) >= LEVELS.index(least)
         ]
         return sorted(found, key=lambda each: _order(each, sort))
 
@@ -240,12 +250,13 @@ def no_incident(*names: str) -> UsageError:
 def made(alerts: Sequence[tuple[str, Document]]) -> Incident:
     """An incident from its alerts in order of time, as `--json` prints it.
 
-    It has the level and severity of its most severe alert and the title of its `headline`, and is
-    open while any of them is.
+    It has the level and severity of its most severe alert, or a higher one (`standing`), the title
+    of its `headline`, and is open while any of them is.
     """
     documents = [document for _, document in alerts]
-    worst = min(documents, key=lambda it: (-LEVELS.index(it["level"]), -it["severity"]))
-    name, lead = headline(alerts)
+    level = standing(documents)
+    lead, explained_by = headline(alerts)
+    said = explained_by or lead
     steps = _steps(documents)
     times = [acted(document) for document in steps]
     states = {document["state"] for document in documents}
@@ -256,12 +267,13 @@ def made(alerts: Sequence[tuple[str, Document]]) -> Incident:
     tactics = (name for it in steps for name in it["attack"].get("tactic", ()))
     return {
         "id": documents[0].get(INCIDENT) or alerts[0][0],
-        "title": together(
-            [it["rule"]["name"] for it in documents if _is_twin(it, lead) or it is lead]
-        ),
-        "alert": name,
-        "level": worst["level"],
-        "severity": worst["severity"],
+        "title": title_of(_titles(lead, documents), _titles(explained_by, documents)),
+        "alert": said[0],
+        "level": level.level,
+        "severity": level.severity,
+        "raised_from": level.raised_from or "",
+        "raised_because": level.because if level.raised_from else "",
+        "succeeded": {"rules": level.rules, "tactics": list(level.tactics)},
         "state": next(state for state in _STATES if state in states),
         "attempt": all(document.get("attempt") is True for document in documents),
         "first_seen": stamp(min(first for first, _ in times)),
@@ -285,6 +297,13 @@ def made(alerts: Sequence[tuple[str, Document]]) -> Incident:
             each["name"] for it in sorted(steps, key=is_of_days) for each in it.get("calls") or ()
         ),
     }
+
+
+def _titles(of: tuple[str, Document] | None, documents: Sequence[Document]) -> list[str]:
+    """The titles of the rules of an alert and its twins; none for no alert."""
+    if of is None:
+        return []
+    return [it["rule"]["name"] for it in documents if _is_twin(it, of[1]) or it is of[1]]
 
 
 def _by_time(alert: tuple[str, Document]) -> tuple[str, str]:
@@ -362,7 +381,13 @@ def _order(incident: Incident, sort: str) -> tuple[Any, ...]:
     seen = -datetime.fromisoformat(incident["last_seen"]).timestamp()
     first = -datetime.fromisoformat(incident["first_seen"]).timestamp()
     keys: dict[str, tuple[float, ...]] = {
-        "level": (-LEVELS.index(incident["level"]), incident["attempt"], seen),
+        "level": (
+            -LEVELS.index(incident["level"]),
+            incident["attempt"],
+            -len(incident["succeeded"]["tactics"]),
+            -incident["succeeded"]["rules"],
+            seen,
+        ),
         "last-seen": (seen,),
         "first-seen": (first,),
         "alerts": (-incident["alerts"], seen),

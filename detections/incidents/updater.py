@@ -23,7 +23,10 @@ from detections.incidents.alert_index import AlertIndex
 from detections.incidents.document import DUE, INCIDENT, MERGED, joined, span, stored
 from detections.incidents.facts import EVENTS, AlertEvents
 from detections.incidents.joining import LinkedAlert
+from detections.incidents.newcomers import Newcomers, Subject, subject_of
+from detections.incidents.raising import FROM
 from detections.incidents.reach import IncidentChanges, Stored, decided
+from detections.rule import LEVELS
 from trailhound.cluster.reader import Hit
 from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
@@ -37,6 +40,8 @@ LOG = logging.getLogger("trailhound.incidents")
 
 AT_ONCE: Final = 500
 """The number of due alerts in a batch, the earliest first."""
+_ABOUT_SOMEBODY: Final = LEVELS[LEVELS.index(FROM) :]
+"""Levels of alerts of which it is asked whether somebody is new."""
 IDS_HELD: Final = 200_000
 """The number of ids of their events in memory at once, some 100 bytes each: a batch ends there."""
 
@@ -54,10 +59,12 @@ class Updated:
 @dataclass(slots=True)
 class _Batch:
     """Alerts that are due, with the links of their events now, and as they were last joined.
-    `merged`: alerts that were merged into others; their incidents are joined again."""
+    `subjects`: who those are about whose level says what was done. `merged`: alerts that were
+    merged into others; their incidents are joined again."""
 
     due: dict[str, LinkedAlert] = field(default_factory=dict)
     before: dict[str, Stored] = field(default_factory=dict)
+    subjects: dict[str, Subject] = field(default_factory=dict)
     merged: dict[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
@@ -81,6 +88,7 @@ class IncidentUpdater:
         self._names = Names(settings.prefix)
         self._events = events or NamedEvents(client, self._names.days)
         self._gap = timedelta(hours=settings.detections.incident_gap_hours)
+        self._newcomers = Newcomers(self._events.index)
         self._mapped = False
 
     def run(
@@ -89,6 +97,7 @@ class IncidentUpdater:
         """Join all alerts that are due, or those of them that `ended` before a time;
         `may_continue` is called before each batch."""
         done = Updated()
+        self._newcomers = Newcomers(self._events.index)
         if not self._is_mapped():
             done.refused = (
                 f"the mapping of {self._names.alerts} has no incidents yet: run `trailhound init`"
@@ -147,6 +156,9 @@ class IncidentUpdater:
                 batch.merged[name] = source.get(INCIDENT) or ""
                 continue
             before = batch.before[name] = stored(name, source)
+            subject = subject_of(source) if source.get("level") in _ABOUT_SOMEBODY else None
+            if subject is not None:
+                batch.subjects[name] = subject
             ids = _events(hit)
             more = (source.get("count") or 0) > EVENTS
             events = tuple(ids[:EVENTS])
@@ -158,6 +170,7 @@ class IncidentUpdater:
         """Join the alerts of a batch. Returns how many were written."""
         made = decided(batch.due, batch.before, index, self._gap, batch.merged.values())
         sharing = index.sharing(batch.due.values())
+        new = self._newcomers.of(batch.subjects)
         moved = {
             name: {INCIDENT: incident}
             for name, incident in made.incident.items()
@@ -168,7 +181,12 @@ class IncidentUpdater:
         # An incident that another writer changed meanwhile is joined again.
         waiting = {made.incident[name] for name in moved if name not in written}
         writes: dict[str, dict[str, Any]] = {
-            name: joined(alert.links, made.incident[name], sharing.usable(alert).addresses)
+            name: joined(
+                alert.links,
+                made.incident[name],
+                sharing.usable(alert).addresses,
+                [new[name]] if name in new else (),
+            )
             for name, alert in batch.due.items()
             if made.incident[name] not in waiting
         }

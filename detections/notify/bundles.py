@@ -1,11 +1,12 @@
 """Which alerts a channel gets in one message: those of one incident, and twins in any case.
 
 A channel gets a message for an incident when its first alert is due. It gets one more when an alert
-is more severe than that message, or is at least `NEW_RULES_FROM` and of a rule that no message
-about the incident named, or has a call that succeeded where messages named attempts alone: of its
-rule, or of all rules. Which messages were sent is read from the deliveries recorded in the
-incident's alerts, so the next run completes a run that was interrupted. Closed alerts do not count:
-an incident with new alerts after it was closed gets a message again.
+is more severe than that message, or with it the incident is more than its alerts in a way that no
+message has said (`detections.incidents.raising`), or is at least `NEW_RULES_FROM` and of a rule
+that no message about the incident named, or has a call that succeeded where messages named attempts
+alone: of its rule, or of all rules. Which messages were sent is read from the deliveries recorded
+in the incident's alerts, so the next run completes a run that was interrupted. Closed alerts do not
+count: an incident with new alerts after it was closed gets a message again.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from opensearchpy import OpenSearch
 
 from detections.alerts.paging import every
 from detections.alerts.twins import TWIN_KEY
+from detections.incidents.raising import TO, Standing
 from detections.rule import LEVELS, Level
 from trailhound.batching import batched
 
@@ -31,6 +33,8 @@ NEW_RULES_FROM: Final[Level] = "high"
 """The level from which on an alert of a rule that no message of its incident named gets one."""
 RULES: Final = "rules"
 """The member of a recorded delivery that has the titles of the rules that its message named."""
+GROUNDS: Final = "grounds"
+"""The member of a recorded delivery that has why the incident is more than its alerts."""
 KEY: Final = "incident_key"
 """The member of a recorded delivery that has the key of the message's incident (`IncidentKey`)."""
 ATTEMPT: Final = " (attempt)"
@@ -45,7 +49,9 @@ class Due:
     the channel. `about`: the subject of its message: the id of its incident, else the key that its
     twins share, else its own id. `learning`: it is in no message of its own, but in the digest of a
     day. `known_by`: as in `known_by`; empty if its message is about no incident. `significance`: as
-    in `detections.incidents.significance`; the most significant one of a message is its subject."""
+    in `detections.incidents.significance`; the most significant one of a message is its subject.
+    `standing`: of its incident, where that is more than the alert (`detections.incidents.raising`).
+    """
 
     name: str
     level: Level
@@ -55,19 +61,31 @@ class Due:
     learning: bool = False
     known_by: frozenset[str] = frozenset()
     significance: tuple[Any, ...] = ()
+    standing: Standing | None = None
+
+    @property
+    def grounds(self) -> frozenset[str]:
+        """Why its incident is more than its alerts."""
+        return self.standing.grounds if self.standing is not None else frozenset()
+
+    @property
+    def told_at(self) -> Level:
+        """The level of a message about it: its own, or that to which facts add up."""
+        return max(self.level, TO, key=LEVELS.index) if self.grounds else self.level
 
 
 @dataclass(frozen=True, slots=True)
 class Notified:
     """What a channel was sent about an incident: the alert of the most severe message, and its
     level; None where nothing was sent. `named`: the titles of the rules that messages named, and
-    the keys that alerts of these rules share with their twins. `waits`: a message failed and is
-    retried later."""
+    the keys that alerts of these rules share with their twins. `grounds`: why messages said that
+    the incident is more than its alerts. `waits`: a message failed and is retried later."""
 
     by: str = ""
     level: Level | None = None
     waits: bool = False
     named: frozenset[str] = frozenset()
+    grounds: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +126,13 @@ def marked(name: str, document: Mapping[str, Any]) -> str:
     return f"{name}{ATTEMPT}" if document.get("attempt") else name
 
 
-def covers(notified: Notified, level: Level, known_by: frozenset[str]) -> bool:
-    """Whether an alert of this level, known by these names, needs no message of its own."""
-    if notified.level is None or _rank(level) > _rank(notified.level):
+def covers(notified: Notified, due: Due) -> bool:
+    """Whether an alert needs no message of its own."""
+    if notified.level is None or _rank(due.told_at) > _rank(notified.level):
         return False
+    if due.grounds - notified.grounds:
+        return False
+    level, known_by = due.level, due.known_by
     plain = {name.removesuffix(ATTEMPT) for name in known_by}
     if not known_by or not notified.named.isdisjoint(known_by | plain):
         return True
@@ -129,7 +150,7 @@ def bundled(due: Sequence[Due], notified: Mapping[str, Notified]) -> Bundled:
     made = Bundled()
     for each in sorted(due, key=lambda each: each.learning):
         known = notified.get(each.about, Notified())
-        if covers(known, each.level, each.known_by):
+        if covers(known, each):
             made.covered.append((each, known))
         elif known.waits:
             made.waiting += 1
@@ -173,7 +194,8 @@ def _notified(alerts: Sequence[Mapping[str, Any]], channel: str, now: datetime) 
         for title in log.get(RULES) or (_sent_title(each) if log.get("state") == SENT else [])
     }
     twins = {name for each, _ in logs for name in known_by(each) if rules & {*_title(each)}}
-    made = Notified(named=frozenset(rules | twins))
+    grounds = {ground for _, log in logs for ground in log.get(GROUNDS, ())}
+    made = Notified(named=frozenset(rules | twins), grounds=frozenset(grounds))
     for each, log in logs:
         made = _with(made, each["id"], each["level"], log, now)
     return made

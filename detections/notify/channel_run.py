@@ -39,7 +39,7 @@ from detections.notify.learning_digest import LearningDigest
 from detections.notify.message import Channel
 from detections.notify.rate_limiter import RateLimiter
 from detections.notify.renderer import MessageRenderer
-from detections.rule import Level
+from detections.rule import LEVELS, Level
 from trailhound.cluster.templates import Names
 from trailhound.cluster.versions import read_many
 from trailhound.errors import NotifyError
@@ -261,13 +261,17 @@ class ChannelRun:
         self._report.sent[self._channel.name] += 1
         self._note_delivery()
         key = content.key._asdict() if content.key is not None else None
-        write = partial(self._deliveries.sent, name, level, rules, key)
+        told = max(level, bundle.lead.told_at, key=LEVELS.index)
+        grounds = bundle.lead.grounds
+        message = Notified(name, told, named=rules, grounds=grounds)
+        write = partial(self._deliveries.sent, name, level, message, key)
         self._runtime.unrecorded.record({name: level}, write)
         named = bundle.before.named.union(
             rules, *(it.known_by for it in bundle.alerts if rules & it.known_by)
         )
-        sent = Notified(name, level, named=named)
-        covered = [each for each in bundle.others if covers(sent, each.level, each.known_by)]
+        grounds |= bundle.before.grounds
+        sent = Notified(name, told, named=named, grounds=grounds)
+        covered = [each for each in bundle.others if covers(sent, each)]
         self._record_covered([(each, sent) for each in covered])
         self._unnamed += [each for each in bundle.others if each not in covered]
 

@@ -70,6 +70,12 @@ class Contents:
             key = self._key(alert[INCIDENT])
             alert["incident_key"] = key.id
         per_incident = self._per_incident and INCIDENT in alert
+        if (of := bundle.lead.standing) is not None and of.grounds:
+            alert["adds_up"] = {
+                "level": bundle.lead.told_at,
+                "raised_from": of.raised_from or "",
+                "because": of.because,
+            }
         if per_incident:
             of_incident = self._others_of(alert[INCIDENT], bundle)
             alert["of_incident"] = of_incident.part

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from opensearchpy import OpenSearch, OpenSearchException
 
 from detections.alerts.document import Document, stamp
-from detections.notify.bundles import FOLDED, KEY, RULES, SENT, Due, Notified, covers
+from detections.notify.bundles import FOLDED, GROUNDS, KEY, RULES, SENT, Due, Notified, covers
 from trailhound.backoff import Backoff
 from trailhound.cluster.versions import revise, revise_many
 from trailhound.errors import TrailhoundError
@@ -37,11 +37,12 @@ def is_due(document: Document, channel: str) -> bool:
 def with_delivery(
     document: Document, channel: str, entry: Mapping[str, Any], *, done: bool
 ) -> Document:
-    """The document with the result of its delivery to a channel; rules that earlier messages about
-    it named stay recorded, and so does the key of its incident."""
+    """The document with the result of its delivery to a channel; rules and grounds that earlier
+    messages about it named stay recorded, and so does the key of its incident."""
     before = document.get("delivery", {})
     log = before.get("log", {}).get(channel, {})
-    named = {RULES: sorted({*log.get(RULES, []), *entry.get(RULES, ())})}
+    both = {name: sorted({*log.get(name, []), *entry.get(name, ())}) for name in (RULES, GROUNDS)}
+    named = {name: values for name, values in both.items() if values}
     key = {KEY: log[KEY]} if KEY in log else {}
     others = {name for name in before.get("pending", []) if name != channel}
     finished = {*done_for(document)} | ({channel} if done else set())
@@ -50,7 +51,7 @@ def with_delivery(
         "pending": sorted(others if done else others | {channel}),
         "log": {
             **before.get("log", {}),
-            channel: key | dict(entry) | (named if named[RULES] else {}),
+            channel: key | dict(entry) | named,
         },
     }
     return document | {"delivery": delivery}
@@ -121,11 +122,20 @@ class Deliveries:
         self._now = now
 
     def sent(
-        self, name: str, level: str, rules: Iterable[str], key: Mapping[str, str] | None = None
+        self,
+        name: str,
+        level: str,
+        message: Notified,
+        key: Mapping[str, str] | None = None,
     ) -> None:
-        """The channel accepted a message about an alert, which had this level then, and named these
-        rules; one whose level rose meanwhile stays due. `key`: of its incident."""
-        named: dict[str, Any] = {RULES: sorted(set(rules))} | ({KEY: dict(key)} if key else {})
+        """The channel accepted a message about an alert, which had this level then; one whose level
+        rose meanwhile stays due. `key`: of its incident."""
+        named: dict[str, Any] = {
+            "level": message.level,
+            RULES: sorted(message.named),
+            GROUNDS: sorted(message.grounds),
+            **({KEY: dict(key)} if key else {}),
+        }
         revise(self._client, self._alerts, name, lambda it: self._after_sending(it, level, named))
 
     def failed(self, name: str, reason: str) -> bool:
@@ -141,7 +151,7 @@ class Deliveries:
 
         def change(name: str, document: Document) -> Document | None:
             due, message = by_name[name]
-            if not covers(message, document["level"], due.known_by):
+            if not covers(message, replace(due, level=document["level"])):
                 return None  # it rose meanwhile
             entry = {
                 "state": FOLDED,
@@ -171,7 +181,6 @@ class Deliveries:
             "state": SENT,
             "at": stamp(self._now),
             "attempts": attempts,
-            "level": level,
             **named,
         }
         return with_delivery(document, self._channel, entry, done=document["level"] == level)

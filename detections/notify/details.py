@@ -66,6 +66,16 @@ def placed(addresses: Sequence[str], origin: Mapping[str, Any]) -> list[str]:
     return [f"{each} ({known[each]})" if known.get(each) else each for each in addresses]
 
 
+def added_up(found: Mapping[str, Any]) -> str:
+    """Why an incident is more than its alerts.
+
+    >>> added_up({"raised_from": "medium", "because": "2 rules of 2 tactics, all succeeded"})
+    'The incident is raised from medium: 2 rules of 2 tactics, all succeeded'
+    """
+    raised = f"is raised from {found['raised_from']}" if found["raised_from"] else "goes further"
+    return f"The incident {raised}: {found['because']}"
+
+
 def folded(others: Iterable[Mapping[str, Any]]) -> list[str]:
     """Other alerts of an incident in words: those of one rule and level once, with their number.
 

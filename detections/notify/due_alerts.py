@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,11 +14,20 @@ from detections.alerts.paging import every
 from detections.alerts.store import levels_from
 from detections.alerts.twins import TWIN_KEY
 from detections.incidents.document import INCIDENT
+from detections.incidents.raising import FIELDS as RAISING
+from detections.incidents.raising import FROM, TO, Standing, standing
 from detections.incidents.significance import FIELDS as SIGNIFICANT
 from detections.incidents.significance import significance
 from detections.notify.bundles import Due, known_by
+from detections.rule import LEVELS
+from trailhound.batching import weighed
 from trailhound.settings import ChannelSettings
 
+Document = Mapping[str, Any]
+
+_AT_ONCE = 500
+_RAISABLE = LEVELS[LEVELS.index(FROM) :]
+"""Levels of alerts that may make an incident more than it was."""
 MAX_READ = 5_000
 """Due alerts of a channel in one run: those that have messages of their own before those of a
 learning period, of each the most severe first."""
@@ -48,17 +57,20 @@ def due_alerts(
     tested: Callable[[], str] = lambda: "",
 ) -> DueAlerts:
     """At most `most` due alerts of a channel. `about`: the fields by which alerts are in one
-    message, of which an alert's first counts. Alerts that ended before `oldest` are due only if
-    they were marked as pending. `tested` gives when the channel last delivered a test: that
-    ends the wait of alerts that failed before. Raises `ClusterError`."""
+    message, of which an alert's first counts. Where that is the incident, an alert of a lower level
+    is due too if facts raise its incident to the channel's. Alerts that ended before `oldest` are
+    due only if they were marked as pending. `tested` gives when the channel last delivered a test:
+    that ends the wait of alerts that failed before. Raises `ClusterError`."""
     name = channel.name
     clauses: list[dict[str, Any]] = [
-        *alerts_for(channel),
+        *alerts_for(channel, raised=INCIDENT in about),
         _any(
             {"range": {"last_seen": {"gte": stamp(oldest)}}},
             {"term": {"delivery.pending": name}},
         ),
     ]
+    per_incident = INCIDENT in about
+    standings = Standings(client, index)
     found = every(
         client,
         index,
@@ -79,7 +91,10 @@ def due_alerts(
         ],
     )
     made, last_test = DueAlerts(), None
-    for alert, document in found:
+    for alert, document in standings.of(found) if per_incident else found:
+        standing = standings.known.get(document.get(INCIDENT, ""))
+        if not _is_taken(channel, document, standing):
+            continue
         log = document.get("delivery", {}).get("log", {}).get(name, {})
         waits = log.get("next_at") and datetime.fromisoformat(log["next_at"]) > now
         if waits and last_test is None:
@@ -92,7 +107,7 @@ def due_alerts(
             made.more = True
             break
         made.rules[alert] = document["rule"]["name"]
-        per_incident = INCIDENT in about and INCIDENT in document
+        joined = per_incident and INCIDENT in document
         made.due.append(
             Due(
                 name=alert,
@@ -102,17 +117,60 @@ def due_alerts(
                 about=next(filter(None, map(document.get, about)), alert),
                 learning=bool(document.get(LEARNING)),
                 known_by=(
-                    known_by(document) if per_incident or document.get("succeeded") else frozenset()
+                    known_by(document) if joined or document.get("succeeded") else frozenset()
                 ),
                 significance=significance(document),
+                standing=standing if document["level"] in _RAISABLE else None,
             )
         )
     return made
 
 
-def alerts_for(channel: ChannelSettings) -> list[dict[str, Any]]:
-    """Query clauses for the alerts that a channel takes, by level and tactic."""
-    clauses: list[dict[str, Any]] = [{"terms": {"level": list(levels_from(channel.level))}}]
+class Standings:
+    """The standings of incidents, read as their alerts come."""
+
+    def __init__(self, client: OpenSearch, index: str) -> None:
+        self._client = client
+        self._index = index
+        self.known: dict[str, Standing] = {}
+        """By id of the incident."""
+
+    def of(self, alerts: Iterable[tuple[str, Document]]) -> Iterator[tuple[str, Document]]:
+        """The same alerts; those of the incident of each are known then. Raises `ClusterError`."""
+        for several in weighed(alerts, lambda _: 1, _AT_ONCE):
+            incidents = {
+                document[INCIDENT]
+                for _, document in several
+                if INCIDENT in document and document["level"] in _RAISABLE
+            }
+            if missing := incidents - self.known.keys():
+                self._read(missing)
+            yield from several
+
+    def _read(self, incidents: Collection[str]) -> None:
+        groups: dict[str, list[Document]] = {}
+        asked = [{"terms": {INCIDENT: sorted(incidents)}}]
+        but = [{"exists": {"field": "merged_into"}}]
+        fields = (INCIDENT, *RAISING)
+        for _, document in every(self._client, self._index, asked, but=but, fields=fields):
+            groups.setdefault(document[INCIDENT], []).append(document)
+        self.known |= {incident: standing(group) for incident, group in groups.items()}
+
+
+def _is_taken(channel: ChannelSettings, document: Document, of: Standing | None) -> bool:
+    """Whether a channel takes an alert: for its own level, or that of its incident where facts add
+    up to it."""
+    least = LEVELS.index(channel.level)
+    if LEVELS.index(document["level"]) >= least:
+        return True
+    return of is not None and bool(of.grounds) and LEVELS.index(of.level) >= least
+
+
+def alerts_for(channel: ChannelSettings, *, raised: bool = False) -> list[dict[str, Any]]:
+    """Query clauses for the alerts that a channel takes, by level and tactic; `raised`: also for
+    those whose incident may be raised to its level."""
+    least = FROM if raised and channel.level == TO else channel.level
+    clauses: list[dict[str, Any]] = [{"terms": {"level": list(levels_from(least))}}]
     if channel.tactics:
         # Older Sigma rules write tactics with underscores instead of hyphens.
         tactics = {t for each in channel.tactics for t in (each, each.replace("-", "_"))}

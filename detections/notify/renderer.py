@@ -22,9 +22,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from detections.alerts.field_words import shared
 from detections.alerts.summary import summary, who_of
 from detections.alerts.text import one_line
-from detections.alerts.twins import together
+from detections.incidents.significance import title_of
 from detections.notify.defused import defused, unlinked
-from detections.notify.details import details, folded, heading, placed
+from detections.notify.details import added_up, details, folded, heading, placed
 from detections.notify.message import Message
 from detections.rule import LEVELS
 from trailhound.plural import plural
@@ -64,13 +64,19 @@ class MessageRenderer:
         alerts of its incident are not sent one by one, which the message says."""
         brief = shortened(alert)
         shown = defused(brief)
-        values = {"alert": shown, "details": details(shown), "per_incident": per_incident}
+        level = told_level(alert)
+        values = {
+            "alert": shown,
+            "level": level,
+            "details": details(shown),
+            "per_incident": per_incident,
+        }
         return Message(
             key=message_key(alert),
             kind="alert",
             subject=one_line(self._render("subject.txt.j2", **values).strip(), LONGEST_VALUE),
             text=self._render(_ALERT["text"], **values),
-            level=alert["level"],
+            level=level,
             markup=self._render(_ALERT[style], **values) if style != "text" else "",
             alert=brief,
         )
@@ -171,14 +177,23 @@ class MessageRenderer:
 
 def message_key(alert: Mapping[str, Any]) -> str:
     """The key by which receivers recognise an alert's message: the alert's id, with the level
-    appended once that has risen, or once an attempt has succeeded, so that the second message is
-    not taken for a repetition.
+    appended once that has risen, facts of its incident add up, or an attempt has succeeded, so that
+    the second message is not taken for a repetition.
 
     >>> message_key({"id": "5f1c", "raised_from": "low", "level": "medium"})
     '5f1c-medium'
     """
-    again = alert.get("raised_from") or alert.get("succeeded")
-    return f"{alert['id']}-{alert['level']}" if again else str(alert["id"])
+    again = alert.get("raised_from") or alert.get("succeeded") or alert.get("adds_up")
+    return f"{alert['id']}-{told_level(alert)}" if again else str(alert["id"])
+
+
+def told_level(alert: Mapping[str, Any]) -> str:
+    """The level of a message: that of its alert, or that to which facts of the incident add up.
+
+    >>> told_level({"level": "medium", "adds_up": {"level": "high"}})
+    'high'
+    """
+    return str((alert.get("adds_up") or alert)["level"])
 
 
 def shortened(alert: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,11 +208,11 @@ def shortened(alert: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in alert.get("evidence", {}).items()
         if name != "query"
     }
-    title = together([each["rule"]["name"] for each in (alert, *alert.get("twins", ()))])
-    explained_by = alert.get("explained_by")
+    titles = [each["rule"]["name"] for each in (alert, *alert.get("twins", ()))]
+    explained_by = [each["rule"] for each in (alert.get("explained_by"),) if each]
     return {
         **{name: value for name, value in alert.items() if name not in ("history", "delivery")},
-        "title": f"{explained_by['rule']} ({title})" if explained_by else title,
+        "title": title_of(titles, explained_by),
         "entity": entity,
         "who": _who(alert),
         "origin": alert.get("origin", {}),
@@ -234,6 +249,7 @@ def _environment(loader: BaseLoader) -> ImmutableSandboxedEnvironment:
     made.filters["heading"] = heading
     made.filters["unlinked"] = unlinked
     made.filters["folded"] = folded
+    made.filters["added_up"] = added_up
     return made
 
 

@@ -35,6 +35,7 @@ RULES = {
         rule("critical", level="critical", severity=10, attack=Attack(("defense-evasion",))),
         rule("high"),
         rule("medium", level="medium", severity=5, attack=Attack(("credential_access",))),
+        rule("medium-too", level="medium", severity=5, attack=Attack(("impact",))),
         rule("low", level="low", severity=3),
         *(rule(f"way-{number}", level="high") for number in range(14)),
         rule(max(NAMED), title="S3BucketPolicyChanges"),

@@ -426,16 +426,21 @@ def test_decisions_about_an_incident_are_about_each_of_its_alerts(world: World) 
     assert {each["id"] for each in json.loads(flat.stdout)["alerts"]} == own
 
 
-def test_within_a_level_the_latest_come_first_and_attempts_last(world: World) -> None:
+def test_within_a_level_what_was_done_comes_first_and_attempts_last(world: World) -> None:
     listed = command(world.settings, "incidents", "list", "--state", "all", "--json")
     found = json.loads(listed.stdout)["incidents"]
     several = [each for each in found if each["state"] != "closed"]
     times = {each["id"]: datetime.fromisoformat(each["last_seen"]).timestamp() for each in several}
     expected = sorted(
         several,
-        key=lambda it: (-LEVELS.index(it["level"]), it["attempt"], -times[it["id"]], it["id"]),
+        key=lambda it: (
+            *(-LEVELS.index(it["level"]), it["attempt"]),
+            *(-len(it["succeeded"]["tactics"]), -it["succeeded"]["rules"]),
+            *(-times[it["id"]], it["id"]),
+        ),
     )
     assert [each["id"] for each in several] == [each["id"] for each in expected]
+    assert len({len(each["succeeded"]["tactics"]) for each in several}) > 2
     scores = {each["level"]: each["severity"] for each in several}
     assert scores["low"] > scores["medium"], "a score is no level"
     attempts = {each["attempt"] for each in several}

@@ -70,6 +70,51 @@ def test_an_incident_is_one_message_and_one_more_when_it_is_more_severe(
     assert f"goes on after it was closed: {closed['alerts']} of its alerts are" in message["text"]
 
 
+def test_an_incident_whose_alerts_add_up_reaches_a_channel_above_them(
+    house: House, receiver: Receiver
+) -> None:
+    """Two mediums of different calls; a channel that was sent the first one is sent another
+    message."""
+
+    def raised(rule_id: str, second: int, call: str) -> set[str]:
+        put_events(house.client, house.settings, [second], RECENT, eventName=call)
+        found = single(rule_id, second, start=RECENT)
+        return Recorder(house.client, house.settings, RULES).record([found]).created
+
+    notifier = house.with_channels(
+        hook(receiver, name="on-call", level="high"), hook(receiver, name="chat", level="medium")
+    )
+    first = raised("medium", 1, "ImportKeyMaterial")
+    in_one_incident(house, first)
+    assert notifier.deliver(NOW).sent == {"chat": 1}
+    second = raised("medium-too", 2, "DisableKey")
+    in_one_incident(house, first, second)
+    receiver.received.clear()
+    assert notifier.deliver(NOW).sent == {"chat": 1, "on-call": 1}
+    for message in (each.json for each in receiver.received):
+        because = "2 rules of 2 tactics, all succeeded"
+        assert message["level"] == "high"
+        assert message["subject"].startswith("[high] Title of medium")
+        assert f"The incident is raised from medium: {because}." in message["text"]
+        assert message["alert"]["level"] == "medium"
+        assert message["alert"]["adds_up"]["because"] == because
+    assert {house.reported(name)["on-call"]["state"] for name in first | second} == {
+        "sent",
+        "folded",
+    }
+    # Nothing more for the same reason, also after what else goes on in it.
+    more = raised("medium", 3, "ScheduleKeyDeletion")
+    in_one_incident(house, first, second, more)
+    assert not notifier.deliver(NOW).sent
+    listed = json.loads(
+        command(house.settings, "incidents", "list", "--level", "high", "--json").stdout
+    )
+    (incident,) = listed["incidents"]
+    assert (incident["level"], incident["raised_because"]) == ("high", because)
+    shown = command(house.settings, "incidents", "show", incident["id"]).stdout
+    assert f"from medium: {because}" in " ".join(shown.split())
+
+
 def test_the_key_of_an_incident_stays_when_its_id_changes(house: House, receiver: Receiver) -> None:
     index = Names(house.settings.prefix).alerts
     notifier = house.with_channels(hook(receiver))
@@ -148,12 +193,13 @@ def test_a_message_about_an_alarm_says_what_happened(house: House, receiver: Rec
     in_one_incident(house, {lead, other})
     assert house.with_channels(hook(receiver, level="high")).deliver(NOW).sent == {"hook": 1}
     (message,) = [each.json for each in receiver.received]
-    assert message["subject"] == "[high] Title of medium (S3BucketPolicyChanges): ada"
+    alarmed = "Title of medium (S3BucketPolicyChanges)"
+    assert message["subject"] == f"[high] {alarmed}: ada"
     assert (message["id"], message["alert"]["explained_by"]["id"]) == (lead, other)
-    assert "HIGH: Title of medium (S3BucketPolicyChanges)" in message["text"]
+    assert f"HIGH: {alarmed}" in message["text"]
     listed = json.loads(command(house.settings, "incidents", "list", "--json").stdout)
     (incident,) = listed["incidents"]
-    assert (incident["title"], incident["alert"]) == ("Title of medium", other)
+    assert (incident["title"], incident["alert"]) == (alarmed, other)
 
 
 def test_every_rule_of_a_large_incident_is_named_by_a_message(

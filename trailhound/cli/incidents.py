@@ -89,6 +89,7 @@ LISTING = Listing[dict[str, Any]](
         Column("open", lambda each: each["open"], "open", ColumnType.NUMBER, priority=5),
         Column("id", lambda each: each["id"], "id", ColumnType.ID),
         Column("file", lambda each: each["files"], piped=True),
+        Column("raised_because", lambda each: each["raised_because"], piped=True),
     ),
     dict,
     empty="no incidents",
@@ -97,9 +98,11 @@ LISTING = Listing[dict[str, Any]](
 
 
 def _titled(incident: Mapping[str, Any]) -> str:
-    """The title; of attempts, which come last within their level, with that."""
+    """The title; of attempts, which come last within their level, and of what is raised, with
+    that."""
     attempts = " (attempts)" if incident["attempt"] else ""
-    return with_file(incident["title"], incident["files"]) + attempts
+    raised = " (raised)" if incident.get("raised_from") else ""
+    return with_file(incident["title"], incident["files"]) + attempts + raised
 
 
 def with_file(title: str, files: Sequence[str]) -> str:
@@ -239,6 +242,13 @@ def show(
     show_containment(advice)
 
 
+def raised(incident: Mapping[str, Any]) -> str:
+    """From which level it was raised, and why; empty if it was not."""
+    if not incident["raised_from"]:
+        return ""
+    return f"from {incident['raised_from']}: {incident['raised_because']}"
+
+
 def closed_ways(incident: Mapping[str, Any]) -> Iterator[str]:
     """How the alerts were closed: disposition, by whom, why. With numbers if there are several
     ways."""
@@ -256,6 +266,7 @@ def _lines(incident: dict[str, Any]) -> list[tuple[str, object]]:
     return [
         ("id", incident["id"]),
         ("state", f"{incident['state']}: {is_open} open"),
+        ("raised", raised(incident)),
         *(("closed", way) for way in closed_ways(incident)),
         ("seen", f"from {second(incident['first_seen'])} to {second(incident['last_seen'])} UTC"),
         ("principal", ", ".join(incident["principals"])),

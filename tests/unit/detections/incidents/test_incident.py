@@ -105,7 +105,7 @@ def test_an_alarm_is_named_by_what_explains_it_one_level_lower() -> None:
     changed = about("a", "PutBucketLifecycle", severity=8, rule=alarm)
     expiring = about("b", "PutBucketLifecycle")
     incident = made([about("c", "ListBuckets", "PutBucketLifecycle"), changed, expiring])
-    assert (incident["title"], incident["alert"], incident["level"]) == ("rule of b", "b", "high")
+    assert (incident["title"], incident["alert"]) == ("rule of b (S3BucketPolicyChanges)", "b")
     others = [
         about("d", "PutBucketVersioning"),
         about("e", "PutBucketLifecycle", attempt=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from detections.incidents.raising import Standing
 from detections.notify.bundles import Due, Notified, bundled
 from detections.rule import Level
 
@@ -78,3 +79,18 @@ def test_a_message_is_about_the_most_significant_alert() -> None:
     says = replace(due("b", "high", "x"), significance=(-3, False))
     (bundle,) = bundled([alarm, says], {}).send
     assert (bundle.lead.name, [each.name for each in bundle.others]) == ("b", ["a"])
+
+
+def test_an_incident_that_rises_is_told_once_for_each_reason() -> None:
+    def now(name: str, *grounds: str, level: Level = "medium") -> Due:
+        found = Standing("high", 8, "medium", because="it adds up", grounds=frozenset(grounds))
+        return replace(due(name, level, "x", f"rule of {name}"), standing=found)
+
+    (first,) = bundled([now("b", "several")], {"x": Notified("a", "medium")}).send
+    assert (first.lead.level, first.lead.told_at) == ("medium", "high")
+    said = Notified("b", "high", named=frozenset({"x"}), grounds=frozenset({"several"}))
+    assert bundled([now("c", "several")], {"x": said}).send == []
+    # It goes further; and it does not where an alert of its own level was told.
+    (further,) = bundled([now("d", "several", "outside")], {"x": said}).send
+    assert further.lead.told_at == "high"
+    assert bundled([now("e")], {"x": said}).send == []
