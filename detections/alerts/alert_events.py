@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from opensearchpy import OpenSearch
 
+from detections.alerts.absent_events import NamedAt, named_at
 from detections.alerts.store import AlertStore
 from trailhound.cluster.queries import Query, both
 from trailhound.settings import Settings
@@ -19,6 +20,8 @@ class OfAlert:
     exact: bool
     ids: tuple[str, ...] = ()
     """The events, where the clause names them."""
+    named: NamedAt = field(default_factory=NamedAt)
+    """What its alerts name, by day, whether the clause names it or not."""
 
 
 def events_of(client: OpenSearch, settings: Settings, identifier: str) -> OfAlert:
@@ -30,10 +33,10 @@ def events_of(client: OpenSearch, settings: Settings, identifier: str) -> OfAler
     """
     alert = AlertStore(client, settings).named(identifier)
     evidence = alert["evidence"]
-    ids = list(evidence.get("event_id", ()))
+    ids, named = list(evidence.get("event_id", ())), named_at([alert])
     if "query" in evidence and alert["count"] > len(ids):
-        return OfAlert(evidence["query"], bool(evidence.get("query_exact")))
+        return OfAlert(evidence["query"], bool(evidence.get("query_exact")), named=named)
     # An eventID may be in use on another day as well: one of the two events is forged.
     when = {"range": {"@timestamp": {"gte": alert["first_seen"], "lte": alert["last_seen"]}}}
     query = both({"ids": {"values": ids}}, when)
-    return OfAlert(query, alert["count"] <= len(ids), tuple(ids))
+    return OfAlert(query, alert["count"] <= len(ids), tuple(ids), named)

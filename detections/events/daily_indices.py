@@ -43,7 +43,7 @@ class SkippedDay:
         """Whether the day overlaps the span; true for an index without a day."""
         if self.day is None:
             return True
-        begin = datetime.strptime(self.day, "%Y.%m.%d").replace(tzinfo=UTC)
+        begin = start_of(self.day)
         return begin < span.until and begin + DAY > span.since
 
 
@@ -158,6 +158,15 @@ def day_name(day: date) -> str:
     '2025.03.01'
     """
     return day.isoformat().replace("-", ".")
+
+
+def start_of(day: str) -> datetime:
+    """The first moment of a day that is named so.
+
+    >>> start_of("2025.03.01").isoformat()
+    '2025-03-01T00:00:00+00:00'
+    """
+    return datetime.strptime(day, "%Y.%m.%d").replace(tzinfo=UTC)
 
 
 def _section(state: Any, name: str) -> Mapping[str, Any]:

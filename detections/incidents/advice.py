@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
+from detections.events.daily_indices import DailyIndices, daily_indices
 from detections.events.index import EventIndex
 from detections.events.verbs import READING
 from detections.incidents.actors import texts_at
@@ -20,6 +21,7 @@ from detections.incidents.step import Event
 from detections.incidents.undoing.table import KNOWN
 from trailhound.cluster.queries import Query, both, either
 from trailhound.cluster.templates import Names
+from trailhound.errors import NoEventsIndexError
 from trailhound.settings import Settings
 
 _MOST: Final = 10_000
@@ -61,7 +63,7 @@ def contain(
 ) -> Containment:
     """What to do now about an incident, by the credentials that it names and by what these changed
     in its events. Raises `ClusterError` and opensearch-py's errors."""
-    index = EventIndex(client, Names(settings.prefix).days)
+    index = EventIndex(client, _readable(client, settings))
     own = events_of_incident(client, settings, incident["id"]).query
     during = {"gte": incident["first_seen"], "lte": incident["last_seen"]}
     opened = {"gte": f"{incident['first_seen']}||-{_SESSION}", "lt": incident["first_seen"]}
@@ -85,6 +87,14 @@ def contain(
         now,
         _openers(index, incident["access_keys"], times),
     )
+
+
+def _readable(client: OpenSearch, settings: Settings) -> str | DailyIndices:
+    """The daily indices without those that a search would fail at."""
+    try:
+        return daily_indices(client, settings)
+    except NoEventsIndexError:
+        return Names(settings.prefix).days
 
 
 def _openers(index: EventIndex, keys: Iterable[str], times: Iterable[Query]) -> dict[str, Event]:

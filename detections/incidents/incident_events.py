@@ -6,6 +6,7 @@ from typing import Final
 
 from opensearchpy import OpenSearch
 
+from detections.alerts.absent_events import FIELDS, named_at
 from detections.alerts.alert_events import OfAlert
 from detections.alerts.store import AlertQuery, AlertStore
 from detections.incidents.store import IncidentStore
@@ -27,8 +28,12 @@ def events_of_incident(client: OpenSearch, settings: Settings, identifier: str) 
     ids: dict[str, None] = {}
     queries: list[Query] = []
     exact = True
-    fields = ("count", "evidence.event_id", "evidence.query", "evidence.query_exact")
-    for _, alert in AlertStore(client, settings).documents(AlertQuery(incident=name), fields):
+    fields = (*FIELDS, "evidence.query", "evidence.query_exact")
+    alerts = [
+        each
+        for _, each in AlertStore(client, settings).documents(AlertQuery(incident=name), fields)
+    ]
+    for alert in alerts:
         evidence = alert["evidence"]
         own = evidence.get("event_id", ())
         if "query" in evidence and alert["count"] > len(own):
@@ -38,4 +43,5 @@ def events_of_incident(client: OpenSearch, settings: Settings, identifier: str) 
             ids |= dict.fromkeys(own)
             exact = exact and alert["count"] <= len(own)
     parts = batched(list(ids), _IDS_AT_ONCE)
-    return OfAlert(either([*({"ids": {"values": part}} for part in parts), *queries]), exact)
+    query = either([*({"ids": {"values": part}} for part in parts), *queries])
+    return OfAlert(query, exact, named=named_at(alerts))

@@ -11,6 +11,9 @@ import yaml
 
 from tests.helpers.commands import command
 from tests.helpers.trails import own_settings, prepared, record, write_trail
+from trailhound.cluster.client import connect
+from trailhound.cluster.templates import Names
+from trailhound.report.collect.gaps import UNREADABLE_EVENTS
 
 KEY, MADE, OTHER = "AKIAIOSFODNN7EXAMPLE", "AKIAI44QH8DHBEXAMPLE", "AKIAX5QH8DHBEXAMPLE7"
 ACCOUNT = "111122223333"
@@ -65,6 +68,9 @@ def test_an_incident_says_what_takes_it_away(engine: str, namespace: str, tmp_pa
             call(4, "TagRole", requestParameters={"roleName": "Ops"}),
             call(5, "CreateUser", requestParameters={"userName": "no"}, errorCode="AccessDenied"),
             call(6, "ListUsers", "bob", OTHER, sourceIPAddress="192.0.2.99"),
+            record(
+                eventName="ListUsers", eventTime="2025-03-02T12:00:00Z"
+            ),  # another day has events
         ],
     )
     pack = {
@@ -100,3 +106,40 @@ def test_an_incident_says_what_takes_it_away(engine: str, namespace: str, tmp_pa
     (found,) = json.loads(document.read_text("utf-8"))["advice"]
     assert (found["id"], found["steps"]) == (incident["id"], steps)
     assert "What to do now" in html.read_text("utf-8")
+
+    # Its events cannot be read: nothing is silent about that.
+    client, day = connect(settings), Names(settings.prefix).day("2025.03.01")
+    gone = "it does not exist any more, with all 6 events that alerts name"
+    one = {"query": {"term": {"eventName": "TagRole"}}}
+    for change, why in (
+        (lambda: client.indices.close(index=day), "it is closed"),
+        (
+            lambda: (client.indices.open(index=day), client.delete_by_query(index=day, body=one)),
+            "it lacks 1 of 6 events that alerts name",
+        ),
+        (lambda: client.indices.delete(index=day), gone),
+    ):
+        change()
+        for arguments in (
+            ("incidents", "show", incident["id"]),
+            ("events", "--incident", incident["id"]),
+            ("timeline", incident["id"]),
+        ):
+            asked = command(settings, *arguments, "--json")
+            assert asked.exit_code == 1, asked.output
+            skipped = json.loads(asked.stdout)["skipped_days"]
+            assert skipped == [{"index": day, "reason": why}], arguments
+        asked = command(settings, "incidents", "show", incident["id"])
+        assert asked.exit_code == 1
+        assert f"what to do now is incomplete: events cannot be read: {day}: {why}" in asked.stderr
+    of_alert = command(settings, "events", "--alert", incident["alert"])
+    assert (of_alert.exit_code, f"events cannot be read: {day}" in of_alert.stderr) == (1, True)
+    reported = command(settings, "report", "-o", str(document), env=pack)
+    assert reported.exit_code == 1
+    assert gone in reported.stderr
+    (gap,) = (
+        each
+        for each in json.loads(document.read_text("utf-8"))["gaps"]
+        if each["title"] == UNREADABLE_EVENTS
+    )
+    assert gone in gap["detail"]

@@ -26,12 +26,18 @@ from trailhound.cli.options import (
     settings_from,
 )
 from trailhound.cli.screen import warn
-from trailhound.cli.skipped_days import not_searched, skipped_days
+from trailhound.cli.skipped_days import (
+    all_skipped,
+    not_searched,
+    skipped_days,
+    unreadable_events,
+)
 from trailhound.errors import UsageError
 
 with late_imports():
     from opensearchpy import OpenSearch
 
+    from detections.alerts.absent_events import absent_events
     from detections.alerts.alert_events import events_of
     from detections.events.daily_indices import daily_indices
     from detections.events.index import EventIndex
@@ -198,7 +204,8 @@ def events(
     """Search the events of the index, the newest first.
 
     In a value `*` matches any text; case does not matter. Exits with 1 if a day could not be
-    searched, or if one of several principals, accounts or regions has no event at any time.
+    searched, if events of an alert or incident are gone, or if one of several principals, accounts
+    or regions has no event at any time.
 
     Examples:
 
@@ -240,8 +247,14 @@ def events(
                 warn(f"{name} does not name all of its events: these are not exactly those")
         any_alert = [either([each.query for _, each in named])] if named else []
         search = EventSearch(client, settings, wanted, any_alert)
-        for sentence in (*unknown_fields(query or ""), *not_searched(search.skipped)):
+        absent = absent_events(client, settings, *(each.named for _, each in named))
+        for sentence in (
+            *unknown_fields(query or ""),
+            *not_searched(search.skipped),
+            *unreadable_events(absent, search.skipped),
+        ):
             warn(sentence)
+        days = all_skipped(search.skipped, absent)
         most = None if every else limit or _DEFAULT_LIMIT
         if follow:
             known = most if since or limit or every else 0
@@ -255,21 +268,20 @@ def events(
             nothing = "" if found.total else _nothing(client, settings, wanted, any_alert)
             unknown = _unknown(client, settings, wanted) if found.total else []
             more = most is not None and found.total > most
-            skipped = skipped_days(search.skipped)
             LISTING.show(
                 found.newest(most, fields),
                 form,
                 beside={
                     "total": found.total,
                     "more": more,
-                    "skipped_days": skipped,
+                    "skipped_days": skipped_days(days),
                     "problems": unknown,
                 },
             )
         for sentence in (*unknown, *([nothing] if nothing else [])):
             warn(sentence)
     shown_of(found.total, most, "event", form)
-    if search.skipped or unknown:
+    if days or unknown:
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 

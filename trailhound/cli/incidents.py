@@ -25,6 +25,7 @@ from trailhound.cli.alert_selection import (
 from trailhound.cli.columns import Column, ColumnType, second
 from trailhound.cli.containment import show_containment
 from trailhound.cli.decision_commands import add_decision_commands
+from trailhound.cli.exit_codes import ExitCode
 from trailhound.cli.incident_triage import HELP, closure, decide, select
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import (
@@ -39,12 +40,16 @@ from trailhound.cli.listing import (
     shown_of,
 )
 from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
-from trailhound.cli.screen import emit, out, part_of, plural, safe, say, say_field, say_folded
+from trailhound.cli.screen import emit, out, part_of, plural, safe, say, say_field, say_folded, warn
+from trailhound.cli.skipped_days import skipped_days, unreadable_events
 from trailhound.cli.table_layout import LEVEL_COLOURS
 
 with late_imports():
+    from detections.alerts.absent_events import absent_events
+    from detections.events.daily_indices import SkippedDay
     from detections.incidents.advice import contain
     from detections.incidents.folding import folded
+    from detections.incidents.incident_events import events_of_incident
     from detections.incidents.store import IncidentStore
     from detections.investigation.absent_names import check_names
     from trailhound.cluster.client import connect
@@ -210,6 +215,8 @@ def show(
 ) -> None:
     """Show one incident: who, from where, and what happened when, by its alerts.
 
+    Exits with 1 if events of it cannot be read: the advice on what to do lacks what they prove.
+
     Example: `trailhound incidents show 5f1c0a`
     """
     for_programs = is_for_programs(output, json)
@@ -218,9 +225,13 @@ def show(
         client = connect(settings)
         store = IncidentStore(client, settings)
         incident = store.get(store.named(id_))
+        named = events_of_incident(client, settings, incident["id"]).named
+        absent = absent_events(client, settings, named)
         advice = contain(client, settings, incident, datetime.now(UTC))
     if for_programs:
-        emit({**incident, "containment": advice.as_dict()})
+        more = {"containment": advice.as_dict(), "skipped_days": skipped_days(absent)}
+        emit({**incident, **more})
+        _end_incomplete(absent)
         return
     level = incident["level"] + (" (attempts)" if incident["attempt"] else "")
     out.print(Text(level, style=LEVEL_COLOURS.get(incident["level"], "")), safe(incident["title"]))
@@ -240,6 +251,15 @@ def show(
         day = incident["last_seen"][:10]
         say(f"who it was, then: trailhound whois {shlex.quote(safe(who).plain)} --until {day}")
     show_containment(advice)
+    _end_incomplete(absent)
+
+
+def _end_incomplete(absent: Sequence[SkippedDay]) -> None:
+    """Exit with 1 if events of the incident cannot be read."""
+    for sentence in unreadable_events(absent):
+        warn(f"what to do now is incomplete: {sentence}")
+    if absent:
+        raise typer.Exit(ExitCode.INCOMPLETE)
 
 
 def raised(incident: Mapping[str, Any]) -> str:

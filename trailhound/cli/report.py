@@ -28,7 +28,12 @@ with late_imports():
     from trailhound.posture import read_posture
     from trailhound.report import files
     from trailhound.report.collect.compose import compose
-    from trailhound.report.collect.gaps import MISSING_ACCOUNTS, NO_EVENTS
+    from trailhound.report.collect.gaps import (
+        CLOSED_DAYS,
+        MISSING_ACCOUNTS,
+        NO_EVENTS,
+        UNREADABLE_EVENTS,
+    )
     from trailhound.report.collect.query import ReportWindow
     from trailhound.report.compliance import framework
     from trailhound.report.mail import send_report
@@ -76,7 +81,8 @@ def report(
 
     The HTML file needs no network and no other file. PDF is printed by Chromium on this
     machine; JSON follows docs/report.schema.json. Progress is on stderr: a bar on a terminal, a
-    line every 10 s in a pipe.
+    line every 10 s in a pipe. Exits with 1 if a day of its time is closed, if events of an incident
+    are gone, or if there is none of an account.
 
     Examples:
 
@@ -121,7 +127,8 @@ def report(
         say(f"the report was sent to {', '.join(settings.report.mail.to)}")
         for address in refused:
             warn(f"the mail server refused {address}")
-    missing = [gap for gap in made.gaps if gap.title == MISSING_ACCOUNTS]
+    incomplete = (MISSING_ACCOUNTS, CLOSED_DAYS, UNREADABLE_EVENTS)
+    missing = [gap for gap in made.gaps if gap.title in incomplete]
     for gap in (*missing, *(gap for gap in made.gaps if gap.title == NO_EVENTS)):
         warn(gap.detail)
     if missing or (mail and refused):

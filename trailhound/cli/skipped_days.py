@@ -24,6 +24,22 @@ def not_searched(skipped: Sequence[SkippedDay]) -> list[str]:
     return [f"not searched: {day}" for day in skipped]
 
 
+def unreadable_events(
+    absent: Sequence[SkippedDay], skipped: Sequence[SkippedDay] = ()
+) -> list[str]:
+    """A sentence for each day of `absent_events` that is not among the skipped ones."""
+    named = {each.index for each in skipped}
+    return [f"events cannot be read: {day}" for day in absent if day.index not in named]
+
+
+def all_skipped(
+    skipped: Sequence[SkippedDay], absent: Sequence[SkippedDay]
+) -> tuple[SkippedDay, ...]:
+    """The skipped days, and those of `absent_events` that are not among them."""
+    named = {each.index for each in skipped}
+    return (*skipped, *(day for day in absent if day.index not in named))
+
+
 def warn_skipped(skipped: Sequence[SkippedDay]) -> None:
     """Warn of all days below one heading."""
     if skipped:

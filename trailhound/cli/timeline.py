@@ -26,13 +26,20 @@ from trailhound.cli.options import (
     span_of,
 )
 from trailhound.cli.screen import plural, say, warn
-from trailhound.cli.skipped_days import not_searched, skipped_days
+from trailhound.cli.skipped_days import (
+    all_skipped,
+    not_searched,
+    skipped_days,
+    unreadable_events,
+)
 from trailhound.cli.stages import show_stages
 from trailhound.errors import UsageError
 
 with late_imports():
+    from detections.alerts.absent_events import absent_events
     from detections.events.daily_indices import SkippedDay, daily_indices
     from detections.events.index import EventIndex
+    from detections.incidents.incident_events import events_of_incident
     from detections.investigation.subject import subject_of
     from detections.investigation.timeline import (
         EXPANDED,
@@ -189,7 +196,7 @@ def timeline(
     Sessions are joined to the person who opened them, repeated calls are one line, alerts are in
     their place. A name is looked for among principals and resources; `user:ada`,
     `role:Ops@ACCOUNT`, `s3:logs`, `key:…`, `ip:…` and `incident:…` say which. Exits with 1 if a
-    day could not be searched.
+    day could not be searched, or events of the incident are gone.
 
     Examples:
 
@@ -210,6 +217,14 @@ def timeline(
         index = EventIndex(client, days)
         index.refresh()
         about = subject_of(client, settings, index, subject)
+        absent = []
+        if about.kind == "incident":
+            named = events_of_incident(client, settings, about.text.removeprefix("incident:")).named
+            absent = [
+                each
+                for each in absent_events(client, settings, named)
+                if span is None or each.touches(span)
+            ]
         found = TimelineReader(client, settings, index).read(
             about,
             span,
@@ -217,11 +232,18 @@ def timeline(
             most_events=_HTML_EVENTS if html is not None else EXPANDED,
             progress=stage,
         )
-        nothing = "" if found.total else explain_no_events(client, days, index, about, span)
+        nothing = ""
+        if not found.total:
+            nothing = (
+                f"no event of {about.text} can be read"
+                if absent
+                else explain_no_events(client, days, index, about, span)
+            )
     _check_lines(wanted, found)
-    skipped = days.skipped_in(span)
-    for each in not_searched(skipped):
+    closed = days.skipped_in(span)
+    for each in (*not_searched(closed), *unreadable_events(absent, closed)):
         warn(each)
+    skipped = all_skipped(closed, absent)
     if nothing:
         warn(nothing)
     if html is not None:

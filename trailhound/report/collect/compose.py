@@ -14,7 +14,7 @@ from trailhound import __version__
 from trailhound.errors import NoEventsIndexError, ReportError
 from trailhound.posture import Posture
 from trailhound.report.collect import alerts, stats
-from trailhound.report.collect.advice import advice
+from trailhound.report.collect.advice import advised
 from trailhound.report.collect.coverage import coverage
 from trailhound.report.collect.events import FIELDS, event_line
 from trailhound.report.collect.gaps import GapFacts, gaps, unchecked
@@ -88,7 +88,7 @@ def compose(
     begin()
     watched = max((each.ran_at for each in checkpoints), default=None)
     found = alerts.findings(index, counted, rules, watched)
-    advised = tuple(advice(client, settings, found, window.accounts, now))
+    what_to_do = advised(client, settings, found, window.accounts, now)
     covered = coverage(rules, counted)
     proof = integrity(index)
     begin()
@@ -98,6 +98,7 @@ def compose(
         scope=scope,
         accounts=counts.accounts,
         findings=found,
+        advised=what_to_do,
         rules=rule_state(client, settings, window, scope, checkpoints, now),
         coverage=covered,
         integrity=proof,
@@ -152,7 +153,7 @@ def compose(
         gaps=missing,
         compliance=tuple(controls),
         places=places,
-        advice=advised,
+        advice=what_to_do.advice,
         posture=posture,
     )
 

@@ -11,6 +11,7 @@ from opensearchpy import OpenSearch
 from trailhound.cluster.waiting import DISMISSED, WAITING
 from trailhound.posture import Posture
 from trailhound.report.collect.absent_days import ClosedDays, closed_days, empty_days
+from trailhound.report.collect.advice import Advised
 from trailhound.report.collect.attack import BEFORE_THE_TRAIL
 from trailhound.report.collect.query import Index, Tally
 from trailhound.report.collect.recorded_gaps import SILENT, recorded_gaps
@@ -25,6 +26,10 @@ MISSING_ACCOUNTS = "Accounts that are not in the index"
 """The title of the gap about accounts of `--account` that have no event."""
 NO_EVENTS = "No events"
 """The title of the gap of a report whose time and accounts have no event."""
+CLOSED_DAYS = "Closed days"
+"""The title of the gap about days of the report's time that were not searched."""
+UNREADABLE_EVENTS = "Events of incidents that cannot be read"
+"""The title of the gap about what the advice lacks."""
 UNCHECKED_ACCOUNTS = "Accounts that were not checked"
 
 
@@ -38,6 +43,7 @@ class GapFacts:
     scope: Scope
     accounts: Tally
     findings: Findings
+    advised: Advised
     rules: RuleState
     coverage: Coverage
     integrity: Integrity
@@ -60,6 +66,7 @@ def gaps(index: Index, client: OpenSearch, facts: GapFacts) -> tuple[Gap, ...]:
         *_silence(index, facts, closed),
         *_ingest(index),
         *_closed_days(closed),
+        *_unreadable(facts.advised),
         *(recorded_gaps(index, facts.scope, facts.now) if facts.totals.events else ()),
     ]
     return tuple(sorted(found, key=lambda gap: not gap.important))
@@ -327,10 +334,21 @@ def _closed_days(closed: ClosedDays) -> Iterator[Gap]:
     if closed.names:
         one = len(closed.names) == 1
         yield Gap(
-            "Closed days",
+            CLOSED_DAYS,
             f"{count(len(closed.names), 'day')} of this time "
             f"{'is' if one else 'are'} closed and {'was' if one else 'were'} not searched: "
             f"{listed(closed.names, 10)}.",
             "open their indices (`POST INDEX/_open`) and make the report again",
+            important=True,
+        )
+
+
+def _unreadable(advised: Advised) -> Iterator[Gap]:
+    if advised.absent:
+        yield Gap(
+            UNREADABLE_EVENTS,
+            "What to do now about incidents that are not closed lacks what these events prove: "
+            f"{listed(list(map(str, advised.absent)))}.",
+            "open the days that are closed (`POST INDEX/_open`), or backfill those that are gone",
             important=True,
         )
