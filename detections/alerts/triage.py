@@ -47,6 +47,8 @@ class Decision:
         changes = self._of_state(document, entry) | self._of_assignee(document)
         if changes.get("disposition"):
             entry["disposition"] = changes["disposition"]
+        if state == document["state"] == changes.get("state") == "acknowledged":
+            entry["taken_over"] = True
         if "assignee" in changes:
             entry["assignee"] = changes["assignee"]
         if note and not _is_noted(document, who, note):
@@ -79,6 +81,8 @@ class Decision:
             changes = {"state": state, "state_by": entry["by"], "state_at": entry["at"]}
         disposition = document.get("disposition")
         if self.verb == "close" and self.disposition not in (None, disposition):
+            # Whoever changes it is who says what the alert was.
+            changes |= {"state": state, "state_by": entry["by"], "state_at": entry["at"]}
             changes["disposition"] = self.disposition
         if self.verb == "reopen" and disposition:
             changes["disposition"] = ""

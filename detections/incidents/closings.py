@@ -27,10 +27,13 @@ def closed_as(documents: Iterable[Document]) -> list[dict[str, Any]]:
 
 
 def _note(document: Document) -> str:
-    """The latest note since the alert was closed."""
+    """The latest note of whoever closed the alert, since then: notes of others are about it, and
+    that of an earlier disposition was another reason."""
     for entry in reversed(document.get("history") or ()):
         if entry.get("state") != CLOSED:
             break
-        if entry.get("note"):
+        if entry.get("note") and entry.get("by") == document.get("state_by"):
             return str(entry["note"])
+        if entry.get("disposition"):
+            break
     return ""

@@ -307,13 +307,20 @@ def _history(alert: dict[str, Any]) -> Iterator[str]:
     for entry in alert["history"]:
         if "assignee" in entry:
             what = f"assigned to {entry['assignee'] or NOBODY}"
-        elif entry["state"] == before and "disposition" not in entry:
+        elif _is_note(entry, before):
             what = "noted"
         else:
             what = state_of(entry)
         before = entry["state"]
         note = f": {entry['note']}" if entry.get("note") else ""
         yield f"{second(entry['at'])} {what}, by {entry['by']}{note}"
+
+
+def _is_note(entry: Mapping[str, Any], before: str) -> bool:
+    """Whether a decision changed nothing. Those of the last release do not say whether they took an
+    acknowledged alert over, but a note has a text."""
+    changed = entry["state"] != before or "disposition" in entry or "taken_over" in entry
+    return not changed and bool(entry.get("note"))
 
 
 def _title(alert: dict[str, Any]) -> str:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from detections.alerts.document import stamp
 from detections.alerts.triage import Decision
+from detections.incidents.closings import closed_as
 from trailhound.errors import UsageError
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
@@ -63,8 +65,25 @@ def test_what_is_so_already_stays_and_a_new_note_is_kept() -> None:
     assert (noted["state_by"], noted["disposition"]) == ("ada", "benign")
     assert noted["history"][-1]["note"] == "seen too"
     # Somebody else takes it over.
-    taken = decided(Decision("ack", "ada"), Decision("ack", "bob"))
+    taken = decided(Decision("ack", "ada"), Decision("ack", "bob", "mine now"))
     assert taken["state_by"] == "bob"
+    assert taken["history"][-1]["taken_over"] is True
+
+
+def test_who_changes_a_disposition_has_closed_it_so() -> None:
+    later = datetime(2025, 3, 9, 10, tzinfo=UTC)
+    closed = decided(Decision("close", "bob", "the nightly job", disposition="benign"))
+    changed = Decision("close", "ada", disposition="false-positive").applied("a1", closed, later)
+    assert changed is not None
+    assert (changed["state_by"], changed["state_at"]) == ("ada", stamp(later))
+    (way,) = closed_as([changed])  # without bob's reason, which was another one
+    assert (way["disposition"], way["by"], way["note"]) == ("false-positive", "ada", "")
+    noted = Decision("note", "eve", "see the ticket").applied("a1", changed, later)
+    assert noted is not None
+    assert closed_as([noted]) == [way]
+    again = Decision("close", "ada", "a test").applied("a1", noted, later)
+    assert again is not None
+    assert closed_as([again]) == [{**way, "note": "a test"}]
 
 
 def test_an_alert_of_the_last_release_may_have_no_history() -> None:
