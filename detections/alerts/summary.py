@@ -14,6 +14,8 @@ from trailhound.plural import plural
 NAMED: Final = 4
 """The most calls in a sentence, in the order of their first event."""
 _LONGEST_NAME: Final = 64
+_CAUSES: Final = 3
+"""The most benign causes on a line."""
 
 
 def summary(alert: Mapping[str, Any]) -> str:
@@ -77,6 +79,15 @@ def who_of(alert: Mapping[str, Any]) -> str:
     name = principals[0]
     short = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
     return short + (f" and {len(principals) - 1} more" if len(principals) > 1 else "")
+
+
+def usually_benign(causes: Sequence[str]) -> str:
+    """What is behind an alert when nothing is wrong, by the rule's false positives, on a line.
+
+    >>> usually_benign(["A pipeline that deploys.", "Developers  at work", "A", "B"])
+    'A pipeline that deploys; Developers at work; A'
+    """
+    return "; ".join(" ".join(each.split()).rstrip(".") for each in causes[:_CAUSES])
 
 
 def _when(alert: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ from detections.incidents.raising import FROM, TO, standing
 from detections.incidents.significance import headline, significance, title_of
 from detections.rule import LEVELS
 from trailhound.batching import batched
-from trailhound.cluster.reader import IndexReader
+from trailhound.cluster.reader import IndexReader, document_of
 from trailhound.cluster.refreshing import make_searchable
 from trailhound.cluster.templates import Names
 from trailhound.errors import UsageError
@@ -102,11 +102,16 @@ class IncidentStore:
         return sorted(found, key=lambda each: _order(each, sort))
 
     def get(self, name: str) -> Incident:
-        """An incident by its id, with its timeline: an entry for each alert, in order of time.
-        Raises `UsageError` if there is none."""
+        """An incident by its id, with its timeline: an entry for each alert, in order of time; and
+        with the `falsepositives` of the rule that gives its title. Raises `UsageError` if there is
+        none."""
         make_searchable(self._client, self._index, required=True)
         for alerts in self._groups([name]).values():
-            return made(alerts) | {"timeline": timeline(alerts)}
+            incident = made(alerts)
+            params = {"_source_includes": "falsepositives"}
+            alert = document_of(self._client, self._index, incident["alert"], params)
+            benign = [] if alert is None else alert["_source"].get("falsepositives", [])
+            return incident | {"falsepositives": benign, "timeline": timeline(alerts)}
         raise no_incident(name)
 
     def resolve(self, given: Iterable[str]) -> ResolvedIncidents:

@@ -20,7 +20,7 @@ from trailhound.cluster.reader import document_of
 
 OTHERS: Final = 10
 """Other alerts of the incident that a message names."""
-_TEXTS: Final = {"_source_includes": "description,response"}
+_TEXTS: Final = {"_source_includes": "description,response,falsepositives"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class OfIncident:
     """`part`: the incident's `id`, the number of its `alerts` that are not closed, and up to
     `OTHERS` of the `others`; empty where there are no others. `explained_by`: the alert that says
     what happened where the rule of the message's alert does not (`explanation`): its `id`, `level`,
-    `rule`, `description` and `response`; else empty. `rules`: the titles that these name, as
-    `bundles.marked`."""
+    `rule`, `description`, `response` and `falsepositives`; else empty. `rules`: the titles that
+    these name, as `bundles.marked`."""
 
     part: Document = field(default_factory=dict)
     explained_by: Document = field(default_factory=dict)
@@ -161,6 +161,7 @@ def _explained_by(
         "rule": document["rule"]["name"],
         "description": stored["_source"].get("description", ""),
         "response": list(stored["_source"].get("response", ())),
+        "falsepositives": list(stored["_source"].get("falsepositives", ())),
     }
 
 

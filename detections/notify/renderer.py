@@ -20,7 +20,7 @@ from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from detections.alerts.field_words import shared
-from detections.alerts.summary import summary, who_of
+from detections.alerts.summary import summary, usually_benign, who_of
 from detections.alerts.text import one_line
 from detections.incidents.significance import title_of
 from detections.notify.defused import defused, unlinked
@@ -250,6 +250,7 @@ def _environment(loader: BaseLoader) -> ImmutableSandboxedEnvironment:
     made.filters["unlinked"] = unlinked
     made.filters["folded"] = folded
     made.filters["added_up"] = added_up
+    made.filters["benign"] = usually_benign
     return made
 
 

@@ -112,7 +112,9 @@ def test_an_incident_whose_alerts_add_up_reaches_a_channel_above_them(
     (incident,) = listed["incidents"]
     assert (incident["level"], incident["raised_because"]) == ("high", because)
     shown = command(house.settings, "incidents", "show", incident["id"]).stdout
-    assert f"from medium: {because}" in " ".join(shown.split())
+    words = " ".join(shown.split())
+    assert f"from medium: {because}" in words
+    assert "usually benign an administrator at work" in words
 
 
 def test_the_key_of_an_incident_stays_when_its_id_changes(house: House, receiver: Receiver) -> None:
@@ -197,6 +199,7 @@ def test_a_message_about_an_alarm_says_what_happened(house: House, receiver: Rec
     assert message["subject"] == f"[high] {alarmed}: ada"
     assert (message["id"], message["alert"]["explained_by"]["id"]) == (lead, other)
     assert f"HIGH: {alarmed}" in message["text"]
+    assert "Usually benign: an administrator at work." in message["text"]
     listed = json.loads(command(house.settings, "incidents", "list", "--json").stdout)
     (incident,) = listed["incidents"]
     assert (incident["title"], incident["alert"]) == (alarmed, other)

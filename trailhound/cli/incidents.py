@@ -46,6 +46,7 @@ from trailhound.cli.table_layout import LEVEL_COLOURS
 
 with late_imports():
     from detections.alerts.absent_events import absent_events
+    from detections.alerts.summary import usually_benign
     from detections.events.daily_indices import SkippedDay
     from detections.incidents.advice import contain
     from detections.incidents.folding import folded
@@ -295,6 +296,7 @@ def _lines(incident: dict[str, Any]) -> list[tuple[str, object]]:
         ("access key", ", ".join(incident["access_keys"])),
         ("tactics", " ".join(incident["tactics"])),
         ("rules", ", ".join(rules[:_RULES]) + more),
+        ("usually benign", usually_benign(incident["falsepositives"])),
     ]
 
 
