@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from detections.events.identity import ARN, RECIPIENT
 from detections.events.index import EventIndex
@@ -18,11 +18,15 @@ from detections.incidents.creations import last_part
 from detections.span import moment
 from trailhound.batching import batched
 from trailhound.cluster.queries import Query
+from trailhound.cluster.reader import has_any, is_any
 
 EARLIER: Final = timedelta(days=1)
 """How long before an alert an identity has to have acted to be known."""
 HISTORY: Final = timedelta(days=7)
 """How long before an alert the events of its account have to begin."""
+SHORTLY: Final = timedelta(days=7)
+"""Most identities acted as shortly before the time by which they had to: only of the others every
+day is asked for the first event."""
 
 _SEARCHES: Final = 50
 _OF_IDENTITY_CENTER: Final = "AWSReservedSSO_"
@@ -50,42 +54,69 @@ class Subject:
     account: str
     first: datetime
 
+    @property
+    def in_account(self) -> Query:
+        return {"term": {RECIPIENT: self.account}}
+
+
+_Key = TypeVar("_Key", Identity, str)
+
 
 class Newcomers:
-    """Looks up first events, each once. Raises `ClusterError`."""
+    """Looks up who acted before, and when those who did not began. Raises `ClusterError`.
+
+    That somebody acted at some time stays so: it is remembered for as long as this is.
+    """
 
     def __init__(self, index: EventIndex) -> None:
         self._index = index
-        self._first: dict[Identity | str, datetime | None] = {}
+        self._acted: dict[Identity | str, datetime] = {}
 
     def of(self, subjects: Mapping[str, Subject]) -> dict[str, str]:
         """The names of new identities, by alert; alerts about others are left out."""
-        identities = {each.identity for each in subjects.values()}
-        self._look_up({each: each.query for each in identities})
+        limits: dict[Identity, datetime] = {}
+        for each in subjects.values():
+            limit = each.first - EARLIER
+            limits[each.identity] = min(limit, limits.get(each.identity, limit))
+        self._look_shortly_before(limits)
+        self._look_up({each: each.query for each in limits if not self._known(each, limits[each])})
         unknown = {
             name: each
             for name, each in subjects.items()
-            if self._begins_after(each.identity, each.first - EARLIER)
+            if not self._known(each.identity, each.first - EARLIER)
         }
-        accounts = {each.account for each in unknown.values()}
-        self._look_up({account: {"term": {RECIPIENT: account}} for account in accounts})
+        self._look_up({each.account: each.in_account for each in unknown.values()})
         return {
             name: each.identity.name
             for name, each in unknown.items()
-            if not self._begins_after(each.account, each.first - HISTORY)
+            if self._known(each.account, each.first - HISTORY)
         }
 
-    def _look_up(self, queries: Mapping[Identity, Query] | Mapping[str, Query]) -> None:
-        missing = [each for each in queries.items() if each[0] not in self._first]
-        for part in batched(missing, _SEARCHES):
+    def _look_shortly_before(self, limits: Mapping[Identity, datetime]) -> None:
+        """Look which identities, of those that are not known to, acted shortly before a time."""
+        asked = [each for each in limits if not self._known(each, limits[each])]
+        for part in batched(asked, _SEARCHES):
+            bodies = [has_any(_shortly_before(each.query, limits[each])) for each in part]
+            replies = self._index.searches(bodies)
+            for each, reply in zip(part, replies, strict=True):
+                if is_any(reply):
+                    self._note(each, limits[each])
+
+    def _look_up(self, queries: Mapping[_Key, Query]) -> None:
+        """Look up the first event of each."""
+        for part in batched(list(queries.items()), _SEARCHES):
             replies = self._index.searches([_earliest(query) for _, query in part])
             for (key, _), reply in zip(part, replies, strict=True):
-                hits = reply["hits"]["hits"]
-                self._first[key] = moment(int(hits[0]["sort"][0])) if hits else None
+                if hits := reply["hits"]["hits"]:
+                    self._note(key, moment(int(hits[0]["sort"][0])))
 
-    def _begins_after(self, key: Identity | str, limit: datetime) -> bool:
-        first = self._first[key]
-        return first is None or first > limit
+    def _note(self, key: Identity | str, time: datetime) -> None:
+        self._acted[key] = min(time, self._acted.get(key, time))
+
+    def _known(self, key: Identity | str, limit: datetime) -> bool:
+        """Whether somebody is known to have acted at a time or before."""
+        time = self._acted.get(key)
+        return time is not None and time <= limit
 
 
 def subject_of(document: Mapping[str, Any]) -> Subject | None:
@@ -125,7 +156,8 @@ def _literal(text: str) -> str:
     return "".join(f"\\{each}" if each in "*?\\" else each for each in text)
 
 
-def _earliest(query: Query) -> Query:
+def _earliest(query: Query) -> dict[str, Any]:
+    """A search for the time of the first event."""
     return {
         "query": query,
         "size": 1,
@@ -133,3 +165,9 @@ def _earliest(query: Query) -> Query:
         "sort": [{"@timestamp": "asc"}],
         "track_total_hits": False,
     }
+
+
+def _shortly_before(query: Query, limit: datetime) -> Query:
+    since = limit - SHORTLY
+    during = {"range": {"@timestamp": {"gte": since.isoformat(), "lte": limit.isoformat()}}}
+    return {"bool": {"filter": [query, during]}}

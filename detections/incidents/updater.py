@@ -97,7 +97,6 @@ class IncidentUpdater:
         """Join all alerts that are due, or those of them that `ended` before a time;
         `may_continue` is called before each batch."""
         done = Updated()
-        self._newcomers = Newcomers(self._events.index)
         if not self._is_mapped():
             done.refused = (
                 f"the mapping of {self._names.alerts} has no incidents yet: run `trailhound init`"
