@@ -63,8 +63,13 @@ _OF_EVENTS: Final = PrincipalFields(
         ISSUER_NAME,
     ),
 )
-_OF_ALERTS: Final = PrincipalFields(("entity.principal",), ("entity.arn",))
+_OF_ALERTS: Final = PrincipalFields(("entity.principal", "links.principal"), ("entity.arn",))
 """An alert does not keep the ids of principals."""
+_LINKS: Final = "links.own"
+_PEOPLE: Final = ("user:*:", "saml:*:", "source:*:", "federated:*:", "person:")
+"""The links of alerts by people, each before the name: with an account, but not of Identity Center
+(`detections.incidents.actors`)."""
+_USER_ARN: Final = re.compile(r"arn:[^:]+:iam::([^:]*):user/(?:.*/)?([^/]+)", re.IGNORECASE)
 
 
 def by_principal(value: str) -> Query:
@@ -74,8 +79,18 @@ def by_principal(value: str) -> Query:
 
 
 def alerts_by_principal(value: str) -> Query:
-    """The same of alerts."""
-    return _OF_ALERTS.clause(value)
+    """The same of alerts, also of those about sessions that the principal opened, through any
+    number of roles.
+
+    >>> asked = alerts_by_principal("arn:aws:iam::111122223333:user/team/ada")["bool"]["should"]
+    >>> asked[-1]["term"]["links.own"]["value"]
+    'user:111122223333:ada'
+    """
+    if user := _USER_ARN.fullmatch(value):
+        people = [f"user:{user[1]}:{user[2]}"]
+    else:
+        people = [f"{each}{value}" for each in _PEOPLE]
+    return either([_OF_ALERTS.clause(value), *(any_of(each, (_LINKS,)) for each in people)])
 
 
 def by_key(value: str) -> Query:

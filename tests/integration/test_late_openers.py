@@ -140,6 +140,14 @@ def test_a_late_opener_joins_the_alerts_of_the_session_to_those_of_the_person(
     listed = json.loads(command(settings, "alerts", "list", "--json").stdout)["alerts"]
     opened = {each["entity"]["principal"][0]: each.get("opened_by") for each in listed}
     assert opened == {"mallory": None, "Ops/s": ["mallory"], "Other/s": None}
+    # Whoever opened a session is found by the alerts about it.
+    arn = "arn:aws:iam::111122223333:user/mallory"
+    for who, of_who in (("mallory", 2), ("Mal*", 2), (arn, 2), ("Ops", 1)):
+        asked = ("--principal", who, "--json")
+        found = json.loads(command(settings, "alerts", "list", *asked).stdout)["alerts"]
+        assert len(found) == of_who, who
+        named = json.loads(command(settings, "incidents", "list", *asked).stdout)["incidents"]
+        assert [each["id"] for each in named] == [one["id"]], who
     (session_alert,) = (each["id"] for each in listed if each.get("opened_by"))
     assert "opened by" in on_a_terminal(settings, "alerts", "show", session_alert)
     assert LateOpeners(client, settings).mark() == 0, "nothing is joined again and again"

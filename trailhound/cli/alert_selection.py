@@ -83,7 +83,7 @@ OfPrincipal = Annotated[
     typer.Option(
         "--principal",
         metavar="NAME",
-        help="Who acted: a name or ARN; of a role for all of its sessions.",
+        help="Who acted, or opened the session: a name or ARN; of a role for all of its sessions.",
         rich_help_panel=WHICH,
     ),
 ]
