@@ -14,6 +14,7 @@ from pathlib import Path
 _FOR_OTHERS = 0o077
 _OWN = ("engine", "spool")
 _OWN_PREFIX = "demo-"
+_SPOOLED = ("deadletters.", "outage-")
 
 
 def make_private_folder(folder: Path) -> None:
@@ -49,7 +50,7 @@ def tighten(home: Path, spool: Path) -> list[Path]:
     for each in own:
         _tighten_tree(each, changed)
     files = _entries(spool)
-    spooled = [each for each in files if each.name.startswith("deadletters.")]
+    spooled = [each for each in files if each.name.startswith(_SPOOLED)]
     if spooled and len(spooled) == len(files):
         _tighten_tree(spool, changed)
     for each in spooled:

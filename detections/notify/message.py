@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 import orjson
 
-MessageKind = Literal["alert", "digest", "test"]
+MessageKind = Literal["alert", "digest", "health", "test"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from detections.alerts.text import one_line
 from detections.incidents.significance import title_of
 from detections.notify.defused import defused, unlinked
 from detections.notify.details import added_up, details, folded, heading, placed
+from detections.notify.health_report import HealthReport
 from detections.notify.message import Message
 from detections.rule import LEVELS
 from trailhound.plural import plural
@@ -38,6 +39,8 @@ MAX_VALUES: Final = 20
 MAX_EVENTS: Final = 100
 """Events named in a message; `count` says how many there are."""
 RULES_NAMED: Final = 10
+REASONS_NAMED: Final = 10
+LONGEST_REASON: Final = 500
 _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]()#+!|<>~-])")
 
 Format = str
@@ -138,6 +141,31 @@ class MessageRenderer:
             total=total,
             more=more,
             **_first_of(rules),
+        )
+
+    def health(self, key: str, state: HealthReport) -> Message:
+        """What is wrong with Trailhound itself, or that it is ready again."""
+        reasons = [
+            {
+                "message": unlinked(one_line(each["message"], LONGEST_REASON)),
+                "advice": one_line(each["advice"], LONGEST_REASON),
+            }
+            for each in state.reasons[:REASONS_NAMED]
+        ]
+        more = max(0, len(state.reasons) - REASONS_NAMED)
+        subject = "Trailhound is ready again"
+        if not state.ready:
+            first = reasons[0]["message"] if reasons else "for an unknown reason"
+            number = f" (and {more + len(reasons) - 1} more)" if len(state.reasons) > 1 else ""
+            subject = f"Trailhound does not work: {first}"[:LONGEST_VALUE] + number
+        values = {"state": state, "reasons": reasons, "more": more}
+        return Message(
+            key=key,
+            kind="health",
+            subject=subject,
+            text=self._render("health.txt.j2", **values),
+            level="informational" if state.ready else "high",
+            facts={"health": state.as_dict()},
         )
 
     def _digest(

@@ -17,6 +17,7 @@ from tests.helpers.secured import Certificate
 class Received:
     """One request."""
 
+    method: str
     path: str
     headers: dict[str, str]
     body: bytes
@@ -41,7 +42,7 @@ class Receiver:
             def do_POST(self) -> None:
                 length = int(self.headers.get("content-length") or 0)
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                request = Received(self.path, headers, self.rfile.read(length))
+                request = Received(self.command, self.path, headers, self.rfile.read(length))
                 receiver.received.append(request)
                 reported = receiver.answer(request)
                 status, location = reported if isinstance(reported, tuple) else (reported, "")
@@ -50,6 +51,8 @@ class Receiver:
                     self.send_header("Location", location)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
+
+            do_GET = do_POST  # noqa: N815 - the name of http.server
 
             def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002
                 """Nothing."""

@@ -116,15 +116,22 @@ def test_the_test_command(house: House, receiver: Receiver) -> None:
         {"name": "post", "kind": "apprise", "url": f"json://127.0.0.1:{receiver.port}/{SECRET}"},
         {"name": "broken", "kind": "command", "command": ["/nowhere"]},
     ]
-    env = {"TRAILHOUND_NOTIFY__CHANNELS": json.dumps(channels)}
+    env = {
+        "TRAILHOUND_NOTIFY__CHANNELS": json.dumps(channels),
+        "TRAILHOUND_NOTIFY__HEARTBEAT__URL": f"http://127.0.0.1:{receiver.port}/beat/{SECRET}",
+    }
     done = command(house.settings, "notify", "test", "--json", env=env)
     assert done.exit_code == 1
     rows = {each["channel"]: each for each in json.loads(done.stdout)["channels"]}
     assert (rows["hook"]["delivered"], rows["post"]["delivered"]) == (True, True)
     assert "cannot be run" in rows["broken"]["error"]
+    assert rows["heartbeat"]["delivered"]
+    beat = command(house.settings, "notify", "test", "heartbeat", env=env)
+    assert (beat.exit_code, beat.stdout) == (0, "heartbeat: delivered\n")
     one = command(house.settings, "notify", "test", "hook", env=env)
     assert (one.exit_code, one.stdout) == (0, "hook: delivered\n")
-    assert len(receiver.received) == 3
+    sent = [each.method for each in receiver.received]
+    assert (sent.count("POST"), sent.count("GET")) == (3, 2)
     unknown = command(house.settings, "notify", "test", "nobody", env=env)
     assert isinstance(unknown.exception, UsageError)
     for each in (done, one, unknown):

@@ -46,13 +46,15 @@ def _main() -> None:
 def send_test(
     channel: Annotated[
         str | None,
-        typer.Argument(metavar="[CHANNEL]", help="The channel's name. Default: all channels."),
+        typer.Argument(
+            metavar="[CHANNEL]", help="The channel's name, or `heartbeat`. Default: all."
+        ),
     ] = None,
     config: Config = None,
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """Send a test message, and show whether it was delivered.
+    """Send a test message, and show whether it was delivered. Calls `notify.heartbeat` too.
 
     Example: `trailhound notify test slack`
     """

@@ -14,6 +14,7 @@ from trailhound.settings.cluster import (
 from trailhound.settings.detections import (
     ChannelSettings,
     DetectionSettings,
+    HeartbeatSettings,
     NotifySettings,
     OverrideSettings,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "EngineSettings",
     "EnrichSettings",
     "FeedSettings",
+    "HeartbeatSettings",
     "IndexSettings",
     "IngestSettings",
     "IntegritySettings",

@@ -159,6 +159,8 @@ class ChannelSettings(Section):
     kind: Literal["sns", "apprise", "webhook", "command"]
     level: Literal["informational", "low", "medium", "high", "critical"] = "medium"
     """This level and above."""
+    health: bool = True
+    """Whether it also gets messages about Trailhound itself, whatever `level` and `tactics` are."""
     tactics: list[str] = []
     """ATT&CK tactics, as `persistence`; empty for all, and for rules that name none."""
     topic: (
@@ -209,10 +211,39 @@ class ChannelSettings(Section):
         return self
 
 
+class HeartbeatSettings(Section):
+    """A URL that is called while a daemon is ready, so that its receiver notices when it is not."""
+
+    url: SecretStr | None = None
+    """The address, which is a secret: anybody who has it can say that all is well."""
+    url_file: Path | None = None
+    """A file that holds the address and nothing else."""
+    ca_bundle: Path | None = None
+    """PEM file of the authorities to trust, instead of the usual ones."""
+    minutes: Annotated[float, Field(gt=0, le=24 * 60)] = 5.0
+    """Minutes between two calls."""
+    timeout: Annotated[float, Field(gt=0, le=300)] = 10.0
+    """Seconds for a step of a call: to connect, for an answer. A call has six times as long."""
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is a URL to call."""
+        return self.url is not None or self.url_file is not None
+
+    @model_validator(mode="after")
+    def _has_one_url(self) -> HeartbeatSettings:
+        if self.url is not None and self.url_file is not None:
+            raise ValueError("give one of `url` and `url_file`")
+        return self
+
+
 class NotifySettings(Section):
-    """Notifications about alerts."""
+    """Notifications about alerts, and about Trailhound itself."""
 
     channels: list[ChannelSettings] = []
+    health_after_minutes: Annotated[float, Field(gt=0, le=24 * 60)] = 10.0
+    """How long Trailhound may be not ready before channels get a message about it."""
+    heartbeat: HeartbeatSettings = Field(default_factory=HeartbeatSettings.model_construct)
     max_age_hours: Annotated[float, Field(gt=0)] = 26.0
     """Alerts whose last event is older than this when they are first checked are not sent."""
     per_minute: Annotated[int, Field(ge=1, le=10_000)] = 20

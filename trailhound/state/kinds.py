@@ -17,6 +17,7 @@ from trailhound.state.known_automation import KnownAutomation
 from trailhound.state.late_events import LateEvents
 from trailhound.state.leases import LeaseState
 from trailhound.state.objects import ObjectState
+from trailhound.state.outages import OutageState
 from trailhound.state.removed_days import RemovedDays
 from trailhound.state.rule_checkpoints import RuleCheckpoint
 from trailhound.state.workers import WorkerState
@@ -36,6 +37,7 @@ KINDS: tuple[type[StateDocument], ...] = (
     LateEvents,
     LeaseState,
     ObjectState,
+    OutageState,
     Removal,
     RemovedDays,
     RuleCheckpoint,

@@ -79,6 +79,17 @@ class Lease:
         return time.monotonic() < self._until
 
     @property
+    def is_free(self) -> bool:
+        """Whether no process is known to hold it: it is free, was not renewed in time, or can
+        neither be read nor written."""
+        seen = self._seen
+        if self.held:
+            return False
+        if seen is None or seen.owner in ("", self._owner):
+            return True
+        return time.monotonic() - seen.since > self._seconds
+
+    @property
     def term(self) -> int:
         """A number that grows with each change of holder, so that writes of former holders show."""
         return self._term

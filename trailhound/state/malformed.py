@@ -23,6 +23,7 @@ from trailhound.state.jobs import JobState
 from trailhound.state.known_automation import KnownAutomation
 from trailhound.state.late_events import LateEvents
 from trailhound.state.leases import LeaseState
+from trailhound.state.outages import OutageState
 from trailhound.state.removed_days import RemovedDays
 from trailhound.state.rule_checkpoints import RuleCheckpoint
 from trailhound.state.store import pages
@@ -41,6 +42,7 @@ _KINDS: Final[dict[str, type[StateDocument]]] = {
         KnownAutomation,
         LateEvents,
         LeaseState,
+        OutageState,
         RemovedDays,
         RuleCheckpoint,
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
@@ -19,6 +21,7 @@ from trailhound.app.detection.scheduled_detections import ScheduledDetections
 from trailhound.app.health.readiness import Readiness, Reason
 from trailhound.app.health.reasons import (
     enrichment_reasons,
+    reported_reasons,
     rule_intervals,
     rule_path_reasons,
     shared_reasons,
@@ -34,6 +37,7 @@ from trailhound.errors import (
     SpoolError,
 )
 from trailhound.settings import Settings
+from trailhound.state.daemons import DaemonState
 from trailhound.state.jobs import DETECTIONS
 from trailhound.threads import ThreadStatus, supervised_threads
 
@@ -54,6 +58,8 @@ class OwnHealth:
         self._answered_at = time.monotonic()
         self._shared = [Reason("state", "ledger", "starting: the state is not read yet")]
         """What is wrong with what all daemons share, as last read."""
+        self._others: list[Reason] = []
+        """What other daemons report of themselves, as last read."""
         self._clock: Reason | None = None
         self._template: Reason | None = None
         self._same_ledger = SameLedger()
@@ -66,6 +72,11 @@ class OwnHealth:
     def cluster_failed(self) -> None:
         """The last request to the cluster failed."""
         self._answers = False
+
+    @property
+    def cluster_answers(self) -> bool:
+        """Whether the cluster answered the last request, and that lately."""
+        return self._answers and time.monotonic() - self._answered_at <= _SILENT_AFTER
 
     def watch(self, client: OpenSearch) -> None:
         """Read the shared state of the daemons, the cluster's clock and templates, and what became
@@ -87,9 +98,11 @@ class OwnHealth:
                 with cluster_errors(settings):
                     shared = read_shared(client, settings)
                 self._shared = shared_reasons(shared, settings, self._intervals)
+                others = [each for each in shared.daemons if not _is_this_one(each)]
+                self._others = list(reported_reasons(others))
             except ClusterError as error:
                 message = f"the state of jobs, rules and channels cannot be read: {error.message}"
-                self._shared = [Reason("state", "ledger", message)]
+                self._shared, self._others = [Reason("state", "ledger", message)], []
             if self._running.stopping.wait(_SHARED_EVERY):
                 break
 
@@ -103,11 +116,10 @@ class OwnHealth:
 
     def reasons(self, *, answers: bool = False) -> list[Reason]:
         """The reasons of this process. `answers`: the cluster has just answered."""
-        late = time.monotonic() - self._answered_at > _SILENT_AFTER
         found = daemon_reasons(
             self._running.status(),
             supervised_threads(),
-            cluster_answers=answers or (self._answers and not late),
+            cluster_answers=answers or self.cluster_answers,
         )
         found += [each for each in (self._clock, self._template, self._ledger) if each is not None]
         found += self._jobs()
@@ -123,9 +135,12 @@ class OwnHealth:
         """Whether this daemon is ready; each reason once."""
         is_stopping = self._running.stopping.is_set()
         stopping = [Reason("stopping", "daemon", "stopping")] if is_stopping else []
-        every = [*stopping, *self.reasons(), *self._shared]
-        once = {(each.code, each.subject): each for each in reversed(every)}
-        return Readiness(tuple(once.values())[::-1])
+        return _each_once([*stopping, *self.reasons(), *self._shared])
+
+    def of_all(self) -> Readiness:
+        """Whether this daemon and those that it reads of are ready, for messages to people: one
+        that is stopped by somebody is no reason."""
+        return _each_once([*self.reasons(), *self._shared, *self._others])
 
     def answer(self) -> Health:
         """The readiness as the endpoint answers with it."""
@@ -155,6 +170,15 @@ class OwnHealth:
         detections = self._running.detections
         running = detections.intervals if detections is not None else {}
         return running or rule_intervals(self._running.settings)
+
+
+def _each_once(reasons: Sequence[Reason]) -> Readiness:
+    once = {(each.code, each.subject): each for each in reversed(reasons)}
+    return Readiness(tuple(once.values())[::-1])
+
+
+def _is_this_one(daemon: DaemonState) -> bool:
+    return (daemon.host, daemon.pid) == (socket.gethostname(), os.getpid())
 
 
 def daemon_reasons(

@@ -18,6 +18,8 @@ from ingest.object_progress import ObjectProgress
 from ingest.telemetry.endpoint import Endpoint
 from ingest.telemetry.metrics import Metrics
 from ingest.telemetry.searchable import SearchProbe
+from trailhound.app.daemon.health_messages import HealthMessages
+from trailhound.app.daemon.heartbeat import Heartbeats
 from trailhound.app.daemon.own_health import OwnHealth
 from trailhound.app.daemon.reloading import Load, Reloading
 from trailhound.app.daemon.running import Running
@@ -81,11 +83,24 @@ class Service:
             self.endpoint.start()
             LOG.info("listening", extra={"fields": {"address": self.endpoint.url}})
         client = connect(self.running.settings)
+        stopping = self.running.stopping
+        messages = HealthMessages(self.running, self.health, self._id)
+        heartbeats = Heartbeats(self.running, self.health)
+        # From the start on: a cluster that does not answer then is what people are told of.
+        watching = [
+            SupervisedThread(lambda: messages.run(client), "health-messages", stopping),
+            SupervisedThread(heartbeats.run, "heartbeat", stopping),
+        ]
+        for thread in watching:
+            thread.start()
         try:
             if not self._cluster_is_ready(client):
                 return None
             return self._follow(client)
         finally:
+            stopping.set()
+            for thread in watching:
+                thread.join(_WAIT)
             client.close()
             if self.endpoint is not None:
                 self.endpoint.close()

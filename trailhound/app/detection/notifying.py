@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from detections.alerts.document import stamp
-from detections.notify.trial import ChannelTest, try_channels
+from detections.notify.trial import HEARTBEAT, ChannelTest, try_channels
 from ingest.sources.session import aws_session
 from trailhound.cluster.client import connect
 from trailhound.cluster.namespaces import has_namespace
@@ -20,8 +20,8 @@ _SECONDS: Final = 10.0
 
 
 def send_tests(settings: Settings, only: str | None = None) -> Sequence[ChannelTest]:
-    """Send a test message to each channel, or to one. Raises `UsageError` if there is no
-    channel."""
+    """Send a test message to each channel and call the heartbeat, or only what is named `only`.
+    Raises `UsageError` if there is none."""
     return try_channels(settings, aws_session, datetime.now(UTC), only)
 
 
@@ -29,7 +29,7 @@ def record(settings: Settings, tests: Iterable[ChannelTest]) -> None:
     """Record which channels delivered, for those that a daemon sends to: health then says no more
     that alerts were given up, and alerts that wait after a failure are sent at once. And which did
     not: `status` and `doctor` say so until one delivers. Raises `ClusterError`."""
-    errors = {each.channel: each.error for each in tests}
+    errors = {each.channel: each.error for each in tests if each.kind != HEARTBEAT}
     at = stamp(datetime.now(UTC))
     with cluster_errors(settings):
         client = connect(settings, timeout=_SECONDS)

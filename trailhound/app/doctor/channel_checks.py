@@ -17,6 +17,7 @@ from trailhound.settings import Settings
 from trailhound.state.channels import Channels
 
 _NAMED = 3
+_WHEN_IT_STOPS = "health messages"
 
 
 def channel_checks(settings: Settings) -> Iterator[Check]:
@@ -50,6 +51,7 @@ def channel_checks(settings: Settings) -> Iterator[Check]:
             yield Check(what, "warning", f"{reasons}: no such alert is sent", unknown[0].hint)
         else:
             yield Check(what, "ok", f"{channel.kind}; `trailhound notify test` sends a message")
+    yield from _health_checks(settings)
     if unsent := list(_sent_nowhere(settings, pack)):
         more = ", …" if len(unsent) > _NAMED else ""
         yield Check(
@@ -58,6 +60,41 @@ def channel_checks(settings: Settings) -> Iterator[Check]:
             f"no channel gets the alerts of {plural(len(unsent), 'rule')} of level critical, whose "
             f"tactics none selects: {', '.join(unsent[:_NAMED])}{more}",
             "leave `tactics` of one channel empty",
+        )
+
+
+def _health_checks(settings: Settings) -> Iterator[Check]:
+    """Whether somebody is told when Trailhound itself does not work; only where a daemon is to run
+    by these settings, or somebody is told of alerts."""
+    from detections.notify.heartbeat import SETTING, Heartbeat
+
+    notify = settings.notify
+    beats = notify.heartbeat.is_set
+    if beats:
+        try:
+            Heartbeat(notify.heartbeat)
+        except TrailhoundError as error:
+            yield failed(f"setting {SETTING}", error)
+        else:
+            fact = f"called every {notify.heartbeat.minutes:g} minutes while a daemon is ready"
+            yield Check(f"setting {SETTING}", "ok", fact)
+    told = [each.name for each in notify.channels if each.health]
+    if not (told or notify.channels or settings.run.sources):
+        return
+    if told:
+        after = f"{', '.join(told)} after {notify.health_after_minutes:g} minutes"
+        fact = after if beats else f"{after}; a dead machine tells nobody: set {SETTING}.url"
+        yield Check(_WHEN_IT_STOPS, "ok", fact)
+    elif beats:
+        fact = "the receiver of the heartbeat alone, and not why: no channel has `health: true`"
+        yield Check(_WHEN_IT_STOPS, "ok", fact)
+    else:
+        yield Check(
+            _WHEN_IT_STOPS,
+            "warning",
+            "nobody is told when Trailhound stops: no channel gets messages about its health, "
+            "and there is no heartbeat",
+            f"set `health: true` of a channel of notify.channels, and {SETTING}.url",
         )
 
 

@@ -19,6 +19,7 @@ from trailhound.errors import TrailhoundError
 from trailhound.plural import plural
 from trailhound.settings import DetectionSettings, Settings
 from trailhound.state.channels import ChannelState
+from trailhound.state.daemons import DaemonState
 from trailhound.state.denied_folders import DeniedFolder, sentence
 from trailhound.state.jobs import JobState
 from trailhound.state.rule_checkpoints import RuleCheckpoint
@@ -107,9 +108,9 @@ def shared_reasons(shared: SharedState, settings: Settings, intervals: Intervals
     ]
 
 
-def _daemons(shared: SharedState, settings: Settings) -> Iterator[Reason]:
-    """The reasons that the active daemons report; and that no daemon is active."""
-    for daemon in shared.daemons:
+def reported_reasons(daemons: Iterable[DaemonState]) -> Iterator[Reason]:
+    """What daemons report of themselves, each named."""
+    for daemon in daemons:
         where = f"{daemon.host} {daemon.pid}"
         reported = daemon.report.get("reasons")
         if reported is None:
@@ -119,6 +120,11 @@ def _daemons(shared: SharedState, settings: Settings) -> Iterator[Reason]:
             yield Reason("release", where, message)
         for each in reported or ():
             yield Reason(each["code"], each["subject"], f"daemon {where}: {each['message']}")
+
+
+def _daemons(shared: SharedState, settings: Settings) -> Iterator[Reason]:
+    """The reasons that the active daemons report; and that no daemon is active."""
+    yield from reported_reasons(shared.daemons)
     if shared.daemons or shared.ledger_blocked:  # where they cannot write that they run
         return
     if shared.jobs or any(not rule.inactive for rule in shared.rules):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -173,6 +174,33 @@ def test_a_tactic_of_a_channel_that_no_alert_can_have_is_named(
     verdict, fact, advice = judged("impact", "persistance")
     assert (verdict, advice) == ("warning", "did you mean 'persistence'?")
     assert "no tactic 'persistance'" in fact
+
+
+def test_it_says_whether_anybody_is_told_when_a_daemon_does_not_work(
+    found_by: FoundBy, tmp_path: Path
+) -> None:
+    channel = {"name": "c", "kind": "command", "command": ["true"]}
+    beat = {"url": "https://beat.example/s3cr3t-t0ken"}
+
+    def judged(**notify: Any) -> Found:
+        file = tmp_path / "trailhound.yaml"
+        sources = [{"watch": str(tmp_path)}]
+        file.write_text(yaml.safe_dump({"run": {"sources": sources}, "notify": notify}))
+        found = found_by("--config", file)
+        assert "s3cr3t-t0ken" not in str(found)
+        return found
+
+    verdict, fact, _ = judged(channels=[channel | {"health": False}])["health messages"]
+    assert (verdict, fact[:42]) == ("warning", "nobody is told when Trailhound stops: no c")
+    assert judged()["health messages"][0] == "warning"
+    verdict, fact, _ = judged(channels=[channel])["health messages"]
+    assert (verdict, fact[:22]) == ("ok", "c after 10 minutes; a ")
+    both = judged(channels=[channel], heartbeat=beat)
+    assert both["health messages"][:2] == ("ok", "c after 10 minutes")
+    assert both["setting notify.heartbeat"][0] == "ok"
+    plain = judged(heartbeat={"url": "http://beat.example/s3cr3t-t0ken"})
+    assert plain["setting notify.heartbeat"][0] == "failed"
+    assert "health messages" not in found_by()
 
 
 def test_settings_without_a_fault_are_one_line(found_by: FoundBy) -> None:
