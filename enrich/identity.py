@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
 
+from enrich.uuids import PERSON_ID
 from enrich.view import Caller, RecordView, part
 
 USER_TYPES = {
@@ -26,10 +26,6 @@ LONGEST_NAME = 1024
 """Characters kept of a name. The longest real one, role and session, has 129."""
 
 
-_IDENTIFIER = re.compile(
-    r"(?:[0-9a-f]{10}-)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE
-)
-"""A UUID, and the older form of an identity store's ids, which has ten more digits before it."""
 _NO_RECORD = RecordView()
 
 
@@ -58,7 +54,7 @@ def identity(caller: Caller, view: RecordView = _NO_RECORD) -> Identity:
         if name and rule in _NO_PERSON:
             continue
         found = (rule(caller, view) or "").strip()
-        if found and not _IDENTIFIER.fullmatch(found):
+        if found and not PERSON_ID.fullmatch(found):
             name = found
             break
         name = name or found

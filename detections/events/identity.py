@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from enrich.uuids import PERSON_ID
+
 TYPE: Final = "userIdentity.type"
 ARN: Final = "userIdentity.arn"
 """Of a session it ends with the session's name; `ISSUER` is the role's own."""
@@ -18,6 +20,8 @@ MADE_KEY: Final = "resource.access_key"
 ISSUER: Final = "userIdentity.sessionContext.sessionIssuer.arn"
 ISSUER_NAME: Final = "userIdentity.sessionContext.sessionIssuer.userName"
 BEGAN: Final = "userIdentity.sessionContext.attributes.creationDate"
+ON_BEHALF_OF: Final = "userIdentity.onBehalfOf.userId"
+"""The id of a person of Identity Center."""
 SOURCE_IDENTITY: Final = "userIdentity.sessionContext.sourceIdentity"
 INVOKED_BY: Final = "userIdentity.invokedBy"
 IN_SCOPE_OF: Final = "userIdentity.inScopeOf.issuerType"
@@ -39,6 +43,15 @@ OF_IDENTITY_CENTER: Final[dict[str, Any]] = {"regexp": {ISSUER: _IDENTITY_CENTER
 """The query for sessions of Identity Center's own roles, which are named after people."""
 OF_SERVICE_LINKED_ROLES: Final[dict[str, Any]] = {"regexp": {ISSUER: _SERVICE_LINKED}}
 """The query for sessions of roles that only an AWS service can assume."""
+
+
+def is_person_id(name: str) -> bool:
+    """Whether a name is the id that Identity Center has for a person, not what they are called.
+
+    >>> is_person_id("fb739b14-199e-410e-8b38-493aa539799f"), is_person_id("ada")
+    (True, False)
+    """
+    return PERSON_ID.fullmatch(name) is not None
 
 
 def of_identity_center(role: str) -> bool:

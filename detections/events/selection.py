@@ -12,7 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from detections.events.identity import ADDRESS, ARN, ISSUER, ISSUER_NAME, KEY, MADE_KEY, NAME
+from detections.events.identity import (
+    ADDRESS,
+    ARN,
+    ISSUER,
+    ISSUER_NAME,
+    KEY,
+    MADE_KEY,
+    NAME,
+    ON_BEHALF_OF,
+)
 from enrich.resources import LEAVES
 from trailhound.cluster.queries import Query, any_of, either
 from trailhound.errors import UsageError
@@ -61,10 +70,11 @@ _OF_EVENTS: Final = PrincipalFields(
         "userIdentity.principalId",
         ISSUER,
         ISSUER_NAME,
+        ON_BEHALF_OF,
     ),
 )
 _OF_ALERTS: Final = PrincipalFields(("entity.principal", "links.principal"), ("entity.arn",))
-"""An alert does not keep the ids of principals."""
+"""An alert does not keep the ids of principals. Links name people whom the events name by an id."""
 _LINKS: Final = "links.own"
 _PEOPLE: Final = ("user:*:", "saml:*:", "source:*:", "federated:*:", "person:")
 """The links of alerts by people, each before the name: with an account, but not of Identity Center

@@ -35,6 +35,7 @@ from detections.incidents.joining import (
     Sharing,
 )
 from detections.incidents.links import issued_to, links_of, of_both
+from detections.incidents.people import People, unnamed, with_name
 from trailhound.batching import batched, weighed
 from trailhound.cluster.queries import both, either
 from trailhound.internal_errors import Skipped, is_internal
@@ -113,6 +114,7 @@ class Facts:
         self._addresses: dict[AddressDay, int] = {}
         self._roles: dict[str, int] = {}
         self._givers: dict[str, int] = {}
+        self._people = People(events.index)
 
     def linked(self, alerts: Sequence[AlertEvents]) -> dict[str, LinkedAlert]:
         """The alerts with the links of their events, by id. Stored links of events that are gone
@@ -121,7 +123,7 @@ class Facts:
         return {each.id: each for part in parts for each in self._linked(part)}
 
     def _linked(self, alerts: Sequence[AlertEvents]) -> Iterator[LinkedAlert]:
-        sources = self._events(alerts)
+        sources = self._named_people(alerts, self._events(alerts))
         chain, functions = self._issuers(alerts, sources.values())
         for each in alerts:
             events = {name: sources[name] for name in each.events[:EVENTS] if name in sources}
@@ -172,6 +174,18 @@ class Facts:
     def _events(self, alerts: Sequence[AlertEvents]) -> dict[str, Source]:
         spans = {name: (each.first, each.last) for each in alerts for name in each.events[:EVENTS]}
         return self._named.read(spans)
+
+    def _named_people(
+        self, alerts: Sequence[AlertEvents], events: Mapping[str, Source]
+    ) -> Mapping[str, Source]:
+        """The events, those of people of Identity Center with their names, where these are
+        known."""
+        ids = {unnamed(each) for each in events.values()} - {""}
+        if not ids:
+            return events
+        within = min(each.first for each in alerts), max(each.last for each in alerts)
+        names = self._people.names(ids, *within)
+        return {name: with_name(each, names) for name, each in events.items()}
 
     def _issuers(
         self, alerts: Sequence[AlertEvents], events: Iterable[Source]

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
-from detections.alerts.document import access_keys, openers, stamp
+from detections.alerts.document import access_keys, openers, stamp, with_person
 from detections.alerts.paging import every
 from detections.alerts.store import NO_ALERT, SHORTEST_PREFIX, AlertQuery, AlertStore, Decided
 from detections.alerts.summary import summary
@@ -342,7 +342,7 @@ def timeline(alerts: Sequence[tuple[str, Document]]) -> list[dict[str, Any]]:
     for name, document in alerts:
         variants.setdefault(document.get(TWIN_KEY) or name, []).append((name, document))
     for several in variants.values():
-        name, document = several[0]
+        name, document = several[0][0], with_person(several[0][1])
         first, last = acted(document)
         entries.append(
             {

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from detections.events.identity import ISSUER_NAME, KEY, NAME, RECIPIENT, TYPE
+from detections.events.identity import (
+    ISSUER_NAME,
+    KEY,
+    NAME,
+    OF_IDENTITY_CENTER,
+    RECIPIENT,
+    TYPE,
+)
 from detections.events.index import EventIndex
 from detections.events.selection import by_address, by_principal
+from detections.incidents.creations import last_part
 from detections.investigation.near_nodes import nearest
 from detections.investigation.nodes import KINDS, Node
 from detections.investigation.subject import Subject
@@ -16,6 +24,7 @@ from trailhound.errors import UsageError
 
 _NAMES: Final[tuple[tuple[str, str, Query], ...]] = (
     ("user", NAME, {"term": {TYPE: "IAMUser"}}),
+    ("user", NAME, OF_IDENTITY_CENTER),
     ("user", "resource.user", {"match_all": {}}),
     ("role", ISSUER_NAME, {"match_all": {}}),
     ("s3", "resource.bucket", {"match_all": {}}),
@@ -119,5 +128,9 @@ def _nodes(index: EventIndex, name: str) -> list[Node]:
     kinds = [kind for kind, _, _ in _NAMES for _ in range(2)]
     for kind, reply in zip(kinds, index.searches(bodies), strict=True):
         found = (reply.get("aggregations") or {"names": {"buckets": []}})["names"]["buckets"]
-        made |= {Node(kind, str(each["key"])): None for each in found if each["key"]}
+        # Of a session of Identity Center the name is the last part: the person's.
+        names_of_kind = (str(each["key"]) for each in found if each["key"])
+        made |= {
+            Node(kind, last_part(each) if kind == "user" else each): None for each in names_of_kind
+        }
     return list(made)

@@ -12,6 +12,8 @@ from typing import Final
 from detections.investigation.nodes import Node
 
 _NEAR: Final = 5
+_BEGUN: Final = 4
+"""The least characters of a name with which similar ones begin, which are named first."""
 _UNKNOWN: Final = (
     "see the events of the span with `trailhound events`, or change --since and --until"
 )
@@ -22,7 +24,9 @@ def nearest(nodes: Iterable[Node], kind: str, name: str, *, unknown: str = _UNKN
     similar."""
     every = sorted(nodes)
     same = {each.name: each for each in every if not kind or each.kind == kind}
-    near = [same[each].short for each in difflib.get_close_matches(name, same, _NEAR, 0.5)]
+    begun = [each for each in same if len(name) >= _BEGUN and each.startswith(name)]
+    close = difflib.get_close_matches(name, same, _NEAR, 0.5)
+    near = [same[each].short for each in dict.fromkeys((*begun, *close))]
     others = {each.name: each for each in every if each.name not in same}
     near += [others[each].short for each in difflib.get_close_matches(name, others, _NEAR, 0.8)]
     if not near:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from opensearchpy import OpenSearch
@@ -20,12 +20,14 @@ from detections.events.identity import (
     KEY,
     MADE_KEY,
     NAME,
+    ON_BEHALF_OF,
     RECIPIENT,
     SOURCE_IDENTITY,
     TYPE,
 )
 from detections.events.index import EventIndex, terms
 from detections.events.selection import RESOURCE, by_address, by_principal, by_resource
+from detections.incidents.people import also_by, ids_of, named_before_the_at
 from detections.incidents.store import IncidentStore
 from detections.investigation.nodes import KINDS
 from detections.investigation.sessions import FIELDS, Sessions
@@ -73,7 +75,26 @@ def subject_of(client: OpenSearch, settings: Settings, index: EventIndex, text: 
         return _of_address(text)
     if _HEX.fullmatch(text) and (found := _incidents(client, settings, text)):
         return _of_incident(client, settings, index, found)
-    return _of_name(text)
+    return _of_person(index, _of_name(text))
+
+
+def _of_person(index: EventIndex, subject: Subject) -> Subject:
+    """With the name of a person of Identity Center, also what has only the id of that person. The
+    part of a mail address before the `@` names the person, where it names nobody else."""
+    name = subject.text
+    if subject.did is None or "*" in name or _IN_ACCOUNT.fullmatch(name):
+        return subject
+    exactly = either([any_of(name, (NAME, ON_BEHALF_OF)), any_of(f"*/{name}", (NAME,))])
+    if ids := ids_of(index, both(subject.did, exactly)):
+        return replace(subject, did=also_by(subject.did, ids))
+    if any(mark in name for mark in "@/:") or _is_known(index, subject):
+        return subject
+    people = named_before_the_at(index, name)
+    return _of_person(index, _of_name(people[0])) if len(people) == 1 else subject
+
+
+def _is_known(index: EventIndex, subject: Subject) -> bool:
+    return index.count(either([each for each in (subject.did, subject.target) if each])) > 0
 
 
 def _of_kind(
@@ -88,7 +109,7 @@ def _of_kind(
     made: dict[str, Callable[[str], Subject]] = {
         "key": _of_key,
         "ip": _of_address,
-        "principal": _of_name,
+        "principal": lambda text: _of_person(index, _of_name(text)),
         "service": lambda name: Subject(f"service:{name}", "service", did=_service(name)),
         "account": lambda name: Subject(f"account:{name}", "account", did=any_of(name, (ACCOUNT,))),
         "federated": _of_name,
@@ -112,7 +133,10 @@ def _of_kind(
         of_account = any_of(account, _ACCOUNTS)
         did = {"bool": {"filter": [did, of_account]}} if did else None
         target = {"bool": {"filter": [target, of_account]}}
-    return Subject(f"{kind}:{rest}", kind, did=did, target=target)
+    subject = Subject(f"{kind}:{rest}", kind, did=did, target=target)
+    if kind == "user" and not account:
+        return replace(_of_person(index, replace(subject, text=name)), text=subject.text)
+    return subject
 
 
 def _of_key(key: str) -> Subject:
@@ -196,7 +220,12 @@ def _of_incident(client: OpenSearch, settings: Settings, index: EventIndex, name
         callers = both(target, {"exists": {"field": KEY}})
         keys |= {str(each["key"]["key"]) for each in index.buckets(callers, [terms("key", KEY)])}
     keys.discard("")
-    did = both({"terms": {KEY: sorted(keys)}}, *where) if keys else None
+    # Calls of Identity Center's portal have no key.
+    theirs = either([*named, {"term": {TYPE: "IdentityCenterUser"}}])
+    people = ids_of(index, both(evidence, theirs, *where)) if where else []
+    used_by: list[Query] = [{"terms": {KEY: sorted(keys)}}] if keys else []
+    used_by += [{"terms": {ON_BEHALF_OF: people}}] if people else []
+    did = both(either(used_by), *where) if used_by else None
     return Subject(f"incident:{name}", "incident", did=did, target=target, evidence=evidence)
 
 

@@ -21,6 +21,7 @@ from detections.alerts.twins import TWIN_KEY, folded, with_twins
 from detections.events.index import EventIndex
 from detections.events.light import Mapped
 from detections.incidents.actors import account_of, at
+from detections.incidents.people import People, unnamed, with_name
 from detections.investigation.nodes import Node, actor_node, node, texts
 from detections.investigation.opened import Opened, opened_by
 from detections.investigation.sessions import (
@@ -67,7 +68,7 @@ _EVENT_FIELDS: Final = (
 )
 _ALERT_FIELDS: Final = (
     *("rule", "level", "severity", "state", "summary", "first_seen", "last_seen", "count"),
-    *("entity", "outcome", "calls", "count_relation", "incident", TWIN_KEY),
+    *("entity", "outcome", "calls", "count_relation", "incident", "links.principal", TWIN_KEY),
 )
 RELATIONS: Final = ("evidence", "did", "session", "target")
 """The relations of an event to the subject: an alert names it, the subject made it, a session that
@@ -158,6 +159,7 @@ class TimelineReader:
         self._alerts = Names(settings.prefix).alerts
         self._index = index
         self._sessions = Sessions(index)
+        self._people = People(index)
 
     def read(
         self,
@@ -184,6 +186,7 @@ class TimelineReader:
             hits = snapshot.hits(query, {"_source": Mapped(_EVENT_FIELDS)})
             while page := list(islice(hits, _PAGE)):
                 progress("reading events", made.total, total)
+                page = self._with_names(page)
                 traces = self._sessions.trace(hit["_source"] for hit in page)
                 for hit in page:
                     fold.add(hit, traces)
@@ -192,6 +195,17 @@ class TimelineReader:
         found = sorted(alerts.values(), key=lambda each: (each["first_seen"], each["id"]))
         made.alerts = with_twins(found)
         return made
+
+    def _with_names(self, page: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """The events, those of people of Identity Center with their names, where these are
+        known."""
+        ids = {unnamed(hit["_source"]) for hit in page} - {""}
+        if not ids:
+            return page
+        first, last = (str(page[place]["_source"]["@timestamp"]) for place in (0, -1))
+        times = datetime.fromisoformat(first), datetime.fromisoformat(last)
+        names = self._people.names(ids, *times)
+        return [{**hit, "_source": with_name(hit["_source"], names)} for hit in page]
 
     def _alerts_of(self, events: Sequence[str]) -> dict[str, dict[str, Any]]:
         """The alerts that name one of these events."""
