@@ -134,7 +134,7 @@ class PollFeed(ListingFeed):
         self._sweeping = bool(self._late) and time.monotonic() >= self._sweep_at
         since = self._since or datetime.now(UTC).date() - timedelta(days=1)
         with self._lock:  # a folder last followed a month ago continues from there
-            since = min([since, *(self._edge(mark).date() for mark in self._checkpoints.values())])
+            since = min([since, *(self._edge(each).date() for each in self._checkpoints.values())])
         since = min(since, self._owed or since)
         found = self.source.objects(Selection(since=since), self._after, beside=self._sweeping)
         denied: FoldersDeniedError | None = None
@@ -205,32 +205,32 @@ class PollFeed(ListingFeed):
         """Whether listings between two sweeps find a file again, so that it must be remembered."""
         if file.delivered is None:
             return False  # `_others` remembers it
-        mark = self._checkpoints.get(file.folder)
-        return mark is None or file.delivered >= self._overlap_edge(mark)
+        checkpoint = self._checkpoints.get(file.folder)
+        return checkpoint is None or file.delivered >= self._overlap_edge(checkpoint)
 
     # Checkpoints.
 
-    def _edge(self, mark: datetime) -> datetime:
+    def _edge(self, checkpoint: datetime) -> datetime:
         """The time from which on objects are listed; to the minute, as in names."""
-        edge = self._overlap_edge(mark)
+        edge = self._overlap_edge(checkpoint)
         if not self._sweeping:
             return edge
-        late = (mark - self._late).replace(second=0, microsecond=0)
+        late = (checkpoint - self._late).replace(second=0, microsecond=0)
         if self._since is not None:
             late = max(late, datetime.combine(self._since, datetime.min.time(), UTC))
         return min(edge, late)
 
-    def _overlap_edge(self, mark: datetime) -> datetime:
-        return (mark - self._overlap).replace(second=0, microsecond=0)
+    def _overlap_edge(self, checkpoint: datetime) -> datetime:
+        return (checkpoint - self._overlap).replace(second=0, microsecond=0)
 
     def _after(self, folder: str) -> str:
         """The key after which a region's folder is listed; empty where it has no checkpoint."""
         with self._lock:
-            mark = self._checkpoints.get(self._root + folder)
+            checkpoint = self._checkpoints.get(self._root + folder)
         found = _FOLDER.search(folder)
-        if mark is None or found is None:
+        if checkpoint is None or found is None:
             return ""
-        moment = self._edge(mark)
+        moment = self._edge(checkpoint)
         name = f"{found[1]}_{found[2]}_{found[3]}_{moment:%Y%m%dT%H%M}"
         return f"{folder}{moment:%Y/%m/%d}/{name}"
 
@@ -249,9 +249,9 @@ class PollFeed(ListingFeed):
                     unsettled[file.folder] = min(oldest, file.delivered)
             moved |= unsettled
             moved = {
-                folder: mark
-                for folder, mark in moved.items()
-                if folder not in self._checkpoints or mark > self._checkpoints[folder]
+                folder: checkpoint
+                for folder, checkpoint in moved.items()
+                if folder not in self._checkpoints or checkpoint > self._checkpoints[folder]
             }
         self._store.put(moved)
         with self._lock:

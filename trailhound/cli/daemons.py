@@ -199,32 +199,34 @@ def show_jobs(jobs: list[dict[str, Any]]) -> None:
             warn(f"{job['name']}: {job['skipped']}")
 
 
-def show_rules(marks: Sequence[RuleCheckpoint], jobs: Sequence[dict[str, Any]] = ()) -> None:
+def show_rules(checkpoints: Sequence[RuleCheckpoint], jobs: Sequence[dict[str, Any]] = ()) -> None:
     """How far the detections have run without a gap, and the rules that are late or failing.
     `jobs`: if that of the rules fails, since when and which rules have not run since is said."""
-    inactive = sorted(mark.title for mark in marks if mark.inactive)
-    marks = [mark for mark in marks if not mark.inactive]
+    inactive = sorted(each.title for each in checkpoints if each.inactive)
+    checkpoints = [each for each in checkpoints if not each.inactive]
     if inactive:
         names = ", ".join(inactive[:_MOST_NAMED]) + (", …" if len(inactive) > _MOST_NAMED else "")
         say(f"rules    {len(inactive):,} that ran before are not active now: {names}", 9)
-    if not marks:
+    if not checkpoints:
         return
-    oldest = min(marks, key=lambda mark: mark.seen_until)
-    slowest = max(marks, key=lambda mark: mark.seconds)
-    halted = _halted(marks, jobs)
+    oldest = min(checkpoints, key=lambda each: each.seen_until)
+    slowest = max(checkpoints, key=lambda each: each.seconds)
+    halted = _halted(checkpoints, jobs)
     caught_up = "all caught up to" if not halted else "searched up to"
     say(
-        f"rules    {len(marks):,} that alert, {caught_up} "
+        f"rules    {len(checkpoints):,} that alert, {caught_up} "
         f"{oldest.seen_until:%F %T} UTC; the slowest, {slowest.title}, "
         f"takes {slowest.seconds:.1f} s",
         9,
     )
     if halted:
         say(f"         {halted}", 9)
-    behind = sorted((mark for mark in marks if mark.failures), key=lambda mark: mark.seen_until)
+    behind = sorted(
+        (each for each in checkpoints if each.failures), key=lambda each: each.seen_until
+    )
     rows = [
-        (mark.title, f"{mark.seen_until:%F %T}", mark.failures, mark.last_error)
-        for mark in behind[:_MOST_BEHIND]
+        (each.title, f"{each.seen_until:%F %T}", each.failures, each.last_error)
+        for each in behind[:_MOST_BEHIND]
     ]
     if rows:
         out.print(table(["rule", "seen until", "#failures", "last error"], rows))
@@ -232,7 +234,7 @@ def show_rules(marks: Sequence[RuleCheckpoint], jobs: Sequence[dict[str, Any]] =
         out.print(f"         … and {len(behind) - len(rows):,} more failing rules")
 
 
-def _halted(marks: Sequence[RuleCheckpoint], jobs: Sequence[dict[str, Any]]) -> str:
+def _halted(checkpoints: Sequence[RuleCheckpoint], jobs: Sequence[dict[str, Any]]) -> str:
     """Since when the job of the rules fails, and which rules have not run since; empty if it does
     not fail."""
     job = next((each for each in jobs if each["name"] == DETECTIONS), {})
@@ -242,7 +244,7 @@ def _halted(marks: Sequence[RuleCheckpoint], jobs: Sequence[dict[str, Any]]) -> 
         return f"the job {DETECTIONS} has not succeeded yet: rules may not have run"
     since = datetime.fromisoformat(job["last_success"])
     message = f"the job {DETECTIONS} fails since {since:%F %T} UTC"
-    behind = sorted(mark.title for mark in marks if mark.ran_at <= since)
+    behind = sorted(each.title for each in checkpoints if each.ran_at <= since)
     if not behind:
         return f"{message}, and every rule has run since"
     more = ", …" if len(behind) > _MOST_NAMED else ""
