@@ -25,8 +25,8 @@ class Record(Protocol):
     def known(self, addresses: Sequence[str], /) -> Mapping[str, ObjectState]:
         """Of these files those that were read, by address."""
 
-    def judge(self, found: FileVerdict, /) -> None:
-        """Called for each file, in one thread."""
+    def keep(self, found: FileVerdict, /) -> None:
+        """Keep the verdict on a file. Called for each, in one thread."""
 
 
 class NullRecord:
@@ -35,7 +35,7 @@ class NullRecord:
     def known(self, addresses: Sequence[str]) -> Mapping[str, ObjectState]:  # noqa: ARG002
         return {}
 
-    def judge(self, found: FileVerdict) -> None:
+    def keep(self, found: FileVerdict) -> None:
         """Does nothing."""
 
 
@@ -182,7 +182,7 @@ def _finding(
     if not isinstance(found, FileVerdict):
         detail = found if isinstance(found, str) else found.message
         return IntegrityFinding(IntegrityFindingKind.UNREADABLE, address, detail)
-    record.judge(found)
+    record.keep(found)
     if found.verdict == "verified":
         return None
     if found.verdict == "missing":

@@ -56,7 +56,7 @@ class LedgerRecord:
         found = self._entries.get(map(object_id, addresses))
         return {each.uri: each for each in found.values()}
 
-    def judge(self, found: FileVerdict) -> None:
+    def keep(self, found: FileVerdict) -> None:
         """Keep a verdict; it is written together with later ones."""
         self._waiting.append(found)
         if len(self._waiting) >= _AT_ONCE:

@@ -202,4 +202,4 @@ class Verification:
                 return
 
     def _judge(self, key: str, verdict: ObjectVerdict) -> None:
-        self._record.judge(FileVerdict(self._store.address(Name("", key)), verdict))
+        self._record.keep(FileVerdict(self._store.address(Name("", key)), verdict))
