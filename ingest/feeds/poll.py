@@ -21,6 +21,7 @@ from opensearchpy import OpenSearch
 
 from ingest.feeds.feed import Delivery, Outcome
 from ingest.feeds.kinds import Probed, feed_kind, feed_probe
+from ingest.feeds.listed_folders import ListedFolders
 from ingest.feeds.listing import ListingFeed
 from ingest.objects import Selection, TrailObject
 from ingest.sources.readable import look_at
@@ -78,8 +79,10 @@ class PollFeed(ListingFeed):
         checkpoints: FeedCheckpoints,
         *,
         sweep_every: float = _SWEEP_EVERY,
+        folders: ListedFolders | None = None,
     ) -> None:
-        """`sweep_every`: seconds between two searches for files that came late.
+        """`sweep_every`: seconds between two searches for files that came late. `folders`: the
+        notes of those that backfills were not allowed to list.
 
         Makes no request. Raises `UsageError`, `SettingsError`, `SourceUnreachableError`.
         """
@@ -99,6 +102,7 @@ class PollFeed(ListingFeed):
         """From which day on folders without a checkpoint are listed, while some may not be."""
         self._looks = 0
         self._store = checkpoints
+        self._folders = folders
         self._checkpoints: dict[str, datetime] = {}
         self._known = False
         """Whether the checkpoints were read."""
@@ -122,6 +126,10 @@ class PollFeed(ListingFeed):
         if not self._known:
             self._checkpoints = self._store.get(self._root)
             self._known = True
+        with self._lock:
+            finished = not self._backlog()
+        if finished and self._folders is not None:
+            self._folders.finished()
         denied = self._look()
         self._move_checkpoints()
         if denied is not None:
@@ -135,6 +143,7 @@ class PollFeed(ListingFeed):
         since = self._since or datetime.now(UTC).date() - timedelta(days=1)
         with self._lock:  # a folder last followed a month ago continues from there
             since = min([since, *(self._edge(each).date() for each in self._checkpoints.values())])
+            followed = list(self._checkpoints)
         since = min(since, self._owed or since)
         found = self.source.objects(Selection(since=since), self._after, beside=self._sweeping)
         denied: FoldersDeniedError | None = None
@@ -146,6 +155,10 @@ class PollFeed(ListingFeed):
         except FoldersDeniedError as error:
             denied = error
         self._owed = since if denied else None
+        if self._folders is not None:
+            names = denied.folders if denied is not None else ()
+            root = self.source.uri_prefix
+            self._folders.note(root, since, denied=names, followed=followed)
         with self._lock:  # a late file that failed is listed again only a day later
             again = [
                 file.item
@@ -265,7 +278,8 @@ class PollFeed(ListingFeed):
 
 @feed_kind("poll")
 def _open(settings: Settings, feed: FeedSettings, client: OpenSearch) -> PollFeed:
-    return PollFeed(settings, feed, FeedCheckpoints(client, settings))
+    checkpoints, folders = FeedCheckpoints(client, settings), ListedFolders(client, settings)
+    return PollFeed(settings, feed, checkpoints, folders=folders)
 
 
 def _placed(uri: str) -> tuple[str, datetime | None]:

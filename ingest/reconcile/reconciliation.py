@@ -21,6 +21,7 @@ from typing import Final
 import msgspec
 from opensearchpy import OpenSearch
 
+from ingest.backfill.denied import note_listing
 from ingest.backfill.prefetch import Prefetcher
 from ingest.documents.record_filter import criteria
 from ingest.ledger.ledger import Ledger
@@ -119,7 +120,8 @@ class Reconciliation:
         self._contents = Contents(settings, selection, self._stored)
         self._tables = TemporaryTables(_TABLES)
         self._candidates = 0
-        self._denied: tuple[str, ...] = ()
+        self._denied: dict[str, str] = {}
+        """Folders that may not be listed, and why."""
         self.findings = ReconcileFindings()
         self.summary = Summary()
 
@@ -140,6 +142,14 @@ class Reconciliation:
         self._find_extra()
         self.summary.seconds = time.monotonic() - began
         return self.summary
+
+    def note_listing(self) -> None:
+        """Note which folders may not be listed, and that the others no longer lack what they hold:
+        once the repairs have read it. Raises `ClusterError`."""
+        listed = [self._prefix] if self._prefix.startswith("s3://") else []
+        note_listing(
+            self._client, self._settings, self._selection, denied=self._denied, listed=listed
+        )
 
     def _note_known(self) -> None:
         """Every object that the ledger has of this source."""
@@ -176,7 +186,7 @@ class Reconciliation:
         try:
             yield from items
         except FoldersDeniedError as error:
-            self._denied = tuple(error.folders)
+            self._denied = {folder: why.message for folder, why in error.folders.items()}
             for folder, why in error.folders.items():
                 item = TrailObject(folder, UNSEEN, 0)
                 self._found(item, ReconcileFindingKind.UNREADABLE, why.message)
@@ -328,7 +338,7 @@ class Reconciliation:
             for (entry,) in self._tables.rows("SELECT entry FROM known")
         )
         # What lies in a folder that may not be listed is not known to be gone.
-        seen = (each for each in entries if not each.uri.startswith(self._denied))
+        seen = (each for each in entries if not each.uri.startswith(tuple(self._denied)))
         gone = (each for each in seen if not self._is_there(each.uri))
         while group := list(islice(gone, _AT_ONCE)):
             counts = extras.counts(group)

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ingest.feeds.feed import Delivery, Outcome
+from ingest.feeds.listed_folders import ListedFolders
+from ingest.feeds.poll import PollFeed
 from ingest.sources import open_source
 from ingest.sources.readable import look_at
 from tests.helpers.commands import command
 from tests.helpers.denying_proxy import DenyingProxy, denying
+from tests.helpers.queues import until
 from tests.helpers.schemas import require_listing
 from tests.helpers.trails import own_settings, prepared, record, trail_bytes
+from trailhound.cluster.client import connect
 from trailhound.errors import FoldersDeniedError
-from trailhound.settings import Settings
+from trailhound.settings import FeedSettings, Settings
+from trailhound.state.denied_folders import DeniedFolders
+from trailhound.state.feed_checkpoints import FeedCheckpoints
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -95,6 +102,61 @@ def test_a_denied_account_is_named_until_a_run_has_listed_it(
     backfill("--since", SINCE, code=1)
     put_away = command(settings, "ledger", "gone", folder)
     assert (put_away.exit_code, listed(), said()) == (0, [], [])
+
+
+def test_a_repair_and_a_feed_that_list_a_denied_folder_are_the_end_of_its_note(
+    settings: Settings, bucket: str, proxy: DenyingProxy
+) -> None:
+    place = f"s3://{bucket}/AWSLogs/"
+    env = {"TRAILHOUND_AWS__ENDPOINT_URL": proxy.url}
+    client = connect(settings)
+    notes = DeniedFolders(client, settings)
+
+    def denied() -> None:
+        proxy.denied = FOLDER
+        assert command(settings, "backfill", place, "--since", SINCE, env=env).exit_code == 1
+        assert [each.uri for each in notes.all()] == [f"s3://{bucket}/{FOLDER}"]
+        proxy.denied = ""
+
+    def reconcile(*arguments: str) -> int:
+        return command(settings, "reconcile", place, *arguments, env=env).exit_code
+
+    denied()
+    assert reconcile() == 1, "what it holds is missing"
+    assert reconcile("--repair", "--since", f"{TODAY}") == 0, "not all of its days"
+    assert len(notes.all()) == 1
+    assert reconcile("--repair") == 0
+    assert notes.all() == []
+
+    listings: list[str] = []
+
+    def polling(since: date, finished: list[str]) -> PollFeed:
+        def take(delivery: Delivery) -> bool:
+            finished.append(delivery.item.uri)
+            delivery.finish(Outcome.DONE)
+            return True
+
+        wanted = FeedSettings(poll=place, since=since, every=0.1)
+        checkpoints, folders = FeedCheckpoints(client, settings), ListedFolders(client, settings)
+        feed = PollFeed(settings, wanted, checkpoints, folders=folders)
+        events = feed.source.client.meta.events
+        events.register("provide-client-params.s3.ListObjectsV2", lambda **_: listings.append(""))
+        feed.start(take)
+        return feed
+
+    denied()
+    names: list[str] = []
+    feed = polling(TODAY - timedelta(days=9), names)
+    until(lambda: not notes.all(), "a note that is gone")
+    feed.close()
+    assert sum(f"/{DENIED}/" in name for name in names) == 1
+
+    denied()
+    before = len(listings)
+    feed = polling(TODAY - timedelta(days=9), names)
+    until(lambda: len(listings) > before + 40, "looks of a feed that followed it before")
+    feed.close()
+    assert len(notes.all()) == 1, "this feed has not listed its older days"
 
 
 def test_a_look_at_a_bucket_lists_the_folder_of_each_account(

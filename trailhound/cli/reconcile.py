@@ -168,6 +168,8 @@ def reconcile(
             with NotedRun(client, settings, REPAIR) as noted:
                 if noted.earlier or not job.summary.complete:
                     repaired = _repair(job, noted, client, settings, opened)
+            if repaired is None or not repaired.backfills.interrupted:
+                job.note_listing()
         if form is Form.JSON:
             made = _report(repaired, commands) if repaired is not None else None
             beside = job.summary.as_dict() | {"repaired": made, "problems": problems}

@@ -1,7 +1,7 @@
 """Folders of buckets that a backfill was not allowed to list: what they hold is not in the index.
 
 No object of such a folder is known, so no entry of an object says that it is missing. The note
-stays until a backfill that wants at least the same of the folder has listed it.
+stays until a backfill, a repair or a feed that wants at least the same of it has listed it.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def sentence(folders: Collection[DeniedFolder]) -> str:
     why = last.reason.removeprefix(f"{last.uri}: ")
     return (
         f"a backfill was not allowed to list {named} (last at {when}{on}: {why}); what "
-        f"{'they hold' if more else 'it holds'} is missing, and no backfill has listed "
-        f"{'them' if more else 'it'} since"
+        f"{'they hold' if more else 'it holds'} is missing, and nothing has listed "
+        f"{'them' if more else 'it'} for the same days since"
     )
 
 
