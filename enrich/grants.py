@@ -19,7 +19,8 @@ from enrich.resources import MOST_VALUES
 from enrich.view import RecordView, dumps, part
 
 _WRITES: Final = re.compile(
-    r"(?:Add|Associate|Create|Grant|Modify|Put|Register|Set|StartCopyJob|Subscribe|Update)"
+    r"(?:Add|Associate|AuthorizeSnapshot|Create|Grant|Modify|Put|Register|Set|StartCopyJob"
+    r"|Subscribe|Update)"
 )
 """How calls begin whose requests are looked through: no other call is known to take a policy that
 lasts."""
@@ -38,11 +39,16 @@ _MEMBERS: Final = {
 }
 """The conditions of such a statement, by the names of their members in lower case."""
 _NAMING: Final[Mapping[str, tuple[str, ...]]] = {
+    "AuthorizeSnapshotAccess": ("accountWithRestoreAccess",),
     "CreateGrant": ("granteePrincipal",),
     "CreateLifecyclePolicy": ("targetAccounts",),
     "CreateLink": ("sinkIdentifier",),
     "GrantPermissions": ("dataLakePrincipalIdentifier",),
+    "ModifyDBClusterSnapshotAttribute": ("valuesToAdd",),
+    "ModifyDBSnapshotAttribute": ("valuesToAdd",),
     "ModifyEbsDefaultKmsKeyId": ("KmsKeyId",),
+    "ModifyImageAttribute": ("userId", "organizationArn", "organizationalUnitArn"),
+    "ModifySnapshotAttribute": ("userId",),
     "PutBucketAnalyticsConfiguration": ("BucketAccountId",),
     "PutBucketEncryption": ("KMSMasterKeyID",),
     "PutBucketInventoryConfiguration": ("AccountId",),
@@ -57,8 +63,8 @@ _NAMING: Final[Mapping[str, tuple[str, ...]]] = {
     "UpdateLifecyclePolicy": ("targetAccounts",),
 }
 """Calls that give something to somebody whom members of these names say, wherever they are in the
-request: of keys, data lakes, registries, logs, events, messages, backups and what is in a bucket,
-or whose key encrypts what is yours."""
+request: of keys, data lakes, registries, snapshots, images, logs, events, messages, backups and
+what is in a bucket, or whose key encrypts what is yours."""
 _SERVICE: Final = ".amazonaws.com"
 _DELIVERY: Final = frozenset(
     {
@@ -123,7 +129,7 @@ def granted(view: RecordView, own: Own = _NOTHING) -> bytes:
     for policy in policies(content):
         found.add_policy(policy)
     for member in naming:
-        found.add_named(texts_under(content, member))
+        found.add_named(texts_under(_added(content), member))
     if isinstance(content, Mapping):
         found.add_headers(content)
         if states:
@@ -257,6 +263,23 @@ class _Grants:
         if account and self._own and account != self._own:
             self._accounts[account] = None
         return account
+
+
+def _added(request: Any) -> Any:
+    """A request without what it takes away: calls on snapshots and images add and remove members of
+    a permission.
+
+    >>> _added({"launchPermission": {"add": {"userId": "1"}, "remove": {"userId": "2"}}})
+    {'launchPermission': {'add': {'userId': '1'}}}
+    """
+    if not isinstance(request, Mapping):
+        return request
+    return {
+        name: {key: each for key, each in value.items() if key != "remove"}
+        if isinstance(value, Mapping)
+        else value
+        for name, value in request.items()
+    }
 
 
 def _account_in(named: str) -> str:

@@ -284,6 +284,17 @@ def test_calls_that_are_statements(
         ("PutReplicationConfiguration", {"rules": [{"destinations": [{"registryId": OTHER}]}]}),
         ("PutTargets", {"targets": [{"arn": f"arn:aws:events:x:{OTHER}:event-bus/{OWN}"}]}),
         ("Subscribe", {"endpoint": f"arn:aws:sqs:x:{OTHER}:{OWN}"}),
+        ("ModifyDBSnapshotAttribute", {"attributeName": "restore", "valuesToAdd": [OTHER]}),
+        ("ModifyDBClusterSnapshotAttribute", {"valuesToAdd": [OTHER], "valuesToRemove": [OWN]}),
+        ("AuthorizeSnapshotAccess", {"accountWithRestoreAccess": OTHER}),
+        (
+            "ModifySnapshotAttribute",
+            {"createVolumePermission": {"add": {"items": [{"userId": OTHER}]}}},
+        ),
+        (
+            "ModifyImageAttribute",
+            {"launchPermission": {"add": {"items": [{"group": "all"}, {"userId": OTHER}]}}},
+        ),
         ("CreateLink", {"sinkIdentifier": f"arn:aws:oam:x:{OTHER}:sink/{OWN}"}),
         (
             "CreateLifecyclePolicy",
@@ -311,6 +322,11 @@ def test_what_is_sent_to_another_account(name: str, request_parameters: dict[str
     assert grants(request_parameters, name)["accounts"] == [OTHER]
     ours = json.loads(json.dumps(request_parameters).replace(OTHER, OWN))
     assert grants(ours, name) == {}
+
+
+def test_who_loses_a_snapshot_is_given_nothing() -> None:
+    taken = {"createVolumePermission": {"remove": {"items": [{"userId": OTHER}]}}}
+    assert grants(taken, "ModifySnapshotAttribute") == {}
 
 
 def test_a_service_acts_for_the_account_of_its_source() -> None:
