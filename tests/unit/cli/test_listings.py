@@ -93,7 +93,7 @@ LISTINGS: dict[str, Listing[Any]] = {
 }
 SCHEMA = json.loads((ROOT / "docs/listings.schema.json").read_text("utf-8"))
 
-TITLE = "An instance’s credentials are used from a network that is not Amazon’s"
+TITLE = "A workload’s credentials are used from a network that is not Amazon’s"
 HOSTILE = '=HYPERLINK("http://x")\x1b[2J\r\n\t[red]\u202eexe.nozama'
 
 
