@@ -11,6 +11,7 @@ from opensearchpy import OpenSearch
 
 from detections.events.daily_indices import DailyIndices, daily_indices
 from detections.events.index import EventIndex
+from detections.events.outcome import FAILED, SUCCEEDED
 from detections.events.verbs import READING
 from detections.incidents.actors import texts_at
 from detections.incidents.containment import FIELDS, Containment, LeftCalls, containment
@@ -38,21 +39,16 @@ _READ_BY_NAME: Final[Query] = {
 """Old events do not say whether they only read: their names do."""
 _CHANGED: Final[Query] = {
     "bool": {
-        "must_not": [
-            {"term": {"readOnly": True}},
-            {"exists": {"field": "errorCode"}},
-            _READ_BY_NAME,
-        ]
+        "filter": [SUCCEEDED],
+        "must_not": [{"term": {"readOnly": True}}, _READ_BY_NAME],
     }
 }
 _TEMPORARY: Final = "ASIA"
-_ISSUED: Final[Query] = {
-    "bool": {
-        "filter": [{"terms": {"eventName": sorted({*ISSUING, "CreateSession"})}}],
-        "must_not": [{"exists": {"field": "errorCode"}}],
-    }
-}
+_ISSUED: Final[Query] = both(
+    {"terms": {"eventName": sorted({*ISSUING, "CreateSession"})}}, SUCCEEDED
+)
 """Calls that issue credentials, also services' own and, by a certificate, Roles Anywhere's."""
+_FAILED_SIGN_IN: Final = both({"term": {"eventSource": "signin.amazonaws.com"}}, FAILED)
 _LOOKED_AT: Final = 5
 """Events of each other call whose resources are named."""
 _OBJECTS: Final = 10
@@ -136,11 +132,12 @@ def _objects(hits: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 def _without_key(name: str) -> Query:
-    """The calls of a principal that were made without an access key, as root in the console."""
+    """The calls of a principal that were made without an access key, as root in the console: not
+    by whoever failed to sign in."""
     return {
         "bool": {
             "filter": [{"term": {"user.name": name}}],
-            "must_not": [{"exists": {"field": "userIdentity.accessKeyId"}}],
+            "must_not": [{"exists": {"field": "userIdentity.accessKeyId"}}, _FAILED_SIGN_IN],
         }
     }
 

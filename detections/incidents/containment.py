@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from detections.events.outcome import failed
 from detections.events.verbs import reads
 from detections.incidents.credentials import ends_credentials
 from detections.incidents.step import Event, Step, in_region, option, said, step
@@ -25,7 +26,7 @@ from detections.incidents.workloads import functions_of
 FIELDS: Final = (
     *("eventName", "eventSource", "eventTime", "awsRegion", "recipientAccountId", "readOnly"),
     *("errorCode", "userIdentity", "requestParameters", "responseElements", "user"),
-    *("additionalEventData", "grants"),
+    *("additionalEventData", "grants", "event.outcome"),
 )
 """What is read of each event."""
 NO_OBJECTS: Final[Mapping[str, tuple[str, ...]]] = {}
@@ -105,7 +106,7 @@ class _Made:
 
     def take(self, event: Event) -> None:
         name = str(event.get("eventName") or "")
-        if event.get("errorCode") or reads(name, event.get("readOnly")):
+        if failed(event) or reads(name, event.get("readOnly")):
             return
         service = str(event.get("eventSource") or "").partition(".")[0]
         undone = UNDONE_BY.get((service, name))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from detections.events.outcome import failed
 from detections.incidents.actors import at
 from detections.incidents.creations import last_part
 from detections.incidents.step import Event, Step, in_region, step
@@ -134,7 +135,7 @@ def functions_of(changes: list[Event]) -> dict[str, Any]:
     """The functions that calls made or changed, by name, each with the call."""
     found: dict[str, Any] = {}
     for event in changes:
-        if str(event.get("eventSource") or "").startswith("lambda.") and not event.get("errorCode"):
+        if str(event.get("eventSource") or "").startswith("lambda.") and not failed(event):
             name = at(event, "requestParameters", "functionName")
             if name:
                 found[name.rpartition(":")[2]] = event

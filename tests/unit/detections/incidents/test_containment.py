@@ -121,6 +121,7 @@ def test_what_failed_was_read_or_is_gone_again_is_left_out() -> None:
         event("DeleteAccessKey", {"accessKeyId": "AKIAI44QH8DHBEXAMPLE"}),
         event("StopLogging", {"name": "trail"}, source="cloudtrail"),
         event("DeleteTrail", {"name": "trail"}, source="cloudtrail"),
+        event("ConsoleLogin", source="signin", event={"outcome": "failure"}),
     )
     found = containment([], changes, LeftCalls(), NOW)
     assert [(each.event, each.command) for each in found.steps] == [("DeleteTrail", "")]
