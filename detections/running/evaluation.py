@@ -33,6 +33,7 @@ from trailhound.cluster.dialect import dialect_of
 from trailhound.cluster.reader import has_any, is_any
 from trailhound.cluster.templates import Names
 from trailhound.errors import ClusterError, ClusterUnreachableError, RuleError
+from trailhound.internal_errors import is_internal
 from trailhound.settings import Settings
 
 
@@ -114,7 +115,9 @@ class Evaluator:
         for rule in rules:
             try:
                 prospects = self._prospects(rule, span, known)
-            except RuleError:
+            except Exception as error:
+                if not _is_of_rule(error):
+                    raise
                 hopeful.add(rule.id)  # its own run gives the error
                 continue
             asked += [(rule.id, each) for each in prospects]
@@ -161,7 +164,9 @@ class Evaluator:
         try:
             window = self._correlation(rule).max_window if rule.is_correlation else 0
             window *= 2 if rule.by_role else 1
-        except RuleError:
+        except Exception as error:
+            if not _is_of_rule(error):
+                raise
             window = 0
         return timedelta(milliseconds=window)
 
@@ -201,3 +206,8 @@ class Evaluator:
         if compiled is None:
             raise RuleError(f"the rule {title!r} ({key}) has no query", hint="load its pack again")
         return compiled.on(dialect_of(self._client))
+
+
+def _is_of_rule(error: Exception) -> bool:
+    """Whether it is due to one rule, a fault of the program included: others are not affected."""
+    return isinstance(error, RuleError) or is_internal(error)
