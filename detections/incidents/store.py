@@ -9,14 +9,15 @@ from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
-from detections.alerts.document import access_keys, openers, stamp, with_person
+from detections.alerts.document import access_keys, openers, stamp
 from detections.alerts.paging import every
 from detections.alerts.store import NO_ALERT, SHORTEST_PREFIX, AlertQuery, AlertStore, Decided
-from detections.alerts.summary import summary
 from detections.alerts.triage import Decision, Verb
-from detections.alerts.twins import TWIN_KEY, together
-from detections.incidents.closings import CLOSED, closed_as
+from detections.alerts.twins import TWIN_KEY
+from detections.incidents.closings import closed_as
 from detections.incidents.document import INCIDENT, LINKS, NEW, acted, is_of_days
+from detections.incidents.entries import FIELDS as ENTRY_FIELDS
+from detections.incidents.entries import STATES, about, is_twin, timeline
 from detections.incidents.raising import FROM, TO, standing
 from detections.incidents.significance import headline, significance, title_of
 from detections.rule import LEVELS
@@ -45,7 +46,6 @@ FIELDS: Final = (
 )
 """The fields of alerts that an incident is made from."""
 
-_STATES: Final = ("open", "acknowledged", CLOSED)
 _DECIDED: Final[Mapping[Verb, tuple[str, ...]]] = {
     "ack": ("open",),
     "close": ("open", "acknowledged"),
@@ -106,7 +106,7 @@ class IncidentStore:
         with the `falsepositives` of the rule that gives its title. Raises `UsageError` if there is
         none."""
         make_searchable(self._client, self._index, required=True)
-        for alerts in self._groups([name]).values():
+        for alerts in self._groups([name], (*FIELDS, *ENTRY_FIELDS)).values():
             incident = made(alerts)
             params = {"_source_includes": "falsepositives"}
             alert = document_of(self._client, self._index, incident["alert"], params)
@@ -175,11 +175,17 @@ class IncidentStore:
             [each for alerts in members.values() for each in alerts], decision
         )
 
+    def some(self, names: Iterable[str]) -> list[Incident]:
+        """The incidents with these ids, complete; without those that are none."""
+        return list(self._made(names))
+
     def _made(self, names: Iterable[str]) -> Iterator[Incident]:
         for alerts in self._groups(sorted(names)).values():
             yield made(alerts)
 
-    def _groups(self, names: Sequence[str]) -> dict[str, list[tuple[str, Document]]]:
+    def _groups(
+        self, names: Sequence[str], fields: Sequence[str] = FIELDS
+    ) -> dict[str, list[tuple[str, Document]]]:
         """The alerts of each incident, in order of time; an alert that was not joined yet is an
         incident."""
         found: dict[str, list[tuple[str, Document]]] = {}
@@ -193,7 +199,7 @@ class IncidentStore:
             either = {
                 "bool": {"should": [{"terms": {INCIDENT: part}}, alone], "minimum_should_match": 1}
             }
-            for name, document in self._every([either], fields=FIELDS):
+            for name, document in self._every([either], fields=fields):
                 found.setdefault(document.get(INCIDENT) or name, []).append((name, document))
         for alerts in found.values():
             alerts.sort(key=_by_time)
@@ -279,7 +285,7 @@ def made(alerts: Sequence[tuple[str, Document]]) -> Incident:
         "raised_from": level.raised_from or "",
         "raised_because": level.because if level.raised_from else "",
         "succeeded": {"rules": level.rules, "tactics": list(level.tactics)},
-        "state": next(state for state in _STATES if state in states),
+        "state": next(state for state in STATES if state in states),
         "attempt": all(document.get("attempt") is True for document in documents),
         "first_seen": stamp(min(first for first, _ in times)),
         "last_seen": stamp(max(last for _, last in times)),
@@ -290,12 +296,12 @@ def made(alerts: Sequence[tuple[str, Document]]) -> Incident:
         "tactics": _distinct(tactics),
         "principals": _distinct(
             [
-                *(name for it in steps for name in _about(it, "principal")),
+                *(name for it in steps for name in about(it, "principal")),
                 *(name for it in steps for name in openers(it)),
             ]
         ),
-        "addresses": _distinct(name for it in steps for name in _about(it, "address")),
-        "accounts": _distinct(name for it in steps for name in _about(it, "account")),
+        "addresses": _distinct(name for it in steps for name in about(it, "address")),
+        "accounts": _distinct(name for it in steps for name in about(it, "account")),
         "access_keys": _distinct(name for it in _of_moments(steps) for name in access_keys(it)),
         "files": _distinct(it["file"]["object"] for it in steps if it.get("file")),
         "calls": _distinct(
@@ -308,7 +314,7 @@ def _titles(of: tuple[str, Document] | None, documents: Sequence[Document]) -> l
     """The titles of the rules of an alert and its twins; none for no alert."""
     if of is None:
         return []
-    return [it["rule"]["name"] for it in documents if _is_twin(it, of[1]) or it is of[1]]
+    return [it["rule"]["name"] for it in documents if is_twin(it, of[1]) or it is of[1]]
 
 
 def _by_time(alert: tuple[str, Document]) -> tuple[str, str]:
@@ -320,11 +326,11 @@ def _steps(documents: Sequence[Document]) -> list[Document]:
     days, which may count mainly ordinary work, are left out unless they share an address with
     another."""
     steps = [it for it in documents if not is_of_days(it)]
-    addresses = {address for it in steps for address in _about(it, "address")}
+    addresses = {address for it in steps for address in about(it, "address")}
     return [
         it
         for it in documents
-        if not steps or not is_of_days(it) or addresses.intersection(_about(it, "address"))
+        if not steps or not is_of_days(it) or addresses.intersection(about(it, "address"))
     ]
 
 
@@ -332,50 +338,6 @@ def _of_moments(steps: Sequence[Document]) -> Sequence[Document]:
     """The alerts that prove which keys were used: one over complete days also has those with which
     the owner did ordinary work, before and beside the incident. All, where there are no others."""
     return [it for it in steps if not is_of_days(it)] or steps
-
-
-def timeline(alerts: Sequence[tuple[str, Document]]) -> list[dict[str, Any]]:
-    """An entry for each alert, ordered by the first event of its actor. Twins (alerts of variants
-    of a rule about the same events) are one entry, which names the others in `twins`."""
-    entries = []
-    variants: dict[str, list[tuple[str, Document]]] = {}
-    for name, document in alerts:
-        variants.setdefault(document.get(TWIN_KEY) or name, []).append((name, document))
-    for several in variants.values():
-        name, document = several[0][0], with_person(several[0][1])
-        first, last = acted(document)
-        entries.append(
-            {
-                "time": stamp(first),
-                "until": stamp(last),
-                "alert": name,
-                "twins": [twin for twin, _ in several[1:]],
-                "level": document["level"],
-                "state": min((it["state"] for _, it in several), key=_STATES.index),
-                "rule": together([it["rule"]["name"] for _, it in several]),
-                "principals": list(_about(document, "principal")),
-                "addresses": list(_about(document, "address")),
-                "calls": [each["name"] for each in document.get("calls") or ()],
-                "outcome": document.get("outcome", ""),
-                "summary": document.get("summary") or summary(document),
-            }
-        )
-    return sorted(entries, key=lambda each: (each["time"], each["until"], each["alert"]))
-
-
-def _is_twin(one: Document, other: Document) -> bool:
-    return bool(one.get(TWIN_KEY)) and one[TWIN_KEY] == other.get(TWIN_KEY)
-
-
-def _about(document: Document, kind: str) -> Iterable[str]:
-    """The principals, addresses or accounts of the actor that the alert is linked by, or all that
-    the alert names if it has no links."""
-    links = document.get(LINKS) or {}
-    found: list[str] = links.get(kind) or []
-    if found or (links.get("first") and kind == "principal"):
-        return found  # only failed sign-ins: there is no actor
-    # A file in a folder without an account has no principal and no account.
-    return list((document.get("entity") or {}).get(kind, ()))
 
 
 def _distinct(names: Iterable[str]) -> list[str]:

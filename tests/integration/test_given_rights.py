@@ -15,6 +15,7 @@ from detections.incidents.late_openers import LateOpeners
 from tests.helpers.commands import command
 from tests.helpers.identities import ACCOUNT, role_arn, session, user
 from tests.helpers.namespaces import own_namespace
+from tests.helpers.schemas import require_listing
 from tests.helpers.trails import backfill, record, write_trail
 from trailhound.cluster.client import connect
 from trailhound.settings import Settings
@@ -43,6 +44,7 @@ detection:
   condition: selection
 """
 OUTSIDE = "999988887777"
+IN_A_COUNTRY, ELSEWHERE = "81.2.69.142", "192.0.2.200"
 INSTANCE = "i-0a1b2c3d4e5f60718"
 ANCHOR = f"arn:aws:rolesanywhere:us-east-1:{ACCOUNT}:trust-anchor/8f3c"
 FUNCTIONS = [f"handler-{number}" for number in range(12)]
@@ -60,8 +62,7 @@ def call(when: str, service: str, name: str, who: dict[str, Any], **more: Any) -
         eventSource=f"{service}.amazonaws.com",
         eventName=name,
         userIdentity=who,
-        sourceIPAddress=f"203.0.113.{next(_addresses)}",
-        **more,
+        **{"sourceIPAddress": f"203.0.113.{next(_addresses)}", **more},
     )
 
 
@@ -89,7 +90,20 @@ def intruders() -> Iterator[dict[str, Any]]:
     """Four people who give rights, and who acts with them."""
     launched = {"instancesSet": {"items": [{"instanceId": INSTANCE}]}}
     ivan = user("ivan")
-    yield call(at(1, 3), "ec2", "RunInstances", ivan, responseElements=launched)
+    trail = {"name": "backup"}
+    before = "2025-02-26T03:00:00Z"
+    yield call(before, "cloudtrail", "DeleteTrail", ivan, requestParameters=trail)
+    yield call(
+        at(1, 3),
+        "ec2",
+        "RunInstances",
+        ivan,
+        responseElements=launched,
+        sourceIPAddress=IN_A_COUNTRY,
+    )
+    # No rule finds what is done at the end.
+    for minute in (10, 20):
+        yield call(at(1, 6, minute), "s3", "ListBuckets", ivan, sourceIPAddress=ELSEWHERE)
     yield deleted(at(1, 4), "Admin", INSTANCE, "ASIAINSTANCE", at(1, 3, 30))
 
     made = {"functionName": "helper", "role": role_arn("lambda-admin")}
@@ -184,6 +198,39 @@ def test_who_acts_with_given_rights_is_of_the_incident_of_the_giver(
     settings: Settings, day: int, expected: list[list[str]]
 ) -> None:
     assert people(settings, day) == expected
+
+
+def test_an_incident_names_what_is_beside_its_alerts(settings: Settings) -> None:
+    """Objects and countries of alerts, further calls with its keys, and earlier incidents."""
+    listed = json.loads(command(settings, "incidents", "list", "--all", "--json").stdout)
+    of_ivan = [each for each in listed["incidents"] if "ivan" in each["principals"]]
+    earlier, incident = (each["id"] for each in sorted(of_ivan, key=lambda it: it["first_seen"]))
+    shown = json.loads(command(settings, "incidents", "show", incident, "--json").stdout)
+    require_listing(shown, "incidents show")
+    launched, deleted_trail = shown["timeline"]
+    assert launched["objects"] == [INSTANCE]
+    assert launched["countries"] == ["United Kingdom"]
+    assert deleted_trail["countries"] == []
+    further = shown["further"]
+    assert (further["calls"], further["failed"]) == (2, 0)
+    assert further["until"] == "2025-03-01T06:20:00.000Z"
+    assert further["addresses"] == [ELSEWHERE]
+    assert further["names"] == {"ListBuckets": 2}
+    (before,) = shown["earlier"]
+    assert before["id"] == earlier
+    assert before["by"] == ["the key AKIAIVAN", "user ivan"]
+    text = " ".join(command(settings, "incidents", "show", incident).stdout.split())
+    for part in (
+        f"on {INSTANCE}; from United Kingdom",
+        f"{IN_A_COUNTRY} (United Kingdom)",
+        "2 further calls with its keys since the last alert, until 2025-03-01 06:20:00 UTC",
+        f"UTC, also from {ELSEWHERE}, which no alert has: ListBuckets ×2",
+        f"{earlier[:6]}, 3 days before: Trail deleted (high, open; the key AKIAIVAN, user ivan)",
+    ):
+        assert part in text
+    first = json.loads(command(settings, "incidents", "show", earlier, "--json").stdout)
+    assert first["earlier"] == []
+    assert first["further"]["calls"] == 3, "within seven days: the incident after it"
 
 
 def test_what_a_pipeline_deploys_is_of_no_incident_of_the_pipeline(settings: Settings) -> None:

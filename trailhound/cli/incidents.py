@@ -26,6 +26,12 @@ from trailhound.cli.columns import Column, ColumnType, second
 from trailhound.cli.containment import show_containment
 from trailhound.cli.decision_commands import add_decision_commands
 from trailhound.cli.exit_codes import ExitCode
+from trailhound.cli.incident_context import (
+    earlier_incidents,
+    entry_details,
+    further_calls,
+    placed,
+)
 from trailhound.cli.incident_triage import HELP, closure, decide, select
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import (
@@ -49,6 +55,7 @@ with late_imports():
     from detections.alerts.summary import usually_benign
     from detections.events.daily_indices import SkippedDay
     from detections.incidents.advice import contain
+    from detections.incidents.context import Context, context_of, with_countries
     from detections.incidents.folding import folded
     from detections.incidents.incident_events import events_of_incident
     from detections.incidents.store import IncidentStore
@@ -229,14 +236,16 @@ def show(
         named = events_of_incident(client, settings, incident["id"]).named
         absent = absent_events(client, settings, named)
         advice = contain(client, settings, incident, datetime.now(UTC))
+        context = context_of(client, settings, incident)
+    incident = with_countries(incident, context.countries)
     if for_programs:
         more = {"containment": advice.as_dict(), "skipped_days": skipped_days(absent)}
-        emit({**incident, **more})
+        emit({**incident, **context.as_json(), **more})
         _end_incomplete(absent)
         return
     level = incident["level"] + (" (attempts)" if incident["attempt"] else "")
     out.print(Text(level, style=LEVEL_COLOURS.get(incident["level"], "")), safe(incident["title"]))
-    for name, value in _lines(incident):
+    for name, value in _lines(incident, context):
         if value:
             say_field(name, value)
     for entry in incident["timeline"]:
@@ -246,6 +255,8 @@ def show(
         what = safe(f"{entry['rule']}{closed} {entry['alert'][:8]}")
         say_folded(Text(" ").join((Text(when, style="dim"), level, what)), indent=4)
         say_field("", entry["summary"], indent=4)
+        if details := entry_details(entry):
+            say_field("", details, indent=4)
     say(f"its events: trailhound events --incident {incident['id']}")
     say(f"what happened around it: trailhound timeline {incident['id']}")
     for who in incident["principals"][:_PRINCIPALS]:
@@ -280,7 +291,7 @@ def closed_ways(incident: Mapping[str, Any]) -> Iterator[str]:
         yield f"{of}{closure(each['disposition'], each['by'])}{note}"
 
 
-def _lines(incident: dict[str, Any]) -> list[tuple[str, object]]:
+def _lines(incident: dict[str, Any], context: Context) -> list[tuple[str, object]]:
     rules = [f"{name} ×{count}" if count > 1 else name for name, count in incident["rules"].items()]
     more = f" and {len(rules) - _RULES} more" if len(rules) > _RULES else ""
     is_open = part_of(incident["open"], incident["alerts"], "alert")
@@ -291,7 +302,9 @@ def _lines(incident: dict[str, Any]) -> list[tuple[str, object]]:
         *(("closed", way) for way in closed_ways(incident)),
         ("seen", f"from {second(incident['first_seen'])} to {second(incident['last_seen'])} UTC"),
         ("principal", ", ".join(incident["principals"])),
-        ("address", ", ".join(incident["addresses"])),
+        ("since then", further_calls(context.further, context.countries)),
+        *(("earlier", each) for each in earlier_incidents(context, incident["first_seen"])),
+        ("address", placed(incident["addresses"], context.countries)),
         ("account", ", ".join(incident["accounts"])),
         ("access key", ", ".join(incident["access_keys"])),
         ("tactics", " ".join(incident["tactics"])),

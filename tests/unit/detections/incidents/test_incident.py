@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from detections.incidents.entries import timeline
 from detections.incidents.folding import folded
 from detections.incidents.significance import NAMED
-from detections.incidents.store import made, timeline
+from detections.incidents.store import made
 from detections.packs.loading import SHIPPED, load_paths
 from trailhound.cli.incidents import closed_ways
 from trailhound.settings import DetectionSettings
