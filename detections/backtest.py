@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic, sleep
-from typing import Final
+from typing import Any, Final
 from xml.etree import ElementTree as Xml
 
 from opensearchpy import OpenSearch
 
 from detections.events.daily_indices import SkippedDay
+from detections.events.index import EventIndex
 from detections.events.search import RuleOutcome, Search
 from detections.finding import Finding
 from detections.history import PIECE_EVENTS, HistorySlice, Survey, survey
+from detections.hits import HitDetails, HitExample, Hits
 from detections.packs.pack import Pack
 from detections.rule import Level, Rule
 from detections.running.evaluation import Evaluator
@@ -54,10 +56,13 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class RuleBacktest:
-    """The result of one rule; `allowed` is its budget in hits."""
+    """The result of one rule; `allowed` is its budget in hits. `details` are there where they were
+    asked for, and `example` where the event is in the index."""
 
     outcome: RuleOutcome
     allowed: float | None = None
+    details: Hits | None = None
+    example: HitExample | None = None
 
     @property
     def over(self) -> bool:
@@ -90,6 +95,18 @@ class Backtest:
     def hits(self) -> dict[str, int]:
         """Rule id → hits, of the rules that had any."""
         return {each.outcome.rule.id: each.outcome.hits for each in self.tried if each.outcome.hits}
+
+    def detailed(self) -> dict[str, dict[str, Any]]:
+        """Rule id → hits, on which days, and an event, of the rules that had any."""
+        return {
+            each.outcome.rule.id: {
+                "hits": each.outcome.hits,
+                "by_day": dict(sorted(each.details.by_day.items())) if each.details else {},
+                "example": each.example.as_dict() if each.example else None,
+            }
+            for each in self.tried
+            if each.outcome.hits
+        }
 
     def junit(self) -> str:
         """As JUnit XML for CI, one test case for each rule."""
@@ -131,9 +148,11 @@ def backtest(
     budget: Budget | None = None,
     watch: Watch = lambda _piece, _share, _events: None,
     piece_events: int = PIECE_EVENTS,
+    detail: bool = False,
 ) -> Backtest:
     """Runs every alerting rule of the pack over the events of the span, in pieces of days as
-    `detect` does; `watch` is called as rules begin and end.
+    `detect` does; `watch` is called as rules begin and end. `detail`: find the days of the hits and
+    an event of each rule too, which takes one more search for each rule that has hits.
 
     A rule whose query fails does not stop the others. A `KeyboardInterrupt` ends it: pieces that
     every rule has searched are counted. Raises `NoEventsIndexError`, and `ClusterError` if no rule
@@ -142,7 +161,7 @@ def backtest(
     with cluster_errors(settings):
         found = survey(client, settings, span, piece_events=piece_events)
     counts = {each.id: _Count(each) for each in pack.alerting}
-    tried = _Pieces(client, settings, pack, found, watch)
+    tried = _Pieces(client, settings, pack, found, watch, detail=detail)
     events, left = 0, None
     for piece in found.pieces:
         try:
@@ -150,14 +169,27 @@ def backtest(
         except KeyboardInterrupt:
             left = replace(piece.span, until=found.pieces[-1].span.until)
             break
-        for outcome, earlier in ran:
-            counts[outcome.rule.id].add(outcome, earlier)
+        for outcome, earlier, details in ran:
+            counts[outcome.rule.id].add(outcome, earlier, details)
         events += piece.events
-    outcomes = [each.outcome() for each in counts.values()]
-    outcomes.sort(key=lambda each: (-each.hits, each.rule.title))
     allowed = budget or Budget()
-    made = tuple(RuleBacktest(each, allowed.allowed(each.rule.level, events)) for each in outcomes)
-    return Backtest(events, made, found.skipped, left)
+    made = [
+        RuleBacktest(
+            each.outcome(),
+            allowed.allowed(each.rule.level, events),
+            each.whole() if detail else None,
+        )
+        for each in counts.values()
+    ]
+    made.sort(key=lambda each: (-each.outcome.hits, each.outcome.rule.title))
+    with cluster_errors(settings):
+        named = {each.details.event for each in made if each.details and each.details.event}
+        examples = tried.details.examples(named)
+    tests = (
+        replace(each, example=examples.get(each.details.event)) if each.details else each
+        for each in made
+    )
+    return Backtest(events, tuple(tests), found.skipped, left)
 
 
 @dataclass(slots=True)
@@ -170,8 +202,10 @@ class _Count:
     seconds: float = 0.0
     error: TrailhoundError | None = None
     earlier: set[Finding] = field(default_factory=set)
+    details: Hits = field(default_factory=Hits)
 
-    def add(self, outcome: RuleOutcome, earlier: Collection[Finding]) -> None:
+    def add(self, outcome: RuleOutcome, earlier: Collection[Finding], details: Hits) -> None:
+        self.details.add(details)
         self.hits += outcome.hits
         self.seconds += outcome.seconds
         self.error = self.error or outcome.error
@@ -180,6 +214,17 @@ class _Count:
     def outcome(self) -> RuleOutcome:
         hits = self.hits + len(self.earlier)
         return RuleOutcome(self.rule, hits, round(self.seconds, 3), self.error)
+
+    def whole(self) -> Hits:
+        """The days of all hits."""
+        made = Hits()
+        for each in sorted(self.earlier, key=lambda it: it.first_seen):
+            made.note(each)
+        made.add(self.details)
+        return made
+
+
+_Tried = tuple[RuleOutcome, Sequence[Finding], Hits]
 
 
 class _Pieces:
@@ -192,6 +237,8 @@ class _Pieces:
         pack: Pack,
         found: Survey,
         watch: Watch,
+        *,
+        detail: bool,
     ) -> None:
         index = found.indices
         self._client = client
@@ -202,9 +249,13 @@ class _Pieces:
         self._plain = [rule for rule in pack.alerting if rule.is_plain]
         self._others = [rule for rule in pack.alerting if rule.kind != "sigma"]
         self._events, self._watch = found.events, watch
+        seconds = settings.cluster.timeout / 2
+        self.details = HitDetails(client, EventIndex(client, index, seconds=seconds))
+        self._detail = detail
 
-    def outcomes(self, piece: HistorySlice) -> Iterator[tuple[RuleOutcome, Sequence[Finding]]]:
-        """Each rule's hits that begin in a piece, and its findings that begin before all pieces.
+    def outcomes(self, piece: HistorySlice) -> Iterator[_Tried]:
+        """Each rule's hits that begin in a piece, its findings that begin before all pieces, and on
+        which days the former are.
 
         A burst that goes on in the next piece is found in both.
         """
@@ -213,12 +264,27 @@ class _Pieces:
         for outcome in self._search.count(self._plain, self._pack.compiled, span):
             ran += 1
             self._watch(piece, ran / rules, self._events)
-            yield (outcome if outcome.error is None else self._again(outcome.rule, span)), ()
+            yield self._detailed(
+                outcome if outcome.error is None else self._again(outcome.rule, span), span
+            )
         idle = self._evaluator.idle(self._others, span) if self._others else ()
         for rule in self._others:
-            yield (RuleOutcome(rule), ()) if rule.id in idle else self._evaluated(rule, span)
+            is_idle = rule.id in idle
+            yield (RuleOutcome(rule), (), Hits()) if is_idle else self._evaluated(rule, span)
             ran += 1
             self._watch(piece, ran / rules, self._events)
+
+    def _detailed(self, outcome: RuleOutcome, span: Span) -> _Tried:
+        """A plain rule's hits, with their days if they are asked for."""
+        details, error = Hits(), outcome.error
+        if self._detail and outcome.hits and error is None:
+            try:
+                details = self.details.of(self._pack.compiled[outcome.rule.id], span)
+            except Exception as fault:
+                error = rule_error(self._client, outcome.rule, fault)
+                if error is None:
+                    raise
+        return replace(outcome, error=error), (), details
 
     def _again(self, rule: Rule, span: Span) -> RuleOutcome:
         """A rule whose count failed, by itself: beside a hundred others an engine may lack the
@@ -231,22 +297,24 @@ class _Pieces:
                 break
         return outcome
 
-    def _evaluated(self, rule: Rule, span: Span) -> tuple[RuleOutcome, list[Finding]]:
+    def _evaluated(self, rule: Rule, span: Span) -> _Tried:
         """The number of findings of a rule of another kind."""
         started = monotonic()
-        hits, earlier = 0, list[Finding]()
+        hits, earlier, details = 0, list[Finding](), Hits()
         error: TrailhoundError | None = None
         try:
             for each in self._evaluator.evaluate(rule, span):
                 if each.first_seen < self._begin and span.clock == "@timestamp":
                     earlier.append(each)
-                else:
-                    hits += span.clock != "@timestamp" or span.since <= each.first_seen < span.until
+                elif span.clock != "@timestamp" or span.since <= each.first_seen < span.until:
+                    hits += 1
+                    details.note(each)
         except Exception as fault:
             error = rule_error(self._client, rule, fault)
             if error is None:
                 raise
-        return RuleOutcome(rule, hits, round(monotonic() - started, 3), error=error), earlier
+        seconds = round(monotonic() - started, 3)
+        return RuleOutcome(rule, hits, seconds, error=error), earlier, details
 
 
 def _printable(text: str) -> str:

@@ -139,6 +139,11 @@ def test_an_exception_hides_the_alert_that_it_is_from_and_no_other(
     assert alerts["Trail deleted: bob"] in command(settings, *wide, env=pack).stderr
     assert dry["effect"]["this_alert_hidden"]
     assert dry["other_rules"] == {"compared": 1, "changed": []}
+    before = ("--since", "2025-01-01", "--until", "2025-01-09")
+    earlier = (*wide[:3], "--dry-run", *before)
+    effect = asked(settings, pack, *earlier)["effect"]
+    assert (effect["alerts"], effect["until"][:10]) == (0, "2025-01-10")
+    assert "from 2025-01-01 to 2025-01-10 (9 days)" in command(settings, *earlier, env=pack).stderr
     by_agent = ("rules", "except", alerts["Trail deleted: ada"], "--by", "agent", "--dry-run")
     chosen = asked(settings, pack, *by_agent)["chosen_by_callers"]
     assert (dry["chosen_by_callers"], chosen) == ([], ["userAgent"])

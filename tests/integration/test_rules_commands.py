@@ -17,6 +17,7 @@ from detections.rule import FilePosition, Rule
 from detections.span import ALL_TIME
 from tests.helpers.detections import compile_detection
 from tests.helpers.engines import remove_indices
+from tests.helpers.schemas import require_listing
 from tests.helpers.trails import backfill, own_settings, prepared, record, write_trail
 from trailhound.cli.main import app
 from trailhound.cluster.templates import Names
@@ -67,6 +68,14 @@ def test_history_is_counted_against_a_budget_and_fields_are_told(
         "00000000-0000-4000-8000-000000000002": 1,
     }
     assert done.exit_code == 1, "two hits in four events are over the budget"
+    detailed = CliRunner().invoke(app, [*command, "--detail", "--until", "2025-03-01"])
+    found = json.loads(detailed.stdout)
+    require_listing(found, "rules backtest --detail")
+    first = found["00000000-0000-4000-8000-000000000001"]
+    assert (first["hits"], sum(first["by_day"].values())) == (2, 2)
+    assert set(first["by_day"]) == {"2025-03-01"}
+    assert first["example"]["call"]
+    assert first["example"]["principal"]
     assert "a.yml" in done.stderr
     suite = Xml.fromstring(junit.read_text("utf-8"))  # noqa: S314  our own
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "0")

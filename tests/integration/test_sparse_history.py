@@ -162,8 +162,13 @@ def test_pieces_find_what_the_whole_of_time_has(
     # Counted in pieces, a burst across the edge of two of them is one hit.
     hits = Counter(each.rule_id for each in whole)
     for most in (3, 50_000):
-        done = backtest(store.client, wanted, pack, span, piece_events=most)
+        detail = most == 3
+        done = backtest(store.client, wanted, pack, span, piece_events=most, detail=detail)
         assert done.hits() == hits
+        for each in done.tried if detail else ():
+            assert each.details is not None
+            assert each.details.by_day.total() == each.outcome.hits, each.outcome.rule.title
+            assert (each.example is not None) == bool(each.outcome.hits)
         assert (done.events, done.left) == (held.events, None)
 
     # Rules at which the program fails stop no other, when all are asked about and when each runs.

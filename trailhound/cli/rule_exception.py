@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +10,16 @@ from rich.text import Text
 
 from trailhound.cli.decisions import who
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.options import Config, Json, Namespace, Url, settings_from
+from trailhound.cli.options import (
+    Config,
+    Json,
+    Namespace,
+    Since,
+    Until,
+    Url,
+    history_span_of,
+    settings_from,
+)
 from trailhound.cli.screen import emit, err, out, plural, safe, sentence, write
 from trailhound.errors import RuleError, UsageError
 
@@ -18,7 +27,7 @@ with late_imports():
     from detections.alerts.store import AlertStore
     from detections.packs.expiry import day_of, expiry, today
     from detections.packs.reading import rule_id
-    from trailhound.app.detection.exception_trial import DAYS
+    from detections.span import BEGINNING
     from trailhound.app.detection.rule_exception import (
         Proposal,
         chosen,
@@ -68,6 +77,8 @@ def write_exception(
             help="The last UTC day on which it applies, as 2026-12-31. Default: no end.",
         ),
     ] = None,
+    since: Since = None,
+    until: Until = None,
     author: Annotated[
         str | None,
         typer.Option("--author", metavar="WHO", help="Default: your login name."),
@@ -80,7 +91,8 @@ def write_exception(
     """Write an exception to the rule of an alert, by which that alert would not have been raised.
 
     It is saved in the first folder of `detections.exceptions`, or else of `detections.rules`. With
-    `--dry-run` its text goes to stdout, and everything else to stderr.
+    `--dry-run` its text goes to stdout, and everything else to stderr. It is tried on the alerts of
+    `--since` and `--until`: by default of 30 days.
 
     Example: `trailhound rules except 5f1c0a --by principal --by address --dry-run`
     """
@@ -100,6 +112,7 @@ def write_exception(
             principal=principal,
             author=name,
             expires=last,
+            span=history_span_of(since, until) if since or until else None,
         )
     file = save(proposal, folder) if folder is not None else None
     if json:
@@ -146,8 +159,11 @@ def _lines(proposal: Proposal) -> list[tuple[str, str]]:
     if last := expiry(proposal.content):
         lines.append(("until", f"the end of {last:%Y-%m-%d} UTC"))
     some = f"{effect.hidden:,} of {plural(effect.alerts, 'alert')} of this rule"
-    hidden = f"{some} from {effect.since:%Y-%m-%d} to {effect.until:%Y-%m-%d}"
-    lines.append(("would hide", f"{hidden} ({DAYS} days)"))
+    number = plural(max(1, round((effect.until - effect.since) / timedelta(days=1))), "day")
+    time = f"from {effect.since:%Y-%m-%d} to {effect.until:%Y-%m-%d} ({number})"
+    if effect.since <= BEGINNING:
+        time = f"up to {effect.until:%Y-%m-%d}"
+    lines.append(("would hide", f"{some} {time}"))
     others = [each for each in effect.hidden_ids if each != proposal.alert["id"]]
     lines += [("", each) for each in others[:_NAMED]]
     if len(others) > _NAMED:

@@ -61,6 +61,12 @@ def try_rules(
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML for CI.")
     ] = None,
+    detail: Annotated[
+        bool,
+        typer.Option(
+            "--detail", help="Show the days of the hits, and an event with its principal, too."
+        ),
+    ] = False,
     url: Url = None,
     namespace: Namespace = None,
     config: Config = None,
@@ -69,7 +75,8 @@ def try_rules(
 ) -> None:
     """Count how often every rule would have fired over history, without grouping. Raises no alert.
 
-    `--json` prints `{rule id: hits}` for the rules that had any. Exits with 1 if a rule failed
+    `--json` prints `{rule id: hits}` for the rules that had any; with `--detail` an object with
+    `hits`, `by_day` and `example` in place of the number. Exits with 1 if a rule failed
     or fired more often than its budget allows, if there is no rule, or no event to hold a budget
     against. Ctrl-C prints what was counted so far, and names the rest.
 
@@ -85,13 +92,15 @@ def try_rules(
         history.refresh()
         allowed = Budget(budget, high_severity_budget)
         watch = pieces_shown(stage)
-        done = backtest(client, settings, history.pack, span, budget=allowed, watch=watch)
+        done = backtest(
+            client, settings, history.pack, span, budget=allowed, watch=watch, detail=detail
+        )
     if junit is not None:
         write_to(junit, done.junit())
     if form is Form.JSON:
-        emit(dict(done.hits()))
+        emit(done.detailed() if detail else dict(done.hits()))
     else:
-        _show_backtest(done, form)
+        _show_backtest(done, form, DETAIL if detail else BACKTEST)
     warn_skipped(done.skipped)
     if done.left is not None:
         rest = "--since {since} --until {until}".format_map(dates_of(done.left))
@@ -108,6 +117,7 @@ def try_rules(
         raise typer.Exit(ExitCode.INCOMPLETE)
 
 
+ID = ColumnType.ID
 BACKTEST = Listing[RuleBacktest](
     "rules",
     (
@@ -132,12 +142,41 @@ BACKTEST = Listing[RuleBacktest](
 )
 
 
+DETAIL = Listing[RuleBacktest](
+    "rules",
+    (
+        Column("hits", lambda each: each.outcome.hits, "hits", ColumnType.NUMBER),
+        Column("level", lambda each: each.outcome.rule.level, "level", ColumnType.LEVEL),
+        Column("title", lambda each: each.outcome.rule.title, "rule", whole=True),
+        Column(
+            "days",
+            lambda each: each.details and len(each.details.by_day),
+            "days",
+            ColumnType.NUMBER,
+        ),
+        Column("most", lambda each: each.details and each.details.busiest(), "most", priority=1),
+        Column("principal", lambda each: each.example and each.example.principal, "for example"),
+        Column("result", lambda each: _result(each), "result"),
+        Column("event", lambda each: each.example and each.example.event, "event", ID, 2),
+        Column("id", lambda each: each.outcome.rule.id, "id", ID, 3),
+    ),
+    lambda each: (
+        dict(BACKTEST.record(each))
+        | {
+            "by_day": dict(sorted(each.details.by_day.items())) if each.details else {},
+            "example": each.example.as_dict() if each.example else None,
+        }
+    ),
+    empty="no rule had a hit",
+)
+
+
 def _result(tried: RuleBacktest) -> str:
     return "failed" if tried.outcome.error else "over budget" if tried.over else ""
 
 
-def _show_backtest(done: Backtest, form: Form) -> None:
-    BACKTEST.show([each for each in done.tried if each.outcome.hits or not each.passed], form)
+def _show_backtest(done: Backtest, form: Form, listing: Listing[RuleBacktest]) -> None:
+    listing.show([each for each in done.tried if each.outcome.hits or not each.passed], form)
     total = sum(each.outcome.hits for each in done.tried)
     note(
         f"{plural(len(done.tried), 'rule')} over {plural(done.events, 'event')}: "

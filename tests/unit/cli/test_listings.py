@@ -86,6 +86,7 @@ LISTINGS: dict[str, Listing[Any]] = {
     "paths --lateral": movements.MOVEMENTS,
     "rules noise": rule_noise.LISTING,
     "rules backtest": rule_runs.BACKTEST,
+    "rules backtest --detail": rule_runs.DETAIL,
     "rules fields": rule_runs.FIELDS,
     "rules list": rules.LISTING,
     "sample --grade": sample.GRADES,

@@ -1,4 +1,4 @@
-"""Tries an exception, before it is saved, on all rules and on the alerts of the last 30 days."""
+"""Tries an exception, before it is saved, on all rules and on alerts: by default of 30 days."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from detections.packs.narrowing import Condition, written
 from detections.packs.pack import Pack
 from detections.packs.reading import rule_id
 from detections.rule import Rule
+from detections.span import Span
 from trailhound.app.detection.events_of_alerts import in_parts, read_events
 from trailhound.cluster.templates import Names
 from trailhound.errors import RuleError, UsageError
@@ -111,8 +112,21 @@ def _leaves_out(before: Pack, after: Pack, key: str, events: Sequence[Mapping[st
     return any(old.matches(each) and not new.matches(each) for each in events)
 
 
-def time_of_trial(alert: Mapping[str, Any], now: datetime) -> tuple[datetime, datetime]:
-    """The time on whose alerts an exception is tried."""
+def time_of_trial(
+    alert: Mapping[str, Any], now: datetime, span: Span | None = None
+) -> tuple[datetime, datetime]:
+    """The time on whose alerts an exception is tried. Without a `span`, the last 30 days, or those
+    up to the alert where it is older.
+
+    >>> now = datetime(2025, 3, 31, tzinfo=UTC)
+    >>> [f"{each:%d %b %Y}" for each in time_of_trial({"last_seen": "2024-05-01T00:00Z"}, now)]
+    ['02 Apr 2024', '02 May 2024']
+    >>> span = Span(datetime(2024, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
+    >>> [f"{each:%d %b %Y}" for each in time_of_trial({}, now, span)]
+    ['01 Jan 2024', '31 Mar 2025']
+    """
+    if span is not None:
+        return span.since, min(span.until, now)
     until = min(now, datetime.fromisoformat(alert["last_seen"]) + timedelta(days=1))
     if now - until < timedelta(days=DAYS):
         until = now

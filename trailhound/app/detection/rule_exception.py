@@ -32,6 +32,7 @@ from detections.packs.narrowing import (
 from detections.packs.pack import Pack
 from detections.packs.reading import rule_id
 from detections.rule import Rule
+from detections.span import Span
 from trailhound.app.detection.events_of_alerts import in_parts, read_events
 from trailhound.app.detection.exception_trial import (
     Effect,
@@ -91,13 +92,14 @@ def propose(
     principal: str | None = None,
     author: str,
     expires: date | None = None,
+    span: Span | None = None,
 ) -> Proposal:
     """The exception by which an alert would not have been raised.
 
     `by`: fields, or names of `narrowing.NAMES`, that distinguish the events of the alert, or of one
-    `principal` of several (a name or an ARN); it
-    applies up to the day on which it `expires`. Raises `UsageError` if no exception narrows the
-    alert's rule alone, and `ClusterError`.
+    `principal` of several (a name or an ARN); it applies up to the day on which it `expires`, and
+    is tried on the alerts of `span`. Raises `UsageError` if no exception narrows the alert's rule
+    alone, and `ClusterError`.
     """
     now = datetime.now(UTC)
     pack = load(settings.detections)
@@ -111,7 +113,7 @@ def propose(
         )
     if principal is not None:
         events = _of(principal, events, alert)
-    since, until = time_of_trial(alert, now)
+    since, until = time_of_trial(alert, now, span)
     alerts = alerts_of_rule(client, settings, alert, since, until)
     counted = None
     if _counts_calls(rule) and not by:
