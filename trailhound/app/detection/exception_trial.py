@@ -118,6 +118,7 @@ def time_of_trial(
     """The time on whose alerts an exception is tried. Without a `span`, the last 30 days, or those
     up to the alert where it is older.
 
+    >>> from datetime import UTC
     >>> now = datetime(2025, 3, 31, tzinfo=UTC)
     >>> [f"{each:%d %b %Y}" for each in time_of_trial({"last_seen": "2024-05-01T00:00Z"}, now)]
     ['02 Apr 2024', '02 May 2024']
