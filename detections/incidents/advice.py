@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
-from detections.events.daily_indices import DailyIndices, daily_indices
 from detections.events.index import EventIndex
 from detections.events.outcome import FAILED, SUCCEEDED
 from detections.events.verbs import READING
@@ -17,16 +16,19 @@ from detections.incidents.actors import texts_at
 from detections.incidents.containment import FIELDS, Containment, LeftCalls, containment
 from detections.incidents.creations import ISSUING, LEAVES
 from detections.incidents.facts import KEYS
+from detections.incidents.further_credentials import CALLS
+from detections.incidents.further_events import further_events, readable_events
 from detections.incidents.incident_events import events_of_incident
 from detections.incidents.step import Event
+from detections.incidents.undoing.secrets import SECRETS
 from detections.incidents.undoing.table import KNOWN
 from trailhound.cluster.queries import Query, both, either
-from trailhound.cluster.templates import Names
-from trailhound.errors import NoEventsIndexError
 from trailhound.settings import Settings
 
 _MOST: Final = 10_000
 """Changes that are read; an incident has a few dozen of the calls that have a command."""
+PROVING: Final = frozenset({*CALLS, *(call for _, call in SECRETS)})
+"""The calls that prove something though they change nothing."""
 _NAMES: Final = 1_000
 _SESSION: Final = "36h"
 """How long before an incident a key may have opened a session of it: the longest lasts so long."""
@@ -59,7 +61,7 @@ def contain(
 ) -> Containment:
     """What to do now about an incident, by the credentials that it names and by what these changed
     in its events. Raises `ClusterError` and opensearch-py's errors."""
-    index = EventIndex(client, _readable(client, settings))
+    index = readable_events(client, settings)
     own = events_of_incident(client, settings, incident["id"]).query
     during = {"gte": incident["first_seen"], "lte": incident["last_seen"]}
     opened = {"gte": f"{incident['first_seen']}||-{_SESSION}", "lt": incident["first_seen"]}
@@ -68,29 +70,30 @@ def contain(
     without = [_without_key(name) for name in incident["principals"]]
     if not with_key and not without:
         return Containment()
-    changes = both(own, either([*with_key, *without]), _CHANGED)
+    gap = timedelta(hours=settings.detections.incident_gap_hours)
+    further = further_events(index, incident, gap, both(own, either([*with_key, *without])))
+    acted = either(
+        [both(either([own, further.did]), either([*with_key, *without])), further.sessions]
+    )
+    changes = both(acted, _CHANGED)
     listed = {"terms": {"eventName": sorted(KNOWN)}}
+    proving = {"terms": {"eventName": sorted(PROVING)}}
     body = {"_source": list(FIELDS)}
     read = index.documents(both(changes, listed), body, limit=_MOST)
     asked = [
         *([both(when, each) for when in times] for each in with_key),
         *([both(own, each)] for each in without),
     ]
+    proofs = index.documents(both(acted, proving, SUCCEEDED), body, limit=_MOST)
+    openers = _openers(index, incident["access_keys"], times)
     return containment(
         _used(index, asked),
         (hit["_source"] for hit in islice(read, _MOST)),
-        _left(index, both(changes, {"bool": {"must_not": [listed]}})),
+        _left(index, both(changes, {"bool": {"must_not": [listed, proving]}})),
         now,
-        _openers(index, incident["access_keys"], times),
+        openers,
+        [*openers.values(), *(hit["_source"] for hit in islice(proofs, _MOST))],
     )
-
-
-def _readable(client: OpenSearch, settings: Settings) -> str | DailyIndices:
-    """The daily indices without those that a search would fail at."""
-    try:
-        return daily_indices(client, settings)
-    except NoEventsIndexError:
-        return Names(settings.prefix).days
 
 
 def _openers(index: EventIndex, keys: Iterable[str], times: Iterable[Query]) -> dict[str, Event]:

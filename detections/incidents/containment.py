@@ -17,6 +17,8 @@ from typing import Any, Final
 from detections.events.outcome import failed
 from detections.events.verbs import reads
 from detections.incidents.credentials import ends_credentials
+from detections.incidents.further_credentials import further_credentials
+from detections.incidents.rotations import rotations
 from detections.incidents.step import Event, Step, in_region, option, said, step
 from detections.incidents.undoing.outsiders import outsiders
 from detections.incidents.undoing.rows import Undo, applies, values_at
@@ -64,11 +66,13 @@ def containment(
     others: LeftCalls,
     revoked_before: datetime,
     openers: Mapping[str, Event] | None = None,
+    proofs: Sequence[Event] = (),
 ) -> Containment:
     """`used`: for each access key of the incident an event that was made with it; `changes`: what
     these keys' holders changed by calls that are `KNOWN`, in the order of time; `others`: their
     other changes. Sessions that began before `revoked_before` would be revoked. `openers`: the
-    calls that issued temporary keys, by key."""
+    calls that issued temporary keys, by key; `proofs`: calls of the same principals that issued
+    credentials, signed in, or read secrets."""
     changed = list(changes)
     functions = functions_of(changed)
     made = _Made()
@@ -82,12 +86,18 @@ def containment(
             event, revoked_before, (openers or {}).get(_key_of(event)), functions
         )
     )
-    for each in (*ended, *made.credentials()):
+    issued = (
+        each
+        for event in proofs
+        if not failed(event)
+        for each in further_credentials(event, revoked_before)
+    )
+    for each in (*ended, *issued, *made.credentials()):
         # Accounts of one organization have roles, users and trails of the same names.
         credentials.setdefault((each.account, each.command or each.what), each)
     left = made.left + Counter(others.counts)
     return Containment(
-        (*credentials.values(), *made.others()),
+        (*credentials.values(), *rotations(proofs), *made.others()),
         dict(left.most_common()),
         {name: others.objects[name] for name in left if others.objects.get(name)},
     )

@@ -65,7 +65,7 @@ def ends_credentials(
         yield step(event, what, None, account, user)
     elif kind == "IAMUser":
         what = f"revoke the sessions of the user {user} so far"
-        yield step(event, what, _revoke("user", user, before), account, user)
+        yield step(event, what, revoke("user", user, before), account, user)
     elif kind == "IdentityCenterUser":
         yield from ends_person(event)
     elif kind == "AWSAccount":
@@ -92,7 +92,7 @@ def _session(
         return
     if kind == "FederatedUser":
         what = f"revoke all sessions of the user {of} so far, legitimate ones too"
-        yield step(event, what, _revoke("user", of, before), account, of)
+        yield step(event, what, revoke("user", of, before), account, of)
         return
     workload = workload_of(event, opener, functions)
     if workload is not None:
@@ -107,7 +107,7 @@ def _session(
             "; an instance, function or container that has the role gets fresh ones: if the "
             "session is of one, stop that, and take the rights of the role away"
         )
-    yield step(event, what, _revoke("role", of, before), account, of)
+    yield step(event, what, revoke("role", of, before), account, of)
 
 
 def _denied(event: Event, role: str, account: str, workload: Workload) -> Step:
@@ -151,7 +151,9 @@ def _inactive(user: str, key: str, name: str) -> list[str] | None:
     return [*words, *option("--user-name", user), "--status", "Inactive"]
 
 
-def _revoke(noun: str, name: str, before: datetime) -> list[str] | None:
+def revoke(noun: str, name: str, before: datetime) -> list[str] | None:
+    """The words of the command that ends the sessions of a role or user that began before a time;
+    None where the name has a form that AWS does not allow."""
     if not NAME.fullmatch(name):
         return None
     document = deny({"DateLessThan": {"aws:TokenIssueTime": f"{before:%Y-%m-%dT%H:%M:%SZ}"}})

@@ -1,7 +1,9 @@
-"""The events of an incident, as a clause of a search."""
+"""The events of an incident, as clauses of a search."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
 from opensearchpy import OpenSearch
@@ -9,6 +11,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.absent_events import FIELDS, named_at
 from detections.alerts.alert_events import OfAlert
 from detections.alerts.store import AlertQuery, AlertStore
+from detections.incidents.further_events import further_events, readable_events
 from detections.incidents.store import IncidentStore
 from trailhound.batching import batched
 from trailhound.cluster.queries import Query, either
@@ -45,3 +48,17 @@ def events_of_incident(client: OpenSearch, settings: Settings, identifier: str) 
     parts = batched(list(ids), _IDS_AT_ONCE)
     query = either([*({"ids": {"values": part}} for part in parts), *queries])
     return OfAlert(query, exact, named=named_at(alerts))
+
+
+def story_of_incident(client: OpenSearch, settings: Settings, identifier: str) -> OfAlert:
+    """The events that the alerts of an incident name, and what its principals did beside these:
+    with the same keys, and in the sessions that were opened with them. Raises as
+    `events_of_incident` does, and `ClusterError`."""
+    named = events_of_incident(client, settings, identifier)
+    store = IncidentStore(client, settings)
+    gap = timedelta(hours=settings.detections.incident_gap_hours)
+    index = readable_events(client, settings)
+    index.refresh()
+    further = further_events(index, store.get(store.named(identifier)), gap, named.query)
+    query = either([named.query, further.query])
+    return replace(named, query=query, exact=named.exact and not further.left_out)

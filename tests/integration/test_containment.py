@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from trailhound.report.collect.gaps import UNREADABLE_EVENTS
 KEY, MADE, OTHER = "AKIAIOSFODNN7EXAMPLE", "AKIAI44QH8DHBEXAMPLE", "AKIAX5QH8DHBEXAMPLE7"
 ACCOUNT = "111122223333"
 OUTSIDER = "444455556666"
+SESSION = "ASIAI44QH8DHBEXAMPLE"
 CALLS = ("CreateUser", "CreateAccessKey", "AttachUserPolicy", "UpdateAssumeRolePolicy", "TagRole")
 SIGN_IN = "ConsoleLogin"
 
@@ -46,6 +48,41 @@ def sign_in(second: int, result: str) -> dict[str, Any]:
     made = call(second, SIGN_IN, eventType="AwsConsoleSignIn", responseElements={SIGN_IN: result})
     del made["userIdentity"]["accessKeyId"]
     return {**made, "eventSource": "signin.amazonaws.com"}
+
+
+def downstream() -> list[dict[str, Any]]:
+    """A session in another account that the key opened, what it read there, and what it made; and a
+    call with the key that nothing raises an alert of."""
+    arn = f"arn:aws:sts::{OUTSIDER}:assumed-role/Reader/s"
+    issuer = {"type": "Role", "arn": f"arn:aws:iam::{OUTSIDER}:role/Reader", "userName": "Reader"}
+    session = {
+        "type": "AssumedRole",
+        "arn": arn,
+        "accountId": OUTSIDER,
+        "accessKeyId": SESSION,
+        "sessionContext": {
+            "sessionIssuer": {**issuer, "accountId": OUTSIDER},
+            "attributes": {"creationDate": "2025-03-01T12:00:06Z"},
+        },
+    }
+    opened = call(
+        6,
+        "AssumeRole",
+        requestParameters={"roleArn": issuer["arn"], "roleSessionName": "s"},
+        responseElements={
+            "credentials": {"accessKeyId": SESSION},
+            "assumedRoleUser": {"arn": arn},
+        },
+    )
+    there = {"userIdentity": session, "recipientAccountId": OUTSIDER}
+    read = call(7, "GetSecretValue", requestParameters={"secretId": "prod/db"})
+    made = call(8, "CreateGroup", requestParameters={"groupName": "ops"})
+    return [
+        {**opened, "eventSource": "sts.amazonaws.com", "readOnly": True},
+        {**read, **there, "eventSource": "secretsmanager.amazonaws.com", "readOnly": True},
+        {**made, **there},
+        {**call(5, "ListUsers"), "readOnly": True},
+    ]
 
 
 def test_an_incident_says_what_takes_it_away(engine: str, namespace: str, tmp_path: Path) -> None:
@@ -77,6 +114,7 @@ def test_an_incident_says_what_takes_it_away(engine: str, namespace: str, tmp_pa
             call(4, "UpdateAssumeRolePolicy", requestParameters=trust),
             call(4, "TagRole", requestParameters={"roleName": "Ops"}),
             call(5, "CreateUser", requestParameters={"userName": "no"}, errorCode="AccessDenied"),
+            *downstream(),
             call(6, "ListUsers", "bob", OTHER, sourceIPAddress="192.0.2.99"),
             record(
                 eventName="ListUsers", eventTime="2025-03-02T12:00:00Z"
@@ -92,24 +130,33 @@ def test_an_incident_says_what_takes_it_away(engine: str, namespace: str, tmp_pa
     (incident,) = json.loads(command(settings, "incidents", "list", "--json").stdout)["incidents"]
     advice = json.loads(command(settings, "incidents", "show", incident["id"], "--json").stdout)
     steps = advice["containment"]["steps"]
-    assert [shlex.split(each["command"])[1:3] for each in steps] == [
-        ["iam", "update-access-key"],
-        ["iam", "put-user-policy"],
-        ["iam", "update-access-key"],
-        [],
-        ["iam", "detach-user-policy"],
-        ["iam", "delete-user"],
+    assert [(each["account"], shlex.split(each["command"])[1:3]) for each in steps] == [
+        (ACCOUNT, ["iam", "update-access-key"]),
+        (ACCOUNT, ["iam", "put-user-policy"]),
+        (ACCOUNT, ["iam", "delete-login-profile"]),
+        (OUTSIDER, ["iam", "put-role-policy"]),
+        (ACCOUNT, ["iam", "update-access-key"]),
+        (ACCOUNT, []),
+        (OUTSIDER, []),
+        (ACCOUNT, ["iam", "detach-user-policy"]),
+        (ACCOUNT, ["iam", "delete-user"]),
+        (OUTSIDER, ["iam", "delete-group"]),
     ]
-    assert [each["account"] for each in steps] == [ACCOUNT] * 6
-    assert (steps[3]["object"], steps[3]["outsiders"]) == ("Ops", [OUTSIDER])
+    assert "rotate what was read in Secrets Manager: prod/db" in steps[6]["what"]
+    assert (steps[5]["object"], steps[5]["outsiders"]) == ("Ops", [OUTSIDER])
     assert OTHER not in json.dumps(steps), "who only was there used the account rightly"
-    assert advice["containment"]["left"] == {"TagRole": 1, SIGN_IN: 1}
+    assert advice["containment"]["left"] == {"TagRole": 1}
     assert advice["containment"]["left_objects"] == {"TagRole": ["Ops"]}
     shown = command(settings, "incidents", "show", incident["id"]).stdout
     assert f"it lets in {OUTSIDER}" in " ".join(shown.split())
     assert "TagRole ×1 (Ops)" in " ".join(shown.split())
     assert f"aws iam update-access-key --access-key-id {KEY} --user-name ada" in shown
-    assert "without a command here: 2 other successful calls of the same principals" in shown
+    assert "without a command here: 1 other successful call of the same principals" in shown
+
+    found = command(settings, "events", "--incident", incident["id"], "--json")
+    calls = Counter(each["eventName"] for each in json.loads(found.stdout)["events"])
+    assert (found.exit_code, calls.total()) == (0, 12), "8 of alerts, and 4 of none"
+    assert calls["ListUsers"] == calls["GetSecretValue"] == 1
 
     html, document = tmp_path / "r.html", tmp_path / "r.json"
     reported = command(settings, "report", "-o", str(html), "-o", str(document), env=pack)

@@ -42,7 +42,7 @@ with late_imports():
     from detections.events.daily_indices import daily_indices
     from detections.events.index import EventIndex
     from detections.events.query_fields import unknown_fields
-    from detections.incidents.incident_events import events_of_incident
+    from detections.incidents.incident_events import story_of_incident
     from detections.investigation.absent import absent_addresses, check_values, unknown_values
     from trailhound.app.search.events import Event, EventFilter, EventSearch
     from trailhound.cluster.client import connect
@@ -176,7 +176,7 @@ def events(
         list[str] | None,
         typer.Option(
             metavar="ID",
-            help="The events of this incident's alerts; may be repeated.",
+            help="The events of this incident, also those that no alert names; may be repeated.",
             rich_help_panel=_SELECT,
             autocompletion=completion.incident_ids,
         ),
@@ -239,8 +239,7 @@ def events(
         client = connect(settings)
         named = [(f"the alert {it}", events_of(client, settings, it)) for it in alert or ()]
         named += [
-            (f"the incident {it}", events_of_incident(client, settings, it))
-            for it in incident or ()
+            (f"the incident {it}", story_of_incident(client, settings, it)) for it in incident or ()
         ]
         for name, found_of in named:
             if not found_of.exact:
