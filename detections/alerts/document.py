@@ -13,8 +13,8 @@ from detections.alerts.facts import CALLS, LONGEST_VALUE
 from detections.alerts.merging import StoredAlert
 from detections.alerts.summary import summary, what
 from detections.alerts.text import one_line
+from detections.alerts.whose import as_named
 from detections.attempts import lowered, lowers_attempts
-from detections.events.identity import is_person_id
 from detections.finding import Group
 from detections.rule import Rule
 
@@ -336,37 +336,9 @@ def opened_by(document: Mapping[str, Any]) -> list[str]:
     return [name for name in openers(document) if name not in principals]
 
 
-def person_named(document: Mapping[str, Any]) -> tuple[str, str]:
-    """The id of the person of Identity Center whom an alert names by nothing else, and the name by
-    which it is linked; empty where it has none or several.
-
-    >>> person = "fb739b14-199e-410e-8b38-493aa539799f"
-    >>> person_named({"entity": {"principal": [person]}, "links": {"principal": ["ada"]}})
-    ('fb739b14-199e-410e-8b38-493aa539799f', 'ada')
-    """
-    principals = (document.get("entity") or {}).get("principal") or ()
-    ids = [each for each in principals if is_person_id(each)]
-    linked = (document.get("links") or {}).get("principal") or ()
-    names = [each for each in linked if each not in principals]
-    return (ids[0], names[0]) if len(ids) == len(names) == 1 else ("", "")
-
-
-def with_person(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The alert, with the person's name in place of the id (`person_named`)."""
-    person, name = person_named(document)
-    if not person:
-        return document
-    entity = document["entity"]
-    principals = [name if each == person else each for each in entity["principal"]]
-    made = {**document, "entity": {**entity, "principal": principals}}
-    if "summary" in document:
-        made["summary"] = document["summary"].replace(person, name)
-    return made
-
-
 def shown(name: str, document: Mapping[str, Any]) -> Document:
     """An alert without its internal fields, for users, programs and channels."""
-    document = with_person(document)
+    document = as_named(document)
     made = {"id": name} | {key: value for key, value in document.items() if key not in PRIVATE}
     if keys := access_keys(document):
         made["access_keys"] = keys

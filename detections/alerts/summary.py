@@ -13,7 +13,8 @@ from trailhound.plural import plural
 
 NAMED: Final = 4
 """The most calls in a sentence, in the order of their first event."""
-_LONGEST_NAME: Final = 64
+LONGEST_NAME: Final = 64
+"""The most characters of a name in a sentence."""
 _CAUSES: Final = 3
 """The most benign causes on a line."""
 
@@ -77,7 +78,7 @@ def who_of(alert: Mapping[str, Any]) -> str:
     if not principals:
         return ""
     name = principals[0]
-    short = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+    short = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
     return short + (f" and {len(principals) - 1} more" if len(principals) > 1 else "")
 
 

@@ -11,6 +11,8 @@ from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from detections.alerts.document import stamp
+from detections.alerts.whose import BY_PRINCIPAL
+from detections.alerts.whose import stored as shares_of
 from detections.incidents.joining import AddressDay, LinkedAlert, Links
 from detections.incidents.reach import Stored
 
@@ -47,6 +49,7 @@ def joined(
             "principal": sorted(links.names),
             "account": sorted(links.accounts),
             NEW: sorted(new),
+            BY_PRINCIPAL: [each._asdict() for each in links.shares],
             **dict(zip(_ACTED, times, strict=True)),
         },
         INCIDENT: incident,
@@ -71,6 +74,7 @@ def linked_alert(name: str, document: Document) -> LinkedAlert:
             acted=acted(document) if stored.get("first") else None,
             names=frozenset(stored.get("principal", ())),
             accounts=frozenset(stored.get("account", ())),
+            shares=tuple(shares_of(document)),
         ),
     )
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from detections.alerts.document import access_keys, stamp, with_person
+from detections.alerts.document import access_keys, stamp
 from detections.alerts.summary import summary
 from detections.alerts.twins import TWIN_KEY, together
+from detections.alerts.whose import BY_PRINCIPAL, as_named
 from detections.incidents.closings import CLOSED
 from detections.incidents.document import LINKS, acted
 
 Document = Mapping[str, Any]
 
-FIELDS: Final = ("entity.resource", f"{LINKS}.created", f"{LINKS}.used")
+FIELDS: Final = (
+    "entity.resource",
+    *(f"{LINKS}.{name}" for name in ("created", "used", BY_PRINCIPAL)),
+)
 """The fields of alerts that are read here, besides those of an incident."""
 STATES: Final = ("open", "acknowledged", CLOSED)
 """The states of an alert; an incident has the first that any of its alerts has."""
@@ -31,7 +35,7 @@ def timeline(alerts: Sequence[tuple[str, Document]]) -> list[dict[str, Any]]:
     for name, document in alerts:
         variants.setdefault(document.get(TWIN_KEY) or name, []).append((name, document))
     for several in variants.values():
-        name, document = several[0][0], with_person(several[0][1])
+        name, document = several[0][0], as_named(several[0][1])
         first, last = acted(document)
         named = objects(document)
         entries.append(

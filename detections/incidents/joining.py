@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from detections.alerts.whose import Share
 from detections.incidents.acting import ACTS, WORKLOADS
 
 ADDRESS_PRINCIPALS: Final = 2
@@ -32,7 +33,7 @@ class Links:
     (`key:AKIA…`, `user:111122223333:ada`), so that a created user is also a person, and a created
     key also a key. `addresses`: by UTC day; `joined`: the addresses by which it was last joined.
     The others do not join alerts: `acted`, the times of the first and last event of the actor,
-    `names` and `accounts`.
+    `names` and `accounts`; `shares`, of all of its principals, if there are several.
     """
 
     own: frozenset[str] = frozenset()
@@ -43,6 +44,7 @@ class Links:
     acted: tuple[datetime, datetime] | None = None
     names: frozenset[str] = frozenset()
     accounts: frozenset[str] = frozenset()
+    shares: tuple[Share, ...] = ()
 
 
 NO_LINKS: Final = Links()

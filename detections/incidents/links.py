@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from detections.alerts.text import one_line
+from detections.alerts.whose import shares
 from detections.incidents.acting import ACTS, NO_FUNCTIONS, Functions, few, given, instance_token
 from detections.incidents.actors import Actor, Source, account_of, actor_of, at, texts_at
 from detections.incidents.creations import CREATED, LEAVES, LONGEST, resource_token
@@ -48,6 +49,7 @@ class _Act:
     time: datetime
     created: frozenset[str]
     used: frozenset[str]
+    failed: bool
     failed_sign_in: bool
     name: str
     account: str
@@ -64,9 +66,10 @@ def links_of(
     times.
     """
     acts = [_act(each, issuers, functions) for each in events]
+    of_principals = shares((act.name, act.failed) for act in acts)
     lead = _lead(acts)
     if lead is None:
-        return Links()
+        return Links(shares=of_principals)
     by_address = Counter(act.address for act in lead)
     most = _largest(by_address)
     settled = 2 * by_address[most] >= len(lead)
@@ -84,6 +87,7 @@ def links_of(
         acted=(min(act.time for act in main), max(act.time for act in main)),
         names=frozenset(_first(act.name for act in lead if act.actor and act.name)[:NAMES]),
         accounts=frozenset(_first(act.account for act in lead if act.account)[:NAMES]),
+        shares=of_principals,
     )
 
 
@@ -99,6 +103,7 @@ def of_both(one: Links, other: Links) -> Links:
         acted=(min(times), max(times)) if times else None,
         names=one.names | other.names,
         accounts=one.accounts | other.accounts,
+        shares=max(one.shares, other.shares, key=lambda each: sum(it.events for it in each)),
     )
 
 
@@ -166,6 +171,7 @@ def _act(source: Source, issuers: Issuers, functions: Functions) -> _Act:
         time=datetime.fromisoformat(str(source["@timestamp"])).astimezone(UTC),
         created=created,
         used=frozenset(used),
+        failed=failed,
         failed_sign_in=failed_sign_in,
         name=one_line(at(source, "user", "name"), LONGEST),
         account=one_line(account, LONGEST),

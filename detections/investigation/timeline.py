@@ -18,6 +18,7 @@ from detections.alerts.document import shown as shown_alert
 from detections.alerts.document import stamp
 from detections.alerts.paging import every
 from detections.alerts.twins import TWIN_KEY, folded, with_twins
+from detections.alerts.whose import BY_PRINCIPAL
 from detections.events.index import EventIndex
 from detections.events.light import Mapped
 from detections.incidents.actors import account_of, at
@@ -68,7 +69,8 @@ _EVENT_FIELDS: Final = (
 )
 _ALERT_FIELDS: Final = (
     *("rule", "level", "severity", "state", "summary", "first_seen", "last_seen", "count"),
-    *("entity", "outcome", "calls", "count_relation", "incident", "links.principal", TWIN_KEY),
+    *("entity", "outcome", "calls", "count_relation", "incident", TWIN_KEY),
+    *("links.principal", f"links.{BY_PRINCIPAL}"),
 )
 RELATIONS: Final = ("evidence", "did", "session", "target")
 """The relations of an event to the subject: an alert names it, the subject made it, a session that

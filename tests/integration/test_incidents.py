@@ -237,8 +237,12 @@ def test_two_attacks_from_one_address_by_one_role_on_one_bucket_stay_two(world: 
         for several in found.values()
     )
     assert names == [["Ops/mallory", "mallory"], ["Ops/trudy", "trudy"]]
-    # An alert of both exists, and is one's.
-    assert any(len(each["entity"]["principal"]) > 1 for each in alerts.values())
+    # An alert of both exists, and is one's; it says whose its events are.
+    both = [name for name, each in alerts.items() if len(each["entity"]["principal"]) == 2]
+    shown = json.loads(command(world.settings, "alerts", "show", both[0], "--json").stdout)
+    named = {each["principal"] for each in shown["by_principal"]}
+    assert named == {*alerts[both[0]]["entity"]["principal"]}
+    assert sum(each["events"] for each in shown["by_principal"]) == shown["count"]
 
 
 def test_one_attack_with_three_credentials_is_one(world: World) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from detections.alerts.whose import Share
 from detections.incidents.document import acted, joined, linked_alert
 from detections.incidents.joining import Links
 
@@ -19,6 +20,7 @@ LINKS = Links(
     (datetime(2025, 3, 1, 12, tzinfo=UTC), datetime(2025, 3, 1, 13, tzinfo=UTC)),
     frozenset({"ada"}),
     frozenset({"111122223333"}),
+    (Share("ada", 3, 1), Share("ci", 1, 0)),
 )
 
 
@@ -26,6 +28,12 @@ def test_links_are_read_as_they_were_written() -> None:
     alert = linked_alert("a", {**TIMES, **joined(LINKS, "a", [("2001:db8::1", date(2025, 3, 1))])})
     assert alert.links == LINKS
     assert (alert.first.hour, alert.last.hour) == (10, 18)
+
+
+def test_an_alert_of_the_last_release_has_no_shares() -> None:
+    stored = joined(LINKS, "a")
+    del stored["links"]["by_principal"]
+    assert linked_alert("a", {**TIMES, **stored}).links.shares == ()
 
 
 def test_when_somebody_acted_may_be_less_than_what_the_alert_covers() -> None:
