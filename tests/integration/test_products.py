@@ -32,7 +32,7 @@ def settings(each_engine: str, namespace: str, tmp_path: Path) -> Settings:
     return own_settings(each_engine, namespace, tmp_path / "home")
 
 
-def test_doctor_names_the_product_and_its_parts(settings: Settings) -> None:
+def test_status_and_doctor_name_the_product_and_its_parts(settings: Settings) -> None:
     prepared(settings)
     found = printed(run(settings, "doctor", "--json").stdout)["findings"]
     facts = {each["what"]: (each["verdict"], each["fact"]) for each in found}
@@ -40,6 +40,9 @@ def test_doctor_names_the_product_and_its_parts(settings: Settings) -> None:
     assert facts["cluster"] == ("ok", dialect.name)
     assert facts["plugins"] == ("ok", ", ".join(f"{label}: no" for label, _ in dialect.parts))
     assert {facts[what][0] for what in ("index templates", "shards", "clock")} == {"ok"}
+    status = printed(run(settings, "status", "--json").stdout)
+    assert f"{status['product']} {status['version']}" == dialect.name
+    assert f"version  {dialect.name}\n" in run(settings, "status").stdout.decode()
 
 
 def test_a_codec_that_the_product_lacks_is_named_by_init(settings: Settings) -> None:

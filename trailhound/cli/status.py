@@ -47,6 +47,7 @@ with late_imports():
     from trailhound.app.health.shared_state import read_shared
     from trailhound.app.search.ledger import LedgerSearch
     from trailhound.cluster.client import connect
+    from trailhound.cluster.dialect import dialect_of
     from trailhound.cluster.past_retention import read_past_retention
     from trailhound.cluster.refusals import cluster_errors, redact_url
     from trailhound.cluster.templates import Names
@@ -184,9 +185,14 @@ def _local_engine(settings: Settings) -> dict[str, Any]:
 
 
 def _server(client: OpenSearch, settings: Settings) -> dict[str, Any]:
-    """Address and version of a cluster that answers."""
+    """Address, product and version of a cluster that answers."""
     version = client.info()["version"]["number"]
-    return {"state": "running", "url": redact_url(settings.hosts[0]), "version": version}
+    return {
+        "state": "running",
+        "url": redact_url(settings.hosts[0]),
+        "product": dialect_of(client).product,
+        "version": version,
+    }
 
 
 def _cluster(client: OpenSearch, settings: Settings) -> dict[str, Any]:
@@ -274,6 +280,7 @@ def _show(report: dict[str, Any], detections: _Detections) -> None:
     gone = report.pop("gone_objects", 0)
     dropped = report.pop("dismissed_dead_letters", 0)
     outdated, ended = report.pop("templates", None), report.pop("ended_exceptions", [])
+    report["version"] = f"{report.pop('product')} {report['version']}"
     _show_values(report)
     show_templates(outdated)
     show_tiers(tiers)
