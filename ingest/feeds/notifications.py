@@ -40,16 +40,20 @@ _CONFIRMATIONS: Final = ("SubscriptionConfirmation", "UnsubscribeConfirmation")
 _OURS: Final = frozenset({"Records", "s3Bucket", "s3ObjectKey"})
 """Members of S3's and CloudTrail's messages; a broken message with one is not of another
 service."""
+_RESTORED: Final = "ObjectRestore:Completed"
+"""An archived object can be read for some days. It may be one that was never read."""
 _WRITES: Final = ("PutObject", "PostObject", "CopyObject", "CompleteMultipartUpload")
 
 
 @dataclass(slots=True)
 class NamedObject:
-    """An object that a message names; `delivered` is in seconds since the epoch, 0 if unknown."""
+    """An object that a message names; `delivered` is in seconds since the epoch, 0 if unknown.
+    `restored`: it was in an archive tier, and is no new one."""
 
     bucket: str
     item: TrailObject
     delivered: float
+    restored: bool = False
 
 
 @dataclass(slots=True)
@@ -174,12 +178,13 @@ def _records(records: list[Any], found: Notification, depth: int, sender: str) -
 def _s3(record: dict[str, Any], found: Notification) -> None:
     """Read a record of S3. Its key is encoded as in a form, with `+` for a space."""
     name = record["eventName"].removeprefix("s3:")
-    if not name.startswith("ObjectCreated:"):
+    if not name.startswith(("ObjectCreated:", _RESTORED)):
         found.ignored[_label(f"S3 {name}")] += 1
         return
     bucket, thing = record["s3"]["bucket"]["name"], record["s3"]["object"]
     key = unquote_plus(thing["key"], errors="strict")
-    _add(found, bucket, key, thing, "eTag", record.get("eventTime"))
+    when = record.get("eventTime")
+    _add(found, bucket, key, thing, "eTag", when, restored=name.startswith(_RESTORED))
 
 
 def _trail(content: dict[str, Any], found: Notification) -> None:
@@ -206,6 +211,8 @@ def _event_bridge(content: dict[str, Any], found: Notification) -> None:
     source, kind, detail = content["source"], content["detail-type"], content.get("detail")
     if source == "aws.s3" and kind == "Object Created":
         _detail(detail, found, content.get("time"))
+    elif source == "aws.s3" and kind == "Object Restore Completed":
+        _detail(detail, found, content.get("time"), restored=True)
     elif (
         source == "aws.s3"
         and kind == "AWS API Call via CloudTrail"
@@ -219,13 +226,14 @@ def _event_bridge(content: dict[str, Any], found: Notification) -> None:
         found.ignored[_label(f"EventBridge {source}: {kind}")] += 1
 
 
-def _detail(detail: Any, found: Notification, when: Any) -> None:
+def _detail(detail: Any, found: Notification, when: Any, *, restored: bool = False) -> None:
     try:
         if str(detail.get("reason", "")).startswith("Delete") or "deletion-type" in detail:
             found.ignored["S3 Object Deleted"] += 1
             return
         thing = detail["object"]
-        _add(found, detail["bucket"]["name"], thing["key"], thing, "etag", when)
+        bucket = detail["bucket"]["name"]
+        _add(found, bucket, thing["key"], thing, "etag", when, restored=restored)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         found.faults.append(f"its detail: {_fault(error)}")
 
@@ -239,7 +247,14 @@ def _call(detail: dict[str, Any], found: Notification, when: Any) -> None:
 
 
 def _add(
-    found: Notification, bucket: Any, key: Any, thing: dict[str, Any], etag: str, when: Any
+    found: Notification,
+    bucket: Any,
+    key: Any,
+    thing: dict[str, Any],
+    etag: str,
+    when: Any,
+    *,
+    restored: bool = False,
 ) -> None:
     """Add an object. Raises `ValueError` if it can't be an object of S3."""
     if not (isinstance(bucket, str) and _BUCKET.fullmatch(bucket)):
@@ -262,7 +277,8 @@ def _add(
         tag if _ETAG.fullmatch(tag) else "",
         _size(thing.get("size") if isinstance(thing, dict) else None),
     )
-    found.objects.append(NamedObject(bucket, item, _epoch(when)))
+    # When S3 had a restored object is not in its message: it is in no measure of the delay.
+    found.objects.append(NamedObject(bucket, item, 0.0 if restored else _epoch(when), restored))
 
 
 def _size(value: Any) -> int:

@@ -199,6 +199,7 @@ class SqsFeed:
                 LOG.info("queue %s: ignored: %s", self.name, kind)
             _count(self._ignored, kind, number)
         self._counters["ignored_records"] += found.ignored.total()
+        self._counters["restored_objects"] += sum(each.restored for each in found.objects)
         if found.faults and not found.objects:
             self._counters["unknown_messages"] += 1
             self._unread.unknown(identifier, found.faults[0])

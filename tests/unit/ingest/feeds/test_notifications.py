@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -162,13 +163,20 @@ def test_several_records_and_what_is_no_reason_to_read() -> None:
         s3_record("ObjectRemoved:Delete"),
         s3_record("s3:ObjectCreated:CompleteMultipartUpload", versionId="v1"),
         s3_record("ObjectRestore:Completed"),
+        s3_record("ObjectRestore:Post"),
         s3_record(key=digest),
         s3_record() | {"eventSource": "aws:kinesis"},
     ]
     found = read({"Records": records})
-    assert found.objects == [EXPECTED, EXPECTED]
+    restored = replace(EXPECTED, delivered=0.0, restored=True)
+    assert found.objects == [EXPECTED, EXPECTED, restored]
+    assert read(event_bridge("Object Restore Completed")).objects == [restored]
     assert found.ignored.total() == 4
-    assert {"S3 ObjectRemoved:Delete", "records of aws:kinesis"} <= found.ignored.keys()
+    assert {
+        "S3 ObjectRestore:Post",
+        "S3 ObjectRemoved:Delete",
+        "records of aws:kinesis",
+    } <= found.ignored.keys()
     assert not found.faults
 
 
