@@ -125,6 +125,16 @@ OfDisposition = Annotated[
         rich_help_panel=WHICH,
     ),
 ]
+OfIncident = Annotated[
+    str | None,
+    typer.Option(
+        "--incident",
+        metavar="ID",
+        help="The alerts of one incident.",
+        rich_help_panel=WHICH,
+        autocompletion=completion.incident_ids,
+    ),
+]
 Query = Annotated[
     str | None,
     typer.Option(

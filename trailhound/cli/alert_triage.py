@@ -27,6 +27,7 @@ from trailhound.cli.screen import emit, plural, say, say_on_stderr
 with late_imports():
     from detections.alerts.store import NO_ALERT, AlertQuery, AlertStore, Decided, unknown
     from detections.alerts.triage import NOBODY, Decision, Verb
+    from detections.incidents.store import IncidentStore
     from detections.investigation.absent_names import check_names
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
@@ -87,6 +88,9 @@ def decide(settings: Settings, selected: SelectedAlerts, decision: Decision, *, 
     with cluster_errors(settings.hosts[0]):
         client = connect(settings)
         store = AlertStore(client, settings)
+        if selected.incident is not None and selected.query is not None:
+            name = IncidentStore(client, settings).named(selected.incident)
+            selected = replace(selected, query=replace(selected.query, incident=name))
         names, left = _resolved(store, selected)
         if selected.query is not None and not names:
             check_names(client, settings, selected.query)

@@ -12,13 +12,13 @@ from rich.text import Text
 
 from trailhound.cli import alert_precision, completion
 from trailhound.cli.alert_selection import (
-    WHICH,
     AlertState,
     AtLevel,
     InState,
     OfAccount,
     OfAssignee,
     OfDisposition,
+    OfIncident,
     OfPrincipal,
     OfRule,
     OfTactic,
@@ -121,16 +121,7 @@ def list_alerts(
     assignee: OfAssignee = None,
     disposition: OfDisposition = None,
     query: Query = None,
-    incident: Annotated[
-        str | None,
-        typer.Option(
-            "--incident",
-            metavar="ID",
-            help="The alerts of one incident.",
-            rich_help_panel=WHICH,
-            autocompletion=completion.incident_ids,
-        ),
-    ] = None,
+    incident: OfIncident = None,
     flat: Annotated[
         bool,
         typer.Option("--flat", help="On a terminal: a row for each alert, not for each incident."),

@@ -42,7 +42,8 @@ HELP: Final[Mapping[Verb, str]] = {
     Example: `trailhound incidents ack 5f1c0a --by ada --note "asking the team"`
     """,
     "close": """
-    Close incidents, with all their alerts that are not closed yet.
+    Close incidents, with all their alerts that are not closed yet; closed ones keep what they were
+    closed as (`alerts close --all --incident ID --state closed --as` changes it).
 
     A new alert that joins an incident opens it again. Exits with 1 if an alert could not be closed;
     run the same command again to complete it.
@@ -91,6 +92,8 @@ def decide(settings: Settings, selected: Sequence[str], decision: Decision, *, j
     else:
         for incident in now:
             say(_became(incident, decision, done.alerts))
+            if command := _to_change(incident, decision):
+                say(f"to change what they were closed as: {command}")
     end(left, done.fault)
 
 
@@ -108,6 +111,17 @@ def _became(incident: Mapping[str, Any], decision: Decision, done: Mapping[str, 
         before = "".join(_closed_before(incident, [done[name] for name in own if name in done]))
         return f"{incident['id']} {incident['state']}{by}: {of} closed{before}"
     return f"{incident['id']} {incident['state']}, by {decision.by}: {of}"
+
+
+def _to_change(incident: Mapping[str, Any], decision: Decision) -> str:
+    """The command by which alerts that keep another disposition get this one; empty for none."""
+    others = [each for each in incident["closed_as"] if each["disposition"] != decision.disposition]
+    if decision.verb != "close" or not decision.disposition or not others:
+        return ""
+    return (
+        f"trailhound alerts close --all --incident {incident['id']} --state closed "
+        f"--as {decision.disposition}"
+    )
 
 
 def _closed_before(incident: Mapping[str, Any], now: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -15,6 +15,8 @@ from trailhound.cli.alert_selection import (
     InState,
     OfAccount,
     OfAssignee,
+    OfDisposition,
+    OfIncident,
     OfPrincipal,
     OfRule,
     OfTactic,
@@ -63,6 +65,8 @@ class SelectedAlerts:
     yes: bool = False
     alone: bool = False
     """Their twins (alerts of other rules about the same events) are left unchanged."""
+    incident: str | None = None
+    """The id, or a prefix of it, of the incident whose alerts alone the query selects."""
 
 
 def alert_selector(*states: AlertState) -> Callable[..., SelectedAlerts]:
@@ -85,10 +89,12 @@ def alert_selector(*states: AlertState) -> Callable[..., SelectedAlerts]:
         account: OfAccount = None,
         tactic: OfTactic = None,
         assignee: OfAssignee = None,
+        disposition: OfDisposition = None,
+        incident: OfIncident = None,
         query: Query = None,
     ) -> SelectedAlerts:
-        given = (since, until, rule, principal, account, tactic, assignee, query)
-        narrows = bool(state) or level != "informational" or any(given)
+        given = (since, until, rule, principal, account, tactic, assignee, disposition, query)
+        narrows = bool(state) or level != "informational" or any((*given, incident))
         if everything and ids:
             raise UsageError("--all and ids were given", hint="give one of them")
         if not everything and narrows:
@@ -97,7 +103,8 @@ def alert_selector(*states: AlertState) -> Callable[..., SelectedAlerts]:
             )
         if not everything and not ids:
             raise UsageError(
-                "no alert was named", hint="give ids, or --all with --rule, --principal, …"
+                "no alert was named",
+                hint="give ids, or --all with --incident, --rule, --principal, …",
             )
         if not everything:
             return SelectedAlerts(tuple(dict.fromkeys(ids or ())), None, yes, alone)
@@ -112,7 +119,8 @@ def alert_selector(*states: AlertState) -> Callable[..., SelectedAlerts]:
             tactic=tactic,
             assignee=assignee,
             text=query,
+            disposition=disposition,
         )
-        return SelectedAlerts((), wanted, yes, alone)
+        return SelectedAlerts((), wanted, yes, alone, incident)
 
     return select

@@ -373,8 +373,8 @@ def test_alerts_of_the_same_events_are_shown_as_one_and_decided_upon_together(
     question = command(settings, "alerts", "close", "--all", "--rule", BY_USER.id, "--as", "benign")
     assert isinstance(question.exception, UsageError)
     assert "close 1 alert and 1 twin of them" in question.exception.message
-    done = command(settings, "alerts", "close", user, "--as", "benign").output
-    assert f"{address} closed as benign, by ada (twin of {user}: pattern by address)" in done
+    done = command(settings, "alerts", "close", user, "--as", "benign", "--by", "eve").output
+    assert f"{address} closed as benign, by eve (twin of {user}: pattern by address)" in done
     # With an event more of one of them they are none any more.
     assert len(asked(settings, "reopen", user)["alerts"]) == 2
     recorder.record([burst(BY_ADDRESS.id, range(6))])
