@@ -292,9 +292,9 @@ FORM: Final = """\
 who: []
 # From which addresses.
 from: []
-# The eventID of the first call of the attack: the entry.
+# The eventID of the first call of the attack: the entry. Of several in that second, any.
 first: ""
-# The eventID of the last call of the attack.
+# The eventID of the last call of the attack. Of several in that second, any.
 last: ""
 # What was reached in the end: a bucket, an instance, a user.
 objects: []

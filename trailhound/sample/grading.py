@@ -11,6 +11,7 @@ import yaml
 
 from trailhound.errors import UsageError
 from trailhound.sample.exercise import Solution
+from trailhound.sample.spec import Step
 
 POINTS: Final = {"who": 20, "from": 20, "first": 15, "last": 15, "objects": 15, "calls": 15}
 """Of each question, 100 in all."""
@@ -76,13 +77,12 @@ def _texts(value: Any) -> Iterable[str]:
 
 def graded(answers: dict[str, tuple[str, ...]], solution: Solution) -> list[Graded]:
     """Every question, in the form's order."""
-    steps = {step.event_id.lower() for step in solution.steps}
     calls = tuple(dict.fromkeys(step.event_name for step in solution.steps))
     return [
         _who(answers["who"], solution),
         _set("from", answers["from"], solution.addresses, _is_same),
-        _step("first", answers, solution.steps[0].event_id, steps),
-        _step("last", answers, solution.steps[-1].event_id, steps),
+        _step("first", answers, solution.steps[0], solution.steps),
+        _step("last", answers, solution.steps[-1], solution.steps),
         _reached(answers["objects"], solution.objects),
         _set("calls", answers["calls"], calls, _is_same),
     ]
@@ -147,14 +147,17 @@ def _share(right: int, of: int) -> float:
 
 
 def _step(
-    question: str, answers: dict[str, tuple[str, ...]], wanted: str, steps: set[str]
+    question: str, answers: dict[str, tuple[str, ...]], wanted: Step, steps: Sequence[Step]
 ) -> Graded:
-    """One event; another step of the attack is half right."""
+    """One event, or any of the same second: which of these came first, no record says. Another step
+    of the attack is half right."""
     given, of = answers[question], POINTS[question]
-    if len(given) == 1 and given[0].lower() == wanted.lower():
+    found = [
+        each for each in steps if len(given) == 1 and each.event_id.lower() == given[0].lower()
+    ]
+    if any(each.event_time == wanted.event_time for each in found):
         return Graded(question, of, of, given, (), ())
-    near = len(given) == 1 and given[0].lower() in steps
-    return Graded(question, int(of * _NEAR) if near else 0, of, (), given, (wanted,))
+    return Graded(question, int(of * _NEAR) if found else 0, of, (), given, (wanted.event_id,))
 
 
 def _reached(given: Sequence[str], known: Sequence[str]) -> Graded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,20 @@ def test_the_attack_differs_by_seed_and_is_the_same_for_one(folder: Path, tmp_pa
 def answers_of_right(path: Path, solution: Solution) -> dict[str, tuple[str, ...]]:
     path.write_text(yaml.safe_dump(right(solution)))
     return answers_of(path)
+
+
+def test_of_the_calls_of_one_second_any_is_the_first_or_last(folder: Path) -> None:
+    """Records have whole seconds: no answer can tell which of them came before."""
+    made = read_solution(folder)
+    one, *_, last = made.steps
+    beside = [replace(one, event_id="beside-one"), replace(last, event_id="beside-last")]
+    solution = replace(made, steps=(one, beside[0], *made.steps[1:-1], beside[1], last))
+    answers: dict[str, tuple[str, ...]] = dict.fromkeys(POINTS, ())
+    found = graded(answers | {"first": ("beside-one",), "last": ("beside-last",)}, solution)
+    assert {each.question: each.points for each in found if each.points} == {
+        "first": 15,
+        "last": 15,
+    }
 
 
 def test_right_wrong_and_missed_are_told_apart(folder: Path) -> None:
