@@ -4,10 +4,11 @@ how many principals share an address or a role."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from detections.alerts.named_events import NamedEvents
 from detections.events.identity import ARN, ISSUER, KEY, NAME
@@ -96,6 +97,18 @@ class AlertEvents:
     before: Links = NO_LINKS
 
 
+_Span = tuple[datetime, datetime]
+Found = Mapping[str, Any]
+"""The aggregations of a reply; empty where nothing matches."""
+
+
+class _Count(NamedTuple):
+    """A search that counts something, and what takes the aggregations of its reply."""
+
+    body: Mapping[str, Any]
+    take: Callable[[Found], None]
+
+
 class Facts:
     """The reads of one run of the updater; counts are kept. Raises `ClusterError`."""
 
@@ -156,9 +169,8 @@ class Facts:
         """How many principals share what these alerts have, and what earlier ones had."""
         several = list(alerts)
         days = {each for alert in several for each in alert.links.addresses}
-        self._count_addresses(days - self._addresses.keys())
-        roles: dict[str, tuple[datetime, datetime]] = {}
-        givers: dict[str, tuple[datetime, datetime]] = {}
+        roles: dict[str, _Span] = {}
+        givers: dict[str, _Span] = {}
         for alert in several:
             for token in alert.links.created:
                 if token.startswith("role:") and token not in self._roles:
@@ -167,8 +179,15 @@ class Facts:
                 for token in alert.links.own:
                     if token.startswith("key:") and token not in self._givers:
                         _widen(givers, token, alert)
-        self._count_roles(roles)
-        self._count_givers(givers)
+        counts = [
+            *self._addresses_counted(days - self._addresses.keys()),
+            *self._roles_counted(roles),
+            *self._givers_counted(givers),
+        ]
+        for part in batched(counts, _SEARCHES):
+            replies = self._index.searches([each.body for each in part], few_days=True)
+            for each, reply in zip(part, replies, strict=True):
+                each.take(reply.get("aggregations") or {})
         return Sharing(self._addresses, self._roles, self._givers)
 
     def _events(self, alerts: Sequence[AlertEvents]) -> dict[str, Source]:
@@ -242,63 +261,55 @@ class Facts:
                             found.setdefault(key, actor)
         return found, calls
 
-    def _count_addresses(self, days: Iterable[AddressDay]) -> None:
-        """Count the principals that used an address on a day, of all addresses of a day by one
-        search. Failed sign-ins do not count, since an attacker could try many names to make the
-        address look shared."""
+    def _addresses_counted(self, days: Iterable[AddressDay]) -> Iterator[_Count]:
+        """Counts of the principals that used an address on a day, of many addresses of a day by
+        one search. Failed sign-ins do not count, since an attacker could try many names to make
+        the address look shared."""
         tried = [{"term": {"eventSource": "signin.amazonaws.com"}}, _FAILED]
         of_day: dict[date, list[str]] = {}
         for address, day in days:
             of_day.setdefault(day, []).append(address)
-        asked = [
-            (day, some)
-            for day, addresses in sorted(of_day.items())
-            for some in batched(sorted(addresses), ADDRESSES)
-        ]
-        for part in batched(asked, _SEARCHES):
-            bodies = []
-            for day, addresses in part:
-                clauses = [{"terms": {"source.ip": addresses}}, _day(day)]
+        for day, addresses in sorted(of_day.items()):
+            for some in batched(sorted(addresses), ADDRESSES):
+                clauses = [{"terms": {"source.ip": some}}, _day(day)]
                 body = _principals(clauses, [{"bool": {"filter": tried}}], ADDRESS_PRINCIPALS + 1)
-                each = {address: {"term": {"source.ip": address}} for address in addresses}
+                each = {address: {"term": {"source.ip": address}} for address in some}
                 body["aggs"] = {_BY_ADDRESS: {"filters": {"filters": each}, "aggs": body["aggs"]}}
-                bodies.append(body)
-            replies = self._index.searches(bodies, few_days=True)
-            for (day, addresses), reply in zip(part, replies, strict=True):
-                found = (reply.get("aggregations") or {}).get(_BY_ADDRESS, {}).get("buckets", {})
-                for address in addresses:
-                    self._addresses[address, day] = _counted(found.get(address, {}))
+                yield _Count(body, partial(self._take_addresses, day, some))
 
-    def _count_roles(self, roles: Mapping[str, tuple[datetime, datetime]]) -> None:
-        """Count the people who assumed a role around the time of the alerts that created it."""
-        names = list(roles)
+    def _take_addresses(self, day: date, addresses: Sequence[str], found: Found) -> None:
+        buckets = found.get(_BY_ADDRESS, {}).get("buckets", {})
+        for address in addresses:
+            self._addresses[address, day] = _counted(buckets.get(address, {}))
+
+    def _roles_counted(self, roles: Mapping[str, _Span]) -> Iterator[_Count]:
+        """Counts of the people who assumed a role around the time of the alerts that created it."""
         margin = timedelta(days=1)
-        for part in batched(names, _SEARCHES):
-            bodies = []
-            for token in part:
-                _, account, role = token.split(":", 2)
-                since, until = roles[token]
-                asked = [
-                    {"term": {"resource.role": role}},
-                    {"term": {"recipientAccountId": account}},
-                    {"prefix": {"eventName": "AssumeRole"}},
-                    {"term": {"event.outcome": "success"}},
-                    _between(since - margin, until + margin),
-                ]
-                bodies.append(_principals(asked, [], ROLE_PEOPLE + 1))
-            for token, reply in zip(part, self._index.searches(bodies), strict=True):
-                self._roles[token] = _counted(reply.get("aggregations") or {})
+        for token, (since, until) in roles.items():
+            _, account, role = token.split(":", 2)
+            asked = [
+                {"term": {"resource.role": role}},
+                {"term": {"recipientAccountId": account}},
+                {"prefix": {"eventName": "AssumeRole"}},
+                _SUCCESS,
+                _between(since - margin, until + margin),
+            ]
+            yield _Count(_principals(asked, [], ROLE_PEOPLE + 1), partial(self._take_role, token))
 
-    def _count_givers(self, keys: Mapping[str, tuple[datetime, datetime]]) -> None:
-        """Count the instances, functions and roles that a key gave something to act with."""
-        for part in batched(list(keys), _SEARCHES):
-            bodies = [_gifts(token.partition(":")[2], *keys[token]) for token in part]
-            for token, reply in zip(part, self._index.searches(bodies), strict=True):
-                found = reply.get("aggregations") or {}
-                self._givers[token] = sum(len(each["of"]["buckets"]) for each in found.values())
+    def _take_role(self, token: str, found: Found) -> None:
+        self._roles[token] = _counted(found)
+
+    def _givers_counted(self, keys: Mapping[str, _Span]) -> Iterator[_Count]:
+        """Counts of the instances, functions and roles that a key gave something to act with."""
+        for token, within in keys.items():
+            key = token.partition(":")[2]
+            yield _Count(_gifts(key, *within), partial(self._take_giver, token))
+
+    def _take_giver(self, token: str, found: Found) -> None:
+        self._givers[token] = sum(len(each["of"]["buckets"]) for each in found.values())
 
 
-def _widen(spans: dict[str, tuple[datetime, datetime]], token: str, alert: LinkedAlert) -> None:
+def _widen(spans: dict[str, _Span], token: str, alert: LinkedAlert) -> None:
     first, last = spans.get(token, (alert.first, alert.last))
     spans[token] = min(first, alert.first), max(last, alert.last)
 
