@@ -91,7 +91,10 @@ class RankedEntry:
     principals. `ids` are the alerts by rank; `id` is that of the incident or the first of `ids`.
     `alerts` is their number, `open` that of those not closed. `events` is the number of events; if
     `exact` is false at least so many.
-    `closed_as`: how the closed alerts were closed, the most frequent way first.
+    `closed_as`: how the closed alerts were closed, the most frequent way first. Of an incident:
+    `raised_from` is the level of its most severe alert and `raised_because` the reason, where facts
+    raise it above that; `done_rules` and `done_tactics` are of its alerts of level medium and above
+    that say what was done.
     """
 
     kind: EntryKind
@@ -114,6 +117,10 @@ class RankedEntry:
     calls: tuple[CallCount, ...] = ()
     ids: tuple[str, ...] = ()
     closed_as: tuple[Closing, ...] = ()
+    raised_from: str = ""
+    raised_because: str = ""
+    done_rules: int = 0
+    done_tactics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

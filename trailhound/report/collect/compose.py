@@ -19,10 +19,12 @@ from trailhound.report.collect.coverage import coverage
 from trailhound.report.collect.events import FIELDS, event_line
 from trailhound.report.collect.gaps import GapFacts, gaps, unchecked
 from trailhound.report.collect.graph import attack_graph
+from trailhound.report.collect.incidents import told
 from trailhound.report.collect.integrity import integrity
 from trailhound.report.collect.query import Index, ReportWindow, Tally
 from trailhound.report.collect.rule_state import rule_state
 from trailhound.report.collect.stats import HIGH_RISK
+from trailhound.report.collect.story import stories
 from trailhound.report.collect.summary import summary_facts, summary_sentences
 from trailhound.report.compliance import compliance
 from trailhound.report.event import Event
@@ -126,6 +128,7 @@ def compose(
         errors=errors,
         countries=counts.countries,
         integrity=proof,
+        stories=stories(index, told(found)),
     )
     controls = []
     for name in frameworks:

@@ -2,7 +2,8 @@
 
 The order is open before closed, incidents before alerts, then by level and severity (a score of its
 own may put a rule above others of its level, never above a higher one), attempts after what had a
-success, by number of events, and by the time of the first event. The alerts of one rule about the
+success, by how many tactics and rules say what was done, by number of events, and by the time of
+the first event. The alerts of one rule about the
 same principals are one entry, and so are twins (alerts of several rules about the same events).
 """
 
@@ -157,6 +158,8 @@ def entry_rank(entry: RankedEntry) -> tuple[Any, ...]:
         entry.kind != "incident",
         *_severe_first(entry),
         entry.attempt,
+        -len(entry.done_tactics),
+        -entry.done_rules,
         -entry.events,
         entry.first,
         entry.rule,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime  # noqa: F401 - the examples
+from types import MappingProxyType
 
 from detections.incidents.closings import CLOSED
 from trailhound.report.collect.alerts import top_findings
 from trailhound.report.collect.incidents import sentences
 from trailhound.report.collect.query import Index, Query
 from trailhound.report.collect.ranking import top_of_all
+from trailhound.report.collect.story import Told
 from trailhound.report.findings import Findings, RankedEntry
 from trailhound.report.render.words import count, listed, share, when, without_alerts
 from trailhound.report.value import Integrity, Ranking, Scope, Totals
@@ -81,6 +83,7 @@ def summary_sentences(
     errors: Ranking,
     countries: Ranking,
     integrity: Integrity,
+    stories: Mapping[str, Told] = MappingProxyType({}),
 ) -> tuple[str, ...]:
     """The sentences, the most important first."""
     if not totals.events:
@@ -93,7 +96,7 @@ def summary_sentences(
         _whole(scope, totals),
         *_alerts(findings, scope),
         *_most_severe(findings),
-        *sentences(findings),
+        *sentences(findings, stories),
         *_asked_about(known),
         *_failures(totals, errors),
         *_risk(totals, calls),

@@ -60,6 +60,18 @@ def name(text: str) -> str:
     return "a hidden user name" if text == HIDDEN else text
 
 
+def short(text: str, most: int = 48) -> str:
+    """A name for a sentence: of a long one the beginning and the end, which tells most.
+
+    >>> short("ada"), short("AWSReservedSSO_AdministratorAccess_0a1b/" + "x" * 40, 20)
+    ('ada', 'AWSReserved…xxxxxxxx')
+    """
+    if len(text) <= most:
+        return text
+    end = most * 2 // 5
+    return f"{text[: most - 1 - end]}…{text[-end:]}"
+
+
 def listed(names: Sequence[str], most: int = 5) -> str:
     """Names as a list, a hidden one last; of many, the first ones and the number of others.
 
