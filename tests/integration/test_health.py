@@ -184,18 +184,26 @@ def test_a_daemon_is_ready_only_while_all_of_it_works(
         until(lambda: answer(address, "text/plain") == (200, "ready\n"), "a daemon that is ready")
 
         client.indices.close(index=alerts)
-        until(lambda: codes(address) == {("job", "detections")}, "a job that fails")
+        closed = {("job", "detections"), ("blocked", alerts)}
+        until(lambda: codes(address) == closed, "a job that fails")
         client.indices.open(index=alerts)
         until(lambda: answer(address)[0] == 200, "a job that succeeds")
 
         deadletter = Names(settings.prefix).deadletter
-        blocked = {("deadletter", deadletter)}
-        for name in ("write", "read_only"):
-            client.indices.put_settings(index=deadletter, body={f"index.blocks.{name}": True})
-            until(lambda: codes(address) == blocked, "an index of dead letters without writes")
-            until(lambda: blocked <= reasons_of_status(settings, file), "the same in status")
-            client.indices.put_settings(index=deadletter, body={f"index.blocks.{name}": None})
-        until(lambda: answer(address)[0] == 200, "an index of dead letters that takes writes")
+        for code, index, name in (
+            ("deadletter", deadletter, "write"),
+            ("deadletter", deadletter, "read_only"),
+            ("blocked", alerts, "write"),  # where no rule finds anything, too
+        ):
+            blocked = {(code, index)}
+            client.indices.put_settings(index=index, body={f"index.blocks.{name}": True})
+            until(lambda: codes(address) == blocked, "an index without writes")  # noqa: B023
+            until(
+                lambda: blocked <= reasons_of_status(settings, file),  # noqa: B023
+                "the same in status",
+            )
+            client.indices.put_settings(index=index, body={f"index.blocks.{name}": None})
+        until(lambda: answer(address)[0] == 200, "indices that take writes")
 
         ledger = Names(settings.prefix).ledger
         blocked = {("blocked", ledger)}

@@ -15,6 +15,7 @@ from trailhound.cluster.node_disks import GIB, node_disks
 
 _OF_WRITES = ("read_only", "read_only_allow_delete", "write")
 """The other blocks, `metadata` and `read`, let documents be written."""
+_OF_READS = ("read",)
 _FLOOD_STAGE = "read_only_allow_delete"
 _FULL = re.compile(r"flood-stage|\b(?:FORBIDDEN|TOO_MANY_REQUESTS)/12/")
 """What a refusal says that is due to it."""
@@ -109,6 +110,15 @@ def writes_blocked(client: OpenSearch, *indices: str) -> dict[str, str]:
     closed`. Without those that do not exist; empty if the role may not read the cluster's state.
     Raises opensearch-py's exceptions.
     """
+    return _blocked(client, indices, _OF_WRITES)
+
+
+def use_blocked(client: OpenSearch, index: str) -> str:
+    """Why an index rejects reads or writes, as `writes_blocked`; empty if it takes both."""
+    return _blocked(client, [index], (*_OF_WRITES, *_OF_READS)).get(index, "")
+
+
+def _blocked(client: OpenSearch, indices: Sequence[str], kinds: Sequence[str]) -> dict[str, str]:
     try:
         states = index_states(client, ",".join(indices))
     except AuthorizationException:
@@ -116,7 +126,7 @@ def writes_blocked(client: OpenSearch, *indices: str) -> dict[str, str]:
     return {
         name: "it is closed"
         if state.closed
-        else ", ".join(f"index.blocks.{each}" for each in _OF_WRITES if each in state.blocks)
+        else ", ".join(f"index.blocks.{each}" for each in kinds if each in state.blocks)
         for name, state in states.items()
-        if not state.takes_writes
+        if state.closed or state.blocks.intersection(kinds)
     }

@@ -64,7 +64,7 @@ ADVICE = {
     "running, see its log: it does not get the lease",
     "disk": "free disk space on the cluster's nodes, or add one: the cluster then lifts its "
     "blocks, and the daemon continues by itself",
-    "blocked": "remove the index's block; the daemons continue by themselves",
+    "blocked": "remove the index's block or open it; the daemons continue by themselves",
     "deadletter": "remove the index's block or open it; the daemon continues by itself",
     "job": "see the daemon's log; the job is tried again at its next time",
     "rule": "`trailhound rules check`, and see the daemon's log",

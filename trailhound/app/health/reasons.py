@@ -105,6 +105,7 @@ def shared_reasons(shared: SharedState, settings: Settings, intervals: Intervals
         *_disk(shared.disk_full),
         *_blocked("" if shared.disk_full else shared.ledger_blocked, settings),
         *_dead_letters("" if shared.disk_full else shared.dead_letters_blocked, settings),
+        *_alerts("" if shared.disk_full else shared.alerts_blocked, settings),
     ]
 
 
@@ -281,6 +282,16 @@ def _dead_letters(blocked: str, settings: Settings) -> Iterator[Reason]:
             f"{index} accepts no writes ({blocked}): objects with dead letters cannot be completed"
         )
         yield Reason("deadletter", index, message)
+
+
+def _alerts(blocked: str, settings: Settings) -> Iterator[Reason]:
+    if blocked:
+        index = Names(settings.prefix).alerts
+        message = (
+            f"{index} cannot be used ({blocked}): no alert can be raised, sent, acknowledged or "
+            "closed"
+        )
+        yield Reason("blocked", index, message)
 
 
 def _names(rules: Sequence[RuleCheckpoint]) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from opensearchpy import OpenSearch
 
-from trailhound.cluster.blocks import disk_full, writes_blocked
+from trailhound.cluster.blocks import disk_full, use_blocked, writes_blocked
 from trailhound.cluster.namespaces import has_namespace
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
@@ -35,6 +35,8 @@ class SharedState:
     """Why the index of dead letters rejects writes; empty if it does not."""
     ledger_blocked: str = ""
     """Why the ledger rejects writes; empty if it does not."""
+    alerts_blocked: str = ""
+    """Why the index of alerts rejects reads or writes; empty if it takes both."""
     disk_full: str = ""
     """That a disk of the cluster is full, in a sentence; empty if none is."""
     denied_folders: Sequence[DeniedFolder] = ()
@@ -62,6 +64,7 @@ def read_shared(client: OpenSearch, settings: Settings) -> SharedState:
         malformed=malformed_documents(client, settings),
         dead_letters_blocked=blocked.get(names.deadletter, ""),
         ledger_blocked=blocked.get(names.ledger, ""),
+        alerts_blocked=use_blocked(client, names.alerts),
         disk_full=disk_full(client, written_now(names)),
         denied_folders=DeniedFolders(client, settings).all(),
         missing="" if has_namespace(client, settings.prefix) else names.ledger,

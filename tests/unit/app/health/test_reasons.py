@@ -173,7 +173,11 @@ def test_a_full_disk_is_the_one_reason_for_what_the_cluster_blocks() -> None:
     assert set(found(SharedState(dead_letters_blocked=blocked))) == {
         ("deadletter", "trailhound-deadletter")
     }
+    assert set(found(SharedState(alerts_blocked=blocked))) == {("blocked", "trailhound-alerts")}
     full = SharedState(
-        dead_letters_blocked=blocked, ledger_blocked=blocked, disk_full="disk full at node n"
+        dead_letters_blocked=blocked,
+        ledger_blocked=blocked,
+        alerts_blocked=blocked,
+        disk_full="disk full at node n",
     )
     assert found(full) == {("disk", "disk"): "disk full at node n"}
