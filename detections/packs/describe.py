@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import asdict, is_dataclass
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from detections.correlations.correlation import Correlation
 from detections.events.principal import role_view
 from detections.packs.documents import RuleFault
 from detections.packs.kinds import KINDS
+from detections.packs.lacking import lacking
 from detections.packs.pack import Pack
 from detections.packs.reading import rule_id
 from detections.packs.references import referenced_ids
@@ -20,12 +22,17 @@ from trailhound.plural import plural
 
 _MINUTE: Final = 60_000
 """Milliseconds."""
+WITHOUT_DATA: Final = "without data"
+"""The state of a rule that finds nothing, since nothing gives its fields a value."""
 
 
-def listed(pack: Pack) -> list[dict[str, Any]]:
+def listed(pack: Pack, absent: Collection[str] = ()) -> list[dict[str, Any]]:
     """Every rule, the most severe first: `id`, `title`, `level`, `kind`, `state` (`on`, `off`,
-    `part of another`), `tactics`, `techniques`, `interval` in seconds, `place` (file and line)."""
+    `part of another`, `without data`), `lacks`, `tactics`, `techniques`, `interval` in seconds,
+    `place` (file and line). A rule is without data if it finds nothing without those of the
+    settings `absent` that `lacks` names."""
     rules = [*pack.rules, *pack.disabled]
+    without = lacking(pack, absent)
     rules.sort(key=lambda rule: (-LEVELS.index(rule.level), rule.title))
     return [
         {
@@ -33,7 +40,8 @@ def listed(pack: Pack) -> list[dict[str, Any]]:
             "title": rule.title,
             "level": rule.level,
             "kind": rule.kind,
-            "state": _state(pack, rule),
+            "state": WITHOUT_DATA if rule.id in without else _state(pack, rule),
+            "lacks": list(without.get(rule.id, ())),
             "tactics": list(rule.attack.tactics),
             "techniques": list(rule.attack.techniques),
             "interval": rule.interval.total_seconds(),
@@ -127,11 +135,12 @@ def consequence(fault: RuleFault) -> str:
     return _CONSEQUENCES.get(fault.what, "") if fault.stops else ""
 
 
-def shown(pack: Pack, rule: Rule) -> dict[str, Any]:
+def shown(pack: Pack, rule: Rule, absent: Collection[str] = ()) -> dict[str, Any]:
     """Everything about a rule, for display.
 
-    `options` are those of its kind. `correlations` are those that refer to it, `rules` those that
-    it refers to if it is one: each with `id`, `title`, and `state` as in `listed`.
+    `lacks` names those of the settings `absent` without which it finds nothing. `options` are those
+    of its kind. `correlations` are those that refer to it, `rules` those that it refers to if it is
+    one: each with `id`, `title`, and `state` as in `listed`.
     """
     compiled = pack.compiled.get(rule.id)
     known = sorted((*pack.rules, *pack.disabled), key=lambda each: each.title)
@@ -148,6 +157,7 @@ def shown(pack: Pack, rule: Rule) -> dict[str, Any]:
         "file": str(rule.place),
         "alerts": rule.alerts,
         "enabled": rule in pack.rules,
+        "lacks": list(lacking(pack, absent).get(rule.id, ())),
         "correlations": [_named(pack, each) for each in known if rule.id in referenced_ids(each)],
         "rules": [_named(pack, each) for each in known if each.id in parts],
         "interval": f"{rule.interval.total_seconds():.0f} s",

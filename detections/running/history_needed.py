@@ -10,6 +10,7 @@ from detections.kinds.anomaly import TRAINED_WITHIN, Anomaly
 from detections.kinds.learning import DAY, PastDays
 from detections.kinds.new_terms import NewTerms
 from detections.rule import Rule
+from detections.running.job_note import HISTORY
 from detections.span import milliseconds
 from trailhound.plural import plural
 
@@ -39,9 +40,7 @@ def history_needed(index: EventIndex, rules: Sequence[Rule], now: datetime) -> s
     if not sentences:
         return ""
     number = plural(with_events, "day")
-    return (
-        f"there are events on {number} of the {TRAINED_WITHIN} before today: {'; '.join(sentences)}"
-    )
+    return f"{HISTORY}{number} of the {TRAINED_WITHIN} before today: {'; '.join(sentences)}"
 
 
 def _days(rule: Rule) -> int:

@@ -13,6 +13,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from detections.alerts.store import AlertQuery, AlertStore
+from detections.running.job_note import lines_of
 from detections.running.scheduler import Turn
 from tests.helpers.clock import lasting_now
 from tests.helpers.commands import command
@@ -118,12 +119,16 @@ def test_a_first_day_is_one_message_and_a_burst_after_it_an_alert(
     assert json.loads(command(settings, "status", "--json").output)["learning"] == by_rule
     shown = " ".join(command(settings, "status").output.split())
     assert "anomalous_activity: 2 alerts were found before there was enough history" in shown
-    assert note in shown
+    assert f"no data {lines_of(note)[1]}" in shown
+    assert "2 rules find nothing without enrich.asn_database" in shown
+    assert lines_of(note)[0] in shown
     written = tmp_path / "report.json"
     assert not command(settings, "report", "-o", str(written)).exit_code
     text = written.read_text()
     assert "Alerts of rules that were still learning" in text
     assert "Rules without enough history" in text
+    assert "Rules without data" in text
+    assert "without enrich.asn_database" in text
 
     # Over history the same is found.
     detected = json.loads(command(settings, "detect", "--json").stdout)
@@ -138,7 +143,7 @@ def test_a_first_day_is_one_message_and_a_burst_after_it_an_alert(
     bring(client, settings, tmp_path / "more", more)
     due_again(client, settings)
     scheduled = ScheduledDetections(client, settings)
-    assert scheduled.turn(TURN) == ""
+    assert not lines_of(scheduled.turn(TURN))[0]
     assert anomalies(client, settings) == {"ada": False, "bob": False}
     kinds = ["digest", "alert", "alert"]
     assert [each["kind"] for each in messages(receiver)] == kinds

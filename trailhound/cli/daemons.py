@@ -16,6 +16,7 @@ with late_imports():
 
     from detections.alerts.learning_alerts import LearningAlerts
     from detections.notify.channel_status import ChannelStatus
+    from detections.running.job_note import lines_of
     from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
     from ingest.feeds.notifications import SET_UP
     from trailhound.app.backfill.left_over import LeftByBackfills
@@ -254,13 +255,17 @@ def _halted(checkpoints: Sequence[RuleCheckpoint], jobs: Sequence[dict[str, Any]
 
 
 def show_learning(jobs: list[dict[str, Any]], alerts: Sequence[LearningAlerts]) -> None:
-    """Which rules lack history, and how many alerts were found while they did."""
-    notes = [job["note"] for job in jobs if job["name"] == DETECTIONS and job.get("note")]
-    lines = [*notes, *(each.sentence() for each in alerts)]
+    """Which rules lack history, how many alerts were found while they did, and which rules find
+    nothing for want of data."""
+    note = next((job["note"] for job in jobs if job["name"] == DETECTIONS), "") or ""
+    history, data = lines_of(note)
+    lines = [*([history] if history else []), *(each.sentence() for each in alerts)]
     if alerts:
         lines.append("list them: `trailhound alerts list --query learning:true`")
     for number, line in enumerate(lines):
         say(f"{'' if number else 'history':<9}{line}", 9)
+    if data:
+        say(f"{'no data':<9}{data}", 9)
 
 
 def show_catch_up(catch_up: CatchUp | None) -> None:

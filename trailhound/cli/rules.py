@@ -32,6 +32,7 @@ with late_imports():
         shown,
     )
     from detections.packs.documents import RuleFault
+    from detections.packs.lacking import absent_data, sentence
     from detections.packs.loading import load
     from detections.packs.pack import Pack
     from detections.rule import FilePosition, Rule
@@ -92,8 +93,10 @@ def list_rules(
     Example: `trailhound rules list --level critical`
     """
     form = form_of(output, json)
-    pack = load(settings_from(config).detections, rules or [])
-    rows = [each for each in listed(pack) if level in (None, each["level"])]
+    settings = settings_from(config)
+    pack = load(settings.detections, rules or [])
+    absent = absent_data(settings.enrich)
+    rows = [each for each in listed(pack, absent) if level in (None, each["level"])]
     exceptions = listed_exceptions(pack)
     LISTING.show(
         rows,
@@ -106,6 +109,8 @@ def list_rules(
         note(_exception(exception), form)
     for each in problem_lines(pack):
         warn(each)
+    if lack := sentence(pack, absent):
+        note(lack, form)
     note(counted(pack) if level is None else f"{len(rows):,} of {counted(pack)}", form)
 
 
@@ -117,8 +122,9 @@ def show(rule: RuleName, rules: Rules = None, config: Config = None, json: Json 
 
     Example: `trailhound rules show RootAccountUsage`
     """
-    pack = load(settings_from(config).detections, rules or [])
-    fields = shown(pack, pack.rule(rule))
+    settings = settings_from(config)
+    pack = load(settings.detections, rules or [])
+    fields = shown(pack, pack.rule(rule), absent_data(settings.enrich))
     if json:
         emit(fields)
         return

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from detections.running.job_note import HISTORY, noted
 from ingest.documents.day_limit import TOO_MANY_NEW_DAYS
 from ingest.feeds.notifications import read
 from trailhound.app.health.readiness import Reason
@@ -44,9 +45,12 @@ def test_a_row_is_a_name_and_a_value(capsys: pytest.CaptureFixture[str]) -> None
     show_failed_objects(2, 0)
     show_reasons([Reason("job", "x", "the job x fails"), Reason("job", "y", "the job y fails")])
     show_daemons([])
-    show_learning([{"name": DETECTIONS, "note": "rules lack history"}], [])
+    show_learning(
+        [{"name": DETECTIONS, "note": noted(f"{HISTORY}1 day", "1 rule finds nothing")}], []
+    )
     lines = [*shown.splitlines(), *capsys.readouterr().out.splitlines()]
-    assert len(lines) == 9
+    assert lines[-2:] == [f"history  {HISTORY}1 day", "no data  1 rule finds nothing"]
+    assert len(lines) == 10
     assert [each for each in lines if not ROW.match(each)] == []
 
 

@@ -22,10 +22,12 @@ from detections.notify.notifier import Notifier
 from detections.packs.describe import line
 from detections.packs.expiry import today
 from detections.packs.forms import forms_of
+from detections.packs.lacking import absent_data, sentence
 from detections.packs.rule_paths import UnreadPath, unread_paths
 from detections.rule import Rule
 from detections.running.due_rules import DueRules, Ran
 from detections.running.history_needed import history_needed
+from detections.running.job_note import noted
 from detections.running.recording import RuleRun
 from detections.running.scheduler import Job, Turn
 from detections.tactics import unknown_tactics
@@ -79,7 +81,7 @@ class ScheduledDetections:
         self._sent_within = SENT_WITHIN
         self._rules: tuple[Rule, ...] = ()
         self._next_end: date | None = None
-        self._note = ""
+        self._note = self._lack = ""
         self._noted_at: float | None = None
         self.intervals: dict[str, timedelta] = {}
         """By rule id, how often each active rule runs."""
@@ -115,7 +117,8 @@ class ScheduledDetections:
 
         While rules catch up on days, alerts are sent and new settings are used in between, and the
         daemon's other jobs run after `LONGEST` seconds. Of a long run alerts are sent before its
-        end: see `SENT_WITHIN`. Returns which rules lack history, in words.
+        end: see `SENT_WITHIN`. Returns in words which rules lack history, and in a line of its own
+        which find nothing for want of data.
         Raises errors of the tree and opensearch-py's.
         """
         more, ends = True, time.monotonic() + LONGEST
@@ -128,7 +131,7 @@ class ScheduledDetections:
             finally:
                 self._turn = None
                 self._send(turn, made, ran=ran)
-        return self._history_note()
+        return self._rules_note()
 
     def _send(self, turn: Turn, made: _Made, *, ran: bool) -> None:
         """Join alerts into incidents, and deliver those that are not delivered. `ran`: whether
@@ -183,8 +186,8 @@ class ScheduledDetections:
         except (TrailhoundError, OpenSearchException) as error:
             LOG.warning("alerts are sent once the other rules have run: %s", error)
 
-    def _history_note(self) -> str:
-        """Which rules have too little history, looked up now and then."""
+    def _rules_note(self) -> str:
+        """Which rules have too little history, looked up now and then, and which lack data."""
         now = time.monotonic()
         if self._noted_at is None or now >= self._noted_at + HISTORY_EVERY:
             index = EventIndex(self._client, Names(self._settings.prefix).days)
@@ -192,7 +195,7 @@ class ScheduledDetections:
             if note != self._note:
                 LOG.info("%s", note or "there is enough history for all rules")
             self._note, self._noted_at = note, now
-        return self._note
+        return noted(self._note, self._lack)
 
     def _made(self) -> _Made:
         with self._lock:
@@ -242,6 +245,10 @@ class ScheduledDetections:
         self.intervals = {rule.id: rule.interval for rule in pack.alerting}
         self._rules, self._noted_at = pack.alerting, None
         self._next_end = pack.next_end
+        lack = sentence(pack, absent_data(settings.enrich))
+        if lack and lack != self._lack:
+            LOG.info("%s", lack)
+        self._lack = lack
         days = CurrentDays(self._client, settings)
         made = detector(self._client, settings, pack, days)
         forms = forms_of(pack, settings.detections.placeholders)

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from detections.packs.describe import counted, problem_lines
+from detections.packs.lacking import absent_data, lacking, sentence
+from detections.packs.pack import Pack
 from detections.packs.rule_paths import SETTINGS_OF_PATHS, missing, unread_paths
 from enrich.geo import GeoDatabase
 from ingest.sources import is_of_aws, open_source
@@ -36,7 +38,7 @@ def local_checks(settings: Settings) -> Iterator[Check]:
     yield from _enrichment(settings)
     yield from _settings(settings)
     yield from _sources(settings)
-    yield rules_check(settings)
+    yield from rules_checks(settings)
     yield from channel_checks(settings)
 
 
@@ -114,9 +116,10 @@ def _sources(settings: Settings) -> Iterator[Check]:
             yield Check(what, "warning" if found.advice else "ok", found.fact, found.advice)
 
 
-def rules_check(settings: Settings) -> Check:
-    """Whether every rule, exception, override and placeholder of the settings is used. Paths that
-    cannot be read are left out: `_settings` names them."""
+def rules_checks(settings: Settings) -> Iterator[Check]:
+    """Whether every rule, exception, override and placeholder of the settings is used, and whether
+    events have what rules ask for. Paths that cannot be read are left out: `_settings` names
+    them."""
     there = {}
     for name in SETTINGS_OF_PATHS:
         absent = {each.given for each in missing(settings.detections, name)}
@@ -125,7 +128,16 @@ def rules_check(settings: Settings) -> Check:
     try:
         pack = rules_in_force(settings.model_copy(update={"detections": present}))
     except TrailhoundError as error:
-        return failed("rules", error)
+        yield failed("rules", error)
+        return
+    yield _rules(pack)
+    unset = absent_data(settings.enrich)
+    if lack := sentence(pack, unset):
+        wanted = dict.fromkeys(name for each in lacking(pack, unset).values() for name in each)
+        yield Check("data of rules", "warning", lack, f"set {' and '.join(wanted)}")
+
+
+def _rules(pack: Pack) -> Check:
     fact = counted(pack)
     if not pack.problems:
         if not pack.alerting:

@@ -139,6 +139,12 @@ def _learning(facts: GapFacts) -> Iterator[Gap]:
             f"When the rules last ran, {facts.rules.history}.",
             "backfill earlier days, or wait: `trailhound status` says what is missing",
         )
+    if facts.rules.lacking:
+        yield Gap(
+            "Rules without data",
+            f"With the settings of now, {facts.rules.lacking}.",
+            "set what is missing; events that were indexed before have none of it",
+        )
 
 
 def missing_accounts(scope: Scope, elsewhere: Collection[str]) -> list[str]:

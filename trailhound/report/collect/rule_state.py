@@ -11,8 +11,10 @@ from opensearchpy import OpenSearch
 from detections.alerts.learning_alerts import LearningAlerts, learning_alerts
 from detections.automation.known_summary import KnownSummary, known_summary
 from detections.automation.left_out import LeftOut, left_out
+from detections.packs.lacking import absent_data, sentence
 from detections.packs.loading import load
 from detections.running.excepted import Excepted, excepted
+from detections.running.job_note import lines_of
 from trailhound.report.collect.query import ReportWindow
 from trailhound.report.value import Scope
 from trailhound.settings import Settings
@@ -24,8 +26,9 @@ from trailhound.state.rule_checkpoints import RuleCheckpoint
 class RuleState:
     """`failing`: titles of rules whose last scheduled run failed; `known` and `left_out`: known
     automation, and what rules left out as such; `learning`: alerts found before there was enough
-    history; `history`: which rules lack it now; `disabled`: titles of rules that settings switch
-    off; `excepted`: what exceptions of the settings left out."""
+    history; `history`: which rules lack it now, `lacking`: which lack data, such as a database of
+    networks; `disabled`: titles of rules that settings switch off; `excepted`: what exceptions of
+    the settings left out."""
 
     failing: tuple[str, ...]
     known: KnownSummary
@@ -34,6 +37,7 @@ class RuleState:
     history: str
     disabled: tuple[str, ...] = ()
     excepted: tuple[Excepted, ...] = ()
+    lacking: str = ""
 
 
 def rule_state(
@@ -54,7 +58,8 @@ def rule_state(
         known=known_summary(client, settings, now),
         left_out=tuple(left_out(client, settings, lambda: pack, window.events())),
         learning=tuple(learning_alerts(client, settings.prefix, scope.since or now, scope.until)),
-        history=Jobs(client, settings).get(DETECTIONS).note,
+        history=lines_of(Jobs(client, settings).get(DETECTIONS).note)[0],
+        lacking=sentence(pack, absent_data(settings.enrich)),
         disabled=tuple(sorted(rule.title for rule in pack.disabled)),
         excepted=tuple(excepted(client, settings.prefix, pack, window.events())),
     )

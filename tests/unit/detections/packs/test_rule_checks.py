@@ -15,8 +15,8 @@ from detections.packs.exceptions import DEFAULTS
 from detections.packs.loading import load, load_paths
 from detections.rule import Rule
 from detections.suggestions import nearest
-from tests.unit.detections.packs.by_hand import GOOD, IDS, written
-from trailhound.app.doctor.local_checks import rules_check
+from tests.unit.detections.packs.by_hand import GOOD, IDS, text, written
+from trailhound.app.doctor.local_checks import rules_checks
 from trailhound.cli.exit_codes import exit_code
 from trailhound.cli.main import app
 from trailhound.errors import UsageError
@@ -357,18 +357,21 @@ def test_what_follows_a_broken_document_is_read_with_its_lines(tmp_path: Path) -
 
 
 def test_doctor_names_the_same(tmp_path: Path) -> None:
-    rules = written(tmp_path / "rules", GOOD + "lvl: high\n")
-    text = f"detections: {{rules: [{rules}], overrides: {{{IDS[9]}: {{enabled: false}}}}}}\n"
-    settings = load_settings(written(tmp_path, text, "trailhound.yaml"))
-    found = rules_check(settings)
+    far = text(2, detection="{s: {geolocation.asn|exists: true}, condition: s}")
+    rules = written(tmp_path / "rules", f"{GOOD}lvl: high\n---\n{far}")
+    content = f"detections: {{rules: [{rules}], overrides: {{{IDS[9]}: {{enabled: false}}}}}}\n"
+    settings = load_settings(written(tmp_path, content, "trailhound.yaml"))
+    found, lacking = rules_checks(settings)
+    assert (lacking.what, lacking.verdict) == ("data of rules", "warning")
+    assert lacking.advice == "set enrich.asn_database"
     assert found.verdict == "warning"
-    assert "1 that alert" in found.fact
+    assert "2 that alert" in found.fact
     for line in problem_lines(load(settings.detections)):
         assert line in found.fact
     written(tmp_path / "rules", BAD)
-    assert rules_check(settings).verdict == "failed"
+    assert next(rules_checks(settings)).verdict == "failed"
     written(tmp_path, "detections: {shipped: false}\n", "trailhound.yaml")
-    none = rules_check(load_settings(tmp_path / "trailhound.yaml"))
+    (none,) = rules_checks(load_settings(tmp_path / "trailhound.yaml"))
     assert (none.verdict, none.fact[:17]) == ("warning", "none raises alert")
 
 
