@@ -24,6 +24,13 @@ _NAMED: Final = 2
 """The most principals that a sentence names."""
 
 
+FIELDS: Final = (
+    *("summary", "count", "entity.principal"),
+    *(f"links.{name}" for name in ("principal", BY_PRINCIPAL)),
+)
+"""The fields of an alert that are read here."""
+
+
 class Share(NamedTuple):
     """How many of an alert's events a principal made, and how many of these failed."""
 

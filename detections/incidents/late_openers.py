@@ -22,7 +22,7 @@ from detections.incidents.acting import FUNCTION_CALLS, Functions
 from detections.incidents.actors import Actor, at
 from detections.incidents.alert_index import AlertIndex
 from detections.incidents.creations import token
-from detections.incidents.facts import CALL_FIELDS, ISSUING_CALLS, MAKING_CALLS, issued
+from detections.incidents.facts import CALL_FIELDS, ISSUING_CALLS, KEYS, MAKING_CALLS, issued
 from detections.incidents.joining import Links
 from detections.running.pace import pace_of
 from detections.span import Span
@@ -96,7 +96,9 @@ class LateOpeners:
         """Who was issued which keys (token of the key → actor), and who made functions."""
         found: dict[str, Actor] = {}
         made: list[Mapping[str, Any]] = []
-        several = either([both(*ISSUING_CALLS), both(*MAKING_CALLS)])
+        # Not those that name no key, as the many of directory buckets.
+        issuing = both(*ISSUING_CALLS, {"exists": {"field": KEYS}})
+        several = either([issuing, both(*MAKING_CALLS)])
         query = both(several, span.query())
         for hit in self._events.documents(query, {"_source": Mapped(CALL_FIELDS)}):
             source = hit["_source"]

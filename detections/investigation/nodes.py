@@ -154,6 +154,8 @@ def actor_of_fields(
         return node("ip", address) if address else None
     if kind in ("IdentityCenterUser", "Directory"):
         return node("user", name) if name else None
+    if name and name == account:
+        return node("account", account)  # nobody is named: a certificate of Roles Anywhere
     if name:
         return node("federated", name, arn_account or account)
     return node("ip", address) if address else None

@@ -12,6 +12,8 @@ from opensearchpy import OpenSearch
 from detections.alerts.document import Document
 from detections.alerts.paging import every
 from detections.alerts.twins import TWIN_KEY, together
+from detections.alerts.whose import FIELDS as WHOSE
+from detections.alerts.whose import as_named
 from detections.incidents.document import INCIDENT
 from detections.incidents.significance import FIELDS, explanation
 from detections.notify.bundles import KEY, marked
@@ -48,7 +50,7 @@ def others_of(
         index,
         [{"term": {INCIDENT: incident}}],
         but=but,
-        fields=(*FIELDS, "summary", TWIN_KEY),
+        fields=(*FIELDS, *WHOSE, TWIN_KEY),
         sort=[{"severity": "desc"}, {"first_seen": "asc"}],
     )
     # A rule's severity may be its own, and so above those of a higher level.
@@ -81,7 +83,7 @@ def others_of(
                     "id": others[place][0][0],
                     "level": others[place][0][1]["level"],
                     "rule": together(titles[place]),
-                    "summary": others[place][0][1].get("summary", ""),
+                    "summary": as_named(others[place][0][1]).get("summary", ""),
                 }
                 for place in chosen
             ],
