@@ -28,9 +28,9 @@ def file(tmp_path: Path) -> Path:
     return made
 
 
-def warned(settings: Settings, file: Path) -> str:
+def warned(settings: Settings, file: Path, what: str = "loaded settings") -> str:
     findings = printed(run(settings, "doctor", "--json", "--config", file).stdout)["findings"]
-    return next((it["fact"] for it in findings if it["what"] == "loaded settings"), "")
+    return next((it["fact"] for it in findings if it["what"] == what), "")
 
 
 def test_rules_and_channels_that_a_daemon_has_not_loaded_are_named(
@@ -61,3 +61,10 @@ def test_rules_and_channels_that_a_daemon_has_not_loaded_are_named(
     store.write([mark(inactive=False)])
     Channels(client, settings).revise("c", lambda state: state)
     assert warned(settings, file) == ""
+
+    told = {"needs_restart": ["run.sources", "cluster.timeout"]}
+    Daemons(client, settings).write(
+        DaemonState(id="d", heartbeat=later, host="h", pid=7, report=told)
+    )
+    changed = "daemons use the previous values of h 7: run.sources, cluster.timeout"
+    assert warned(settings, file, "changed settings") == changed

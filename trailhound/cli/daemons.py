@@ -55,6 +55,8 @@ def show_daemons(daemons: list[dict[str, Any]], local: Mapping[str, Any] | None 
             + (f", runs {_jobs(each)}" if each.get("leads") else ""),
             9,
         )
+        if waiting := each.get("needs_restart"):
+            say(f"         changed settings that need a restart: {', '.join(waiting)}", 9)
         if each["last_error"]:
             say(f"         {_ago(each['last_error_at'])} ago: {each['last_error']}", 9)
     lags = [each for each in daemons if each.get("event_lag_seconds") is not None]

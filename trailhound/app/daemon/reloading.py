@@ -60,7 +60,8 @@ class Reloading:
         running.reload_error = ""
         logging.getLogger("trailhound").setLevel(settings.run.log_level.upper())
         LOG.info("settings reloaded: %s, run.log_level", ", ".join(RELOADED))
-        if waiting := sorted(changed(taken, settings) - {"run.log_level"}):
+        running.needs_restart = tuple(sorted(changed(taken, settings) - {"run.log_level"}))
+        if waiting := running.needs_restart:
             LOG.warning("changed, but needs a restart: %s", ", ".join(waiting))
 
 

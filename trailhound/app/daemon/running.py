@@ -26,6 +26,8 @@ class Running:
     jobs: ScheduledJobs | None = None
     reload_error: str = ""
     """Why the last reload took nothing; empty if it succeeded."""
+    needs_restart: tuple[str, ...] = ()
+    """The settings that the last reload found changed, and that only a restart applies."""
     stopping: threading.Event = field(default_factory=threading.Event)
 
     @property

@@ -93,6 +93,7 @@ class StatusDocument:
             leads=bool(jobs),  # for a `status` of the last release
             event_lag_seconds=None if newest is None else max(0.0, time.time() - newest),
             searchable_seconds=self._probe.last,
+            needs_restart=list(self._running.needs_restart),
             reasons=[each.as_dict() for each in reasons],
         )
         return _subjects(reasons)

@@ -25,7 +25,7 @@ from trailhound.app.doctor.cluster_checks import (
 )
 from trailhound.app.doctor.heap_check import heap
 from trailhound.app.doctor.local_checks import local_checks, machine_checks, named_source_checks
-from trailhound.app.doctor.not_loaded import loaded_settings
+from trailhound.app.doctor.not_loaded import loaded_settings, restarts
 from trailhound.app.doctor.readiness_checks import joined, readiness_checks
 from trailhound.app.doctor.template_checks import index_templates, indices
 from trailhound.app.doctor.undetected_checks import late_events, unfinished_backfills
@@ -84,5 +84,6 @@ _OF_NAMESPACE = (
     late_events,
     unfinished_backfills,
     loaded_settings,
+    restarts,
 )
 """Left out where there is no ledger, since nothing that they read is known: readiness names it."""

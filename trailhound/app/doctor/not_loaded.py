@@ -1,5 +1,5 @@
 """Rules and channels of the settings that no daemon uses: it was started with other settings, or
-has not loaded these yet."""
+has not loaded these yet; and settings that it loads only when it is started."""
 
 from __future__ import annotations
 
@@ -12,9 +12,24 @@ from trailhound.app.detection.detection import rules_in_force
 from trailhound.app.doctor.check import Check
 from trailhound.settings import Settings
 from trailhound.state.channels import Channels
+from trailhound.state.daemons import Daemons
 from trailhound.state.rule_checkpoints import RuleCheckpoints
 
 _NAMED: Final = 3
+
+
+def restarts(client: OpenSearch, settings: Settings) -> list[Check]:
+    """Daemons that were sent SIGHUP for settings that only a restart applies."""
+    waiting = [
+        f"{each.host} {each.pid}: {', '.join(map(str, each.report['needs_restart']))}"
+        for each in Daemons(client, settings).active()
+        if each.report.get("needs_restart")
+    ]
+    if not waiting:
+        return []
+    more = f" and {len(waiting) - _NAMED:,} more" if len(waiting) > _NAMED else ""
+    fact = f"daemons use the previous values of {'; '.join(waiting[:_NAMED])}{more}"
+    return [Check("changed settings", "warning", fact, "restart these daemons")]
 
 
 def loaded_settings(client: OpenSearch, settings: Settings) -> list[Check]:

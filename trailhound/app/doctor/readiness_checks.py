@@ -70,7 +70,7 @@ def _subjects(reason: Reason) -> tuple[str, ...]:
             return (f"channel {reason.subject}",)
         case "enrichment":
             return (reason.subject,)
-        case "feed":
+        case "feed" | "source":
             return tuple(f"{kind} {reason.subject}" for kind in _FEEDS)
     return ()
 

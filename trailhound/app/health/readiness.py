@@ -47,6 +47,7 @@ ADVICE = {
     "stuck": "see the daemon's log; restart the daemon to return the object to its source",
     "deferred": "free disk space or fix the spool's permissions; it continues by itself",
     "feed": "check that the source exists and can be read; it continues by itself",
+    "source": "restart the daemons, or start one with these settings: SIGHUP changes no source",
     "folder": "grant s3:ListBucket for it, then run the same `trailhound backfill` again; all of "
     "them: `trailhound ledger list --state denied`; for one that is not wanted `trailhound ledger "
     "gone FOLDER`",

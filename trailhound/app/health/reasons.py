@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from trailhound.app.enrichment import EnrichmentProblem, load_enricher
+from trailhound.app.health.followed import not_followed
 from trailhound.app.health.readiness import Readiness, Reason
 from trailhound.app.health.shared_state import SharedState
 from trailhound.cluster.templates import Names
@@ -51,7 +52,11 @@ def rule_intervals(settings: Settings) -> dict[str, timedelta]:
 
 def reasons(shared: SharedState, settings: Settings, intervals: Intervals) -> list[Reason]:
     """All reasons why an installation is not ready, as seen from outside its daemons."""
-    return [*_daemons(shared, settings), *shared_reasons(shared, settings, intervals)]
+    return [
+        *_daemons(shared, settings),
+        *_sources(shared, settings),
+        *shared_reasons(shared, settings, intervals),
+    ]
 
 
 def enrichment_reasons(problems: Iterable[EnrichmentProblem]) -> list[Reason]:
@@ -139,6 +144,12 @@ def _daemons(shared: SharedState, settings: Settings) -> Iterator[Reason]:
     elif settings.run.sources:
         message = "no daemon was started yet: nothing of run.sources is ingested"
         yield Reason("daemon", "daemon", message)
+
+
+def _sources(shared: SharedState, settings: Settings) -> Iterator[Reason]:
+    for source in not_followed(settings.run.sources, shared.daemons):
+        message = f"no daemon follows {source.place}, which these settings name in run.sources"
+        yield Reason("source", source.place, message)
 
 
 def _ledger(missing: str) -> Iterator[Reason]:

@@ -109,4 +109,5 @@ def test_every_setting_is_reloaded_or_named(
     (said,) = [each.message for each in caplog.records if "needs a restart" in each.message]
     named = said.partition(": ")[2].split(", ")
     assert named == ["aws.region", "cluster.hosts", "run.stop_seconds"]
+    assert service.running.needs_restart == tuple(named)
     assert service.running.settings.integrity == after.integrity

@@ -163,6 +163,21 @@ def test_what_a_daemon_says_of_itself_is_repeated() -> None:
     assert "h 7" in found(SharedState([daemon(reasons=[said])]))["thread", "watch x"]
 
 
+def test_sources_that_no_daemon_follows_are_named() -> None:
+    arn = "arn:aws:sqs:eu-west-1:111122223333:trail"
+    run = {"sources": [{"queue": arn}, {"poll": "s3://new/AWSLogs"}, {"watch": "AWSLogs"}]}
+
+    def of(*names: str) -> DaemonState:
+        return daemon(sources=[{"name": name} for name in names])
+
+    named = {("source", source["poll"]): "" for source in run["sources"] if "poll" in source}
+    old = of("trail", "s3://old/", "/data/AWSLogs")
+    assert found(SharedState([old]), run=run).keys() == named.keys()
+    assert found(SharedState([old, of("s3://new/AWSLogs/")]), run=run) == {}
+    assert set(found(SharedState([of()]), run=run)) >= {("source", arn), ("source", "AWSLogs")}
+    assert found(SharedState([daemon()]), run=run) == {}, "one that does not say what it follows"
+
+
 def test_of_a_ledger_without_writes_it_is_not_said_that_no_daemon_runs() -> None:
     blocked = SharedState(jobs=[JobState(name="detections")], ledger_blocked="index.blocks.write")
     assert set(found(blocked)) == {("blocked", "trailhound-ledger")}
