@@ -108,7 +108,36 @@ def trail() -> list[dict[str, Any]]:
         readOnly=False,
         awsRegion="af-south-1",
     )
-    return [*quiet, wakes, *recon, *shared, *denied, *before, *tried, *abroad, *moved, region]
+    # One was allowed to make an administrator, another one was not.
+    rights = {"userName": "ghost", "policyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}
+    made = [
+        record(
+            eventTime=at(57, n),
+            eventName="AttachUserPolicy",
+            userIdentity=user(name),
+            requestParameters=rights,
+            **more,
+        )
+        for n, (name, more) in enumerate(
+            {"mallory": {}, "trudy": {"errorCode": "AccessDenied"}}.items()
+        )
+    ]
+    given = record(
+        eventTime=at(58),
+        eventSource="ec2.amazonaws.com",
+        eventName="ModifySnapshotAttribute",
+        userIdentity=user("mallory"),
+        requestParameters={
+            "snapshotId": "snap-0123456789abcdef0",
+            "attributeType": "CREATE_VOLUME_PERMISSION",
+            "createVolumePermission": {"add": {"items": [{"userId": "444455556666"}]}},
+        },
+    )
+    changes = [*made, given]
+    return [
+        *(*quiet, wakes, *recon, *shared, *denied, *before, *tried),
+        *(*abroad, *moved, region, *changes),
+    ]
 
 
 def hunted(settings: Settings, *arguments: str) -> dict[str, Any]:
@@ -216,6 +245,15 @@ def test_threats_and_signs_are_one_ranked_list_and_the_threats_a_report(
         ("first_seen_region", f"{ACCOUNT} af-south-1"),
         ("second_country", "AKIABOB"),
     } <= found.keys()
+    changed = [each for each in leads if each["family"] == "change"]
+    assert [
+        (each["pattern"], each["identifier"].rpartition("/")[2], each["matching_events"])
+        for each in changed
+    ] == [
+        ("administrator_made", "mallory", ["AttachUserPolicy"]),
+        ("outsider_let_in", "mallory", ["ModifySnapshotAttribute"]),
+    ]
+    assert leads[: len(changed)] == changed, "before what is only much or new"
     assert all(each["events"] for each in leads)
     assert not {"ada"} & {name for pattern, name in found if pattern.startswith("dormant")}
 

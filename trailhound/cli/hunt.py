@@ -40,6 +40,7 @@ with late_imports():
     from detections.events.index import EventIndex
     from detections.history import bounds
     from detections.investigation.alerted import mark_alerted
+    from detections.investigation.changes import Changes
     from detections.investigation.hunting import Hunting, hunted
     from detections.investigation.lead import (
         TOP,
@@ -218,10 +219,12 @@ def _of_index(
         nothing = explain_empty_span(client, days, span)
         signs = Signs(index, days)
         threats = Threats(client, settings, index, days)
+        changes = Changes(client, settings, index, days)
         done = Hunting()
         if not nothing:
             mark = partial(mark_alerted, client, settings, span=span)
-            done = hunted(client, [*threats.parts(), *signs.parts()], span, mark, stage)
+            parts = [*threats.parts(), *changes.parts(), *signs.parts()]
+            done = hunted(client, parts, span, mark, stage)
     skipped = days.skipped_in(span)
     warnings = [nothing] if nothing else []
     if signs.unread:
@@ -249,7 +252,7 @@ def _of_index(
         complete=not skipped and not done.not_searched,
         empty=bool(nothing),
         known=known,
-        disabled=threats.disabled,
+        disabled=(*threats.disabled, *changes.disabled),
     )
 
 
