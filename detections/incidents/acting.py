@@ -56,6 +56,7 @@ _SESSION_TOKEN: Final = re.compile(
     r"session:arn:[^:]+:sts::([^:]*):assumed-role/([^/]+)/([^:/]+):.+"
 )
 _INSTANCE: Final = re.compile(r"i-[0-9a-f]{8,17}")
+_ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _FUNCTION: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 FIELDS: Final = ("grants.accounts",)
@@ -86,7 +87,8 @@ def given(source: Source) -> set[str]:
     if leaf is None:
         return set()
     account = account_of(source)
-    names = [last_part(each) for each in texts_at(source, "resource", leaf)]
+    # One more than join: a forged event may name a thousand.
+    names = [last_part(each) for each in texts_at(source, "resource", leaf)][: WORKLOADS + 1]
     match leaf:
         case "instance":
             made = {token("acts:instance", each) for each in names}
@@ -94,7 +96,7 @@ def given(source: Source) -> set[str]:
             when = moment(source)
             made = {_function_token(account, each, when) for each in names} if when else set()
         case _:
-            others = texts_at(source, "grants", "accounts")
+            others = texts_at(source, "grants", "accounts")[:TIMES]
             made = {token("acts:role", account, name, each) for name in names for each in others}
     return made - {""}
 
@@ -157,9 +159,12 @@ class Functions:
             if (when := moment(source)) is None:
                 continue
             account, roles = account_of(source), texts_at(source, "resource", "role")
+            if not _ACCOUNT.fullmatch(account):
+                continue
             role = resource_token("role", roles[0], account) if len(roles) == 1 else ""
             for name in {last_part(each) for each in texts_at(source, "resource", "function")}:
-                self._calls.setdefault((account, name), []).append((when, role))
+                if _FUNCTION.fullmatch(name):  # a forged one may be a pattern
+                    self._calls.setdefault((account, name), []).append((when, role))
         for several in self._calls.values():
             several.sort()
 
@@ -205,8 +210,19 @@ def few(tokens: Iterable[str]) -> list[str]:
     []
     """
     found = sorted(set(tokens))
-    things = {each.partition("@")[0] for each in found}
+    things = {_thing(each) for each in found}
     return [] if len(things) > WORKLOADS else found[-TIMES:]
+
+
+def _thing(gift: str) -> str:
+    """What something was given to: a function regardless of when, a role of whomever it lets in.
+
+    >>> _thing("acts:function:111122223333:f@2025-03-01"), _thing("acts:role:111122223333:Ops:2")
+    ('acts:function:111122223333:f', 'acts:role:111122223333:Ops')
+    """
+    if gift.startswith("acts:role:"):
+        return gift.rpartition(":")[0]
+    return gift.partition("@")[0]
 
 
 def moment(source: Source) -> datetime | None:

@@ -118,3 +118,27 @@ def test_an_alert_that_gave_something_to_many_joins_none_of_them() -> None:
     assert {each.partition(":")[0] for each in links.created} == {"instance"}
     times = [f"acts:function:1:f@2025-03-01T12:{minute:02d}:00+00:00" for minute in range(60)]
     assert few(times) == times[10:]
+
+
+def test_a_role_that_trusts_many_is_one_thing() -> None:
+    """A vendor or two, and the intruder's account among them."""
+    others = [f"{number:012d}" for number in range(1, 9)]
+    trusts = event(
+        "UpdateAssumeRolePolicy", resource={"role": ["reader"]}, grants={"accounts": others}
+    )
+    assert len([each for each in links_of([trusts], {}).created if "acts:" in each]) == len(others)
+
+
+@pytest.mark.parametrize("name", ["*", "a*b", "f?", "x" * 65, "arn:aws:lambda:x"])
+def test_a_forged_name_of_a_function_is_no_pattern(name: str) -> None:
+    forged = event("UpdateFunctionCode20150331v2", resource={"function": [name]})
+    assert all("*" not in each and "?" not in each for _, each in Functions([forged]).names())
+    of_account = changed("10:00") | {"recipientAccountId": "*"}
+    assert not Functions([of_account]).names()
+
+
+def test_an_event_that_names_thousands_gives_nothing() -> None:
+    names = [f"r{number}" for number in range(1_000)]
+    forged = event("UpdateAssumeRolePolicy", resource={"role": names}, grants={"accounts": names})
+    assert len(given(forged)) <= 200
+    assert not [each for each in links_of([forged], {}).created if each.startswith("acts:")]
