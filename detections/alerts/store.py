@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 from opensearchpy import OpenSearch
@@ -53,7 +54,7 @@ SORTS: Final[Mapping[str, str]] = {
     "level": "severity",
     "count": "count",
 }
-"""Sort order → field; the latest or largest come first."""
+"""Sort order → field; the latest or largest come first. Of `level` it is the order within each."""
 
 SHORTEST_PREFIX = 4
 """The fewest characters of a prefix of an id, as in git."""
@@ -197,15 +198,24 @@ class AlertStore:
         if query.text is not None:
             reader = IndexReader(self._client, self._index)
             check_free_text(reader, query.text, "rule.name", example=_EXAMPLE)
-        return every(
-            self._client,
-            self._index,
-            query.query(),
-            but=[{"exists": {"field": "merged_into"}}],
-            fields=fields,
-            sort=[{name: "desc"} for name in dict.fromkeys((SORTS[sort], "last_seen"))],
-            limit=limit,
+        # A severity may be a rule's own, and a level has no order that the engine knows.
+        parts: list[list[dict[str, Any]]] = [[]]
+        if sort == "level":
+            parts = [[{"term": {"level": each}}] for each in reversed(levels_from(query.level))]
+        found = (
+            each
+            for part in parts
+            for each in every(
+                self._client,
+                self._index,
+                [*query.query(), *part],
+                but=[{"exists": {"field": "merged_into"}}],
+                fields=fields,
+                sort=[{name: "desc"} for name in dict.fromkeys((SORTS[sort], "last_seen"))],
+                limit=limit,
+            )
         )
+        return islice(found, limit)
 
     def get(self, name: str) -> Document:
         """An alert, with its deliveries. Raises `UsageError` if there is none."""

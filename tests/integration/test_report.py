@@ -432,7 +432,8 @@ def raise_alert(trail: Trail, rule: Rule, events: list[str], count: int = 0, **m
 
 @pytest.fixture
 def alerts(trail: Trail) -> Iterator[list[str]]:
-    """Nine alerts: six high ones, one medium and closed, one low, one that another took in."""
+    """Nine alerts: six critical ones, one medium and closed, one low (of a severity of its rule's
+    own), one that another took in."""
     names = sorted(trail.events, key=lambda name: trail.events[name]["@timestamp"])
     for number in range(6):
         rule = Rule(
@@ -445,7 +446,7 @@ def alerts(trail: Trail) -> Iterator[list[str]]:
             severity=10 - number % 3,
         )
         raise_alert(trail, rule, names[number * 10 : number * 10 + 5 + number])
-    low = Rule("r-l", "low", "sigma", "low", None, FilePosition(Path("l.yml")), severity=3)
+    low = Rule("r-l", "low", "sigma", "low", None, FilePosition(Path("l.yml")), severity=6)
     medium = Rule("r-m", "medium", "sigma", "medium", None, FilePosition(Path("m.yml")), severity=5)
     raise_alert(trail, medium, [names[0], "gone"], state="closed")
     raise_alert(trail, low, names[-3:], count=500)
@@ -514,7 +515,7 @@ def test_every_alert_is_in_the_report(
         (9, "open", 6),
         (8, "open", 10),
         (8, "open", 7),
-        (3, "open", 500),
+        (6, "open", 500),
         (5, "closed", 2),
     ]
     assert [(band.total, band.open) for band in found.findings.bands] == [(6, 6), (1, 0), (1, 1)]

@@ -15,10 +15,12 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time with its zone, which is UTC."""
 
 Band = Literal["high", "medium", "low"]
-"""The band of a severity or risk score from 1 to 10: high from 8, medium from 5, low below."""
+"""The band of a risk score from 1 to 10: high from 8, medium from 5, low below; of alerts that of
+their level, with critical ones among the high and informational ones among the low."""
 
 BANDS: tuple[Band, ...] = ("high", "medium", "low")
 HIGH, MEDIUM = 8, 5
+HIGH_LEVELS = ("high", "critical")
 
 
 def band_of(score: int) -> Band:
@@ -28,6 +30,16 @@ def band_of(score: int) -> Band:
     ('high', 'medium', 'low')
     """
     return "high" if score >= HIGH else "medium" if score >= MEDIUM else "low"
+
+
+def band_of_level(level: str) -> Band:
+    """The band of alerts of a level, which is the one that lists of alerts show: a rule may give
+    them a severity of its own.
+
+    >>> band_of_level("critical"), band_of_level("medium"), band_of_level("informational")
+    ('high', 'medium', 'low')
+    """
+    return "high" if level in HIGH_LEVELS else "medium" if level == "medium" else "low"
 
 
 @dataclass(frozen=True, slots=True)

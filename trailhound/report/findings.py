@@ -139,12 +139,12 @@ class FindingBand:
 @dataclass(frozen=True, slots=True)
 class Findings:
     """The alerts of the report's time. `open` is the number of those not closed. `all` has every
-    alert by rank: open before closed, then by falling severity and number of events.
+    alert by rank: open before closed, then by falling level and severity and number of events.
 
     `critical` and `critical_open` are the numbers of critical alerts and of those not closed; these
     are in the high band too. `entries` are the incidents, and one entry for each rule and principal
     of the other alerts, by rank: open before closed, incidents before alerts, then as in `all`.
-    `top` are the first five entries by falling severity.
+    `top` are the first five entries by falling level and severity.
 
     `watched` is when rules last ran on schedule; null if they never did. Whether `detect` was run
     is not recorded.

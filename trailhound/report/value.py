@@ -70,7 +70,7 @@ class TimeBucket:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Events by outcome and alerts by severity over time, including empty buckets."""
+    """Events by outcome and alerts by level over time, including empty buckets."""
 
     seconds: int
     slots: tuple[TimeBucket, ...] = ()

@@ -35,7 +35,7 @@ from trailhound.errors import ClusterError, ForeignTemplateError, UsageError
 from trailhound.settings import Settings
 
 PLAIN = rule()
-LOUD = rule("loud", level="medium", severity=5, attack=Attack(("defense_evasion",), ()))
+LOUD = rule("loud", level="medium", severity=9, attack=Attack(("defense_evasion",), ()))
 BURST = rule("burst", kind="correlation", level="low", severity=3)
 GROUPED = rule("grouped", group_by=("userIdentity.arn",), suppress=timedelta(seconds=60))
 BY_USER, BY_ADDRESS = (

@@ -23,7 +23,7 @@ from trailhound.report.collect.incidents import incident_entries
 from trailhound.report.collect.query import Index, Query
 from trailhound.report.collect.ranking import folded, in_full, rank, subjects, top_of_all
 from trailhound.report.collect.stats import floor
-from trailhound.report.event import BANDS, HIGH, CallCount, Event, band_of
+from trailhound.report.event import BANDS, HIGH_LEVELS, CallCount, Event, band_of_level
 from trailhound.report.findings import (
     AlertRow,
     Closing,
@@ -231,7 +231,7 @@ def alert_times(
     for row in rows:
         start = min(max(floor(row.first, seconds), first), last)
         slot = found.setdefault(start, {})
-        band = band_of(row.severity)
+        band = band_of_level(row.level)
         slot[band] = slot.get(band, 0) + 1
     return found
 
@@ -248,7 +248,7 @@ def findings(
     titles: dict[str, list[str]] = {}
     for row in count.ranked:
         titles.setdefault(count.twins.get(row.id, row.id), []).append(row.title)
-    of = {band: [row for row in count.ranked if band_of(row.severity) == band] for band in BANDS}
+    of = {band: [row for row in count.ranked if band_of_level(row.level) == band] for band in BANDS}
     shown = {band: in_full(rows, twins=count.twins) for band, rows in of.items()}
     stored = _stored(index, [row.id for rows in shown.values() for row in rows])
     tops = {
@@ -361,11 +361,11 @@ def evidence_ids(index: Index, count: Counted, most: int) -> tuple[set[str], int
     Each alert gets an equal share of `most` ids, at most `EVIDENCE`; an id of several alerts counts
     once.
     """
-    high = [row for row in count.ranked if row.severity >= HIGH]
+    high = [row for row in count.ranked if row.level in HIGH_LEVELS]
     if not high:
         return set(), 0
     share = max(1, min(EVIDENCE, most // len(high)))
-    asked = [*count.asked, {"range": {"severity": {"gte": HIGH}}}]
+    asked = [*count.asked, {"terms": {"level": list(HIGH_LEVELS)}}]
     ids: set[str] = set()
     left_out = 0
     for _, source in index.alerts(asked, ["evidence.event_id", "count"]):

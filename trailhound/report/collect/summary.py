@@ -140,6 +140,8 @@ def _alerts(findings: Findings, scope: Scope) -> Iterator[str]:
     bands = [f"{band.total:,} {band.band}" for band in findings.bands if band.total]
     if findings.critical:
         bands[0] += f" ({findings.critical:,} of them critical)"
+    if informational := sum(row.level == "informational" for row in findings.all):
+        bands[-1] += f" ({informational:,} of them informational)"
     yield (
         f"The detections raised {count(findings.total, 'alert')}: {listed(bands)}; "
         f"{_still_open(findings.open, findings.total)}."

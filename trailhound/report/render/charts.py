@@ -86,7 +86,7 @@ def alerts_over_time(timeline: Timeline) -> Markup:
     parts: dict[str, str] = {name: name for name in reversed(BANDS)}
     total = sum(slot.high + slot.medium + slot.low for slot in timeline.slots)
     return _over_time(
-        "alerts-time", "Alerts over time, by severity", timeline, parts, BAND, "alert", total, 110
+        "alerts-time", "Alerts over time, by level", timeline, parts, BAND, "alert", total, 110
     )
 
 
