@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from detections.alerts.burst import FAILED, Fact, moment
 from detections.alerts.text import one_line
 from detections.finding import Finding
+from detections.incidents.undoing.outsiders import let_in
 from detections.matcher.event_values import leaves
 
 CALLS = 100
@@ -39,6 +40,7 @@ FIELDS = (
     "trail.account",
     "awsRegion",
     "resource",
+    *("grants.accounts", "grants.principals", "grants.public", "grants.unknown"),
 )
 
 
@@ -97,6 +99,7 @@ def fact_of(source: Mapping[str, Any]) -> Fact:
         "account": _one(account) | _one(_at(source, "trail", "account")),
         "region": _one(source.get("awsRegion")),
         "resource": _NONE.union(*map(_one, leaves(source.get("resource")))),
+        "outsider": _NONE.union(*map(_one, _outsiders(source))),
     }
     return Fact(
         moment(datetime.fromisoformat(str(source["@timestamp"]))),
@@ -104,6 +107,15 @@ def fact_of(source: Mapping[str, Any]) -> Fact:
         next(iter(_one(source.get("eventName"))), "")[:LONGEST_CALL],
         _failed(source),
     )
+
+
+def _outsiders(source: Mapping[str, Any]) -> Iterator[str]:
+    """The account of a caller from outside, and whom the event lets in."""
+    own = source.get("recipientAccountId")
+    caller = _at(source, "userIdentity", "accountId")
+    if isinstance(own, str) and isinstance(caller, str) and caller != own:
+        yield caller
+    yield from let_in(source, own if isinstance(own, str) else "")
 
 
 def _failed(source: Mapping[str, Any]) -> bool | None:

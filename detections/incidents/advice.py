@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch
 from detections.events.index import EventIndex
 from detections.events.outcome import FAILED, SUCCEEDED
 from detections.events.verbs import READING
-from detections.incidents.actors import texts_at
+from detections.incidents.actors import at, texts_at
 from detections.incidents.containment import FIELDS, Containment, LeftCalls, containment
 from detections.incidents.creations import ISSUING, LEAVES
 from detections.incidents.facts import KEYS
@@ -46,6 +46,8 @@ _CHANGED: Final[Query] = {
     }
 }
 _TEMPORARY: Final = "ASIA"
+_CALLER: Final = ("userIdentity", "type")
+_OUTSIDE: Final = "AWSAccount"
 _ISSUED: Final[Query] = both(
     {"terms": {"eventName": sorted({*ISSUING, "CreateSession"})}}, SUCCEEDED
 )
@@ -54,6 +56,8 @@ _FAILED_SIGN_IN: Final = both({"term": {"eventSource": "signin.amazonaws.com"}},
 _LOOKED_AT: Final = 5
 """Events of each other call whose resources are named."""
 _OBJECTS: Final = 10
+_LATER: Final = frozenset({"account", "arn", "role"})
+"""Kinds of resources that are named only where there is no other."""
 
 
 def contain(
@@ -105,9 +109,12 @@ def _openers(index: EventIndex, keys: Iterable[str], times: Iterable[Query]) -> 
     found: dict[str, Event] = {}
     body = {"_source": [*FIELDS, KEYS]}
     for hit in islice(index.documents(issued, body, limit=_MOST), _MOST):
-        for key in texts_at(hit["_source"], *KEYS.split(".")):
-            if key != (hit["_source"].get("userIdentity") or {}).get("accessKeyId"):
-                found.setdefault(key, hit["_source"])
+        source = hit["_source"]
+        for key in texts_at(source, *KEYS.split(".")):
+            own = key == at(source, "userIdentity", "accessKeyId")
+            # The account that was let in has a copy of the call too, which says more of the caller.
+            if not own and (key not in found or at(found[key], *_CALLER) == _OUTSIDE):
+                found[key] = source
     return found
 
 
@@ -130,7 +137,8 @@ def _objects(hits: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
         resource = hit["_source"].get("resource")
         leaves = resource if isinstance(resource, Mapping) else {}
         for leaf in sorted(leaves, key=lambda each: (each not in LEAVES, each)):
-            named |= dict.fromkeys(each for each in texts_at(leaves, leaf) if each != "*")
+            if leaf not in _LATER or not named:
+                named |= dict.fromkeys(each for each in texts_at(leaves, leaf) if each != "*")
     return tuple(named)[:_OBJECTS]
 
 

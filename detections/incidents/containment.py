@@ -19,7 +19,7 @@ from detections.events.verbs import reads
 from detections.incidents.credentials import ends_credentials
 from detections.incidents.further_credentials import further_credentials
 from detections.incidents.rotations import rotations
-from detections.incidents.step import Event, Step, in_region, option, said, step
+from detections.incidents.step import Event, Step, in_region, listed, option, step
 from detections.incidents.undoing.outsiders import outsiders
 from detections.incidents.undoing.rows import Undo, applies, values_at
 from detections.incidents.undoing.table import UNDONE_BY, left_by
@@ -78,7 +78,7 @@ def containment(
     made = _Made()
     for event in changed:
         made.take(event)
-    credentials: dict[tuple[str, str], Step] = {}
+    credentials: dict[tuple[str, str], Step] = {}  # by account and what is done
     ended = (
         each
         for event in used
@@ -132,7 +132,7 @@ class _Made:
             if not all(found) or not applies(undo, event):
                 continue
             taken += 1
-            named = [said(each) for each in found]
+            named = [listed(each) for each in found]
             key = (*_place(event), undo.thing, ", ".join(found[0] if found else ()), name)
             self._found[(*key, undo.what, *named)] = (undo, _step(undo, event, found, named))
         if not taken and undone is None:
@@ -159,7 +159,7 @@ def _step(undo: Undo, event: Event, found: Sequence[Sequence[str]], named: Seque
     what = undo.what.format(*named)
     unnamed = [each for each in outside if each not in what]
     if unnamed:
-        what += f"; it lets in {said(unnamed)}"
+        what += f"; {undo.way} {listed(unnamed)}"
     about = named[0] if named else region
     return step(event, what, _command(undo, found, region), account, about, outside)
 

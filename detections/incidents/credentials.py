@@ -99,6 +99,8 @@ def _session(
         yield from workload_steps(event, workload)
         yield _denied(event, of, account, workload)
         return
+    if opener is not None and at(opener, "userIdentity", "type") == "AWSAccount":
+        yield from _outside(opener, at(opener, "userIdentity", "accountId"))
     if _has_certificate(who, opener):
         yield from certificate_steps(event, opener)
     what = f"revoke all sessions of the role {of} so far, its legitimate ones too"

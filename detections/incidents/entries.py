@@ -10,6 +10,7 @@ from detections.alerts.summary import summary
 from detections.alerts.twins import TWIN_KEY, together
 from detections.alerts.whose import BY_PRINCIPAL, as_named
 from detections.incidents.closings import CLOSED
+from detections.incidents.creations import order_within_second
 from detections.incidents.document import LINKS, acted
 
 Document = Mapping[str, Any]
@@ -57,7 +58,13 @@ def timeline(alerts: Sequence[tuple[str, Document]]) -> list[dict[str, Any]]:
                 "summary": document.get("summary") or summary(document),
             }
         )
-    return sorted(entries, key=lambda each: (each["time"], each["until"], each["alert"]))
+    return sorted(entries, key=_in_order)
+
+
+def _in_order(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+    """By time; within a second, in which CloudTrail's times end, what makes a thing first."""
+    first = min(map(order_within_second, entry["calls"][:1]), default=1)
+    return entry["time"], first, entry["until"], entry["alert"]
 
 
 def is_twin(one: Document, other: Document) -> bool:

@@ -1,7 +1,8 @@
 """How the access of a person of Identity Center is ended.
 
 The role of a permission set takes no policy, and ending a person's sessions in the portal does not
-end the role sessions that it issued. AWS's procedure denies by the person's id in the directory.
+end the role sessions that it issued. AWS's procedure denies by the person's id in the directory; by
+the name of their sessions where an event does not have that.
 """
 
 from __future__ import annotations
@@ -16,38 +17,40 @@ from detections.incidents.step import Event, Step, deny, step
 
 _USER_ID: Final = re.compile(r"([0-9a-f]{10}-)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """What a directory's ids of people look like."""
+_SESSION: Final = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
+"""The name of a session, in which `*` and `?` would be wildcards."""
+EVERYWHERE: Final = ""
+"""In place of the account of what is done for an organization."""
 
 
 def ends_person(event: Event) -> Iterator[Step]:
-    """The steps for the person who acted, by their id in the directory where the event has it."""
+    """The steps for the person who acted."""
     who = event.get("userIdentity") or {}
-    account = str(who.get("accountId") or event.get("recipientAccountId") or "")
-    person = at(who, "onBehalfOf", "userId")
-    name = last_part(at(who, "arn")) or at(event, "user", "name")
-    shown = " ".join(dict.fromkeys(each for each in (name, person) if each)) or "who acted"
+    person, name = at(who, "onBehalfOf", "userId"), last_part(at(who, "arn"))
+    person = person or (at(event, "user", "name") if not name else "")
+    shown = f"{name} ({person})" if name and person else name or person or "who acted"
     yield step(
         event,
         f"disable the access of the person {shown} in IAM Identity Center (or at its identity "
         "provider), delete their active sessions there, and reset password and MFA",
         None,
-        account,
+        EVERYWHERE,
         person or name,
     )
-    found = _USER_ID.fullmatch(person)
-    id_ = f" ({person})" if person else ": its id is UserId of identitystore list-users"
+    condition: dict[str, dict[str, str]] | None = None
+    if _USER_ID.fullmatch(person):
+        condition = {"StringEquals": {"identitystore:UserId": person}}
+    elif _SESSION.fullmatch(name):
+        condition = {"StringLike": {"aws:userid": f"*:{name}"}}
+    words = ["aws", "organizations", "create-policy", "--type", "SERVICE_CONTROL_POLICY"]
+    words += ["--name", "DenyPersonDuringIncident", "--description", "containment of an incident"]
     yield step(
         event,
-        "role sessions that were issued to them go on for up to 12 hours: deny everything to "
-        f"identitystore:UserId{id_} by a policy of the organization, which you then attach "
-        "(organizations attach-policy) to the account or the root; for the management account, put "
+        f"deny everything to the person {shown} by a policy of the organization, and attach it to "
+        "the root or to the account (organizations attach-policy): sessions of roles that they "
+        "have go on for up to 12 hours. In the management account, where it does not apply, put "
         "the same statement into the inline policy of their permission sets",
-        [
-            *("aws", "organizations", "create-policy", "--type", "SERVICE_CONTROL_POLICY"),
-            *("--name", f"DenyPerson-{person}", "--description", "containment of an incident"),
-            *("--content", deny({"StringEquals": {"identitystore:UserId": person}})),
-        ]
-        if found
-        else None,
-        account,
+        [*words, "--content", deny(condition)] if condition else None,
+        EVERYWHERE,
         person or name,
     )

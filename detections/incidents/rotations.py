@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from detections.events.outcome import failed
-from detections.incidents.step import Event, Step, said, step
+from detections.incidents.step import Event, Step, listed, step
 from detections.incidents.undoing.rows import applies, values_at
 from detections.incidents.undoing.secrets import SECRETS
 
@@ -27,5 +27,5 @@ def rotations(events: Iterable[Event]) -> Iterator[Step]:
             first = found.setdefault((account, region, row.what), (event, {}))
             first[1].update(dict.fromkeys(values_at(event, row.values[0].paths) or ["(no name)"]))
     for (account, region, what), (event, names) in found.items():
-        of = said(list(names))
+        of = listed(list(names))
         yield step(event, f"{what.format(of)} (in {region})", None, account, of)

@@ -22,8 +22,9 @@ NAMED: Final = 20
 @dataclass(frozen=True, slots=True)
 class Step:
     """One thing to do. `command` is empty where none is safe, or where a name has a form that AWS
-    does not allow. `event`: the name of the call that proves it; `time` when it was made. `object`
-    is what it is about, `outsiders` whom that lets in: other accounts, principals, networks.
+    does not allow. `event`: the name of the call that proves it; `time` when it was made. `account`
+    is empty where it is done for an organization. `object` is what it is about, `outsiders` whom
+    that lets in: other accounts, principals, networks.
     """
 
     what: str
@@ -64,7 +65,7 @@ def option(name: str, value: str) -> list[str]:
     return [f"{name}={value}"] if value.startswith("-") else [name, value]
 
 
-def said(values: Sequence[str]) -> str:
+def listed(values: Sequence[str]) -> str:
     """Names in a sentence."""
     named = ", ".join(
         each if len(each) <= LONGEST else f"{each[:LONGEST]}…" for each in values[:NAMED]

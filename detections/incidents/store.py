@@ -40,7 +40,8 @@ FIELDS: Final = (
     *("rule", "level", "severity", "state", "disposition", "assignee", "first_seen", "last_seen"),
     *("state_by", "state_at", "history"),
     *("count", "count_relation", "calls", "outcome", "attempt", "before", "summary", "attack"),
-    *("entity.principal", "entity.address", "entity.account", "file.object", INCIDENT, TWIN_KEY),
+    *("entity.principal", "entity.address", "entity.account", "entity.outsider"),
+    *("file.object", INCIDENT, TWIN_KEY),
     *(f"{LINKS}.{name}" for name in ("first", "last", "principal", "address", "account", "own")),
     f"{LINKS}.{NEW}",
 )
@@ -302,6 +303,9 @@ def made(alerts: Sequence[tuple[str, Document]]) -> Incident:
         ),
         "addresses": _distinct(name for it in steps for name in about(it, "address")),
         "accounts": _distinct(name for it in steps for name in about(it, "account")),
+        "outsiders": _distinct(
+            name for it in steps for name in (it.get("entity") or {}).get("outsider", ())
+        ),
         "access_keys": _distinct(name for it in _of_moments(steps) for name in access_keys(it)),
         "files": _distinct(it["file"]["object"] for it in steps if it.get("file")),
         "calls": _distinct(

@@ -22,7 +22,9 @@ from detections.alerts.whose import BY_PRINCIPAL
 from detections.events.index import EventIndex
 from detections.events.light import Mapped
 from detections.incidents.actors import account_of, at
+from detections.incidents.creations import order_within_second
 from detections.incidents.people import People, unnamed, with_name
+from detections.incidents.undoing.outsiders import let_in
 from detections.investigation.nodes import Node, actor_node, node, texts
 from detections.investigation.opened import Opened, opened_by
 from detections.investigation.sessions import (
@@ -65,6 +67,7 @@ _EVENT_FIELDS: Final = (
     "user_agent.name",
     "awsRegion",
     "resource",
+    *("grants.accounts", "grants.principals", "grants.public", "grants.unknown"),
     "risk_score",
 )
 _ALERT_FIELDS: Final = (
@@ -100,6 +103,8 @@ class Line:
     count: int = 0
     risk: int = 0
     resources: dict[str, None] = field(default_factory=dict)
+    outsiders: dict[str, None] = field(default_factory=dict)
+    """Other accounts, principals and everybody, whom its calls let in."""
     sessions: set[Session] = field(default_factory=set)
     event: str = ""
     """The id of its first event."""
@@ -131,6 +136,7 @@ class Line:
             "risk": self.risk,
             "resources": list(self.resources)[:_RESOURCES],
             "resources_total": len(self.resources),
+            "outsiders": list(self.outsiders)[:_RESOURCES],
             "event": self.event,
             "events": self.events,
         }
@@ -189,6 +195,7 @@ class TimelineReader:
             while page := list(islice(hits, _PAGE)):
                 progress("reading events", made.total, total)
                 page = self._with_names(page)
+                page.sort(key=_in_order_of_time)
                 traces = self._sessions.trace(hit["_source"] for hit in page)
                 for hit in page:
                     fold.add(hit, traces)
@@ -275,6 +282,8 @@ class _Fold:
         resources = _resources(source)
         if len(line.resources) < _COUNTED:
             line.resources |= dict.fromkeys(resources)
+        if len(line.outsiders) < _COUNTED and line.outcome != "failure":
+            line.outsiders |= dict.fromkeys(let_in(source, line.account))
         wanted = self._expand is None or line.number in self._expand
         if wanted and len(line.events) < self._most:
             line.events.append(
@@ -286,6 +295,11 @@ class _Fold:
                     "resources": resources,
                 }
             )
+
+
+def _in_order_of_time(hit: Mapping[str, Any]) -> tuple[int, int]:
+    """By time; within a second, in which CloudTrail's times end, what makes a thing first."""
+    return int(hit["sort"][0]), order_within_second(at(hit["_source"], "eventName"))
 
 
 def query_of(subject: Subject, opened: Opened, span: Span | None) -> Query:

@@ -158,6 +158,14 @@ def test_an_incident_says_what_takes_it_away(engine: str, namespace: str, tmp_pa
     assert (found.exit_code, calls.total()) == (0, 12), "8 of alerts, and 4 of none"
     assert calls["ListUsers"] == calls["GetSecretValue"] == 1
 
+    (line,) = [each for each in shown.splitlines() if "outsider" in each]
+    assert OUTSIDER in line
+    followed = command(settings, "timeline", incident["id"], "--json").stdout
+    lines = {each["call"]: each for each in json.loads(followed)["lines"]}
+    assert lines["UpdateAssumeRolePolicy"]["outsiders"] == [OUTSIDER]
+    alert = lines["high: UpdateAssumeRolePolicy"]["id"]
+    assert OUTSIDER in command(settings, "alerts", "show", alert).stdout
+
     html, document = tmp_path / "r.html", tmp_path / "r.json"
     reported = command(settings, "report", "-o", str(html), "-o", str(document), env=pack)
     assert reported.exit_code == 0, reported.output

@@ -37,7 +37,7 @@ def show_containment(advice: Containment) -> None:
         "run. Look at each first: legitimate work may depend on it"
     )
     for each in advice.steps:
-        head = Text().append(f"  {each.account} ", style="dim")
+        head = Text().append(f"  {each.account or 'organization'} ", style="dim")
         say_folded(head + safe(f"{each.what} ({each.event}, {each.time})"), 4)
         if each.command:
             for line in _lines(each.command):

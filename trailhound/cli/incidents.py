@@ -306,6 +306,7 @@ def _lines(incident: dict[str, Any], context: Context) -> list[tuple[str, object
         *(("earlier", each) for each in earlier_incidents(context, incident["first_seen"])),
         ("address", placed(incident["addresses"], context.countries)),
         ("account", ", ".join(incident["accounts"])),
+        ("outsider", ", ".join(incident["outsiders"])),
         ("access key", ", ".join(incident["access_keys"])),
         ("tactics", " ".join(incident["tactics"])),
         ("rules", ", ".join(rules[:_RULES]) + more),

@@ -40,6 +40,7 @@ with late_imports():
     from detections.events.daily_indices import SkippedDay, daily_indices
     from detections.events.index import EventIndex
     from detections.incidents.incident_events import events_of_incident
+    from detections.incidents.undoing.outsiders import account_in
     from detections.investigation.subject import subject_of
     from detections.investigation.timeline import (
         EXPANDED,
@@ -78,7 +79,10 @@ def _called(row: Row) -> str:
     further = f" +{row['resources_total'] - 1:,}" if row["resources_total"] > 1 else ""
     on = f" on {_short(names[0])}{further}" if names else ""
     failed = f" ({row['error'] or 'failed'})" if row["outcome"] == "failure" else ""
-    return f"{row['call']}{many}{on}{failed}"
+    outside = [account_in(each) or each for each in row["outsiders"]]
+    lets_in = f", lets in {outside[0]}" if outside else ""
+    lets_in += f" +{len(outside) - 1:,}" if len(outside) > 1 else ""
+    return f"{row['call']}{many}{on}{lets_in}{failed}"
 
 
 def _short(name: str) -> str:
@@ -98,7 +102,9 @@ def _who(row: Row) -> str:
     if row["kind"] == "alert":
         names = row["alert"].get("entity", {}).get("principal", ())
         return f"{names[0]} +{len(names) - 1}" if len(names) > 1 else "".join(names)
-    short = str(row["principal"]).rpartition("@")[0] if _has_account(row) else row["principal"]
+    name, _, account = str(row["principal"]).rpartition("@")
+    of_another = bool(row["account"]) and account != row["account"]
+    short = name if _has_account(row) and not of_another else row["principal"]
     return short.removeprefix("user:") + (_UNTRACED if _is_untraced(row) else "")
 
 
@@ -133,6 +139,7 @@ LISTING = Listing[Row](
         Column("as", lambda each: each["as"], "as", priority=3),
         Column("address", lambda each: each["address"], "from", yields=15),
         Column("resource", lambda each: each["resources"], "on", priority=12, piped=True),
+        Column("outsider", lambda each: each["outsiders"], "lets in", priority=12, piped=True),
         Column("outcome", lambda each: each["outcome"], "outcome", priority=10),
         Column("error", lambda each: each["error"], "error", priority=11),
         Column("relation", lambda each: each["relation"], "relation", priority=4),
@@ -354,6 +361,7 @@ def _alert(alert: dict[str, Any]) -> Row:
         "as": "",
         "address": ", ".join(entity.get("address", ())),
         "resources": [],
+        "outsiders": list(entity.get("outsider", ())),
         "outcome": alert.get("outcome", ""),
         "error": "",
         "relation": "alert",

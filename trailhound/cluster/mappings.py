@@ -343,7 +343,10 @@ ALERT: Mapping = {
         "state_at": dict(DATE),
         "attack": tree(fields("technique", "tactic")),
         "entity": tree(
-            {**fields("principal", "arn", "account", "region", "resource"), "address": dict(IP)}
+            {
+                **fields("principal", "arn", "account", "region", "resource", "outsider"),
+                "address": dict(IP),
+            }
         ),
         "evidence": tree(
             {

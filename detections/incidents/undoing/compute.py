@@ -142,6 +142,7 @@ _FUNCTIONS: Final[Rows] = {
             (Value("response.uUID response.uuid", _MAPPING), _FUNCTION),
             "lambda delete-event-source-mapping --uuid {0}",
             outsider="request.eventSourceArn",
+            way="it reads",
         ),
     ),
 }

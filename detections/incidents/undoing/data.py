@@ -91,6 +91,7 @@ DATA: Final[Rows] = {
             (_BUCKET,),
             "s3api delete-bucket-replication --bucket {0}",
             outsider="request.ReplicationConfiguration.Rule.Destination.Bucket",
+            way="it copies to",
         ),
     ),
     ("s3", "PutBucketVersioning"): (
@@ -188,6 +189,7 @@ DATA: Final[Rows] = {
             "is disconnected",
             (Value("response.customKeyStoreId", ID),),
             outsider="request.xksProxyUriEndpoint",
+            way="its keys are at",
             first=True,
         ),
     ),

@@ -60,20 +60,17 @@ DIRECTORY: Final[Rows] = {
             (_SET,),
         ),
     ),
-    **{
-        ("sso", name): (
-            Undo(
-                "assignment",
-                "take the assignment of {3} {0} to the account {1} back (permission set {2})",
-                (*_ASSIGNED,),
-                "sso-admin delete-account-assignment --principal-id {0} --target-id {1} "
-                "--permission-set-arn {2} --principal-type {3} --instance-arn {4} "
-                "--target-type AWS_ACCOUNT",
-                first=True,
-            ),
-        )
-        for name in ("CreateAccountAssignment",)
-    },
+    ("sso", "CreateAccountAssignment"): (
+        Undo(
+            "assignment",
+            "take the assignment of {3} {0} to the account {1} back (permission set {2})",
+            _ASSIGNED,
+            "sso-admin delete-account-assignment --principal-id {0} --target-id {1} "
+            "--permission-set-arn {2} --principal-type {3} --instance-arn {4} "
+            "--target-type AWS_ACCOUNT",
+            first=True,
+        ),
+    ),
     **_of_store(
         "CreateUser",
         Undo(
@@ -212,9 +209,10 @@ DIRECTORY: Final[Rows] = {
     ("cognito-idp", "UpdateUserPoolClient"): (
         Undo(
             "client",
-            "set the client {0} of the user pool {1} back: sign-ins are sent to other addresses",
+            "set the client {0} of the user pool {1} back: sign-ins can be sent elsewhere",
             (Value("request.clientId", ID), _POOL),
             outsider="request.callbackURLs",
+            way="they are sent to",
         ),
     ),
 }

@@ -15,6 +15,14 @@ _EVERYBODY: Final = frozenset({"*", "all", "NONE"})
 asks for no signature."""
 _NOBODY: Final = frozenset({"AWS_IAM", "amazon", "self"})
 _ACCOUNT_OF: Final = re.compile(r"arn:aws[a-z-]*:[^:]*:[^:]*:(\d{12}):|(\d{12})$", re.ASCII)
+SHARING: Final = frozenset(
+    {
+        *("ModifySnapshotAttribute", "ModifyImageAttribute", "ModifyDBSnapshotAttribute"),
+        *("ModifyDBClusterSnapshotAttribute", "ModifyDocumentPermission"),
+    }
+)
+"""Calls whose `resource.account` is whom something is shared with."""
+_LAYERED: Final = "UpdateFunctionConfiguration"
 MOST: Final = 20
 """The most outsiders of an event that are named."""
 _LONGEST: Final = 512
@@ -43,10 +51,22 @@ def outsiders(event: Mapping[str, Any], undo: Undo | None = None) -> tuple[str, 
     return tuple(dict.fromkeys(each[:_LONGEST] for each in found))[:MOST]
 
 
+def let_in(source: Mapping[str, Any], own: str) -> Iterator[str]:
+    """Whom a stored event lets in, by the fields that were added when it was ingested: the parties
+    of its policies, the accounts that something is shared with, another account's layers."""
+    yield from _granted(source.get("grants"))
+    call, resource = source.get("eventName"), source.get("resource")
+    if isinstance(resource, Mapping) and isinstance(call, str):
+        named = _texts(resource.get("account")) if call in SHARING else []
+        if call.startswith(_LAYERED):
+            named += [each for each in _texts(resource.get("id")) if ":layer:" in each]
+        yield from _outside(named, own)
+
+
 def _granted(grants: Any) -> Iterator[str]:
     if not isinstance(grants, Mapping):
         return
-    if grants.get("public") in (True, "true"):
+    if grants.get("public") in (True, "true", ["true"]):
         yield EVERYBODY
     principals = _texts(grants.get("principals"))
     yield from principals

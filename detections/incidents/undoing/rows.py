@@ -53,8 +53,8 @@ class Value:
 class Undo:
     """`{0}` of `what` and `command` is the first of `values`, and the thing that it is about, whose
     kind is `thing`. Without a `command` none is safe that follows from the event alone: `what` says
-    what to do. `outsider`: paths of whom it lets in or gives to, beside those of its policies.
-    `only`: a path and the value there without which the call leaves nothing of this kind;
+    what to do. `outsider`: paths of whom it lets in or gives to, beside those of its policies, and
+    `way` how. `only`: a path and the value there without which the call leaves nothing of the kind;
     `fallback`: it counts only where no row before it of the same call does.
 
     `first`: it is about credentials or logging; `last`: only once its rights are gone can it be
@@ -65,6 +65,7 @@ class Undo:
     values: tuple[Value, ...] = ()
     command: str = ""
     outsider: str = ""
+    way: str = "it lets in"
     only: tuple[str, str] = ("", "")
     fallback: bool = False
     regional: bool = True

@@ -130,6 +130,7 @@ SHARING: Final[Rows] = {
             (Value("request.rule"), Value("request.targets.id", _TARGET)),
             "events remove-targets --rule {0} --ids {1}",
             outsider="request.targets.arn",
+            way="they are sent to",
         ),
     ),
     ("events", "PutPermission"): (
@@ -148,6 +149,7 @@ SHARING: Final[Rows] = {
             (Value("request.name"),),
             "scheduler delete-schedule --name {0}",
             outsider="request.target.arn",
+            way="it calls",
         ),
     ),
     ("logs", "PutSubscriptionFilter"): (
@@ -157,6 +159,7 @@ SHARING: Final[Rows] = {
             (Value("request.filterName"), Value("request.logGroupName", PATH)),
             "logs delete-subscription-filter --filter-name {0} --log-group-name {1}",
             outsider="request.destinationArn",
+            way="it sends to",
         ),
     ),
     ("logs", "PutResourcePolicy"): (
@@ -174,6 +177,7 @@ SHARING: Final[Rows] = {
             (Value("response.subscriptionArn", ARN),),
             "sns unsubscribe --subscription-arn {0}",
             outsider="request.endpoint",
+            way="it sends to",
         ),
     ),
     ("sns", "AddPermission"): (

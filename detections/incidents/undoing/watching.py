@@ -21,6 +21,7 @@ def _list(call: str, what: str, option: str, member: str) -> Rows:
                 (Value(f"response.{member} request.{member}", ID), _DETECTOR),
                 f"guardduty delete-{option} --{option}-id {{0}} --detector-id {{1}}",
                 outsider="request.location",
+                way="it is read from",
                 first=True,
             ),
         )

@@ -186,6 +186,7 @@ def line(number: int, **changes: Any) -> dict[str, Any]:
     made |= {
         "resources": ["payroll-prod"],
         "resources_total": 1,
+        "outsiders": [],
         "relation": "did",
         "account": "111122223333",
     }
@@ -217,6 +218,7 @@ def test_a_line_of_a_time_line_says_on_what_and_an_expanded_event_which_it_is() 
         line(1, **changes, resources=["ada", policy]),
         line(1, kind="event", id="6070cb27-0000", own=[policy, "eve"]),
         line(2, call="ListUsers", count=1, resources=[], resources_total=0),
+        line(4, call="PutKeyPolicy", count=1, outsiders=["arn:aws:iam::444455556666:root", "*"]),
         line(3, call="GetObject", count=1, outcome="failure", error="AccessDenied"),
     ]
     (call,) = (each for each in timeline.LISTING.columns if each.name == "call")
@@ -225,6 +227,7 @@ def test_a_line_of_a_time_line_says_on_what_and_an_expanded_event_which_it_is() 
         "AttachUserPolicy on ada +11",
         "  6070cb27 on Ops, eve",
         "ListUsers",
+        "PutKeyPolicy on payroll-prod, lets in 444455556666 +1",
         "GetObject on payroll-prod (AccessDenied)",
     ]
     head, first, *_ = drawn(rows, 160, timeline.LISTING).splitlines()

@@ -12,6 +12,7 @@ from detections.alerts.absent_events import NamedAt, absent_events
 from detections.events.daily_indices import SkippedDay
 from detections.incidents.advice import contain
 from detections.incidents.incident_events import events_of_incident
+from detections.incidents.person_access import EVERYWHERE
 from detections.incidents.store import IncidentStore
 from trailhound.report.findings import Findings
 from trailhound.report.value import Advice, LeftCall
@@ -45,7 +46,9 @@ def advised(
         incident = store.get(entry.id)
         named.append(events_of_incident(client, settings, incident["id"]).named)
         advice = contain(client, settings, incident, now)
-        steps = [each for each in advice.steps if not accounts or each.account in accounts]
+        steps = [
+            each for each in advice.steps if not accounts or each.account in (*accounts, EVERYWHERE)
+        ]
         if steps:
             left = tuple(
                 LeftCall(name, count, objects=tuple(advice.left_objects.get(name, ())))

@@ -182,9 +182,23 @@ def test_a_person_of_identity_center_is_denied_by_their_id(identity: dict[str, A
 
 
 @pytest.mark.parametrize("person", ["", "*", "$(id)", f"{PERSON}\n"])
-def test_a_person_without_a_usable_id_is_in_no_command(person: str) -> None:
-    found = advised(session("grace", SSO, onBehalfOf={"userId": person}))
-    assert commands(found) == ["", ""]
+def test_a_person_without_a_usable_id_is_denied_by_the_name_of_the_sessions(person: str) -> None:
+    found = advised(session("grace@example.com", SSO, onBehalfOf={"userId": person}))
+    denied = shlex.split(found[1].command)[-1]
+    assert '{"StringLike":{"aws:userid":"*:grace@example.com"}}' in denied
+    assert "identitystore" not in denied
+
+
+@pytest.mark.parametrize("name", ["", "*", "a*", "$(id)"])
+def test_a_person_without_a_usable_name_is_in_no_command(name: str) -> None:
+    assert commands(advised(session(name, SSO))) == ["", ""]
+
+
+def test_a_person_is_denied_once_for_all_accounts() -> None:
+    one = event("ListBuckets", "s3", session("grace@example.com", SSO))
+    other = {**one, "userIdentity": {**one["userIdentity"], "accountId": OUT}}
+    found = containment([one, other], [], LeftCalls(), NOW).steps
+    assert [each.account for each in found] == ["", ""]
 
 
 def test_a_key_of_a_service_is_deactivated_itself() -> None:
@@ -214,6 +228,13 @@ def test_a_caller_of_another_account_is_named_with_it() -> None:
     assert found.outsiders == (OUT,)
     assert OUT in found.what
     assert role in found.what
+
+
+def test_who_opened_a_session_from_another_account_is_named_with_it() -> None:
+    outside = {"type": "AWSAccount", "principalId": "AIDAOUTSIDE", "accountId": OUT}
+    found = advised(session("x"), opener=event("AssumeRole", "sts", outside))
+    assert commands(found) == ["", DENIED]
+    assert found[0].outsiders == (OUT,)
 
 
 @pytest.mark.parametrize("name", ["a; rm -rf ~", "$(id)", "'", "-x", "i-0;id"])

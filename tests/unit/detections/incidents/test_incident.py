@@ -187,3 +187,22 @@ def test_the_timeline_has_every_alert_and_a_sentence_for_those_that_have_none() 
     assert [each["alert"] for each in entries] == ["b", "a"]
     assert entries[0]["summary"] == "ada: 1 event, 2025-03-01 11:00:00 UTC"
     assert entries[1]["summary"] == "ada: ListUsers"
+
+
+def test_within_a_second_a_thing_is_made_before_it_is_used() -> None:
+    names = ("AttachUserPolicy", "CreateUser", "CreateAccessKey")
+    several = [
+        alert(name, "10:00", "10:00", calls=[{"name": name, "count": 1, "failed": 0}])
+        for name in sorted(names)
+    ]
+    assert [each["alert"] for each in timeline(several)] == [
+        "CreateUser",
+        "AttachUserPolicy",
+        "CreateAccessKey",
+    ]
+
+
+def test_it_names_whom_its_alerts_let_in() -> None:
+    several = [alert("a", "10:00", "10:05"), alert("b", "10:06", "10:07")]
+    several[1][1]["entity"]["outsider"] = ["444455556666"]
+    assert made(several)["outsiders"] == ["444455556666"]
