@@ -28,6 +28,13 @@ _NEAR = 8
 """How many times the room that is asked for counts as perhaps too little."""
 _AT_ONCE: Final = 4
 """Indices created at the same time."""
+_KNOWN_FOR: Final = 2.0
+"""Seconds for which an index that was there is there. The cluster makes one that was deleted anew
+with the first event that is sent to it: by whichever template applies, perhaps by none."""
+_SHARE: Final = 50
+"""How many times as long as it took to look the next look waits."""
+_BY_NAME: Final = 50
+"""Up to this number, indices are asked about by their names."""
 _LOOKED_AT_AGAIN: Final = 60.0
 """Seconds after which a day whose index is not ours is looked at again: somebody may have renamed
 it."""
@@ -61,6 +68,9 @@ class Days:
         self._checkpoints = retry_policy.run(
             lambda: templates.index_marks(client, self._names.days)
         )
+        self._gone: set[str] = set()
+        """Indices that were given, and then deleted."""
+        self._look_at = time.monotonic() + _KNOWN_FOR
         self._room: int | None = None
         self._first_room: int | None = None
         self._room_read = False
@@ -112,6 +122,30 @@ class Days:
         with self._lock:
             return {index: _foreign(why) for index, (_, why) in self._foreign.items()}
 
+    def gone(self) -> set[str]:
+        """The indices that were given and are not there any more, or not as Trailhound made them.
+        `recreate` makes one again before something is sent to it. The cluster is asked every few
+        seconds."""
+        with self._lock:
+            if not self._known or time.monotonic() < self._look_at:
+                return set(self._gone)
+            self._look_at = float("inf")  # for the other threads
+            known = sorted(self._known)
+        began = time.monotonic()
+        asked = ",".join(known) if len(known) <= _BY_NAME else self._names.days
+        try:
+            marks = self._retry_policy.run(lambda: templates.index_marks(self._client, asked))
+        finally:
+            now = time.monotonic()
+            self._look_at = now + max(_KNOWN_FOR, _SHARE * (now - began))
+        with self._lock:
+            for index in known:
+                if not marks.get(index):
+                    self._known.discard(index)
+                    self._checkpoints.pop(index, None)
+                    self._gone.add(index)
+            return set(self._gone)
+
     def _refuse_foreign(self, index: str) -> None:
         """Raise `RecordError` for an index that was found not to be ours within the last minute."""
         at, why = self._foreign.get(index, (0.0, ""))
@@ -134,6 +168,7 @@ class Days:
             try:
                 self._checkpoints |= made.result()
                 self._known.add(index)
+                self._gone.discard(index)
             except _NotOurs as error:
                 self._foreign[index] = (time.monotonic(), str(error))
             del self._creating[index]

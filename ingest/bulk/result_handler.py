@@ -78,7 +78,7 @@ class BulkResultHandler:
         copies = batch.copies
         while batch.heads:
             self._days.settle()
-            batch = self._without_refused(batch)
+            batch = self._without_refused(batch, self._recreate_deleted(batch))
             if not batch.heads:
                 break
             self._unanswered.add(batch)
@@ -100,9 +100,25 @@ class BulkResultHandler:
         if copies is not None:
             self.process(copies.pick(self._not_known(copies, list(range(len(copies))))))
 
-    def _without_refused(self, batch: Batch) -> Batch:
-        """The batch without the items of days whose index is not ours, which are dead letters."""
-        if not (refused := self._days.refused()):
+    def _recreate_deleted(self, batch: Batch) -> dict[str, RecordError]:
+        """Make the days of a batch again that were deleted meanwhile, before the cluster does.
+        Returns those that cannot be, and why."""
+        gone = self._days.gone()
+        if gone:
+            gone &= {batch.target(item)[0] for item in range(len(batch))}
+        moved: dict[str, RecordError] = {}
+        for index in gone:
+            self._stored.clear()
+            try:
+                self._days.recreate(index)
+            except RecordError as error:
+                moved[index] = error
+        return moved
+
+    def _without_refused(self, batch: Batch, moved: dict[str, RecordError]) -> Batch:
+        """The batch without the items of days whose index is not ours or that have moved elsewhere,
+        which are dead letters."""
+        if not (refused := moved | self._days.refused()):
             return batch
         gone = [item for item in range(len(batch)) if batch.target(item)[0] in refused]
         self._deadletters.put([self._moved(batch, item, refused) for item in gone])

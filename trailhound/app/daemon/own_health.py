@@ -16,6 +16,7 @@ from opensearchpy.exceptions import OpenSearchException
 from ingest.daemon.status import DaemonStatus
 from ingest.telemetry.endpoint import Health
 from trailhound.app.daemon.running import Running
+from trailhound.app.daemon.same_days import SameDays
 from trailhound.app.daemon.same_ledger import SameLedger
 from trailhound.app.detection.scheduled_detections import ScheduledDetections
 from trailhound.app.health.readiness import Readiness, Reason
@@ -64,6 +65,8 @@ class OwnHealth:
         self._template: Reason | None = None
         self._same_ledger = SameLedger()
         self._ledger: Reason | None = None
+        self._same_days = SameDays()
+        self._day: Reason | None = None
 
     def cluster_answered(self) -> None:
         """The cluster has just answered."""
@@ -93,6 +96,7 @@ class OwnHealth:
                 with suppress(OpenSearchException, ClusterUnreachableError):
                     self._template = _template_reason(client, settings)
                     self._ledger = self._same_ledger.reason(client, settings)
+                    self._day = self._same_days.reason(client, settings)
                 self._look_again_at_refused(client)
             try:
                 with cluster_errors(settings):
@@ -121,7 +125,7 @@ class OwnHealth:
             supervised_threads(),
             cluster_answers=answers or self.cluster_answers,
         )
-        found += [each for each in (self._clock, self._template, self._ledger) if each is not None]
+        found += filter(None, (self._clock, self._template, self._ledger, self._day))
         found += self._jobs()
         if error := self._running.reload_error:
             message = f"the previous settings stay active: {error}"

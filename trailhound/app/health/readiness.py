@@ -41,6 +41,9 @@ ADVICE = {
     "ledger": "restore the index from a snapshot if there is one; else run `trailhound detect` "
     "over the days that rules may have missed and `trailhound reconcile` of each source; then "
     "restart the daemons",
+    "day": "if it is not Trailhound's, run `trailhound init`, rename or delete it, and run "
+    "`trailhound retry-deadletters`; then `trailhound reconcile SOURCE --repair` of each source, "
+    "and restart the daemons",
     "clock": "synchronize both by NTP; for events of the time until then run `trailhound detect`",
     "thread": "see the daemon's log for the fault, and report it if it recurs",
     "session": "see the daemon's log, and report it",
