@@ -31,6 +31,9 @@ class ListingFeed(ABC):
         self.name = name
         self._every = every
         self._lock = threading.Lock()
+        self._listed = True
+        """Whether the last listing did not fail: if it did, no backlog does not mean that there is
+        none."""
         self._counters: Counter[str] = Counter()
         self._last_arrival = 0.0
         self._stopping = threading.Event()
@@ -62,7 +65,7 @@ class ListingFeed(ABC):
             return FeedStatus(
                 self.name,
                 self.kind,
-                self._backlog(),
+                self._backlog() or (0 if self._listed else None),
                 self._last_arrival,
                 self._errors.last_error,
                 self._errors.last_error_at,
@@ -74,10 +77,13 @@ class ListingFeed(ABC):
         while not self._stopping.is_set():
             try:
                 self._list()
+                self._listed = True
                 self._errors.clear()
             except FoldersDeniedError as error:  # the others are listed as often as ever
+                self._listed = True
                 self._errors.backoff(f"{error.message}; the others are read", at_most=0.0)
             except self.outside_errors as error:
+                self._listed = False
                 message = error.message if isinstance(error, TrailhoundError) else str(error)
                 self._errors.backoff(message)
             self._stopping.wait(self._every)

@@ -125,7 +125,7 @@ class SqsFeed:
             return FeedStatus(
                 self.name,
                 "sqs",
-                self._depth,
+                None if self._errors.failing else self._depth,  # as it was is not as it is
                 self._last_arrival,
                 latest.last_error,
                 latest.last_error_at,

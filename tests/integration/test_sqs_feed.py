@@ -305,6 +305,10 @@ def test_a_queue_that_lets_nothing_be_deleted_is_not_ready_and_keeps_its_heartbe
         for each in arrivals[1:]:
             each.finish(Outcome.DONE)
         until(lambda: feed.status().failing == "", "no reason any more")
+        # A queue that cannot be asked may have any number of messages.
+        assert feed.status().depth is not None
+        events.register("before-call.sqs.ReceiveMessage", refuse)
+        until(lambda: feed.status().depth is None, "an unknown number")
     assert queue.left() <= 1  # what came again at the very end
 
 

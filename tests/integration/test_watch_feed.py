@@ -127,8 +127,10 @@ def test_the_ledger_is_asked_only_once_what_was_there_is_read(tmp_path: Path) ->
         assert asked == []
         arrivals[0].finish(Outcome.DONE)
         until(lambda: "may not be mounted" in feed.status().failing, "a fault")
+        assert feed.status().depth is None, "what waits there is not known"
         write_trail(tmp_path / "trail", [record()], "b")
         until(lambda: feed.status().failing == "", "a folder with a file")
+        assert feed.status().depth is not None
 
         # What moves files that were read leaves the same folder, and no fault.
         until(lambda: len(arrivals) == 2, "the second file")
