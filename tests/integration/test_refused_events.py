@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -55,13 +56,18 @@ def test_a_daemon_whose_events_are_all_refused_is_not_ready(
     template = found["index_template"]
     # Elasticsearch returns when it was written, and takes no such member.
     template = {member: template[member] for member in template if "_date" not in member}
-    mapping = template["template"]["mappings"]
+    changed = deepcopy(template)
+    mapping = changed["template"]["mappings"]
     mapping["dynamic"] = "strict"
     del mapping["properties"]["risk_score"]
-    client.indices.put_index_template(name=name, body=template)
+    client.indices.put_index_template(name=name, body=changed)
+    client.indices.create(index=day)
     put("a")
     process = start(settings, "run", "--config", file)
     try:
+        changes = (503, {("template", "index templates")})
+        until(lambda: readiness(address) == changes, "that the next day would be such a day")
+        client.indices.put_index_template(name=name, body=template)
         until(lambda: refused(1), "one dead letter")
         put("b")
         until(lambda: refused(2), "two dead letters")

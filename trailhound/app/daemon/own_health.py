@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import OpenSearchException
+from opensearchpy.exceptions import AuthorizationException, OpenSearchException
 
 from ingest.daemon.status import DaemonStatus
 from ingest.telemetry.endpoint import Health
@@ -19,6 +19,7 @@ from trailhound.app.daemon.running import Running
 from trailhound.app.daemon.same_days import SameDays
 from trailhound.app.daemon.same_ledger import SameLedger
 from trailhound.app.detection.scheduled_detections import ScheduledDetections
+from trailhound.app.doctor.template_checks import index_templates
 from trailhound.app.health.readiness import Readiness, Reason
 from trailhound.app.health.reasons import (
     enrichment_reasons,
@@ -258,4 +259,10 @@ def _template_reason(client: OpenSearch, settings: Settings) -> Reason | None:
         templates.check(client, settings)
     except ForeignTemplateError as error:
         return Reason("template", "index templates", error.message)
+    with suppress(AuthorizationException):  # not every user may read it
+        found = index_templates(client, settings)
+        if found.verdict == "failed":
+            return Reason(
+                "template", found.what, f"{found.fact}: so is each index made from now on"
+            )
     return None

@@ -68,6 +68,8 @@ def _subjects(reason: Reason) -> tuple[str, ...]:
             return ("disk",)
         case "channel":
             return (f"channel {reason.subject}",)
+        case "template":
+            return ("index templates",)
         case "enrichment":
             return (reason.subject,)
         case "feed" | "source":
