@@ -4,7 +4,7 @@ make a rule raise fewer."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -12,7 +12,9 @@ from typing import Any, Final
 from opensearchpy import OpenSearch
 
 from detections.alerts.paging import every
+from detections.alerts.remedies import FIELDS, Suggestion, about_principal, identity_of
 from detections.alerts.store import AlertQuery
+from detections.events.identity import ISSUER, of_identity_center
 from detections.rule import Level
 from trailhound.cluster.reader import IndexReader
 from trailhound.cluster.refreshing import make_searchable
@@ -26,6 +28,9 @@ FEW: Final = 5
 """Fewer alerts are no reason to change a rule."""
 _MOST: Final = 0.5
 """The share of the alerts from which one principal is the reason of the noise."""
+_READ: Final = 1_000
+"""The latest alerts about a principal that are looked at."""
+_READ_EVENTS: Final = 20
 _MERGED: Final = {"exists": {"field": "merged_into"}}
 _DAY: Final = 86_400.0
 
@@ -35,7 +40,8 @@ class RuleNoise:
     """The alerts of one rule. `not_closed` are open or acknowledged; `judged` were closed as true
     positive, false positive or benign, `harmless` as one of the latter two. `principals`: number of
     alerts by principal; an alert may have several. `example`: the latest alert of the first of
-    them; empty where there are fewer than `FEW` alerts."""
+    them; empty where there are fewer than `FEW` alerts. `of_principal`: the suggestion where most
+    are about one principal."""
 
     id: str
     title: str
@@ -48,6 +54,7 @@ class RuleNoise:
     per_day: float = 0.0
     principals: Counter[str] = field(default_factory=Counter)
     example: str = ""
+    of_principal: Suggestion | None = None
 
     @property
     def share(self) -> float | None:
@@ -58,36 +65,46 @@ class RuleNoise:
         """The principals with the most alerts, and the number of each."""
         return sorted(self.principals.items(), key=lambda it: (-it[1], it[0]))[:PRINCIPALS]
 
-    def suggestion(self) -> tuple[str, str]:
-        """What would make the rule raise fewer alerts, and the command to try it with; empty where
-        it raises few, or was mostly right.
+    @property
+    def suggestion(self) -> Suggestion:
+        """What would make the rule raise fewer alerts; empty where it raises few, or was mostly
+        right.
 
-        >>> ada = Counter(ada=8)
-        >>> RuleNoise("i", "A", "sigma", "low", 9, principals=ada, example="5f1c").suggestion()[0]
-        '8 of 9 are about ada: an exception for them'
-        >>> RuleNoise("i", "A", "anomaly", "low", 9, example="5f1c").suggestion()[0]
+        >>> RuleNoise("i", "A", "anomaly", "low", 9, example="5f1c").suggestion.reason
         'about 0 principals: a higher `min_count` or `deviations` in detections.overrides'
         """
-        if self.alerts < FEW or not self.example or (self.share is not None and self.share < _MOST):
-            return "", ""
-        for name, number in self.named()[:1]:
-            if number >= _MOST * self.alerts:
-                reason = f"{number:,} of {self.alerts:,} are about {name}: an exception for them"
-                return reason, f"trailhound rules except {self.example} --by principal --dry-run"
+        if self.is_quiet:
+            return Suggestion()
+        if self.of_principal is not None:
+            return self.of_principal
         about = f"about {plural(len(self.principals), 'principal')}"
         if (options := _OPTIONS.get(self.kind)) is not None:
-            return (
+            return Suggestion(
                 f"{about}: {options} in detections.overrides",
                 "trailhound rules backtest --since 30d",
             )
-        return (
+        return Suggestion(
             f"{about}: an exception for what they share, or a lower level in detections.overrides",
             f"trailhound rules except {self.example} --dry-run",
         )
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is to be done about it."""
+        right = self.share is not None and self.share < _MOST
+        return self.alerts < FEW or not self.example or right
+
+    @property
+    def mainly(self) -> str:
+        """The principal whom at least half of the alerts are about; empty where there is none."""
+        for name, number in self.named()[:1]:
+            if number >= _MOST * self.alerts:
+                return name
+        return ""
+
     def as_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
-        reason, command = self.suggestion()
+        found = self.suggestion
         return {
             "id": self.id,
             "title": self.title,
@@ -100,7 +117,7 @@ class RuleNoise:
             "harmless": self.share,
             "principals": len(self.principals),
             "top_principals": [{"name": name, "alerts": count} for name, count in self.named()],
-            "suggestion": {"reason": reason, "command": command} if reason else None,
+            "suggestion": found.as_dict() if found.reason else None,
         }
 
 
@@ -114,11 +131,18 @@ _OPTIONS: Final[Mapping[str, str]] = {
 
 
 def noise(
-    client: OpenSearch, settings: Settings, query: AlertQuery, since: datetime, until: datetime
+    client: OpenSearch,
+    settings: Settings,
+    query: AlertQuery,
+    since: datetime,
+    until: datetime,
+    asking: Collection[str] = (),
 ) -> list[RuleNoise]:
     """Every rule with an alert that matches, the noisiest first. `since` and `until` are the span
-    of the rate. Raises `ClusterError`."""
-    index = Names(settings.prefix).alerts
+    of the rate; `asking`: the ids of rules that leave out known automation. Raises
+    `ClusterError`."""
+    names = Names(settings.prefix)
+    index = names.alerts
     make_searchable(client, index, required=True)
     reader = IndexReader(client, index)
     asked = {"bool": {"filter": query.query(), "must_not": [_MERGED]}}
@@ -135,6 +159,10 @@ def noise(
         rule.per_day = round(rule.alerts / days, 2)
         if rule.alerts >= FEW:
             rule.example = _example(client, index, query, rule)
+            if rule.mainly and not rule.is_quiet:
+                rule.of_principal = _of_principal(
+                    client, names, query, rule, known_automation=rule.id in asking
+                )
     return sorted(found.values(), key=lambda it: (-it.alerts, it.title, it.id))
 
 
@@ -165,3 +193,45 @@ def _example(client: OpenSearch, index: str, query: AlertQuery, rule: RuleNoise)
     latest = {"last_seen": "desc"}
     found = every(client, index, clauses, but=[_MERGED], fields=(), sort=[latest], limit=1, page=1)
     return "".join(name for name, _ in found)
+
+
+def _of_principal(
+    client: OpenSearch,
+    names: Names,
+    query: AlertQuery,
+    rule: RuleNoise,
+    *,
+    known_automation: bool,
+) -> Suggestion:
+    """What would make a rule raise fewer alerts about the one whom most are about."""
+    who = rule.mainly
+    clauses = [*query.query(), {"term": {"rule.id": rule.id}}, {"term": {"entity.principal": who}}]
+    fields = (*FIELDS, "evidence.event_id")
+    latest = {"last_seen": "desc"}
+    alerts = list(
+        every(
+            client, names.alerts, clauses, but=[_MERGED], fields=fields, sort=[latest], limit=_READ
+        )
+    )
+    groups: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    for each in alerts:
+        groups.setdefault(identity_of(each[1]), []).append(each)
+    # Accounts of one organization have roles and users of the same names.
+    own = max(groups.values(), key=len, default=[])
+    role = _role(client, names.days, own[0][1]) if known_automation and own else ""
+    elsewhere = len(alerts) - len(own)
+    return about_principal(who, rule.alerts, own, role=role, rule=rule.id, elsewhere=elsewhere)
+
+
+def _role(client: OpenSearch, days: str, alert: Mapping[str, Any]) -> str:
+    """The ARN of the role of an alert's session, from an event; empty for others, and for people of
+    Identity Center, who are no automation."""
+    ids = ((alert.get("evidence") or {}).get("event_id") or ())[:_READ_EVENTS]
+    found = IndexReader(client, days).search(
+        {"query": {"ids": {"values": list(ids)}}, "size": 1, "_source": [ISSUER]}
+    )
+    for hit in found.get("hits", {}).get("hits", ()):
+        identity = (hit["_source"].get("userIdentity") or {}).get("sessionContext") or {}
+        arn = str((identity.get("sessionIssuer") or {}).get("arn") or "")
+        return "" if of_identity_center(arn) or ":role/" not in arn else arn
+    return ""

@@ -150,6 +150,15 @@ def users_of(pack: Pack) -> Mapping[str, list[Rule]]:
     return found
 
 
+def asking(pack: Pack) -> frozenset[str]:
+    """The ids of the rules that leave out known automation, themselves or in what they count."""
+    return frozenset(
+        rule.id
+        for rule in pack.alerting
+        if any(asks(pack.compiled[name]) for name in parts_of(rule) if name in pack.compiled)
+    )
+
+
 def parts_of(rule: Rule) -> list[str]:
     """The ids of the plain rules whose events a rule looks at; its own where it is none of them."""
     if not rule.is_correlation:

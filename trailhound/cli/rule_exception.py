@@ -39,6 +39,8 @@ with late_imports():
     from trailhound.cluster.refusals import cluster_errors
 
 
+_PLACES = ("sourceIPAddress", "source.ip", "geolocation.asn", "vpcEndpointId")
+"""Fields that say where a call comes from."""
 _NAMED = 10
 """The most other alerts that are named by id."""
 
@@ -156,6 +158,9 @@ def _lines(proposal: Proposal) -> list[tuple[str, str]]:
     ]
     for field in chosen(proposal):
         lines.append(("but", f"a caller can set {field} so that its events are left out too"))
+    if not any(each.field in _PLACES for each in proposal.conditions):
+        anywhere = "it applies from any network, also to whoever has the same credentials"
+        lines.append(("but", f"{anywhere}: --by address binds it"))
     if last := expiry(proposal.content):
         lines.append(("until", f"the end of {last:%Y-%m-%d} UTC"))
     some = f"{effect.hidden:,} of {plural(effect.alerts, 'alert')} of this rule"
@@ -168,6 +173,14 @@ def _lines(proposal: Proposal) -> list[tuple[str, str]]:
     lines += [("", each) for each in others[:_NAMED]]
     if len(others) > _NAMED:
         lines.append(("", f"and {len(others) - _NAMED:,} more: --json has all of their ids"))
+    if effect.networks:
+        shown = [f"{name} ({count:,})" for name, count in list(effect.networks.items())[:_NAMED]]
+        left = len(effect.networks) - len(shown)
+        lines.append(("from", ", ".join(shown) + (f" and {left:,} more" if left else "")))
+    for name, network in list(effect.apart.items())[:_NAMED]:
+        lines.append(("look at", f"{name} first: no other alert of these is from {network}"))
+    if len(effect.apart) > _NAMED:
+        lines.append(("", f"and {len(effect.apart) - _NAMED:,} more from a network of their own"))
     if effect.fewer:
         lines.append(("", f"{effect.fewer:,} more would have fewer events, perhaps too few"))
     if effect.unknown:
@@ -196,6 +209,8 @@ def _as_dict(proposal: Proposal, file: str | None) -> dict[str, Any]:
             "alerts": effect.alerts,
             "hidden": effect.hidden,
             "hidden_alerts": list(effect.hidden_ids),
+            "networks": dict(effect.networks),
+            "from_a_network_of_their_own": dict(effect.apart),
             "fewer_events": effect.fewer,
             "unknown": effect.unknown,
             "this_alert_hidden": effect.itself,

@@ -19,6 +19,8 @@ with late_imports():
     from detections.alerts.known_rules import check_rule
     from detections.alerts.noise import RuleNoise, noise
     from detections.alerts.store import AlertQuery
+    from detections.automation.reportable import asking
+    from detections.packs.loading import load
     from trailhound.cluster.client import connect
     from trailhound.cluster.refusals import cluster_errors
 
@@ -42,8 +44,8 @@ LISTING = Listing[RuleNoise](
             "most are about",
             priority=1,
         ),
-        Column("suggestion", lambda each: each.suggestion()[0], piped=True),
-        Column("command", lambda each: each.suggestion()[1], piped=True),
+        Column("suggestion", lambda each: each.suggestion.reason, piped=True),
+        Column("command", lambda each: each.suggestion.command, piped=True),
         Column("id", lambda each: each.id, "id", ColumnType.ID, 4),
     ),
     lambda each: each.as_dict(),
@@ -68,8 +70,9 @@ def show(
     """Show the rules that raise the most alerts, and what would make them raise fewer.
 
     `harmless` is the share closed as false positive or benign, of the alerts that were judged. Of
-    each rule with 5 alerts or more that was not mostly right, an exception, an override or a level
-    is suggested, with the command that tries it and writes nothing. Default: the last 30 days.
+    each rule with 5 alerts or more that was not mostly right a remedy is suggested, with its
+    command: calls to trust from usual networks, an exception, an override or a level; with what it
+    would hide, and which alerts differ and have to stay. Default: the last 30 days.
 
     Example: `trailhound rules noise --since 7d`
     """
@@ -81,7 +84,7 @@ def show(
     with cluster_errors(settings.hosts[0]):
         client = connect(settings)
         query = AlertQuery((), level, begin, rule, until=end)
-        rules = noise(client, settings, query, begin, end)
+        rules = noise(client, settings, query, begin, end, asking(load(settings.detections)))
         if not rules:
             check_rule(client, settings, rule)
     shown = rules[:most]
@@ -90,10 +93,10 @@ def show(
     LISTING.show(shown, form, beside={"total": total, **span, "more": len(shown) < len(rules)})
     if is_table(form) and not is_quiet():
         for each in shown[:_SUGGESTED]:
-            reason, command = each.suggestion()
-            if reason:
-                note(f"{each.title}: {reason}", form)
-                say_fix(command, 2)
+            found = each.suggestion
+            if found.reason:
+                note(f"{each.title}: {found.reason}", form)
+                say_fix(found.command, 2)
     if rules:
         left = f", {plural(len(rules) - len(shown), 'rule')} not shown" if rules[most:] else ""
         note(f"{plural(total, 'alert')} of {plural(len(rules), 'rule')}{left}", form)

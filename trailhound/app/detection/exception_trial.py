@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +16,7 @@ from sigma.rule import SigmaRule
 
 from detections.alerts.document import stamp
 from detections.alerts.paging import every
+from detections.alerts.remedies import networks_of
 from detections.matcher import SigmaMatcher
 from detections.packs.actions import Actions
 from detections.packs.documents import RuleFault, documents
@@ -51,6 +53,10 @@ class Effect:
     unknown: int
     hidden_ids: tuple[str, ...] = ()
     """The alerts that would be hidden, the latest first."""
+    networks: Mapping[str, int] = field(default_factory=dict)
+    """The networks of these, with the number of alerts that are from each."""
+    apart: Mapping[str, str] = field(default_factory=dict)
+    """Those of them that are from a network where no other one is from, with that."""
 
 
 def tried(content: Mapping[str, Any], settings: DetectionSettings) -> tuple[Pack, SigmaMatcher]:
@@ -151,7 +157,7 @@ def alerts_of_rule(
         Names(settings.prefix).alerts,
         asked,
         but=[{"exists": {"field": "merged_into"}}],
-        fields=("evidence.event_id", "first_seen", "last_seen"),
+        fields=("evidence.event_id", "first_seen", "last_seen", "entity.address"),
     )
     return dict(found)
 
@@ -181,6 +187,8 @@ def effect_on(
         fewer += any(known) and not all(known)
         unknown += not known
     itself = alert["id"] in hidden
+    networks = {name: networks_of(alerts[name]) for name in hidden}
+    counted = Counter(each for found in networks.values() for each in sorted(found))
     return Effect(
         since=time[0],
         until=time[1],
@@ -190,4 +198,11 @@ def effect_on(
         fewer=fewer,
         unknown=unknown,
         hidden_ids=tuple(hidden),
+        networks=dict(counted.most_common()),
+        apart={
+            name: network
+            for name, found in networks.items()
+            for network in sorted(found)
+            if len(hidden) > 1 and counted[network] == 1
+        },
     )
