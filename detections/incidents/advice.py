@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
-from detections.events.index import EventIndex
+from detections.events.identity import KEY, NAME
+from detections.events.index import EventIndex, terms
 from detections.events.outcome import FAILED, SUCCEEDED
 from detections.events.verbs import READING
 from detections.incidents.actors import at, texts_at
@@ -17,9 +18,10 @@ from detections.incidents.containment import FIELDS, Containment, LeftCalls, con
 from detections.incidents.creations import ISSUING, LEAVES
 from detections.incidents.facts import KEYS
 from detections.incidents.further_credentials import CALLS
-from detections.incidents.further_events import further_events, readable_events
+from detections.incidents.further_events import HOLDERS, further_events, readable_events
 from detections.incidents.incident_events import events_of_incident
 from detections.incidents.step import Event
+from detections.incidents.store import IncidentStore
 from detections.incidents.undoing.secrets import SECRETS
 from detections.incidents.undoing.table import KNOWN
 from trailhound.cluster.queries import Query, both, either
@@ -67,31 +69,32 @@ def contain(
     in its events. Raises `ClusterError` and opensearch-py's errors."""
     index = readable_events(client, settings)
     own = events_of_incident(client, settings, incident["id"]).query
+    incident = IncidentStore(client, settings).get(incident["id"], HOLDERS)
     during = {"gte": incident["first_seen"], "lte": incident["last_seen"]}
     opened = {"gte": f"{incident['first_seen']}||-{_SESSION}", "lt": incident["first_seen"]}
     times: list[Query] = [{"range": {"@timestamp": each}} for each in (during, opened)]
-    with_key = [{"term": {"userIdentity.accessKeyId": key}} for key in incident["access_keys"]]
-    without = [_without_key(name) for name in incident["principals"]]
-    if not with_key and not without:
+    keys, names = incident["access_keys"], incident["principals"]
+    if not keys and not names:
         return Containment()
+    with_key: Query = {"terms": {KEY: keys}}
+    without = _without_key(names)
+    holders = either([with_key, without])
     gap = timedelta(hours=settings.detections.incident_gap_hours)
-    further = further_events(index, incident, gap, both(own, either([*with_key, *without])))
-    acted = either(
-        [both(either([own, further.did]), either([*with_key, *without])), further.sessions]
-    )
+    further = further_events(index, incident, gap, both(own, holders))
+    acted = either([both(either([own, further.did]), holders), further.sessions])
     changes = both(acted, _CHANGED)
     listed = {"terms": {"eventName": sorted(KNOWN)}}
     proving = {"terms": {"eventName": sorted(PROVING)}}
     body = {"_source": list(FIELDS)}
     read = index.documents(both(changes, listed), body, limit=_MOST)
-    asked = [
-        *([both(when, each) for when in times] for each in with_key),
-        *([both(own, each)] for each in without),
+    used = [
+        *_used(index, KEY, keys, [both(when, with_key) for when in times]),
+        *_used(index, NAME, names, [both(own, without)]),
     ]
     proofs = index.documents(both(acted, proving, SUCCEEDED), body, limit=_MOST)
-    openers = _openers(index, incident["access_keys"], times)
+    openers = _openers(index, keys, times)
     return containment(
-        _used(index, asked),
+        used,
         (hit["_source"] for hit in islice(read, _MOST)),
         _left(index, both(changes, {"bool": {"must_not": [listed, proving]}})),
         now,
@@ -142,23 +145,26 @@ def _objects(hits: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(named)[:_OBJECTS]
 
 
-def _without_key(name: str) -> Query:
-    """The calls of a principal that were made without an access key, as root in the console: not
-    by whoever failed to sign in."""
+def _without_key(names: Sequence[str]) -> Query:
+    """The calls of principals that were made without an access key, as root in the console: not by
+    whoever failed to sign in."""
     return {
         "bool": {
-            "filter": [{"term": {"user.name": name}}],
-            "must_not": [{"exists": {"field": "userIdentity.accessKeyId"}}, _FAILED_SIGN_IN],
+            "filter": [{"terms": {NAME: list(names)}}],
+            "must_not": [{"exists": {"field": KEY}}, _FAILED_SIGN_IN],
         }
     }
 
 
-def _used(index: EventIndex, asked: Iterable[Iterable[Query]]) -> Iterator[Event]:
-    """An event of each holder: the first that any of its queries finds, one query after another."""
-    for queries in asked:
-        found = (
-            hit["_source"]
-            for each in queries
-            for hit in islice(index.documents(each, {"_source": list(FIELDS)}, limit=1), 1)
-        )
-        yield from islice(found, 1)
+def _used(
+    index: EventIndex, field: str, holders: Iterable[str], queries: Iterable[Query]
+) -> Iterator[Event]:
+    """An event of each holder, whom a field names: the earliest of the first query that has any."""
+    first = {"size": 1, "sort": [{"@timestamp": "asc"}, {"eventID": "asc"}]}
+    one = {"one": {"top_hits": {**first, "_source": list(FIELDS)}}}
+    found: dict[str, Event] = {}
+    for query in queries:
+        for bucket in index.buckets(query, [terms("holder", field)], one):
+            (hit,) = bucket["one"]["hits"]["hits"]
+            found.setdefault(str(bucket["key"]["holder"]), hit["_source"])
+    yield from (found[each] for each in holders if each in found)

@@ -24,6 +24,8 @@ from trailhound.settings import Settings
 
 _SESSION: Final = timedelta(hours=36)
 """How long before an incident a session of it may have been opened."""
+HOLDERS: Final = 500
+"""The most keys and principals of an incident that are looked at; lists name fewer."""
 _LASTING: Final = ("AKIA", "ACCA")
 """How keys begin that do not expire: with these their owner works before and after an incident."""
 NO_EVENT: Final[Query] = {"match_none": {}}

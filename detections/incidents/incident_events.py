@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 from detections.alerts.absent_events import FIELDS, named_at
 from detections.alerts.alert_events import OfAlert
 from detections.alerts.store import AlertQuery, AlertStore
-from detections.incidents.further_events import further_events, readable_events
+from detections.incidents.further_events import HOLDERS, further_events, readable_events
 from detections.incidents.store import IncidentStore
 from trailhound.batching import batched
 from trailhound.cluster.queries import Query, either
@@ -56,9 +56,10 @@ def story_of_incident(client: OpenSearch, settings: Settings, identifier: str) -
     `events_of_incident` does, and `ClusterError`."""
     named = events_of_incident(client, settings, identifier)
     store = IncidentStore(client, settings)
+    incident = store.get(store.named(identifier), HOLDERS)
     gap = timedelta(hours=settings.detections.incident_gap_hours)
     index = readable_events(client, settings)
     index.refresh()
-    further = further_events(index, store.get(store.named(identifier)), gap, named.query)
+    further = further_events(index, incident, gap, named.query)
     query = either([named.query, further.query])
     return replace(named, query=query, exact=named.exact and not further.left_out)

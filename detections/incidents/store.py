@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from opensearchpy import OpenSearch
@@ -102,13 +103,13 @@ class IncidentStore:
         ]
         return sorted(found, key=lambda each: _order(each, sort))
 
-    def get(self, name: str) -> Incident:
+    def get(self, name: str, most: int = _NAMED) -> Incident:
         """An incident by its id, with its timeline: an entry for each alert, in order of time; and
-        with the `falsepositives` of the rule that gives its title. Raises `UsageError` if there is
-        none."""
+        with the `falsepositives` of the rule that gives its title. `most`: how many principals,
+        addresses, keys and the like it names. Raises `UsageError` if there is none."""
         make_searchable(self._client, self._index, required=True)
         for alerts in self._groups([name], (*FIELDS, *ENTRY_FIELDS)).values():
-            incident = made(alerts)
+            incident = made(alerts, most)
             params = {"_source_includes": "falsepositives"}
             alert = document_of(self._client, self._index, incident["alert"], params)
             benign = [] if alert is None else alert["_source"].get("falsepositives", [])
@@ -259,7 +260,7 @@ def no_incident(*names: str) -> UsageError:
     )
 
 
-def made(alerts: Sequence[tuple[str, Document]]) -> Incident:
+def made(alerts: Sequence[tuple[str, Document]], most: int = _NAMED) -> Incident:
     """An incident from its alerts in order of time, as `--json` prints it.
 
     It has the level and severity of its most severe alert, or a higher one (`standing`), the title
@@ -270,6 +271,7 @@ def made(alerts: Sequence[tuple[str, Document]]) -> Incident:
     lead, explained_by = headline(alerts)
     said = explained_by or lead
     steps = _steps(documents)
+    distinct = partial(_distinct, most=most)
     times = [acted(document) for document in steps]
     states = {document["state"] for document in documents}
     rules: dict[str, int] = {}
@@ -294,21 +296,21 @@ def made(alerts: Sequence[tuple[str, Document]]) -> Incident:
         "open": sum(document["state"] != "closed" for document in documents),
         "closed_as": closed_as(documents),
         "rules": rules,
-        "tactics": _distinct(tactics),
-        "principals": _distinct(
+        "tactics": distinct(tactics),
+        "principals": distinct(
             [
                 *(name for it in steps for name in about(it, "principal")),
                 *(name for it in steps for name in openers(it)),
             ]
         ),
-        "addresses": _distinct(name for it in steps for name in about(it, "address")),
-        "accounts": _distinct(name for it in steps for name in about(it, "account")),
-        "outsiders": _distinct(
+        "addresses": distinct(name for it in steps for name in about(it, "address")),
+        "accounts": distinct(name for it in steps for name in about(it, "account")),
+        "outsiders": distinct(
             name for it in steps for name in (it.get("entity") or {}).get("outsider", ())
         ),
-        "access_keys": _distinct(name for it in _of_moments(steps) for name in access_keys(it)),
-        "files": _distinct(it["file"]["object"] for it in steps if it.get("file")),
-        "calls": _distinct(
+        "access_keys": distinct(name for it in _of_moments(steps) for name in access_keys(it)),
+        "files": distinct(it["file"]["object"] for it in steps if it.get("file")),
+        "calls": distinct(
             each["name"] for it in sorted(steps, key=is_of_days) for each in it.get("calls") or ()
         ),
     }
@@ -344,8 +346,8 @@ def _of_moments(steps: Sequence[Document]) -> Sequence[Document]:
     return [it for it in steps if not is_of_days(it)] or steps
 
 
-def _distinct(names: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(names))[:_NAMED]
+def _distinct(names: Iterable[str], most: int) -> list[str]:
+    return list(dict.fromkeys(names))[:most]
 
 
 def _order(incident: Incident, sort: str) -> tuple[Any, ...]:
