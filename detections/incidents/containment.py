@@ -121,9 +121,10 @@ class _Made:
         service = str(event.get("eventSource") or "").partition(".")[0]
         undone = UNDONE_BY.get((service, name))
         if undone is not None:
-            kind, paths = undone
-            gone = (*_place(event), kind, ", ".join(values_at(event, paths)))
-            self._found = {key: made for key, made in self._found.items() if key[:4] != gone}
+            kinds, paths = undone
+            name_of_it = ", ".join(values_at(event, paths))
+            gone = {(*_place(event), kind, name_of_it) for kind in kinds.split("|")}
+            self._found = {key: made for key, made in self._found.items() if key[:4] not in gone}
         taken = 0
         for undo in left_by(service, name):
             if taken and undo.fallback:

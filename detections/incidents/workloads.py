@@ -39,19 +39,21 @@ _GLOBAL: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """`name` is empty, or the id of the instance, the name of the function, the id of the task."""
+    """`name` is empty, or the id of the instance, the name of the function, the id of the task.
+    `by_name`: nothing but the name of the session says so, which whoever opens one chooses."""
 
     kind: str
     name: str
     region: str
+    by_name: bool = False
 
 
 def workload_of(
     event: Event, opener: Event | None, functions: Mapping[str, Event]
 ) -> Workload | None:
     """The instance, function or container that a session of a role was issued to, if it is known:
-    by what the event says, by the service that assumed the role for it, or by its name. A name can
-    be chosen by whoever assumes a role; taking the role's rights away is right then too."""
+    by what the event says, by the service that assumed the role for it, or by its name where the
+    trail does not have who opened it."""
     who = event.get("userIdentity") or {}
     session = at(who, "arn").rpartition("/")[2]
     kind = _ISSUERS.get(at(who, "inScopeOf", "issuerType"), "")
@@ -61,13 +63,20 @@ def workload_of(
         name = last_part(issued_to)
     invoker = at(opener, "userIdentity", "invokedBy") if opener is not None else ""
     kind = kind or _ISSUERS.get(invoker, "")
-    if at(who, "sessionContext", "ec2RoleDelivery") or _INSTANCE.fullmatch(session):
-        kind = kind or "instance"
-    elif opener is None and session in functions:
-        kind, opener = kind or "function", functions[session]
-    elif opener is None and (_TASK.fullmatch(session) or _POD.fullmatch(session)):
-        kind = kind or "container"
-    return Workload(kind, name, _region(event, opener)) if kind else None
+    if not kind and at(who, "sessionContext", "ec2RoleDelivery"):
+        kind = "instance"
+    if kind or opener is not None:
+        return Workload(kind, name, _region(event, opener)) if kind else None
+    if session in functions:
+        return Workload("function", name, _region(event, functions[session]))
+    kind = _kind_by_name(session)
+    return Workload(kind, name, _region(event, None), by_name=True) if kind else None
+
+
+def _kind_by_name(session: str) -> str:
+    if _INSTANCE.fullmatch(session):
+        return "instance"
+    return "container" if _TASK.fullmatch(session) or _POD.fullmatch(session) else ""
 
 
 def workload_steps(event: Event, workload: Workload) -> Iterator[Step]:
@@ -95,6 +104,12 @@ def workload_steps(event: Event, workload: Workload) -> Iterator[Step]:
                 f"stop the container {name}, and what starts it again (the service of ECS, the "
                 "deployment of EKS): it gets fresh credentials"
             )
+    if workload.by_name:
+        what = (
+            f"if the session is really of the {workload.kind} {name} (whoever opens a session "
+            f"chooses its name, and the trail does not have who did): {what}"
+        )
+        words = None
     command = in_region(words, workload.region) if words is not None else None
     yield step(event, what, command, account, name)
 

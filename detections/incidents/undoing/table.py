@@ -39,19 +39,18 @@ UNDONE_BY: Final[Mapping[tuple[str, str], tuple[str, str]]] = MappingProxyType(
         ("identitystore", "DeleteUser"): ("person", "request.userId"),
         ("kms", "RevokeGrant"): ("grant", "request.grantId"),
         ("kms", "RetireGrant"): ("grant", "request.grantId"),
-        ("cloudtrail", "StartLogging"): ("trail", "request.name"),
-        ("cloudtrail", "DeleteTrail"): ("trail", "request.name"),
+        ("cloudtrail", "StartLogging"): ("logging", "request.name"),
+        ("cloudtrail", "DeleteTrail"): ("trail|logging", "request.name"),
         ("ec2", "TerminateInstances"): ("instance", "request.instancesSet.items.instanceId"),
         ("ec2", "DeleteSecurityGroup"): ("security group", "request.groupId"),
-        ("ec2", "DeleteSnapshot"): ("snapshot", "request.snapshotId"),
-        ("ec2", "DeregisterImage"): ("image", "request.imageId"),
         ("ec2", "DeleteVpcPeeringConnection"): ("peering", "request.vpcPeeringConnectionId"),
         ("events", "DeleteRule"): ("rule", "request.name"),
         ("guardduty", "DeleteFilter"): ("filter", "request.filterName"),
         ("ssm", "TerminateSession"): ("session", "request.sessionId"),
     }
 )
-"""Call → the kind of thing that it takes away itself, and where its record has the name."""
+"""Call → the kinds of things that it takes away itself, and where its record has the name. Not a
+snapshot or an image that is deleted: the copy of whoever it was shared with stays."""
 
 KNOWN: Final = frozenset({*(call for _, call in GONE), *(call for _, call in UNDONE_BY)})
 """The calls that are read of an incident."""

@@ -39,7 +39,7 @@ def _words(service: str, thing: str, value: Value, **calls: str) -> Rows:
 WATCHING: Final[Rows] = {
     ("cloudtrail", "StopLogging"): (
         Undo(
-            "trail",
+            "logging",
             "start the trail {0} again",
             (_TRAIL,),
             "cloudtrail start-logging --name {0}",

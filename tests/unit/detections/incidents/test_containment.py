@@ -164,6 +164,33 @@ def test_the_same_name_in_another_account_or_region_is_another_thing() -> None:
     ]
 
 
+def test_a_trail_that_logs_again_still_has_other_settings() -> None:
+    name = {"name": "main"}
+    calls = {
+        "StopLogging": name,
+        "UpdateTrail": {**name, "s3BucketName": "elsewhere"},
+        "PutEventSelectors": {"trailName": "main"},
+        "StartLogging": name,
+    }
+    changes = [event(call, given, source="cloudtrail") for call, given in calls.items()]
+    found = containment([], changes, LeftCalls(), NOW).steps
+    assert [each.event for each in found] == ["UpdateTrail", "PutEventSelectors"]
+
+
+def test_a_snapshot_that_is_deleted_was_given_away_all_the_same() -> None:
+    shared = {
+        "snapshotId": "snap-0123456789abcdef0",
+        "createVolumePermission": {"add": {"items": [{"userId": "999988887777"}]}},
+    }
+    changes = [
+        event("ModifySnapshotAttribute", shared, source="ec2"),
+        event("DeleteSnapshot", {"snapshotId": shared["snapshotId"]}, source="ec2"),
+    ]
+    found = containment([], changes, LeftCalls(), NOW).steps
+    assert [each.event for each in found] == ["ModifySnapshotAttribute"]
+    assert found[0].outsiders == ("999988887777",)
+
+
 def test_the_resources_of_one_call_are_one_command() -> None:
     items = [{"instanceId": "i-0123456789abcdef0"}, {"instanceId": "i-0123456789abcdef1"}]
     (words,) = commands(

@@ -82,7 +82,7 @@ DENIED = "iam put-role-policy"
 @pytest.mark.parametrize(
     ("identity", "opener", "stopped", "about"),
     [
-        (session(INSTANCE), None, "ec2 stop-instances", INSTANCE),
+        (session(INSTANCE), opened("ec2.amazonaws.com"), "ec2 stop-instances", INSTANCE),
         (session(INSTANCE, ec2RoleDelivery="2.0"), None, "ec2 stop-instances", INSTANCE),
         (session("pay"), opened("lambda.amazonaws.com"), "lambda put-function-concurrency", "pay"),
         (
@@ -115,6 +115,18 @@ def test_a_workload_is_stopped_and_its_role_denied_everything(
     assert policy["Statement"] == [{"Effect": "Deny", "Action": "*", "Resource": "*"}]
 
 
+def test_no_machine_is_stopped_since_an_intruder_named_a_session_after_it() -> None:
+    """Whoever assumes a role chooses the name of the session."""
+    by_user = event("AssumeRole", "sts", {"type": "IAMUser", "userName": "eve"})
+    for name in (INSTANCE, TASK, "eks-shop-pay-0a1b"):
+        (revoked,) = advised(session(name), opener=by_user)
+        assert commands([revoked]) == [DENIED]
+        assert "aws:TokenIssueTime" in revoked.command
+        found = advised(session(name))
+        assert commands(found) == ["", DENIED]
+        assert found[0].what.startswith("if the session is really of")
+
+
 def test_a_function_that_the_same_principals_made_is_known_by_the_name_of_the_session() -> None:
     made = event("CreateFunction20150331", "lambda", session("x"))
     made |= {"requestParameters": {"functionName": "helper"}}
@@ -123,7 +135,8 @@ def test_a_function_that_the_same_principals_made_is_known_by_the_name_of_the_se
 
 
 def test_where_a_workload_is_is_not_guessed_by_a_service_that_is_everywhere() -> None:
-    found = advised(session(INSTANCE), name="CreateUser", source="iam", awsRegion="us-east-1")
+    on_it = session(INSTANCE, ec2RoleDelivery="2.0")
+    found = advised(on_it, name="CreateUser", source="iam", awsRegion="us-east-1")
     assert commands(found) == ["", DENIED]
     assert "in its region" in found[0].what
     found = advised(
