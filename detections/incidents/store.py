@@ -71,6 +71,16 @@ class ResolvedIncidents:
     left: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class RaisedAlert:
+    """An alert of an incident: its id, its rule, its state, and when it was raised."""
+
+    name: str
+    title: str
+    state: str
+    raised_at: datetime
+
+
 class IncidentStore:
     """The incidents of one namespace. Raises opensearch-py's exceptions and `ClusterError`."""
 
@@ -169,13 +179,41 @@ class IncidentStore:
             for name, alerts in self._groups(names).items()
         }
 
+    def raised(self, names: Sequence[str]) -> dict[str, list[RaisedAlert]]:
+        """The alerts of incidents, by incident, in the order in which they were raised."""
+        make_searchable(self._client, self._index, required=True)
+        fields = ("@timestamp", "first_seen", "rule.name", "state", INCIDENT)
+        return {
+            name: sorted(
+                (
+                    RaisedAlert(
+                        alert,
+                        document["rule"]["name"],
+                        document["state"],
+                        datetime.fromisoformat(document["@timestamp"]),
+                    )
+                    for alert, document in alerts
+                ),
+                key=lambda each: each.raised_at,
+            )
+            for name, alerts in self._groups(names, fields).items()
+        }
+
     def decide(self, names: Sequence[str], decision: Decision) -> Decided:
         """Write a decision to the alerts of incidents that it can change. What could not be written
         is in the result; the same call again completes it."""
-        members = self.members(names, _DECIDED[decision.verb])
-        return self._alerts.decide(
-            [each for alerts in members.values() for each in alerts], decision
-        )
+        return self.decide_of(self.raised(names), decision)
+
+    def decide_of(self, alerts: Mapping[str, Sequence[RaisedAlert]], decision: Decision) -> Decided:
+        """The same of these alerts alone: one that joins an incident meanwhile is not changed."""
+        states = _DECIDED[decision.verb]
+        wanted = [
+            each.name
+            for some in alerts.values()
+            for each in some
+            if not states or each.state in states
+        ]
+        return self._alerts.decide(wanted, decision)
 
     def some(self, names: Iterable[str]) -> list[Incident]:
         """The incidents with these ids, complete; without those that are none."""

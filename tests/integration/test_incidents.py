@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -368,9 +368,20 @@ def test_it_is_found_by_any_of_its_alerts_and_closing_it_closes_all(world: World
     assert (shown["id"], shown["state"]) == (incident, "open")
     one = command(world.settings, "alerts", "close", some, "--by", "ada")
     assert one.exit_code == 0
+    raised = max(datetime.fromisoformat(each["@timestamp"]) for each in alerts.values())
+    for seen in (f"{len(alerts) - 1}", f"{raised - timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"):
+        since = command(world.settings, "incidents", "close", incident, "--seen", seen, "--json")
+        assert since.exit_code == 1
+        (kept,) = json.loads(since.stdout)["not_changed"]
+        assert kept["id"] == incident
+        assert any(name[:8] in kept["reason"] for name in alerts)
+        assert json.loads(since.stdout)["changed"] == []
+    entire = ("--seen", f"{len(alerts)}")
     done = command(
-        world.settings, "incidents", "close", incident, "--as", "benign", "--by", "ada", "--json"
+        world.settings,
+        *("incidents", "close", incident, *entire, "--as", "benign", "--by", "ada", "--json"),
     )
+    assert done.stderr == ""
     said = json.loads(done.stdout)
     assert [each["state"] for each in said["incidents"]] == ["closed"]
     assert set(said["closed"]) == alerts.keys() - {some}

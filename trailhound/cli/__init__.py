@@ -55,6 +55,7 @@ Parts of commands:
     alert_triage        `alerts ack`, `close`, `reopen`, `assign` and `note`
     alert_precision     `alerts precision`
     incident_context    `incidents show`: what is beside its alerts
+    incident_seen       `incidents close --seen`
     incident_triage     `incidents ack`, `close`, `reopen`, `assign` and `note`
     rule_runs           `rules backtest`, `test` and `fields`
     rule_exports        `rules coverage` and `export`

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import typer
@@ -14,8 +16,9 @@ from trailhound.cli.decisions import (
     end,
     rows_of,
 )
+from trailhound.cli.incident_seen import Seen, SeenOption, changed_since, recent
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.screen import emit, part_of, say
+from trailhound.cli.screen import emit, part_of, say, warn
 
 with late_imports():
     from detections.alerts.triage import Decision, Verb
@@ -45,10 +48,12 @@ HELP: Final[Mapping[Verb, str]] = {
     Close incidents, with all their alerts that are not closed yet; closed ones keep what they were
     closed as (`alerts close --all --incident ID --state closed --as` changes it).
 
-    A new alert that joins an incident opens it again. Exits with 1 if an alert could not be closed;
-    run the same command again to complete it.
+    With `--seen` an incident that alerts have joined since is not closed, and they are named. Else
+    those of the last 15 minutes that were closed with it are named. A new alert that joins an
+    incident opens it again. Exits with 1 if an alert could not be closed; run the same command
+    again to complete it.
 
-    Example: `trailhound incidents close 5f1c0a --as true-positive --note "key revoked"`
+    Example: `trailhound incidents close 5f1c0a --seen 12 --as true-positive --note "key revoked"`
     """,
     "reopen": """
     Reopen incidents, with all their alerts that were closed or acknowledged.
@@ -68,32 +73,61 @@ HELP: Final[Mapping[Verb, str]] = {
 }
 
 
-def select(ids: Ids) -> list[str]:
-    """The ids that a command line names; a function whose parameter is their option."""
-    return ids
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """The ids that a command line names, and what was seen of their incidents, if it says so."""
+
+    ids: Sequence[str]
+    seen: Seen | None = None
 
 
-def decide(settings: Settings, selected: Sequence[str], decision: Decision, *, json: bool) -> None:
+def select(ids: Ids) -> Selected:
+    """What a command line names; a function whose parameter is the option."""
+    return Selected(ids)
+
+
+def select_seen(ids: Ids, seen: SeenOption = None) -> Selected:
+    """The same for `close`."""
+    return Selected(ids, seen)
+
+
+SELECT: Final[Mapping[Verb, Callable[..., Selected]]] = {
+    verb: select_seen if verb == "close" else select for verb in HELP
+}
+
+
+def decide(settings: Settings, selected: Selected, decision: Decision, *, json: bool) -> None:
     """Write a decision to all alerts of incidents, and print what became of each incident. Exits
     with 1 if an alert was not changed. Raises `UsageError` if none of the ids is an incident's."""
     with cluster_errors(settings.hosts[0]):
         store = IncidentStore(connect(settings), settings)
-        found = store.resolve(dict.fromkeys(selected))
+        found = store.resolve(dict.fromkeys(selected.ids))
         names = _resolved(found)
-        done = store.decide(names, decision)
+        alerts = store.raised(names)
+        kept = changed_since(alerts, selected.seen) if selected.seen is not None else {}
+        decided = {name: each for name, each in alerts.items() if name not in kept}
+        done = store.decide_of(decided, decision)
         if done.fault is not None and not done.alerts:
             raise done.fault
         now = [store.get(name) for name in names]
-    left = found.left | done.left
+    left = found.left | kept | done.left
     changed = sorted(done.alerts)
     if json:
         closed = {"closed": changed} if decision.verb == "close" else {}
         emit({"incidents": now, "changed": changed, **closed, "not_changed": rows_of(left)})
     else:
-        for incident in now:
+        for incident in (each for each in now if each["id"] not in kept):
             say(_became(incident, decision, done.alerts))
             if command := _to_change(incident, decision):
                 say(f"to change what they were closed as: {command}")
+    if decision.verb == "close" and selected.seen is None:
+        closed_now = {
+            name: each
+            for name, each in decided.items()
+            if any(it.name in done.alerts for it in each)
+        }
+        for line in recent(closed_now, datetime.now(UTC)):
+            warn(line)
     end(left, done.fault)
 
 

@@ -32,7 +32,7 @@ from trailhound.cli.incident_context import (
     further_calls,
     placed,
 )
-from trailhound.cli.incident_triage import HELP, closure, decide, select
+from trailhound.cli.incident_triage import HELP, SELECT, closure, decide
 from trailhound.cli.late_imports import late_imports
 from trailhound.cli.listing import (
     Form,
@@ -314,4 +314,4 @@ def _lines(incident: dict[str, Any], context: Context) -> list[tuple[str, object
     ]
 
 
-add_decision_commands(app, dict.fromkeys(HELP, select), decide, HELP)
+add_decision_commands(app, SELECT, decide, HELP)
