@@ -75,9 +75,9 @@ def about_principal(
         if name not in hidden
     }
     looked_at = any(_is_harmless(document) for _, document in alerts)
-    head = f"{len(alerts):,} of {of_rule:,} are about {who}"
+    head = f"{len(alerts) + elsewhere:,} of {of_rule:,} are about {who}"
     if elsewhere:
-        head += f" ({plural(elsewhere, 'other')} about the same name in another account)"
+        head += f" ({elsewhere:,} of them not about this account's alone: look at these apart)"
     if not looked_at:
         head += "; nobody has closed one of them as harmless: look at them first"
     show = ["trailhound", "alerts", "list", "--flat", "--rule", rule, "--principal", who]

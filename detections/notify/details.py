@@ -38,6 +38,7 @@ def _lines(alert: Mapping[str, Any]) -> Iterator[Line]:
         yield heading(kind), placed(left, origin) if kind == "address" else left
     yield "Access key", [*(alert.get("access_keys") or origin.get("access_keys") or ())]
     yield "Session opened by", [*(alert.get("opened_by") or ())]
+    yield "Web identity", [*(origin.get("web_identities") or ())]
     yield "Tool", [*(origin.get("tools") or ())]
     attack = alert.get("attack") or {}
     yield "ATT&CK", [*(attack.get("tactic") or ()), *(attack.get("technique") or ())]

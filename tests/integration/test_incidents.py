@@ -263,6 +263,19 @@ def test_sessions_of_one_role_are_one_principal_of_their_address(world: World) -
     assert len(incidents(staff)) == len(PEOPLE)
 
 
+def test_who_acts_for_the_first_time_in_an_account_with_a_history_is_new(world: World) -> None:
+    """In an account whose events have just begun, nobody is."""
+
+    def new(day: str) -> set[str]:
+        return {
+            name for each in of_day(world.alerts(), day).values() for name in each["links"]["new"]
+        }
+
+    assert new(TOGETHER) == set()
+    assert new(HOME) == {"one", "two"}
+    assert new(ROTATED) == {"App"}
+
+
 def test_an_address_that_more_come_to_use_joins_nobody_any_more(
     world: World, tmp_path: Path
 ) -> None:

@@ -92,6 +92,40 @@ def test_a_message_says_which_key_was_used_from_where_and_with_what(
         assert line in message["text"]
 
 
+def test_a_message_names_the_web_identity_that_opened_the_session(
+    house: House, receiver: Receiver
+) -> None:
+    """Its own events have the provider; which repository it was is in the call that opened it."""
+    provider = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"
+    subject = "repo:example-org/app:ref:refs/heads/main"
+    session = {
+        "arn": "arn:aws:sts::111122223333:assumed-role/deploy/ci",
+        "accessKeyId": "ASIAEXAMPLE",
+        "sessionContext": {
+            "webIdFederationData": {"federatedProvider": provider, "attributes": {}}
+        },
+    }
+    put_events(house.client, house.settings, [5, 6], RECENT, userIdentity=session)
+    recorder = Recorder(house.client, house.settings, RULES)
+    recorder.record([single("high", 5, start=RECENT)])
+    notifier = house.with_channels(hook(receiver))
+    notifier.deliver(NOW)
+    put_events(
+        house.client,
+        house.settings,
+        [1],
+        RECENT,
+        eventName="AssumeRoleWithWebIdentity",
+        responseElements={"subjectFromWebIdentityToken": subject, "provider": provider},
+        resource={"access_key": ["ASIAEXAMPLE"]},
+    )
+    recorder.record([single("high", 6, start=RECENT)])
+    notifier.deliver(NOW)
+    texts = [each.json["text"] for each in receiver.received]
+    assert "Web identity: token.actions.githubusercontent.com\n" in texts[0]
+    assert f"Web identity: {subject} (token.actions.githubusercontent.com)\n" in texts[1]
+
+
 def test_an_attempt_that_succeeds_later_is_sent_again_at_its_level(
     house: House, receiver: Receiver
 ) -> None:
