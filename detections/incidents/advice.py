@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final
@@ -27,6 +28,8 @@ from detections.incidents.undoing.table import KNOWN
 from trailhound.cluster.queries import Query, both, either
 from trailhound.settings import Settings
 
+_CHANGES: Final = "calls that leave something behind"
+_PROOFS: Final = "calls that issued credentials, signed in or read secrets"
 _MOST: Final = 10_000
 """Changes that are read; an incident has a few dozen of the calls that have a command."""
 PROVING: Final = frozenset({*CALLS, *(call for _, call in SECRETS)})
@@ -85,22 +88,33 @@ def contain(
     changes = both(acted, _CHANGED)
     listed = {"terms": {"eventName": sorted(KNOWN)}}
     proving = {"terms": {"eventName": sorted(PROVING)}}
-    body = {"_source": list(FIELDS)}
-    read = index.documents(both(changes, listed), body, limit=_MOST)
+    read = _first(index, both(changes, listed))
     used = [
         *_used(index, KEY, keys, [both(when, with_key) for when in times]),
         *_used(index, NAME, names, [both(own, without)]),
     ]
-    proofs = index.documents(both(acted, proving, SUCCEEDED), body, limit=_MOST)
+    proofs = _first(index, both(acted, proving, SUCCEEDED))
     openers = _openers(index, keys, times)
-    return containment(
+    made = containment(
         used,
-        (hit["_source"] for hit in islice(read, _MOST)),
+        read[:_MOST],
         _left(index, both(changes, {"bool": {"must_not": [listed, proving]}})),
         now,
         openers,
-        [*openers.values(), *(hit["_source"] for hit in islice(proofs, _MOST))],
+        [*openers.values(), *proofs[:_MOST]],
     )
+    left_out = [
+        f"more than {_MOST:,} {calls}: the later ones were not looked at"
+        for calls, found in ((_CHANGES, read), (_PROOFS, proofs))
+        if len(found) > _MOST
+    ]
+    return replace(made, left_out=(*left_out, *further.left_out))
+
+
+def _first(index: EventIndex, query: Query) -> list[Event]:
+    """The earliest events, one more than are looked at."""
+    found = index.documents(query, {"_source": list(FIELDS)}, limit=_MOST + 1)
+    return [hit["_source"] for hit in islice(found, _MOST + 1)]
 
 
 def _openers(index: EventIndex, keys: Iterable[str], times: Iterable[Query]) -> dict[str, Event]:

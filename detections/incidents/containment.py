@@ -50,12 +50,15 @@ class Containment:
     steps: tuple[Step, ...] = ()
     left: Mapping[str, int] | None = None
     left_objects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+    """What was not looked at, and why: sentences without a full stop."""
 
     def as_dict(self) -> dict[str, Any]:
         """As `incidents show --json` prints it."""
         return {
             "steps": [asdict(each) for each in self.steps],
             "left": dict(self.left or {}),
+            "left_out": list(self.left_out),
             "left_objects": {name: list(each) for name, each in self.left_objects.items()},
         }
 

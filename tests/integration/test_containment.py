@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.helpers.commands import command
@@ -87,7 +88,9 @@ def downstream() -> list[dict[str, Any]]:
     ]
 
 
-def test_an_incident_says_what_takes_it_away(engine: str, namespace: str, tmp_path: Path) -> None:
+def test_an_incident_says_what_takes_it_away(
+    engine: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rules = tmp_path / "rules"
     rules.mkdir()
     for name in (*CALLS, SIGN_IN):
@@ -182,6 +185,14 @@ def test_an_incident_says_what_takes_it_away(engine: str, namespace: str, tmp_pa
         {**each, "command": each["command"].partition("aws:Token")[0]} for each in found["steps"]
     ]
     assert "What to do now" in html.read_text("utf-8")
+
+    # What is not looked at is named.
+    assert advice["containment"]["left_out"] == []
+    with monkeypatch.context() as few:
+        few.setattr("detections.incidents.advice._MOST", 2)
+        shown_few = command(settings, "incidents", "show", incident["id"])
+    assert "what to do now is incomplete: more than 2 calls that leave" in shown_few.stderr
+    assert "more than 2 calls that issued credentials, signed in or read" in shown_few.stderr
 
     # Its events cannot be read: nothing is silent about that.
     client, day = connect(settings), Names(settings.prefix).day("2025.03.01")

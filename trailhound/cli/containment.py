@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from trailhound.cli.late_imports import late_imports
-from trailhound.cli.screen import out, plural, safe, say, say_folded
+from trailhound.cli.screen import out, plural, safe, say, say_folded, warn
 
 with late_imports():
     from detections.incidents.containment import Containment
@@ -30,6 +30,8 @@ def _lines(command: str) -> Iterator[str]:
 
 def show_containment(advice: Containment) -> None:
     """The steps, each with its command on one line, so that it can be copied."""
+    for sentence in advice.left_out:
+        warn(f"what to do now is incomplete: {sentence}")
     if not advice.steps and not advice.left:
         return
     say(
@@ -49,4 +51,5 @@ def show_containment(advice: Containment) -> None:
             for name, count in advice.left.items()
         )
         calls = plural(sum(advice.left.values()), "other successful call")
-        say(f"  without a command here: {calls} of the same principals: {named}", 4)
+        of = "of the same principals that changed something"
+        say(f"  without a command here: {calls} {of}: {named}", 4)

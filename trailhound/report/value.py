@@ -300,13 +300,15 @@ class LeftCall:
 @dataclass(frozen=True, slots=True)
 class Advice:
     """What to do now about an incident, by what its events prove; nothing of it was run. `left`:
-    the successful changes of the same principals for which there is no step, by call.
+    the successful changes of the same principals for which there is no step, by call; `left_out`:
+    what was not looked at, and why.
     """
 
     id: str
     title: str
     steps: tuple[Step, ...]
     left: tuple[LeftCall, ...]
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

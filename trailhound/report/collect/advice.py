@@ -54,6 +54,6 @@ def advised(
                 LeftCall(name, count, objects=tuple(advice.left_objects.get(name, ())))
                 for name, count in (advice.left or {}).items()
             )
-            made.append(Advice(entry.id, entry.title, tuple(steps), left))
+            made.append(Advice(entry.id, entry.title, tuple(steps), left, advice.left_out))
     absent = absent_events(client, settings, *named) if named else []
     return Advised(tuple(made), tuple(absent))
