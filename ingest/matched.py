@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Final
 
 from ingest.documents.record_filter import MOST_NAMED, Choice, Dimension
@@ -16,13 +17,14 @@ _REASONS: Final = 5
 
 @dataclass(slots=True)
 class Matched:
-    """The accounts and regions of the folders of the objects that were listed.
+    """The accounts, regions and days of the folders of the objects that were listed.
 
     `unplaced` are objects whose folder names neither: their records do.
     """
 
     accounts: set[str] = field(default_factory=set)
     regions: set[str] = field(default_factory=set)
+    days: set[date] = field(default_factory=set)
     unplaced: int = 0
 
     def add(self, item: TrailObject) -> Place | None:
@@ -40,11 +42,14 @@ class Matched:
                 self.accounts.add(place.account)
             if place.region is not None:
                 self.regions.add(place.region)
+            if place.day is not None:
+                self.days.add(place.day)
 
     def merge(self, other: Matched) -> None:
         """Add what another worker read."""
         self.accounts |= other.accounts
         self.regions |= other.regions
+        self.days |= other.days
         self.unplaced += other.unplaced
 
 

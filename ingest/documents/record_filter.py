@@ -29,7 +29,7 @@ _LAST: Final = "9999.99.99"
 
 def criteria(settings: Settings, selection: Selection, *, today: date | None = None) -> Criteria:
     """By what a run with these settings and this selection chooses records."""
-    oldest = _oldest(settings, today)
+    oldest = oldest_day(settings, today)
     return Criteria(
         since=selection.since.isoformat() if selection.since else "",
         until=selection.until.isoformat() if selection.until else "",
@@ -40,7 +40,7 @@ def criteria(settings: Settings, selection: Selection, *, today: date | None = N
     )
 
 
-def _oldest(settings: Settings, today: date | None) -> date | None:
+def oldest_day(settings: Settings, today: date | None) -> date | None:
     """The first day that the retention keeps."""
     if settings.retention.days is None:
         return None
@@ -86,7 +86,7 @@ class RecordFilter:
     ) -> None:
         self.criteria: Final = criteria(settings, selection, today=today)
         self.selection: Final = selection
-        self.oldest: Final = _day(_oldest(settings, today))
+        self.oldest: Final = _day(oldest_day(settings, today))
         self.noise: Final = _noise_filter(settings.filter) if settings.filter else None
 
     @property

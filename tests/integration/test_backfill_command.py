@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,9 @@ from tests.helpers.ports import own_port
 from tests.helpers.processes import environment, identity_holds, printed, run
 from tests.helpers.trails import documents, ledger, own_settings, prepared, record, write_trail
 from trailhound.cluster.client import connect
+from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
+from trailhound.state.removed_days import RemovalRun, RemovedDaysStore
 
 KEYS = {
     "objects",
@@ -124,6 +128,38 @@ def test_something_left_out_is_exit_code_1(settings: Settings, trail: Path) -> N
     people = run(settings, "backfill", trail)
     assert people.returncode == 1
     assert "b.json.gz" in people.stderr.decode()
+
+
+def test_days_that_the_retention_removed_are_named_with_what_brings_them_back(
+    settings: Settings, tmp_path: Path
+) -> None:
+    source = tmp_path / "AWSLogs"
+    for number in (1, 2):
+        folder = source / "111122223333/CloudTrail/us-east-1/2025/03" / f"{number:02}"
+        name = f"111122223333_CloudTrail_us-east-1_202503{number:02}T1205Z_0123456789abcdef"
+        write_trail(folder, [record(eventTime=f"2025-03-{number:02}T12:00:00Z")], name)
+    assert run(settings, "backfill", source).returncode == 0
+    client, now = connect(settings), datetime(2025, 3, 9, tzinfo=UTC)
+    day = "2025.03.01"
+    client.indices.delete(index=Names(settings.prefix).day(day))
+    ended = run(settings, "backfill", source, "--json")
+    assert (ended.returncode, printed(ended.stdout)["problems"]) == (0, []), "nobody said so"
+    RemovedDaysStore(client, settings).add(
+        [RemovalRun(at=now, action="deleted", days=(day,), kept=7, host="h")]
+    )
+    ended = run(settings, "backfill", source, "--json")
+    (problem,) = printed(ended.stdout)["problems"]
+    assert (ended.returncode, printed(ended.stdout)["skipped_objects"]) == (1, 2)
+    assert problem.startswith("1 day (2025-03-01) is not in the index: the retention removed it")
+    for arguments in (("--dry-run",), ("--workers", "2")):
+        ended = run(settings, "backfill", source, *arguments)
+        assert (ended.returncode, b"reconcile" in ended.stderr) == (1, True), arguments
+    for unconcerned in (("--since", "2025-03-02"), ("--limit", "5")):
+        assert run(settings, "backfill", source, *unconcerned).returncode == 0
+    _, command, _ = problem.split("`")
+    run(settings, *shlex.split(command)[1:])
+    assert len(documents(client, settings)) == 2
+    assert run(settings, "backfill", source).returncode == 0
 
 
 @pytest.mark.parametrize(

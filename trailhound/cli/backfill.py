@@ -16,6 +16,7 @@ from trailhound.cli.backfill_report import (
     show_notes,
     show_report,
     show_undetected,
+    warn_removed,
     warn_unmatched,
 )
 from trailhound.cli.backfill_run import run_backfill
@@ -213,6 +214,7 @@ def _read(settings: Settings, request: BackfillRequest, steps: _Steps, *, json: 
             problems = warn_unmatched(
                 report, settings, sources, selection, selected=report.selected
             )
+            problems += warn_removed(report, settings, sources, selection)
         members: dict[str, Any] = {"problems": problems, "undetected": None} | restored
         complete = report.complete and not problems
         if chains is not None:
@@ -313,6 +315,7 @@ def _show_plan(settings: Settings, request: BackfillRequest, *, json: bool) -> N
     selection, limit = request.selection, request.limit
     planned = plan(client, settings, opened, selection, force=request.force, limit=limit)
     problems = [] if limit else warn_unmatched(planned, settings, request.sources, selection)
+    problems += [] if limit else warn_removed(planned, settings, request.sources, selection)
     for why in planned.denied.values():
         warn(why)
         problems.append(why)

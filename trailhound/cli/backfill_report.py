@@ -142,6 +142,29 @@ def warn_unmatched(
     return problems
 
 
+def warn_removed(
+    run: Run, settings: Settings, sources: Sequence[str], selection: Selection
+) -> list[str]:
+    """Warn of days that the retention removed and whose objects count as ingested. Returns it as a
+    sentence, which makes the run incomplete; a cluster that does not answer is only a warning."""
+    if not run.skipped_objects:
+        return []
+    from trailhound.app.backfill.removed import describe, still_removed
+
+    client, today = connect(settings), datetime.now(UTC).date()
+    try:
+        with cluster_errors(settings.hosts[0]):
+            days = still_removed(client, settings, run.matched.days, selection, today)
+    except ClusterError as error:
+        warn(f"can't say which days the retention removed: {error}")
+        return []
+    if not days:
+        return []
+    problem = describe(days, [text for text in sources if not is_stream(text)])
+    warn(problem)
+    return [problem]
+
+
 def show_notes(sources: Sequence[Source]) -> None:
     """Warn of what the sources say they cannot deliver."""
     for source in sources:
