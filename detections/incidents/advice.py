@@ -21,6 +21,7 @@ from detections.incidents.facts import KEYS
 from detections.incidents.further_credentials import CALLS
 from detections.incidents.further_events import HOLDERS, further_events, readable_events
 from detections.incidents.incident_events import events_of_incident
+from detections.incidents.people import People, ids_of
 from detections.incidents.step import Event
 from detections.incidents.store import IncidentStore
 from detections.incidents.undoing.secrets import SECRETS
@@ -76,7 +77,8 @@ def contain(
     during = {"gte": incident["first_seen"], "lte": incident["last_seen"]}
     opened = {"gte": f"{incident['first_seen']}||-{_SESSION}", "lt": incident["first_seen"]}
     times: list[Query] = [{"range": {"@timestamp": each}} for each in (during, opened)]
-    keys, names = incident["access_keys"], incident["principals"]
+    keys = incident["access_keys"]
+    names = [*incident["principals"], *_people(index, own, incident)]
     if not keys and not names:
         return Containment()
     with_key: Query = {"terms": {KEY: keys}}
@@ -157,6 +159,15 @@ def _objects(hits: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
             if leaf not in _LATER or not named:
                 named |= dict.fromkeys(each for each in texts_at(leaves, leaf) if each != "*")
     return tuple(named)[:_OBJECTS]
+
+
+def _people(index: EventIndex, own: Query, incident: Mapping[str, Any]) -> list[str]:
+    """The ids of those of its principals who are people of Identity Center: calls of the access
+    portal have no key, and name them by their id alone."""
+    ids = ids_of(index, own)
+    first, last = (datetime.fromisoformat(incident[each]) for each in ("first_seen", "last_seen"))
+    names = People(index).names(ids, first, last)
+    return [each for each in ids if names.get(each) in incident["principals"]]
 
 
 def _without_key(names: Sequence[str]) -> Query:

@@ -102,6 +102,11 @@ def test_a_person_is_one_by_name_and_by_id(settings: Settings) -> None:
         ["hedy.l@example.com", f"{ROLE}/hedy.l@example.com"],
     ]
     (grace,) = (each["id"] for each in listed if "grace" in each["principals"][0])
+    for each in listed:
+        steps = printed(settings, "incidents", "show", each["id"])["containment"]["steps"]
+        person = {"grace.m@example.com": GRACE, "hedy.l@example.com": HEDY}
+        id_ = person.get(each["principals"][0], ABEL)
+        assert any(f'"identitystore:UserId":"{id_}"' in step["command"] for step in steps), id_
     alerts = printed(settings, "alerts", "list", "--principal", "grace.m@example.com")["alerts"]
     assert {each["incident"] for each in alerts} == {grace}
     assert "grace.m@example.com" in {
