@@ -216,8 +216,8 @@ def test_the_job_mails_once_for_each_time_it_is_due(
         job = mail_job(client, settings, lambda: (), clock=lambda: now)
         assert job is not None
         job.run(Turn(None, lambda: True))  # the first run of all waits for its hour
-        job.run(Turn(at("2025-03-05T05:50"), lambda: True))
-        assert post.taken == []
+        said = job.run(Turn(at("2025-03-05T05:50"), lambda: True))
+        assert (said, post.taken) == ("the next report is due at 2025-03-05 06:00 UTC", [])
         now = at("2025-03-05T06:01")
         job.run(Turn(at("2025-03-05T05:58"), lambda: False))  # another daemon has the lease
         assert post.taken == []

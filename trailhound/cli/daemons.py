@@ -198,6 +198,8 @@ def show_jobs(jobs: list[dict[str, Any]]) -> None:
     if rows:
         out.print(table(["job", "last success", "#failures", "last error"], rows))
     for job in jobs:
+        if job["name"] == "report-mail" and job.get("note"):  # it succeeds also while none is due
+            say(f"{'':<9}report-mail: {job['note']}", 9)
         if job.get("skipped"):
             warn(f"{job['name']}: {job['skipped']}")
 

@@ -241,11 +241,13 @@ def mail_job(
         return None
     deadline = deadline_of(mail)
 
-    def look(turn: Turn) -> None:
+    def look(turn: Turn) -> str:
         now = clock()
         due = last_due(mail, now)
+        upcoming = due + timedelta(days=7 if mail.every == "weekly" else 1)
+        said = f"the next report is due at {upcoming:%F %H:%M} UTC"
         if turn.last_success is None or turn.last_success >= due or not turn.holds_lease():
-            return
+            return said
         report = compose(
             client,
             settings,
@@ -257,5 +259,6 @@ def mail_job(
         for address in send_report(report, mail, deadline):
             LOG.warning("the mail server refused %s", address)
         LOG.info("report mailed", extra={"fields": {"to": len(mail.to), "due": due.isoformat()}})
+        return said
 
     return Job("report-mail", _LOOK_EVERY, look)

@@ -17,8 +17,8 @@ from trailhound.settings import Settings
 
 _NAMED = 3
 _PUT_BACK = (
-    "run `trailhound init`, which puts them back; shards, replicas, refresh interval, codec and "
-    "sorting are set by `index.*` of the settings"
+    "run `trailhound init`, which applies them as this release and the settings have them (shards, "
+    "replicas, refresh interval, codec and sorting: `index.*`)"
 )
 _COMPONENT = "correct or remove the component template that says so: see `composed_of` of {}"
 _INIT = "run `trailhound init`"
