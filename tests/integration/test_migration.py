@@ -37,7 +37,7 @@ from trailhound.state.setup import init_namespace
 NOW = datetime.now(UTC).replace(microsecond=123456)
 SINCE = {
     *("removal", "known_automation", "late_events", "before_rules", "backfill", "removed_days"),
-    *("joining_checkpoint", "denied_folder"),
+    *("joining_checkpoint", "denied_folder", "outage"),
 }
 """Kinds that the last release did not have, and nothing makes here."""
 pytestmark = pytest.mark.fresh_namespace

@@ -199,8 +199,13 @@ VOLATILE = ("@timestamp", "state_at", "history", "delivery", "incident", "access
 
 
 def comparable(alerts: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Alerts by id, without what depends on when and where they were raised."""
+    """Alerts by id, without what depends on when and where they were raised, nor what joining adds:
+    the share of each principal, by which these are ordered, in the summary too."""
     for each in alerts:
+        if each.pop("by_principal", None):
+            each["entity"]["principal"].sort()
+        if len(each["entity"].get("principal", ())) > 1:
+            del each["summary"]
         each["evidence"].pop("query", None)
         each["evidence"].pop("query_exact", None)
     return {
