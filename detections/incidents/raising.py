@@ -14,7 +14,7 @@ are. The grounds are few, and named:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -39,11 +39,14 @@ _TELLING: Final = LEVELS.index(FROM)
 _OF_TELLING: Final = 2
 _OF_ANY: Final = 3
 _NAMED: Final = 2
-"""The most new identities that the reason names."""
+"""The most names of a kind in the reason."""
+_LONGEST: Final = 80
+"""The most characters of one: callers choose names."""
 
 FIELDS: Final = (
     *("rule.id", "rule.name", "rule.kind", "level", "severity", "attempt", "outcome", TWIN_KEY),
     *("state", "disposition", "calls", "attack", f"{LINKS}.{NEW}"),
+    "entity.outsider",
 )
 """The fields of an alert that are read here."""
 
@@ -105,13 +108,23 @@ def _reasons(
             number = f"{len(_rules(of))} rules of {plural(len(_tactics(of)), 'tactic')}"
             found.append((SEVERAL, f"{number}, {_success(of, alerts)}"))
             break
-    if any(GIVEN_AWAY in map(str.upper, it["attack"].get("technique", ())) for it in telling):
-        found.append((OUTSIDE, "another account was given access or data"))
-    names = list(dict.fromkeys(name for it in telling for name in newcomers(it)))
-    if names:
-        more = f" and {len(names) - _NAMED} more" if names[_NAMED:] else ""
-        found.append((NEW_IDENTITY, f"by {', '.join(names[:_NAMED])}{more}, never seen before"))
+    given = [
+        it for it in telling if GIVEN_AWAY in map(str.upper, it["attack"].get("technique", ()))
+    ]
+    if given:
+        outside = (name for it in given for name in (it.get("entity") or {}).get("outsider", ()))
+        whom = _some(dict.fromkeys(outside)) or "another account"
+        found.append((OUTSIDE, f"access or data was given to {whom}"))
+    new = dict.fromkeys(name for it in telling for name in newcomers(it))
+    if new:
+        found.append((NEW_IDENTITY, f"by {_some(new)}, never seen before"))
     return found
+
+
+def _some(names: Iterable[str]) -> str:
+    found = [each if len(each) <= _LONGEST else f"{each[:_LONGEST]}…" for each in names]
+    more = f" and {len(found) - _NAMED} more" if found[_NAMED:] else ""
+    return ", ".join(found[:_NAMED]) + more
 
 
 def _success(of: Sequence[Document], alerts: Sequence[Document]) -> str:

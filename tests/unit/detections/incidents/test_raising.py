@@ -46,12 +46,16 @@ HARMLESS = {"state": "closed", "disposition": "benign"}
             [IMPORTED, DISABLED, alert("Denied", "StopLogging", attempt=True)],
             "2 rules of 2 tactics, with success, beside attempts",
         ),
-        ([SHARED], "another account was given access or data"),
+        ([SHARED], "access or data was given to another account"),
+        (
+            [{**SHARED, "entity": {"outsider": ["444455556666"]}}],
+            "access or data was given to 444455556666",
+        ),
         ([{**IMPORTED, "links": {"new": ["oskar"]}}], "by oskar, never seen before"),
         (
             [SHARED, {**IMPORTED, "links": {"new": ["oskar"]}}],
             (
-                "2 rules of 1 tactic, all succeeded; another account was given access or data; "
+                "2 rules of 1 tactic, all succeeded; access or data was given to another account; "
                 "by oskar, never seen before"
             ),
         ),
