@@ -17,7 +17,7 @@ from typing import Any, Final
 from detections.events.outcome import failed
 from detections.events.verbs import reads
 from detections.incidents.credentials import ends_credentials
-from detections.incidents.further_credentials import further_credentials
+from detections.incidents.further_credentials import FROM_CONSOLE, from_console, further_credentials
 from detections.incidents.rotations import rotations
 from detections.incidents.step import Event, Step, in_region, listed, option, step
 from detections.incidents.undoing.outsiders import outsiders
@@ -28,7 +28,7 @@ from detections.incidents.workloads import functions_of
 FIELDS: Final = (
     *("eventName", "eventSource", "eventTime", "awsRegion", "recipientAccountId", "readOnly"),
     *("errorCode", "userIdentity", "requestParameters", "responseElements", "user"),
-    *("additionalEventData", "grants", "event.outcome"),
+    *("additionalEventData", "grants", "event.outcome", FROM_CONSOLE),
 )
 """What is read of each event."""
 NO_OBJECTS: Final[Mapping[str, tuple[str, ...]]] = {}
@@ -76,7 +76,7 @@ def containment(
     other changes. Sessions that began before `revoked_before` would be revoked. `openers`: the
     calls that issued temporary keys, by key; `proofs`: calls of the same principals that issued
     credentials, signed in, or read secrets."""
-    changed = list(changes)
+    users, changed = list(used), list(changes)
     functions = functions_of(changed)
     made = _Made()
     for event in changed:
@@ -84,15 +84,14 @@ def containment(
     credentials: dict[tuple[str, str], Step] = {}  # by account and what is done
     ended = (
         each
-        for event in used
+        for event in users
         for each in ends_credentials(
             event, revoked_before, (openers or {}).get(_key_of(event)), functions
         )
     )
     issued = (
         each
-        for event in proofs
-        if not failed(event)
+        for event in (*filter(from_console, users), *proofs)
         for each in further_credentials(event, revoked_before)
     )
     for each in (*ended, *issued, *made.credentials()):

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
+from detections.events.outcome import failed
 from detections.incidents.actors import at
 from detections.incidents.creations import ISSUING, last_part
 from detections.incidents.credentials import revoke
@@ -19,6 +20,8 @@ from detections.incidents.step import Event, Step, option, step
 from detections.incidents.undoing.rows import NAME, values_at
 
 SIGN_IN: Final = "ConsoleLogin"
+FROM_CONSOLE: Final = "sessionCredentialFromConsole"
+"""What events have that were made in the console."""
 CALLS: Final = (*ISSUING, SIGN_IN)
 """The calls of which `further_credentials` knows something."""
 _BY_PROVIDER: Final = ("AssumeRoleWithSAML", "AssumeRoleWithWebIdentity")
@@ -26,14 +29,17 @@ _OF_USER: Final = ("GetFederationToken", "GetSessionToken")
 
 
 def further_credentials(event: Event, before: datetime) -> Iterator[Step]:
-    """How what a successful call issued, or the password that it proves, is made useless. Sessions
-    that began before `before` would be revoked."""
+    """How what a call issued, if it succeeded, or the password that it proves, is made useless.
+    Sessions that began before `before` would be revoked."""
     name = str(event.get("eventName") or "")
     who = event.get("userIdentity") or {}
     account = str(who.get("accountId") or event.get("recipientAccountId") or "")
-    if name == SIGN_IN and who.get("type") == "IAMUser":
+    signed_in = from_console(event) or (name == SIGN_IN and not failed(event))
+    if signed_in and who.get("type") == "IAMUser":
         yield _password(event, str(who.get("userName") or ""), account)
-    elif name in _OF_USER and who.get("type") == "IAMUser":
+    if failed(event):
+        return
+    if name in _OF_USER and who.get("type") == "IAMUser":
         user = str(who.get("userName") or "")
         what = (
             f"revoke the sessions of the user {user} so far: {name} opened one, which goes on for "
@@ -57,10 +63,15 @@ def further_credentials(event: Event, before: datetime) -> Iterator[Step]:
         yield from _role(event, before)
 
 
+def from_console(event: Event) -> bool:
+    """Whether a call was made in the console, for which somebody had to sign in."""
+    return event.get(FROM_CONSOLE) in (True, "true")
+
+
 def _password(event: Event, user: str, account: str) -> Step:
     what = (
         f"delete the console password of the user {user}, or set a new one, and have MFA set up "
-        "anew: a sign-in succeeded, and revoked sessions keep nobody from the next one"
+        "anew: somebody signed in with it, and revoked sessions keep nobody from the next one"
     )
     words = ["aws", "iam", "delete-login-profile", *option("--user-name", user)]
     return step(event, what, words if NAME.fullmatch(user) else None, account, user)

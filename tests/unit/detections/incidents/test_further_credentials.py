@@ -60,6 +60,16 @@ def test_what_goes_on_when_the_key_is_deactivated_is_ended(
     assert advised({**event, "event": {"outcome": "failure"}}) == ()
 
 
+def test_a_session_of_the_console_proves_the_password_though_its_call_failed() -> None:
+    session = {**USER, "accessKeyId": "ASIAIOSFODNN7EXAMPLE"}
+    tried = {"event": {"outcome": "failure"}, "sessionCredentialFromConsole": "true"}
+    used = proof("ListUsers", "iam", userIdentity=session, **tried)
+    found = containment([used], [], LeftCalls(), NOW)
+    assert [shlex.split(each.command)[2] for each in found.steps] == [
+        *("put-user-policy", "delete-login-profile")
+    ]
+
+
 def test_sessions_that_are_ended_alike_are_one_step() -> None:
     session = {
         "type": "AssumedRole",
