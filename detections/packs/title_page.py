@@ -16,9 +16,10 @@ _HEAD: Final = """\
 # The shipped rules by title
 
 For somebody who has a title, from a message or a list: what the rule finds, what to look at first,
-and what is usually behind it when nothing is wrong. `trailhound rules show TITLE` has the rest: all
-steps, references, ATT&CK, fields. What the rules have in common, and how many alerts they raise,
-is in [rule-pack.md](rule-pack.md). An [incident](incidents.md#its-level) may be above its alerts.
+and what is usually behind it when nothing is wrong. For one of them, `trailhound rules show
+RootAccountUsage` has the rest: all steps, references, ATT&CK, fields. What the rules have in
+common, and how many alerts they raise, is in [rule-pack.md](rule-pack.md). An
+[incident](incidents.md#its-level) may be above its alerts.
 
 This page is made from the rules by `python -m detections.packs.title_page`.
 
