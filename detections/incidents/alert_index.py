@@ -26,7 +26,10 @@ _AT_ONCE: Final = 1_000
 _WAVE: Final = 100
 """Alerts whose links one search looks for: up to 600 terms each, of the 65,536 of a query."""
 _NOT_MERGED: Final = {"exists": {"field": MERGED}}
-_OF_DUE: Final = ("count", "evidence.event_id", "level", "entity.arn", "entity.account")
+_OF_DUE: Final = (
+    *("count", "evidence.event_id", "level"),
+    *("entity.arn", "entity.account", "entity.outsider"),
+)
 _VERSIONED: Final = {"seq_no_primary_term": True}
 
 Changes = Mapping[str, Mapping[str, Any]]

@@ -20,7 +20,10 @@ INCIDENT: Final = "incident"
 DUE: Final = "incident_due"
 LINKS: Final = "links"
 NEW: Final = "new"
-"""The member of the links that names identities of which the index had nothing before."""
+"""The member of the links that names identities of which the index had no success before."""
+INSIDE: Final = "inside"
+"""The member of the links that says that whatever the alert's events let in is an account whose own
+trail is in the index."""
 MERGED: Final = "merged_into"
 
 FIELDS: Final = ("first_seen", "last_seen", MERGED, INCIDENT, LINKS)
@@ -33,10 +36,15 @@ Document = Mapping[str, Any]
 
 
 def joined(
-    links: Links, incident: str, usable: Iterable[AddressDay] = (), new: Iterable[str] = ()
+    links: Links,
+    incident: str,
+    usable: Iterable[AddressDay] = (),
+    new: Iterable[str] = (),
+    *,
+    inside: bool = False,
 ) -> dict[str, Any]:
     """The fields of a joined alert. `usable`: the addresses by which it was joined; `new`: the
-    identities that it is about and that were not known before."""
+    identities that it is about and that were not known before; `inside`: as `INSIDE`."""
     times = map(stamp, links.acted) if links.acted else (None, None)
     return {
         LINKS: {
@@ -49,6 +57,7 @@ def joined(
             "principal": sorted(links.names),
             "account": sorted(links.accounts),
             NEW: sorted(new),
+            INSIDE: inside,
             BY_PRINCIPAL: [each._asdict() for each in links.shares],
             **dict(zip(_ACTED, times, strict=True)),
         },

@@ -1,7 +1,8 @@
-"""Which identities of alerts the index has nothing of from before: an IAM user, a role, a person of
-Identity Center whose first event is part of what the alert is about.
+"""Which identities of alerts the index has no successful call of from before: an IAM user, a role,
+a person of Identity Center whose first success is part of what the alert is about.
 
-Known is who acted more than `EARLIER` before the alert's first event. In an account whose first
+Known is who acted more than `EARLIER` before the alert's first event, with success: a denied call
+can be made for that by anybody who has nothing but a key. In an account whose first
 event is less than `HISTORY` older, everybody is new, so nobody counts as such.
 """
 
@@ -28,13 +29,14 @@ SHORTLY: Final = timedelta(days=7)
 """Most identities acted as shortly before the time by which they had to: only of the others every
 day is asked for the first event."""
 
+_FAILED: Final = {"term": {"event.outcome": "failure"}}
 _SEARCHES: Final = 50
 _OF_IDENTITY_CENTER: Final = "AWSReservedSSO_"
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who acts: a `name`, and the query for its events: of a `kind`, on their ARN."""
+    """Who acts: a `name`, and the query for what it did: of a `kind`, on the ARN of events."""
 
     name: str
     kind: str
@@ -42,7 +44,8 @@ class Identity:
 
     @property
     def query(self) -> Query:
-        return {self.kind: {ARN: {"value": self.arn}}}
+        own = {self.kind: {ARN: {"value": self.arn}}}
+        return {"bool": {"filter": [own], "must_not": [_FAILED]}}
 
 
 @dataclass(frozen=True, slots=True)

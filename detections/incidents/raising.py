@@ -8,8 +8,13 @@ are. The grounds are few, and named:
 
 - `several`: two rules of level medium or above, or three of low or above with one of medium; of
   different calls, since two rules about one call are one fact.
-- `outside`: a medium alert is about data or access that another account was given (ATT&CK T1537).
-- `new`: a medium alert is about an identity that the index has nothing of from before.
+- `outside`: a medium alert is about data or access that another account was given (ATT&CK T1537),
+  other than accounts whose own trails are in the index.
+- `new`: a medium alert is about an identity that the index has no successful call of from before.
+
+What a session deploys is one fact, however many rules it meets, and none about a new identity: a
+new role's, or a new colleague's, first call is often a deploy. That of an IAM user's key counts as
+all else does, since a pipeline has a role.
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ from typing import Any, Final
 
 from detections.alerts.disposition import HARMLESS
 from detections.alerts.twins import TWIN_KEY
-from detections.incidents.document import LINKS, NEW, is_of_days
+from detections.incidents.document import INSIDE, LINKS, NEW, is_of_days
 from detections.incidents.significance import NAMED
 from detections.rule import LEVELS, SEVERITIES, Level
 from trailhound.plural import plural
@@ -34,6 +39,20 @@ SEVERAL, OUTSIDE, NEW_IDENTITY = "several", "outside", "new"
 GIVEN_AWAY: Final = "T1537"
 """The technique of rules about what another account was given: Transfer Data to Cloud Account."""
 
+DEPLOYED: Final = frozenset(
+    {
+        "fdf8e0aa-fcfa-49dd-a424-35d6f011ce7f",  # lambda_code_replaced_by_hand
+        "0c1f3a52-7a64-4d0e-9a0f-9f0c5b0e6d41",  # lambda_code_replaced
+        "178eb389-7d47-4cce-884c-71a3a94e40e9",  # launch_template_user_data
+        "99072239-b9a6-48c9-bb51-6c3a81879cfc",  # traffic_diverted_by_hand
+    }
+)
+"""Ids of shipped rules that every deploy without a history meets."""
+FIRST_DEPLOYED: Final = DEPLOYED | {"65f9367e-e69f-4b06-a492-02eb7eec936a"}
+"""And those that the first deploy of a new identity meets, which makes its function:
+`role_passed_by_workload`."""
+
+_SESSION: Final = ":assumed-role/"
 _LOWEST: Final = LEVELS.index("low")
 _TELLING: Final = LEVELS.index(FROM)
 _OF_TELLING: Final = 2
@@ -46,7 +65,7 @@ _LONGEST: Final = 80
 FIELDS: Final = (
     *("rule.id", "rule.name", "rule.kind", "level", "severity", "attempt", "outcome", TWIN_KEY),
     *("state", "disposition", "calls", "attack", f"{LINKS}.{NEW}"),
-    "entity.outsider",
+    *("entity.arn", "entity.outsider", f"{LINKS}.{INSIDE}"),
 )
 """The fields of an alert that are read here."""
 
@@ -103,21 +122,18 @@ def _reasons(
     """The grounds that hold, each in words."""
     found: list[tuple[str, str]] = []
     for of, needed in ((said, _OF_ANY), (telling, _OF_TELLING)):
-        calls = {each["name"] for it in of for each in it.get("calls") or ()}
+        calls = {each for it in of for each in _calls(it)}
         if len(_rules(of)) >= needed and len(calls) > 1:
             number = f"{len(_rules(of))} rules of {plural(len(_tactics(of)), 'tactic')}"
             found.append((SEVERAL, f"{number}, {_success(of, alerts)}"))
             break
-    given = [
-        it for it in telling if GIVEN_AWAY in map(str.upper, it["attack"].get("technique", ()))
-    ]
-    if given:
+    if given := [it for it in telling if _gives_away(it)]:
         outside = (name for it in given for name in (it.get("entity") or {}).get("outsider", ()))
         whom = _some(dict.fromkeys(outside)) or "another account"
         found.append((OUTSIDE, f"access or data was given to {whom}"))
-    new = dict.fromkeys(name for it in telling for name in newcomers(it))
+    new = dict.fromkeys(name for it in telling if not _deploy(it) for name in newcomers(it))
     if new:
-        found.append((NEW_IDENTITY, f"by {_some(new)}, never seen before"))
+        found.append((NEW_IDENTITY, f"by {_some(new)}, with no successful call before"))
     return found
 
 
@@ -136,9 +152,31 @@ def _success(of: Sequence[Document], alerts: Sequence[Document]) -> str:
 
 
 def newcomers(document: Document) -> Sequence[str]:
-    """The names of the alert's identities that the index had nothing of before."""
+    """The names of the alert's identities that the index had no successful call of before."""
     found: Sequence[str] = (document.get(LINKS) or {}).get(NEW) or ()
     return found
+
+
+def _gives_away(document: Document) -> bool:
+    techniques = map(str.upper, document["attack"].get("technique", ()))
+    return GIVEN_AWAY in techniques and (document.get(LINKS) or {}).get(INSIDE) is not True
+
+
+def _deploy(document: Document) -> str:
+    """By whom something was deployed, if the alert is about no more than that; else empty. Sessions
+    of a role are one."""
+    arns = (document.get("entity") or {}).get("arn") or ()
+    rules = FIRST_DEPLOYED if newcomers(document) else DEPLOYED
+    if document["rule"].get("id") not in rules or not all(_SESSION in each for each in arns):
+        return ""
+    return ",".join(sorted({each.rpartition("/")[0] for each in arns}))
+
+
+def _calls(document: Document) -> Iterable[str]:
+    """What its calls are, for counting different ones: all of a deploy are one."""
+    if who := _deploy(document):
+        return [who]
+    return [each["name"] for each in document.get("calls") or ()]
 
 
 def _says_what_was_done(document: Document) -> bool:
@@ -152,9 +190,13 @@ def _says_what_was_done(document: Document) -> bool:
 
 
 def _rules(alerts: Sequence[Document]) -> set[str]:
-    """The rules of alerts; variants of one that found the same events count as one."""
+    """The rules of alerts; variants of one that found the same events count as one, and so do those
+    about one deploy."""
     by_events: dict[object, str] = {}
     for it in alerts:
+        if who := _deploy(it):
+            by_events[who] = who
+            continue
         own = it["rule"].get("id") or it["rule"]["name"]
         by_events.setdefault(it.get(TWIN_KEY) or own, own)
     return set(by_events.values())

@@ -16,7 +16,7 @@ from detections.alerts.store import NO_ALERT, SHORTEST_PREFIX, AlertQuery, Alert
 from detections.alerts.triage import Decision, Verb
 from detections.alerts.twins import TWIN_KEY
 from detections.incidents.closings import closed_as
-from detections.incidents.document import INCIDENT, LINKS, NEW, acted, is_of_days
+from detections.incidents.document import INCIDENT, INSIDE, LINKS, NEW, acted, is_of_days
 from detections.incidents.entries import FIELDS as ENTRY_FIELDS
 from detections.incidents.entries import STATES, about, is_twin, timeline
 from detections.incidents.raising import FROM, TO, standing
@@ -41,10 +41,10 @@ FIELDS: Final = (
     *("rule", "level", "severity", "state", "disposition", "assignee", "first_seen", "last_seen"),
     *("state_by", "state_at", "history"),
     *("count", "count_relation", "calls", "outcome", "attempt", "before", "summary", "attack"),
-    *("entity.principal", "entity.address", "entity.account", "entity.outsider"),
+    *("entity.principal", "entity.address", "entity.account", "entity.outsider", "entity.arn"),
     *("file.object", INCIDENT, TWIN_KEY),
     *(f"{LINKS}.{name}" for name in ("first", "last", "principal", "address", "account", "own")),
-    f"{LINKS}.{NEW}",
+    *(f"{LINKS}.{NEW}", f"{LINKS}.{INSIDE}"),
 )
 """The fields of alerts that an incident is made from."""
 

@@ -24,6 +24,7 @@ from detections.incidents.document import DUE, INCIDENT, MERGED, joined, span, s
 from detections.incidents.facts import EVENTS, AlertEvents
 from detections.incidents.joining import LinkedAlert
 from detections.incidents.newcomers import Newcomers, Subject, subject_of
+from detections.incidents.own_accounts import OwnAccounts, accounts_of
 from detections.incidents.raising import FROM
 from detections.incidents.reach import IncidentChanges, Stored, decided
 from detections.rule import LEVELS
@@ -59,12 +60,14 @@ class Updated:
 @dataclass(slots=True)
 class _Batch:
     """Alerts that are due, with the links of their events now, and as they were last joined.
-    `subjects`: who those are about whose level says what was done. `merged`: alerts that were
-    merged into others; their incidents are joined again."""
+    `subjects`: who those are about whose level says what was done, and `outsiders` the accounts
+    that they let in. `merged`: alerts that were merged into others; their incidents are joined
+    again."""
 
     due: dict[str, LinkedAlert] = field(default_factory=dict)
     before: dict[str, Stored] = field(default_factory=dict)
     subjects: dict[str, Subject] = field(default_factory=dict)
+    outsiders: dict[str, Sequence[str]] = field(default_factory=dict)
     merged: dict[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
@@ -89,6 +92,7 @@ class IncidentUpdater:
         self._events = events or NamedEvents(client, self._names.days)
         self._gap = timedelta(hours=settings.detections.incident_gap_hours)
         self._newcomers = Newcomers(self._events.index)
+        self._own_accounts = OwnAccounts(self._events.index)
         self._mapped = False
 
     def run(
@@ -158,6 +162,8 @@ class IncidentUpdater:
             subject = subject_of(source) if source.get("level") in _ABOUT_SOMEBODY else None
             if subject is not None:
                 batch.subjects[name] = subject
+            if source.get("level") in _ABOUT_SOMEBODY:
+                batch.outsiders[name] = accounts_of(source)
             ids = _events(hit)
             more = (source.get("count") or 0) > EVENTS
             events = tuple(ids[:EVENTS])
@@ -170,6 +176,7 @@ class IncidentUpdater:
         made = decided(batch.due, batch.before, index, self._gap, batch.merged.values())
         sharing = index.sharing(batch.due.values())
         new = self._newcomers.of(batch.subjects)
+        inside = self._own_accounts.inside(batch.outsiders)
         moved = {
             name: {INCIDENT: incident}
             for name, incident in made.incident.items()
@@ -185,6 +192,7 @@ class IncidentUpdater:
                 made.incident[name],
                 sharing.usable(alert).addresses,
                 [new[name]] if name in new else (),
+                inside=name in inside,
             )
             for name, alert in batch.due.items()
             if made.incident[name] not in waiting

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from opensearchpy import OpenSearch
 
 from detections.events.index import EventIndex
 from detections.incidents.newcomers import Newcomers, Subject, subject_of
+from detections.incidents.own_accounts import OwnAccounts
 from tests.helpers.findings import START, put_events
 from tests.helpers.identities import user
 from trailhound.cluster.templates import Names
@@ -18,9 +20,11 @@ HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
 
-def act(client: OpenSearch, settings: Settings, name: str, before: timedelta, number: int) -> None:
+def act(
+    client: OpenSearch, settings: Settings, name: str, before: timedelta, number: int, **more: Any
+) -> None:
     """An event of a user, so long before `START`."""
-    put_events(client, settings, [number], START - before, userIdentity=user(name))
+    put_events(client, settings, [number], START - before, userIdentity=user(name), **more)
 
 
 def subject(name: str, after: timedelta = timedelta()) -> Subject:
@@ -45,7 +49,9 @@ def test_who_acted_more_than_a_day_before_is_not_new(
     ):
         act(client, settings, name, before, number)
     asked = {name: subject(name) for name in ("daily", "long-ago", "today", "just", "never")}
-    new = {"today", "just", "never"}
+    act(client, settings, "denied", 2 * DAY, 9, event={"outcome": "failure"})
+    asked["denied"] = subject("denied")
+    new = {"today", "just", "never", "denied"}
     assert newcomers.of(asked) == {name: name for name in new}
     # Of two alerts about one user the earlier one may be about a new one.
     both = {"first": subject("just"), "later": subject("just", 2 * HOUR)}
@@ -60,3 +66,7 @@ def test_in_an_account_without_history_nobody_is_new(
     assert newcomers.of({"alert": subject("ada")}) == {}
     act(client, settings, "colleague", 8 * DAY, 2)
     assert newcomers.of({"alert": subject("ada")}) == {"alert": "ada"}
+    # By the same event its account is an own one, which an alert may let in.
+    own = OwnAccounts(EventIndex(client, Names(settings.prefix).days))
+    let_in = {"own": ["111122223333"], "both": ["111122223333", "444455556666"], "nobody": []}
+    assert own.inside(let_in) == {"own"}

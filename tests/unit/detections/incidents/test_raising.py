@@ -34,6 +34,20 @@ SHARED = alert("Shared", "ModifySnapshotAttribute", attack={"tactic": [], "techn
 USER, MODEL = alert("User", "CreateUser", "low"), alert("Model", "InvokeModel", "low")
 ALARM = alert("alarm", "PutBucketPolicy", attack={"tactic": [], "technique": ["T1537"]})
 ALARM["rule"] = {"id": max(NAMED), "name": "S3BucketPolicyChanges", "kind": "correlation"}
+CODE, TEMPLATE, ROUTING, PASSED = (
+    alert(title, call, rule={"id": rule, "name": title, "kind": "sigma"})
+    for title, call, rule in (
+        ("Code", "UpdateFunctionCode20150331v2", "fdf8e0aa-fcfa-49dd-a424-35d6f011ce7f"),
+        ("Template", "CreateLaunchTemplateVersion", "178eb389-7d47-4cce-884c-71a3a94e40e9"),
+        ("Routing", "CreateRule", "99072239-b9a6-48c9-bb51-6c3a81879cfc"),
+        ("Role passed", "CreateFunction20150331", "65f9367e-e69f-4b06-a492-02eb7eec936a"),
+    )
+)
+ROLE, OTHER_ROLE, USER_KEY = (
+    {"entity": {"arn": [f"arn:aws:{rest}"]}}
+    for rest in ("sts::1:assumed-role/ci/a", "sts::1:assumed-role/Ops/b", "iam::1:user/ada")
+)
+CI = {**ROLE, "links": {"new": ["ci"]}}
 HARMLESS = {"state": "closed", "disposition": "benign"}
 
 
@@ -51,12 +65,21 @@ HARMLESS = {"state": "closed", "disposition": "benign"}
             [{**SHARED, "entity": {"outsider": ["444455556666"]}}],
             "access or data was given to 444455556666",
         ),
-        ([{**IMPORTED, "links": {"new": ["oskar"]}}], "by oskar, never seen before"),
+        ([{**IMPORTED, "links": {"new": ["oskar"]}}], "by oskar, with no successful call before"),
+        # What is deployed counts as one fact beside others, of each role, and of keys as it is.
+        ([CODE | ROLE, TEMPLATE | ROLE, IMPORTED], "2 rules of 1 tactic, all succeeded"),
+        ([CODE | ROLE, TEMPLATE | OTHER_ROLE], "2 rules of 1 tactic, all succeeded"),
+        ([PASSED | ROLE, CODE | ROLE], "2 rules of 1 tactic, all succeeded"),
+        ([CODE | USER_KEY, TEMPLATE | USER_KEY], "2 rules of 1 tactic, all succeeded"),
+        (
+            [{**CODE, **USER_KEY, "links": {"new": ["ada"]}}],
+            "by ada, with no successful call before",
+        ),
         (
             [SHARED, {**IMPORTED, "links": {"new": ["oskar"]}}],
             (
                 "2 rules of 1 tactic, all succeeded; access or data was given to another account; "
-                "by oskar, never seen before"
+                "by oskar, with no successful call before"
             ),
         ),
     ],
@@ -85,6 +108,10 @@ def test_facts_that_add_up_raise_a_medium_incident(alerts: list[Any], because: s
         [{**IMPORTED, "twin_key": "k"}, {**DISABLED, "twin_key": "k"}],
         # A pipeline's alarms, also by a role that is new.
         [{**ALARM, **more} for more in ({}, {"links": {"new": ["ci"]}})],
+        [CODE | ROLE, TEMPLATE | ROLE, ROUTING | ROLE],
+        # The first deploy of a new role.
+        [PASSED | CI, CODE | CI],
+        [{**SHARED, "links": {"inside": True}}],
         [alert("Sign-in", "ConsoleLogin", attempt=True, links={"new": ["oskar"]})],
         [IMPORTED, alert("day", "ListUsers", rule={"id": "d", "name": "d", "kind": "anomaly"})],
     ],
