@@ -250,10 +250,8 @@ def test_the_noisiest_rules_are_shown_with_what_would_make_them_raise_fewer(
     assert (plain["judged"], plain["harmless"], loud["harmless"]) == (3, 0.6667, None)
     assert plain["per_day"] == 3.0, "the end of a day is included"
     assert plain["top_principals"][0] == {"name": "ada", "alerts": 5}
-    latest = next(it for it in ids(settings, "--rule", PLAIN.id, "--principal", "ada"))
-    assert plain["suggestion"]["command"] == (
-        f"trailhound rules except {latest} --by principal --dry-run"
-    )
+    show = f"trailhound alerts list --flat --rule {PLAIN.id} --principal ada"
+    assert plain["suggestion"]["command"] == show, "an alert from the same network was right"
     assert loud["suggestion"] is None, "of few alerts"
     assert [each["id"] for each in shown("--limit", "1")["rules"]] == [PLAIN.id]
     assert [each["id"] for each in shown("--level", "medium", "--rule", "loud")["rules"]] == [
