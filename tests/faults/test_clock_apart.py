@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,11 @@ from tests.helpers.processes import start
 from tests.helpers.queues import until
 from tests.helpers.readyz import readiness
 from tests.helpers.trails import own_settings, prepared
+from trailhound.app.health.reasons import reasons
+from trailhound.app.health.shared_state import read_shared
+from trailhound.cluster.client import connect
+from trailhound.cluster.clock import seconds_ahead
+from trailhound.state.daemons import Daemons, DaemonState
 
 Answer = tuple[int, set[tuple[str, str]]]
 READY: Answer = (200, set())
@@ -48,3 +54,28 @@ def test_clocks_that_are_apart_make_a_daemon_unready(
         finally:
             process.kill()
             process.communicate()
+
+
+def test_who_asks_with_a_wrong_clock_is_told_so_and_daemons_are_found(
+    engine: str, namespace: str, tmp_path: Path
+) -> None:
+    """The machine that asks is two hours ahead of the cluster and of the daemon."""
+    client = prepared(own_settings(engine, namespace, tmp_path / "home"))
+    theirs = datetime.now(UTC) - timedelta(hours=2)
+
+    def script(request: Request) -> Fault | None:
+        if "/_nodes/stats/os" not in request.path:
+            return None
+        clock = round(theirs.timestamp() * 1000)
+        return Say(200, {"nodes": {"n": {"os": {"timestamp": clock}}}})
+
+    with Proxy(engine, script) as proxy:
+        settings = own_settings(proxy.url, namespace, tmp_path)
+        Daemons(client, settings).write(
+            DaemonState(id="d", heartbeat=theirs, report={"reasons": []})
+        )
+        shared = read_shared(connect(settings), settings, seconds_ahead(connect(settings)))
+        found = reasons(shared, settings, dict)
+    assert [each.id for each in shared.daemons] == ["d"]
+    assert [(each.code, each.subject) for each in found] == [("clock", "this machine")]
+    assert "ahead of the cluster's" in found[0].message

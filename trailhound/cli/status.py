@@ -47,6 +47,7 @@ with late_imports():
     from trailhound.app.health.shared_state import read_shared
     from trailhound.app.search.ledger import LedgerSearch
     from trailhound.cluster.client import connect
+    from trailhound.cluster.clock import earlier_now, seconds_ahead
     from trailhound.cluster.dialect import dialect_of
     from trailhound.cluster.past_retention import read_past_retention
     from trailhound.cluster.refusals import cluster_errors, redact_url
@@ -201,7 +202,8 @@ def _cluster(client: OpenSearch, settings: Settings) -> dict[str, Any]:
     names = Names(settings.prefix)
     health = client.cluster.health()
     stored = client.indices.stats(index=names.days, metric="docs,store", level="cluster")
-    daemons, scheduled = Daemons(client, settings).active(), Jobs(client, settings).all()
+    now = earlier_now(seconds_ahead(client))
+    daemons, scheduled = Daemons(client, settings).active(now), Jobs(client, settings).all()
     letters = waiting(client, names)
     ledger = LedgerSearch(client, settings)
     today = datetime.now(UTC).date()
@@ -258,7 +260,7 @@ def _detections(client: OpenSearch, settings: Settings) -> _Detections:
     channels = channel_statuses(client, settings)
     since = datetime.now(UTC) - timedelta(days=TRAINED_WITHIN)
     return _Detections(
-        readiness(read_shared(client, settings), settings),
+        readiness(read_shared(client, settings, seconds_ahead(client)), settings),
         rules=tuple(rules.values()),
         catch_up=catch_up if catch_up is not None and not catch_up.done else None,
         late=LateEventsStore(client, settings).get() if settings.detections.scheduled else None,

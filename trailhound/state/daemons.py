@@ -70,8 +70,8 @@ class Daemons:
         """Remove a daemon, if it exists."""
         self._store.delete([identifier])
 
-    def active(self) -> list[DaemonState]:
-        """The daemons that wrote within the last minute, by host and process."""
-        since = datetime.now(UTC) - SILENT
+    def active(self, now: datetime | None = None) -> list[DaemonState]:
+        """The daemons that wrote within the last minute before `now`, by host and process."""
+        since = (now or datetime.now(UTC)) - SILENT
         found = self._store.all({"range": {"heartbeat": {"gte": since.isoformat()}}})
         return sorted(found, key=lambda each: (each.host, each.pid))

@@ -14,6 +14,7 @@ from trailhound.app.doctor.check import Check
 from trailhound.app.health.readiness import Readiness, Reason
 from trailhound.app.health.reasons import readiness
 from trailhound.app.health.shared_state import read_shared
+from trailhound.cluster.clock import seconds_ahead
 from trailhound.cluster.refusals import cluster_errors
 from trailhound.errors import TrailhoundError
 from trailhound.settings import Settings
@@ -29,7 +30,7 @@ def readiness_checks(
     number = 0
     try:
         with cluster_errors(settings):
-            shared = read_shared(client, settings)
+            shared = read_shared(client, settings, seconds_ahead(client))
     except TrailhoundError as error:
         found = Readiness.not_known(error)
     else:

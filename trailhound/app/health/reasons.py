@@ -33,6 +33,7 @@ RULE_SLACK = timedelta(minutes=10)
 LEADER_SLACK = timedelta(minutes=2)
 """How long after a daemon's start the scheduled jobs may have no leader."""
 _NAMED = 3
+_CLOCK_APART = 60.0
 
 
 Intervals = Callable[[], Mapping[str, timedelta]]
@@ -53,6 +54,7 @@ def rule_intervals(settings: Settings) -> dict[str, timedelta]:
 def reasons(shared: SharedState, settings: Settings, intervals: Intervals) -> list[Reason]:
     """All reasons why an installation is not ready, as seen from outside its daemons."""
     return [
+        *_clock(shared.ahead),
         *_daemons(shared, settings),
         *_sources(shared, settings),
         *shared_reasons(shared, settings, intervals),
@@ -144,6 +146,16 @@ def _daemons(shared: SharedState, settings: Settings) -> Iterator[Reason]:
     elif settings.run.sources:
         message = "no daemon was started yet: nothing of run.sources is ingested"
         yield Reason("daemon", "daemon", message)
+
+
+def _clock(ahead: float) -> Iterator[Reason]:
+    if abs(ahead) > _CLOCK_APART:
+        which = "ahead of" if ahead > 0 else "behind"
+        message = (
+            f"the clock of this machine is {abs(ahead):,.0f} s {which} the cluster's: whether "
+            "daemons run and rules are on time is judged by the one that is behind"
+        )
+        yield Reason("clock", "this machine", message)
 
 
 def _sources(shared: SharedState, settings: Settings) -> Iterator[Reason]:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from opensearchpy import OpenSearch
 
 from trailhound.cluster.blocks import disk_full, use_blocked, writes_blocked
+from trailhound.cluster.clock import earlier_now
 from trailhound.cluster.namespaces import has_namespace
 from trailhound.cluster.templates import Names
 from trailhound.settings import Settings
@@ -41,6 +42,8 @@ class SharedState:
     """That a disk of the cluster is full, in a sentence; empty if none is."""
     denied_folders: Sequence[DeniedFolder] = ()
     """The folders that a backfill was not allowed to list, and none has listed since."""
+    ahead: float = 0.0
+    """How far the clock of the machine that asks is ahead of the cluster's, in seconds."""
     missing: str = ""
     """The ledger index, if there is none: then nothing of the above is known."""
 
@@ -52,15 +55,18 @@ def written_now(names: Names) -> list[str]:
     return [names.ledger, names.deadletter, names.alerts, *newest]
 
 
-def read_shared(client: OpenSearch, settings: Settings) -> SharedState:
-    """Read the shared state. Raises opensearch-py's exceptions and `RequestFailedError`."""
-    names = Names(settings.prefix)
+def read_shared(client: OpenSearch, settings: Settings, ahead: float = 0.0) -> SharedState:
+    """Read the shared state. `ahead`: as `seconds_ahead`, by which others than a daemon judge what
+    daemons wrote. Raises opensearch-py's exceptions and `RequestFailedError`."""
+    names, now = Names(settings.prefix), earlier_now(ahead)
     blocked = writes_blocked(client, names.ledger, names.deadletter)
     return SharedState(
-        Daemons(client, settings).active(),
+        Daemons(client, settings).active(now),
         Jobs(client, settings).all(),
         list(RuleCheckpoints(client, settings).read().values()),
         Channels(client, settings).all(),
+        read_at=now,
+        ahead=ahead,
         malformed=malformed_documents(client, settings),
         dead_letters_blocked=blocked.get(names.deadletter, ""),
         ledger_blocked=blocked.get(names.ledger, ""),
