@@ -23,6 +23,7 @@ from detections.kinds.kind import OwnKind
 from detections.kinds.options import Options
 from detections.matcher.event_values import text
 from detections.span import Span, moment
+from trailhound.cluster.queries import both
 from trailhound.cluster.reader import has_any, is_any
 from trailhound.cluster.snapshot import Snapshot
 
@@ -107,6 +108,7 @@ class _Search:
         """The events that make others not new."""
         self._snapshot = snapshot
         self._span = span.query()
+        self._end = span.milliseconds()[1]
 
     def findings(self) -> Iterator[Finding]:
         """In intervals shorter than the memory: within one, only the first event of a pair in the
@@ -117,6 +119,8 @@ class _Search:
         for bucket in self._snapshot.buckets(touched, [histogram("slice", width)]):
             since = int(bucket["key"]["slice"])
             interval = since, since + width - 1
+            if not self._has_history(interval):
+                continue
             query = self._matching.where(self._span, during(interval))
             pairs = (
                 (key, int(each["first"]["value"]))
@@ -131,6 +135,21 @@ class _Search:
                         yield from self._first(key, (time, time))
                     else:
                         yield from self._first(key, interval, check=True)
+
+    def _has_history(self, interval: Interval) -> bool:
+        """Whether anybody may have the history that a finding in an interval takes: in the first
+        days of an index nobody has, and none of the pairs need be looked at."""
+        if not self._new_terms.training_days:
+            return True
+        begin, end = self._training(interval[0])[0], self._training(min(interval[1], self._end))[1]
+        history = both(self._training_query, during((begin, end)))
+        return is_any(self._snapshot.search(history, track_total_hits=1))
+
+    @property
+    def _training_query(self) -> Query:
+        """What finds the events that may be history."""
+        past = self.past.compiled
+        return past.among if self._new_terms.training_events == "all" else past.query
 
     def _decided_by_engine(self, since: int, interval: Interval) -> tuple[bool, bool]:
         """Whether the engine alone decides which events are the rule's, from `since` to the end of
