@@ -201,6 +201,21 @@ class Functions:
 NO_FUNCTIONS: Final = Functions()
 
 
+def acted_with(own: Iterable[str], used: Iterable[str]) -> set[str]:
+    """The tokens of what an actor acts with, besides its own: the roles of its sessions, and what
+    others gave it. `used` also has what it only names.
+
+    >>> session = "session:arn:aws:sts::111122223333:assumed-role/Ops/x:2025-03-01T11:00:00Z"
+    >>> acted_with([session, "key:ASIA1"], ["role:111122223333:Other", "bucket:logs"])
+    {'role:111122223333:Ops'}
+    """
+    found = {each for each in used if each.startswith(ACTS)}
+    for each in own:
+        if session := _SESSION_TOKEN.fullmatch(each):
+            found.add(token("role", session[1], session[2]))
+    return found - {""}
+
+
 def few(tokens: Iterable[str]) -> list[str]:
     """The tokens of gifts of an alert: none, if it gave something to too many; else the latest.
 

@@ -21,9 +21,11 @@ from detections.incidents.facts import KEYS
 from detections.incidents.further_credentials import CALLS
 from detections.incidents.further_events import HOLDERS, further_events, readable_events
 from detections.incidents.incident_events import events_of_incident
+from detections.incidents.parties import parties
 from detections.incidents.people import People, ids_of
 from detections.incidents.step import Event
 from detections.incidents.store import IncidentStore
+from detections.incidents.store import made as made_incident
 from detections.incidents.undoing.secrets import SECRETS
 from detections.incidents.undoing.table import KNOWN
 from trailhound.cluster.queries import Query, both, either
@@ -73,14 +75,19 @@ def contain(
     in its events. Raises `ClusterError` and opensearch-py's errors."""
     index = readable_events(client, settings)
     own = events_of_incident(client, settings, incident["id"]).query
-    incident = IncidentStore(client, settings).get(incident["id"], HOLDERS)
+    alerts = IncidentStore(client, settings).alerts_of(incident["id"])
+    sides = parties([document for _, document in alerts])
+    whole = made_incident(alerts, HOLDERS)
+    incident = whole | {
+        name: sides.contained(whole[name]) for name in ("access_keys", "principals")
+    }
     during = {"gte": incident["first_seen"], "lte": incident["last_seen"]}
     opened = {"gte": f"{incident['first_seen']}||-{_SESSION}", "lt": incident["first_seen"]}
     times: list[Query] = [{"range": {"@timestamp": each}} for each in (during, opened)]
     keys = incident["access_keys"]
     names = [*incident["principals"], *_people(index, own, incident)]
     if not keys and not names:
-        return Containment()
+        return Containment(aside=sides.sentences)
     with_key: Query = {"terms": {KEY: keys}}
     without = _without_key(names)
     holders = either([with_key, without])
@@ -104,13 +111,14 @@ def contain(
         now,
         openers,
         [*openers.values(), *proofs[:_MOST]],
+        sides.order,
     )
     left_out = [
         f"more than {_MOST:,} {calls}: the later ones were not looked at"
         for calls, found in ((_CHANGES, read), (_PROOFS, proofs))
         if len(found) > _MOST
     ]
-    return replace(made, left_out=(*left_out, *further.left_out))
+    return replace(made, left_out=(*left_out, *further.left_out), aside=sides.sentences)
 
 
 def _first(index: EventIndex, query: Query) -> list[Event]:

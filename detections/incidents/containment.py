@@ -9,7 +9,7 @@ sentence without a command.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -31,6 +31,7 @@ FIELDS: Final = (
     *("additionalEventData", "grants", "event.outcome", FROM_CONSOLE),
 )
 """What is read of each event."""
+NO_ORDER: Final[Mapping[str, int]] = {}
 NO_OBJECTS: Final[Mapping[str, tuple[str, ...]]] = {}
 
 
@@ -52,6 +53,8 @@ class Containment:
     left_objects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     """What was not looked at, and why: sentences without a full stop."""
+    aside: tuple[str, ...] = ()
+    """Who is in the incident and has no step, and why: the same."""
 
     def as_dict(self) -> dict[str, Any]:
         """As `incidents show --json` prints it."""
@@ -59,6 +62,7 @@ class Containment:
             "steps": [asdict(each) for each in self.steps],
             "left": dict(self.left or {}),
             "left_out": list(self.left_out),
+            "aside": list(self.aside),
             "left_objects": {name: list(each) for name, each in self.left_objects.items()},
         }
 
@@ -70,15 +74,23 @@ def containment(
     revoked_before: datetime,
     openers: Mapping[str, Event] | None = None,
     proofs: Sequence[Event] = (),
+    order: Mapping[str, int] = NO_ORDER,
 ) -> Containment:
     """`used`: for each access key of the incident an event that was made with it; `changes`: what
     these keys' holders changed by calls that are `KNOWN`, in the order of time; `others`: their
     other changes. Sessions that began before `revoked_before` would be revoked. `openers`: the
     calls that issued temporary keys, by key; `proofs`: calls of the same principals that issued
-    credentials, signed in, or read secrets."""
+    credentials, signed in, or read secrets. `order`: of principals and keys; their steps come in
+    it, those of others last."""
+
+    def place(event: Event) -> int:
+        names = (_key_of(event), str((event.get("user") or {}).get("name") or ""))
+        return min(order.get(each, len(order)) for each in names)
+
+    proofs = sorted(proofs, key=place)
     users, changed = list(used), list(changes)
     functions = functions_of(changed)
-    made = _Made()
+    made = _Made(place)
     for event in changed:
         made.take(event)
     credentials: dict[tuple[str, str], Step] = {}  # by account and what is done
@@ -112,8 +124,10 @@ def _key_of(event: Event) -> str:
 class _Made:
     """What was made or changed, and not taken away again since."""
 
-    def __init__(self) -> None:
-        self._found: dict[tuple[str, ...], tuple[Undo, Step]] = {}
+    def __init__(self, place: Callable[[Event], int]) -> None:
+        """`place`: where the steps that an event proves come among the others."""
+        self._rank = place
+        self._found: dict[tuple[str, ...], tuple[Undo, Step, int]] = {}
         self.left: Counter[str] = Counter()
 
     def take(self, event: Event) -> None:
@@ -137,18 +151,26 @@ class _Made:
             taken += 1
             named = [listed(each) for each in found]
             key = (*_place(event), undo.thing, ", ".join(found[0] if found else ()), name)
-            self._found[(*key, undo.what, *named)] = (undo, _step(undo, event, found, named))
+            self._found[(*key, undo.what, *named)] = (
+                undo,
+                _step(undo, event, found, named),
+                self._rank(event),
+            )
         if not taken and undone is None:
             self.left[name] += 1  # what it made is not in the event
 
     def credentials(self) -> Iterator[Step]:
-        yield from (each for undo, each in self._found.values() if undo.first)
+        yield from (each for undo, each in self._in_order() if undo.first)
 
     def others(self) -> Iterator[Step]:
         """What takes rights away comes before what removes their holders."""
-        rest = [(undo, each) for undo, each in self._found.values() if not undo.first]
+        rest = [(undo, each) for undo, each in self._in_order() if not undo.first]
         yield from (each for undo, each in rest if not undo.last)
         yield from (each for undo, each in rest if undo.last)
+
+    def _in_order(self) -> list[tuple[Undo, Step]]:
+        found = sorted(self._found.values(), key=lambda made: made[2])
+        return [(undo, each) for undo, each, _ in found]
 
 
 def _place(event: Event) -> tuple[str, str]:

@@ -117,13 +117,19 @@ class IncidentStore:
         """An incident by its id, with its timeline: an entry for each alert, in order of time; and
         with the `falsepositives` of the rule that gives its title. `most`: how many principals,
         addresses, keys and the like it names. Raises `UsageError` if there is none."""
+        alerts = self.alerts_of(name)
+        incident = made(alerts, most)
+        params = {"_source_includes": "falsepositives"}
+        alert = document_of(self._client, self._index, incident["alert"], params)
+        benign = [] if alert is None else alert["_source"].get("falsepositives", [])
+        return incident | {"falsepositives": benign, "timeline": timeline(alerts)}
+
+    def alerts_of(self, name: str) -> list[tuple[str, Document]]:
+        """The alerts of an incident by its id, in order of time, with their links. Raises
+        `UsageError` if there is none."""
         make_searchable(self._client, self._index, required=True)
         for alerts in self._groups([name], (*FIELDS, *ENTRY_FIELDS)).values():
-            incident = made(alerts, most)
-            params = {"_source_includes": "falsepositives"}
-            alert = document_of(self._client, self._index, incident["alert"], params)
-            benign = [] if alert is None else alert["_source"].get("falsepositives", [])
-            return incident | {"falsepositives": benign, "timeline": timeline(alerts)}
+            return alerts
         raise no_incident(name)
 
     def resolve(self, given: Iterable[str]) -> ResolvedIncidents:

@@ -33,6 +33,7 @@ def show_containment(advice: Containment) -> None:
     for sentence in advice.left_out:
         warn(f"what to do now is incomplete: {sentence}")
     if not advice.steps and not advice.left:
+        show_aside(advice)
         return
     say(
         "to contain it: advice by what these events prove was used and made, of which nothing was "
@@ -53,3 +54,10 @@ def show_containment(advice: Containment) -> None:
         calls = plural(sum(advice.left.values()), "other successful call")
         of = "of the same principals that changed something"
         say(f"  without a command here: {calls} {of}: {named}", 4)
+    show_aside(advice)
+
+
+def show_aside(advice: Containment) -> None:
+    """Who is in the incident and has no step."""
+    for sentence in advice.aside:
+        say(f"  {sentence}", 4)

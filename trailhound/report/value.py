@@ -301,7 +301,7 @@ class LeftCall:
 class Advice:
     """What to do now about an incident, by what its events prove; nothing of it was run. `left`:
     the successful changes of the same principals for which there is no step, by call; `left_out`:
-    what was not looked at, and why.
+    what was not looked at, and why; `aside` who is in it and has no step, and why.
     """
 
     id: str
@@ -309,6 +309,7 @@ class Advice:
     steps: tuple[Step, ...]
     left: tuple[LeftCall, ...]
     left_out: tuple[str, ...] = ()
+    aside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ def advised(
                 LeftCall(name, count, objects=tuple(advice.left_objects.get(name, ())))
                 for name, count in (advice.left or {}).items()
             )
-            made.append(Advice(entry.id, entry.title, tuple(steps), left, advice.left_out))
+            text = advice.left_out, advice.aside
+            made.append(Advice(entry.id, entry.title, tuple(steps), left, *text))
     absent = absent_events(client, settings, *named) if named else []
     return Advised(tuple(made), tuple(absent))

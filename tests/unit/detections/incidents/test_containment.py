@@ -220,3 +220,14 @@ def test_a_name_that_aws_does_not_allow_is_in_no_command(name: str) -> None:
 def test_a_name_that_begins_with_a_dash_is_no_option() -> None:
     (words,) = commands(event("CreateUser", {"userName": "--profile"}))
     assert words == ["aws", "iam", "delete-user", "--user-name=--profile"]
+
+
+def test_the_steps_of_the_principals_with_the_most_severe_alerts_come_first() -> None:
+    other = USER | {"userName": "bob", "accessKeyId": "AKIAIOSFODNN7EXAMPLF"}
+    made = [
+        event("CreateUser", {"userName": name}, userIdentity=identity)
+        for name, identity in (("of-ada", USER), ("of-bob", other))
+    ]
+    order = {other["accessKeyId"]: 0, USER["accessKeyId"]: 1}
+    found = containment([], made, LeftCalls(), NOW, order=order).steps
+    assert [each.object for each in found] == ["of-bob", "of-ada"]
