@@ -5,7 +5,8 @@ trust anchor that somebody made. Pure.
 The token of such a gift (`acts:…`) is among what the alert of the giver created, and among what the
 alerts of sessions used that act with it. It joins these two, and never two givers: a pipeline that
 deploys the same function every hour would otherwise join all of its sessions. Of a function the
-token is that of the latest call before the session acted, so that a session joins one deployment.
+tokens are those of the latest call before the session acted that set its code, and of the latest
+that set its configuration (layers, environment): neither undoes what the other did.
 """
 
 from __future__ import annotations
@@ -23,15 +24,19 @@ from detections.incidents.creations import last_part, resource_token, token
 ACTS: Final = "acts:"
 """The prefix of these tokens."""
 WORKLOADS: Final = 3
-"""The most instances, functions and roles that a key gave something to for its gifts to join
-alerts: with more, it is one that deploys, and what it deploys belongs to others."""
+"""The most things that a key or role made on the days before for what it makes now to join alerts:
+with more, it is one that deploys, and what it deploys belongs to others."""
+AT_ONCE: Final = 10
+"""The most instances and functions that an alert, or a key or role around a day, gives something to
+for these to join: more is a fleet."""
 TIMES: Final = 50
 """The most tokens of an alert: one function may be changed many times."""
 
+_CONFIGURES: Final = "UpdateFunctionConfiguration20150331v2"
 FUNCTION_CALLS: Final = (
     "CreateFunction20150331",
     "UpdateFunctionCode20150331v2",
-    "UpdateFunctionConfiguration20150331v2",
+    _CONFIGURES,
 )
 GIVING: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -55,6 +60,7 @@ _SESSION: Final = re.compile(r"arn:[^:]+:sts::[^:]*:assumed-role/[^/]+/(.+)")
 _SESSION_TOKEN: Final = re.compile(
     r"session:arn:[^:]+:sts::([^:]*):assumed-role/([^/]+)/([^:/]+):.+"
 )
+_OF_PEOPLE: Final = ":AWSReservedSSO_"
 _INSTANCE: Final = re.compile(r"i-[0-9a-f]{8,17}")
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _FUNCTION: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -88,13 +94,15 @@ def given(source: Source) -> set[str]:
         return set()
     account = account_of(source)
     # One more than join: a forged event may name a thousand.
-    names = [last_part(each) for each in texts_at(source, "resource", leaf)][: WORKLOADS + 1]
+    names = [last_part(each) for each in texts_at(source, "resource", leaf)][: AT_ONCE + 1]
     match leaf:
         case "instance":
             made = {token("acts:instance", each) for each in names}
         case "function":
             when = moment(source)
             made = {_function_token(account, each, when) for each in names} if when else set()
+        case _ if len(names) > 1:  # a call is about one role
+            made = set()
         case _:
             others = texts_at(source, "grants", "accounts")[:TIMES]
             made = {token("acts:role", account, name, each) for name in names for each in others}
@@ -154,7 +162,7 @@ class Functions:
 
     def __init__(self, events: Iterable[Source] = ()) -> None:
         """`events`: successful calls of `FUNCTION_CALLS`."""
-        self._calls: dict[tuple[str, str], list[tuple[datetime, str]]] = {}
+        self._calls: dict[tuple[str, str], list[tuple[datetime, str, bool]]] = {}
         for source in events:
             if (when := moment(source)) is None:
                 continue
@@ -162,18 +170,19 @@ class Functions:
             if not _ACCOUNT.fullmatch(account):
                 continue
             role = resource_token("role", roles[0], account) if len(roles) == 1 else ""
+            code = at(source, "eventName") != _CONFIGURES
             for name in {last_part(each) for each in texts_at(source, "resource", "function")}:
                 if _FUNCTION.fullmatch(name):  # a forged one may be a pattern
-                    self._calls.setdefault((account, name), []).append((when, role))
+                    self._calls.setdefault((account, name), []).append((when, role, code))
         for several in self._calls.values():
             several.sort()
 
-    def token(self, source: Source, role: str) -> str:
-        """The token of the latest call before a session of a role acted that bears the name of a
-        function; empty if there is none, or if the function has another role."""
+    def tokens(self, source: Source, role: str) -> set[str]:
+        """The tokens of the latest calls before a session of a role acted that bears the name of a
+        function; none if the function has another role."""
         when = moment(source)
         if not self._calls or when is None:
-            return ""
+            return set()
         return self._latest(account_of(source), function_name(source), when, role)
 
     def names(self) -> Mapping[tuple[str, str], datetime]:
@@ -185,23 +194,23 @@ class Functions:
         for each in own:
             if found := _SESSION_TOKEN.fullmatch(each):
                 account, role, name = found.groups()
-                if made := self._latest(account, name, until, token("role", account, role)):
-                    yield made
+                yield from self._latest(account, name, until, token("role", account, role))
 
-    def _latest(self, account: str, name: str, until: datetime, role: str) -> str:
+    def _latest(self, account: str, name: str, until: datetime, role: str) -> set[str]:
         calls = self._calls.get((account, name), [])
         place = bisect_right(calls, until, key=lambda each: each[0])
         # A reply without its role, as some records have it, says nothing of the role.
-        known = [each for _, each in calls[:place] if each]
-        if not place or (known and known[-1] != role):
-            return ""
-        return _function_token(account, name, calls[place - 1][0])
+        known = [each for _, each, _ in calls[:place] if each]
+        if known and known[-1] != role:
+            return set()
+        latest = {code: when for when, _, code in calls[:place]}
+        return {_function_token(account, name, when) for when in latest.values()} - {""}
 
 
 NO_FUNCTIONS: Final = Functions()
 
 
-def acted_with(own: Iterable[str], used: Iterable[str]) -> set[str]:
+def acted_with(own: Iterable[str], used: Iterable[str] = ()) -> set[str]:
     """The tokens of what an actor acts with, besides its own: the roles of its sessions, and what
     others gave it. `used` also has what it only names.
 
@@ -216,17 +225,30 @@ def acted_with(own: Iterable[str], used: Iterable[str]) -> set[str]:
     return found - {""}
 
 
+def makers(own: Iterable[str]) -> set[str]:
+    """The tokens of those whose habits say whether an actor with these tokens deploys: its keys
+    that do not expire, and the roles of its sessions, of which a pipeline opens a new one for each
+    run. Sessions of Identity Center's roles are people, and not of one habit.
+
+    >>> session = "session:arn:aws:sts::111122223333:assumed-role/Ops/x:2025-03-01T11:00:00Z"
+    >>> sorted(makers([session, "key:ASIA1", "key:AKIA1", "user:111122223333:ada"]))
+    ['key:AKIA1', 'role:111122223333:Ops']
+    """
+    lasting = {each for each in own if each.startswith("key:") and not each.startswith("key:ASIA")}
+    return lasting | {each for each in acted_with(own) if _OF_PEOPLE not in each}
+
+
 def few(tokens: Iterable[str]) -> list[str]:
     """The tokens of gifts of an alert: none, if it gave something to too many; else the latest.
 
     >>> few([f"acts:function:1:f@2025-03-01T1{hour}:00:00+00:00" for hour in range(5)])[-1]
     'acts:function:1:f@2025-03-01T14:00:00+00:00'
-    >>> few(f"acts:instance:i-{number}" for number in range(4))
+    >>> few(f"acts:instance:i-{number}" for number in range(11))
     []
     """
     found = sorted(set(tokens))
     things = {_thing(each) for each in found}
-    return [] if len(things) > WORKLOADS else found[-TIMES:]
+    return [] if len(things) > AT_ONCE else found[-TIMES:]
 
 
 def _thing(gift: str) -> str:

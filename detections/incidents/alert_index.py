@@ -73,7 +73,7 @@ class AlertIndex:
 
     def _joining(self, alerts: Sequence[LinkedAlert]) -> Iterator[Stored]:
         own = {token for each in alerts for token in each.links.own}
-        created = {token for each in alerts for token in each.links.created}
+        created = {token for each in alerts for token in each.links.created | each.links.handed}
         used = {token for each in alerts for token in each.links.used}
         addresses = {address for each in alerts for address, _ in each.links.addresses}
         wanted = {

@@ -6,25 +6,33 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any, Final, NamedTuple
 
 from detections.alerts.named_events import NamedEvents
-from detections.events.identity import ARN, ISSUER, KEY, NAME
 from detections.events.light import Mapped
-from detections.events.principal import HAS_ARN, OF_ROLE_SESSIONS
 from detections.incidents.acting import (
-    ACTS,
+    AT_ONCE,
     FUNCTION_CALLS,
     GIVING,
     ISSUE_FIELDS,
-    WORKLOADS,
     Functions,
     function_name,
     let_in,
+    makers,
 )
 from detections.incidents.actors import FIELDS, Actor, Source, actor_of, at, texts_at
+from detections.incidents.counts import (
+    FLEET,
+    GIFTS,
+    SUCCESS,
+    between,
+    counted,
+    made_before,
+    on_day,
+    principals,
+)
 from detections.incidents.creations import ISSUING
 from detections.incidents.joining import (
     ADDRESS_PRINCIPALS,
@@ -33,6 +41,7 @@ from detections.incidents.joining import (
     AddressDay,
     LinkedAlert,
     Links,
+    MakerDay,
     Sharing,
 )
 from detections.incidents.links import issued_to, links_of, of_both
@@ -55,14 +64,12 @@ _ISSUED: Final = timedelta(hours=36)
 """The longest validity of temporary credentials: that of GetSessionToken."""
 _HOPS: Final = 5
 """The longest chain of roles that is followed, each assumed with the credentials of another."""
-_MADE_BEFORE: Final = timedelta(days=7)
-"""How long before an alert the gifts of its keys are counted: one that deploys does so again."""
 KEYS: Final = "resource.access_key"
 """The field with the keys that a call issued, and with its own."""
-_SUCCESS: Final = {"term": {"event.outcome": "success"}}
-ISSUING_CALLS: Final = ({"terms": {"eventName": list(ISSUING)}}, _SUCCESS)
+_FAILED: Final = {"term": {"event.outcome": "failure"}}
+ISSUING_CALLS: Final = ({"terms": {"eventName": list(ISSUING)}}, SUCCESS)
 """Clauses for the calls of which `issued` says what they issued to whom."""
-MAKING_CALLS: Final = ({"terms": {"eventName": list(FUNCTION_CALLS)}}, _SUCCESS)
+MAKING_CALLS: Final = ({"terms": {"eventName": list(FUNCTION_CALLS)}}, SUCCESS)
 """Clauses for the calls that make functions what they are."""
 CALL_FIELDS: Final = (*FIELDS, KEYS, *ISSUE_FIELDS)
 """The fields of all these calls that are read."""
@@ -126,7 +133,8 @@ class Facts:
         self._named = events
         self._addresses: dict[AddressDay, int] = {}
         self._roles: dict[str, int] = {}
-        self._givers: dict[str, int] = {}
+        self._givers: dict[MakerDay, int] = {}
+        self._makers: dict[MakerDay, int] = {}
         self._people = People(events.index)
 
     def linked(self, alerts: Sequence[AlertEvents]) -> dict[str, LinkedAlert]:
@@ -170,25 +178,25 @@ class Facts:
         several = list(alerts)
         days = {each for alert in several for each in alert.links.addresses}
         roles: dict[str, _Span] = {}
-        givers: dict[str, _Span] = {}
+        of_days: set[MakerDay] = set()
         for alert in several:
             for token in alert.links.created:
                 if token.startswith("role:") and token not in self._roles:
                     _widen(roles, token, alert)
-            if any(token.startswith(ACTS) for token in alert.links.created):
-                for token in alert.links.own:
-                    if token.startswith("key:") and token not in self._givers:
-                        _widen(givers, token, alert)
+            # Whoever opens sessions alone makes nothing that others could only name.
+            if any(not token.startswith("key:ASIA") for token in alert.links.created):
+                day = alert.first.date()
+                of_days |= {(token, day) for token in makers(alert.links.own)}
         counts = [
             *self._addresses_counted(days - self._addresses.keys()),
             *self._roles_counted(roles),
-            *self._givers_counted(givers),
+            *self._makers_counted(of_days - self._makers.keys()),
         ]
         for part in batched(counts, _SEARCHES):
             replies = self._index.searches([each.body for each in part], few_days=True)
             for each, reply in zip(part, replies, strict=True):
                 each.take(reply.get("aggregations") or {})
-        return Sharing(self._addresses, self._roles, self._givers)
+        return Sharing(self._addresses, self._roles, self._givers, self._makers)
 
     def _events(self, alerts: Sequence[AlertEvents]) -> dict[str, Source]:
         spans = {name: (each.first, each.last) for each in alerts for name in each.events[:EVENTS]}
@@ -245,7 +253,7 @@ class Facts:
         found: dict[str, Actor] = {}
         calls: list[Source] = []
         request = {"_source": Mapped(CALL_FIELDS)}
-        within = _between(since - max(_ISSUED, self._gap), until)
+        within = between(since - max(_ISSUED, self._gap), until)
         for part in batched(sorted(keys), _AT_ONCE):
             several = [both({"terms": {KEYS: part}}, *ISSUING_CALLS)]
             if names := sorted({keys[key] for key in part} - {""}):
@@ -271,8 +279,8 @@ class Facts:
             of_day.setdefault(day, []).append(address)
         for day, addresses in sorted(of_day.items()):
             for some in batched(sorted(addresses), ADDRESSES):
-                clauses = [{"terms": {"source.ip": some}}, _day(day)]
-                body = _principals(clauses, [{"bool": {"filter": tried}}], ADDRESS_PRINCIPALS + 1)
+                clauses = [{"terms": {"source.ip": some}}, on_day(day)]
+                body = principals(clauses, [{"bool": {"filter": tried}}], ADDRESS_PRINCIPALS + 1)
                 each = {address: {"term": {"source.ip": address}} for address in some}
                 body["aggs"] = {_BY_ADDRESS: {"filters": {"filters": each}, "aggs": body["aggs"]}}
                 yield _Count(body, partial(self._take_addresses, day, some))
@@ -280,7 +288,7 @@ class Facts:
     def _take_addresses(self, day: date, addresses: Sequence[str], found: Found) -> None:
         buckets = found.get(_BY_ADDRESS, {}).get("buckets", {})
         for address in addresses:
-            self._addresses[address, day] = _counted(buckets.get(address, {}))
+            self._addresses[address, day] = counted(buckets.get(address, {}))
 
     def _roles_counted(self, roles: Mapping[str, _Span]) -> Iterator[_Count]:
         """Counts of the people who assumed a role around the time of the alerts that created it."""
@@ -291,22 +299,28 @@ class Facts:
                 {"term": {"resource.role": role}},
                 {"term": {"recipientAccountId": account}},
                 {"prefix": {"eventName": "AssumeRole"}},
-                _SUCCESS,
-                _between(since - margin, until + margin),
+                SUCCESS,
+                between(since - margin, until + margin),
             ]
-            yield _Count(_principals(asked, [], ROLE_PEOPLE + 1), partial(self._take_role, token))
+            yield _Count(principals(asked, [], ROLE_PEOPLE + 1), partial(self._take_role, token))
 
     def _take_role(self, token: str, found: Found) -> None:
-        self._roles[token] = _counted(found)
+        self._roles[token] = counted(found)
 
-    def _givers_counted(self, keys: Mapping[str, _Span]) -> Iterator[_Count]:
-        """Counts of the instances, functions and roles that a key gave something to act with."""
-        for token, within in keys.items():
-            key = token.partition(":")[2]
-            yield _Count(_gifts(key, *within), partial(self._take_giver, token))
+    def _makers_counted(self, of_days: Iterable[MakerDay]) -> Iterator[_Count]:
+        """Counts of what a key or role made or changed on the days before a day, and of what it
+        gave others to act with."""
+        for each in sorted(of_days):
+            yield _Count(made_before(*each), partial(self._take_maker, each))
 
-    def _take_giver(self, token: str, found: Found) -> None:
-        self._givers[token] = sum(len(each["of"]["buckets"]) for each in found.values())
+    def _take_maker(self, of_day: MakerDay, found: Found) -> None:
+        counts = {name: len(each["of"]["buckets"]) for name, each in found.items()}
+        fleet = sum(counts.get(f"{FLEET}{leaf}", 0) for leaf in GIVING)
+        before = sum(counts.get(f"{GIFTS}{leaf}", 0) for leaf in GIVING)
+        self._givers[of_day] = max(before, fleet) if fleet > AT_ONCE else before
+        self._makers[of_day] = sum(
+            number for name, number in counts.items() if not name.startswith((GIFTS, FLEET))
+        )
 
 
 def _widen(spans: dict[str, _Span], token: str, alert: LinkedAlert) -> None:
@@ -326,74 +340,3 @@ def _links(
     if made.acted is None or not alert.more:
         return made
     return replace(made, acted=(made.acted[0], alert.last))
-
-
-_FAILED: Final = {"term": {"event.outcome": "failure"}}
-_GIVES: Final = {"role": [{"exists": {"field": "grants.accounts"}}]}
-"""What a call of a kind must have to give anything: a role that trusts its own account lets nobody
-else in."""
-_COUNTED_BY: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
-    "roles": (ISSUER, OF_ROLE_SESSIONS),
-    "arns": (ARN, {"bool": {"filter": [HAS_ARN], "must_not": [OF_ROLE_SESSIONS]}}),
-    "names": (NAME, {"bool": {"must_not": [HAS_ARN]}}),
-}
-"""The field that names the principals of a part of the events, and the query for that part."""
-
-
-def _principals(
-    asked: Sequence[Mapping[str, Any]], but: Sequence[Mapping[str, Any]], most: int
-) -> dict[str, Any]:
-    """A search that counts principals: the sessions of a role as one, others by ARN, and those
-    without an ARN by name. Whoever may assume a role opens as many sessions as they like."""
-    service = {"term": {"user_type": "aws_service"}}
-    return {
-        "query": {"bool": {"filter": list(asked), "must_not": [*but, service]}},
-        "aggs": {
-            name: {"filter": where, "aggs": {"of": _few_of(field, most)}}
-            for name, (field, where) in _COUNTED_BY.items()
-        },
-    }
-
-
-def _gifts(key: str, since: datetime, until: datetime) -> dict[str, Any]:
-    """A search that counts what a key gave something to act with, up to one more than joins."""
-    calls = [call for several in GIVING.values() for call in several]
-    within = _between(since - _MADE_BEFORE, until + timedelta(days=1))
-    asked = both({"term": {KEY: key}}, {"terms": {"eventName": calls}}, _SUCCESS, within)
-    of_kind = {
-        leaf: {
-            "filter": both({"terms": {"eventName": list(several)}}, *_GIVES.get(leaf, ())),
-            "aggs": {"of": _few_of(f"resource.{leaf}", WORKLOADS + 1)},
-        }
-        for leaf, several in GIVING.items()
-    }
-    return {"query": asked, "aggs": of_kind}
-
-
-def _few_of(field: str, most: int) -> dict[str, Any]:
-    """An aggregation of at most this number of values of a field. `map`: the index has many values,
-    for each of which the engine would otherwise keep a count, and few events match."""
-    return {"terms": {"field": field, "size": most, "execution_hint": "map"}}
-
-
-def _counted(found: Mapping[str, Any]) -> int:
-    """The principals, by the aggregations of `_principals`."""
-    return sum(len(found[name]["of"]["buckets"]) for name in _COUNTED_BY if name in found)
-
-
-def _between(since: datetime, until: datetime) -> dict[str, Any]:
-    # Times of alerts are in whole milliseconds.
-    last = until + timedelta(milliseconds=1)
-    return {"range": {"@timestamp": {"gte": since.isoformat(), "lte": last.isoformat()}}}
-
-
-def _day(day: date) -> dict[str, Any]:
-    start = datetime.combine(day, time(), UTC)
-    return {
-        "range": {
-            "@timestamp": {
-                "gte": start.isoformat(),
-                "lt": (start + timedelta(days=1)).isoformat(),
-            }
-        }
-    }

@@ -5,8 +5,9 @@ one of them created a resource that the other one uses or is. An incident is a s
 are connected by such pairs, so the order of arrival makes no difference.
 
 Links that many share do not join alerts: addresses with more than `ADDRESS_PRINCIPALS` principals a
-day, roles that more than `ROLE_PEOPLE` people assumed, and what a key gave others to act with if it
-gave something to more than `WORKLOADS` of them.
+day, and roles that more than `ROLE_PEOPLE` people assumed. A key or role that made more than
+`WORKLOADS` things on earlier days is one that deploys: what it gives others to act with does not
+join, and of what it creates only a credential does, and only whoever acts with it.
 """
 
 from __future__ import annotations
@@ -17,12 +18,17 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from detections.alerts.whose import Share
-from detections.incidents.acting import ACTS, WORKLOADS
+from detections.incidents.acting import ACTS, WORKLOADS, acted_with, makers
 
 ADDRESS_PRINCIPALS: Final = 2
 ROLE_PEOPLE: Final = 3
 
 AddressDay = tuple[str, date]
+MakerDay = tuple[str, date]
+"""A key, user's or role's token, and a day: what it made is counted before that."""
+
+_CREDENTIALS: Final = ("key:", "role:", "user:")
+"""How tokens begin of what somebody acts as or with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,8 @@ class Links:
     (`key:AKIA…`, `user:111122223333:ada`), so that a created user is also a person, and a created
     key also a key. `addresses`: by UTC day; `joined`: the addresses by which it was last joined.
     The others do not join alerts: `acted`, the times of the first and last event of the actor,
-    `names` and `accounts`; `shares`, of all of its principals, if there are several.
+    `names` and `accounts`; `shares`, of all of its principals, if there are several. `handed`: of
+    usable links, the created credentials that join only whoever acts with them.
     """
 
     own: frozenset[str] = frozenset()
@@ -45,6 +52,12 @@ class Links:
     names: frozenset[str] = frozenset()
     accounts: frozenset[str] = frozenset()
     shares: tuple[Share, ...] = ()
+    handed: frozenset[str] = frozenset()
+
+    @property
+    def acting(self) -> frozenset[str]:
+        """Whom the actor is, and the roles of its sessions."""
+        return self.own | acted_with(self.own)
 
 
 NO_LINKS: Final = Links()
@@ -62,17 +75,19 @@ class LinkedAlert:
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """How many principals share addresses and roles, and to how many a key gave something. What is
-    not listed is not shared.
+    """How many principals share addresses and roles, and how much a key or role made before. What
+    is not listed is not shared.
 
     `addresses`: the number of principals that used an address on a day, 0 if the day is no longer
     in the index; `roles`: the number of people who assumed a role, by its token; `givers`: the
-    number of those that a key gave something to act with, by its token.
+    number of those that a key or role gave something to act with on the days before a day;
+    `makers`: the number of things that it made or changed then.
     """
 
     addresses: Mapping[AddressDay, int] = field(default_factory=dict)
     roles: Mapping[str, int] = field(default_factory=dict)
-    givers: Mapping[str, int] = field(default_factory=dict)
+    givers: Mapping[MakerDay, int] = field(default_factory=dict)
+    makers: Mapping[MakerDay, int] = field(default_factory=dict)
 
     def usable(self, alert: LinkedAlert) -> Links:
         """The links of an alert without those that too many share. An address that is shared on any
@@ -85,13 +100,19 @@ class Sharing:
             if count > ADDRESS_PRINCIPALS or (not count and each[0] not in alert.links.joined)
         }
         created = self._unshared(alert.links.created)
-        if any(self.givers.get(each, 0) > WORKLOADS for each in alert.links.own):
+        handed = frozenset[str]()
+        by = [(each, alert.first.date()) for each in makers(alert.links.own)] if created else ()
+        if any(self.givers.get(each, 0) > WORKLOADS for each in by):
             created -= gifts(created)
+        if any(self.makers.get(each, 0) > WORKLOADS for each in by):
+            handed = frozenset(each for each in created if each.startswith(_CREDENTIALS))
+            created = gifts(created)
         return Links(
             self._unshared(alert.links.own),
             created,
             self._unshared(alert.links.used),
             frozenset(each for each in alert.links.addresses if each[0] not in shared),
+            handed=handed,
         )
 
     def _unshared(self, tokens: frozenset[str]) -> frozenset[str]:
@@ -132,6 +153,8 @@ def linked(one: Links, other: Links) -> bool:
     if one.created & (other.own | other.used) or both - gifts(both):
         return True
     if other.created & (one.own | one.used):
+        return True
+    if one.handed & other.acting or other.handed & one.acting:
         return True
     return bool({each for each, _ in one.addresses} & {each for each, _ in other.addresses})
 
@@ -183,6 +206,8 @@ def _pairs(
     holders: dict[str, list[LinkedAlert]] = {}
     makers: dict[str, list[LinkedAlert]] = {}
     users: dict[str, list[LinkedAlert]] = {}
+    handers: dict[str, list[LinkedAlert]] = {}
+    actors: dict[str, list[LinkedAlert]] = {}
     for each in alerts.values():
         links = sharing.usable(each)
         for token in links.own | {f"address:{address}" for address, _ in links.addresses}:
@@ -191,12 +216,21 @@ def _pairs(
             makers.setdefault(token, []).append(each)
         for token in links.used:
             users.setdefault(token, []).append(each)
+        for token in links.handed:
+            handers.setdefault(token, []).append(each)
+        for token in acted_with(links.own):
+            actors.setdefault(token, []).append(each)
     for several in holders.values():
         yield from _neighbours(several, gap)
     for token, several in makers.items():
         for one in several:
             alike = () if token.startswith(ACTS) else several
             for other in (*alike, *holders.get(token, ()), *users.get(token, ())):
+                if one is not other and near(one, other, gap):
+                    yield one.id, other.id
+    for token, several in handers.items():
+        for one in several:
+            for other in (*holders.get(token, ()), *actors.get(token, ())):
                 if one is not other and near(one, other, gap):
                     yield one.id, other.id
 

@@ -164,7 +164,8 @@ def _act(source: Source, issuers: Issuers, functions: Functions) -> _Act:
             if not actor.person and actor.key not in issuers:
                 # Whoever opens a session chooses its name: only of one that nobody is known to
                 # have opened does it say which instance or function it is of.
-                used |= {instance_token(source), functions.token(source, actor.role)} - {""}
+                used |= {instance_token(source)} - {""}
+                used |= functions.tokens(source, actor.role)
     return _Act(
         actor=actor,
         address=public_address(at(source, "source", "ip")),

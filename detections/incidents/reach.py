@@ -161,6 +161,7 @@ def _holds(alert: LinkedAlert, before: Stored, sharing: Sharing) -> bool:
     return (
         then.own <= now.own
         and then.created <= now.created
+        and then.handed <= now.created | now.handed
         and then.used <= now.used
         and before.alert.links.joined <= {address for address, _ in now.addresses}
     )

@@ -150,6 +150,27 @@ def pipeline() -> Iterator[dict[str, Any]]:
             yield deleted(at(day, 9, number), f"role-of-{name}", name, key, at(day, 8, 30))
 
 
+def decoys() -> Iterator[dict[str, Any]]:
+    """Five instances of an intruder, each in a call of its own, of which the last acts."""
+    for number in range(5):
+        launched = {"instancesSet": {"items": [{"instanceId": f"i-0dec0{number:012x}"}]}}
+        when = at(20, 3, number)
+        yield call(when, "ec2", "RunInstances", user("xen"), responseElements=launched)
+    yield deleted(at(20, 4), "Admin", f"i-0dec0{4:012x}", "ASIADECOY", at(20, 3, 30))
+
+
+def of_another() -> Iterator[dict[str, Any]]:
+    """Somebody changes a function that a pipeline made in a session of a role; it made others on
+    the days before."""
+    for day in (22, 24):
+        deploys = session("deploy", f"run-{day}", key=f"ASIARUN{day}", created=at(day, 2))
+        for number in range(5 if day == 22 else 1):
+            made = {"functionName": f"made-{day}-{number}", "role": role_arn("r")}
+            when = at(day, 3, number)
+            yield call(when, "lambda", "CreateFunction20150331", deploys, requestParameters=made)
+    yield updated(at(24, 5), "made-24-0", user("nina"))
+
+
 def write_pack(file: Path) -> Path:
     file.write_text(RULES)
     return file
@@ -160,7 +181,7 @@ def settings(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     home = tmp_path_factory.mktemp("given")
     pack = write_pack(home / "rules.yml")
     with own_namespace(engine, home) as made:
-        bring(made, home / "trail", *intruders(), *pipeline())
+        bring(made, home / "trail", *intruders(), *pipeline(), *decoys(), *of_another())
         detect(made, pack)
         yield made
 
@@ -192,6 +213,8 @@ def people(settings: Settings, *days: int) -> list[list[str]]:
         pytest.param(3, [["Other/helper"], ["tom", "lambda-admin/helper"]], id="function"),
         pytest.param(5, [["anna", "reader/x"], ["reader/y"]], id="account"),
         pytest.param(7, [["lena", "Deploy/00ab"]], id="certificate"),
+        pytest.param(20, [["xen", f"Admin/i-0dec0{4:012x}"]], id="decoys"),
+        pytest.param(24, [["deploy/run-24"], ["nina"]], id="of a pipeline"),
     ],
 )
 def test_who_acts_with_given_rights_is_of_the_incident_of_the_giver(

@@ -113,11 +113,30 @@ def test_a_certificate_acts_as_what_its_anchor_and_profile_let_in(kind: str) -> 
 
 
 def test_an_alert_that_gave_something_to_many_joins_none_of_them() -> None:
-    launched = [event("RunInstances", resource={"instance": [f"i-{n:017x}" for n in range(4)]})]
+    launched = [event("RunInstances", resource={"instance": [f"i-{n:017x}" for n in range(11)]})]
     links = links_of(launched, {})
     assert {each.partition(":")[0] for each in links.created} == {"instance"}
     times = [f"acts:function:1:f@2025-03-01T12:{minute:02d}:00+00:00" for minute in range(60)]
     assert few(times) == times[10:]
+
+
+def test_a_few_decoys_hide_no_instance() -> None:
+    launched = [event("RunInstances", resource={"instance": [f"i-{n:017x}"]}) for n in range(5)]
+    acting = {f"acts:instance:i-{n:017x}" for n in range(5)}
+    assert acting <= links_of(launched, {}).created
+
+
+def test_a_later_configuration_does_not_hide_who_made_the_code_nor_the_other_way_round() -> None:
+    code, more_code = changed("10:00", "lambda-admin"), changed("12:00", "lambda-admin")
+    configured = changed("11:00") | {"eventName": "UpdateFunctionConfiguration20150331v2"}
+    functions = Functions([configured, code, more_code])
+
+    def used(time: str) -> set[str]:
+        links = links_of([session("lambda-admin", "helper", time)], {}, functions)
+        return {each for each in links.used if each.startswith("acts:")}
+
+    assert used("11:30") == given(code) | given(configured)
+    assert used("12:30") == given(more_code) | given(configured)
 
 
 def test_a_role_that_trusts_many_is_one_thing() -> None:

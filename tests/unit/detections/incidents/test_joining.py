@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import combinations
 from random import Random
 
@@ -19,6 +19,8 @@ START = datetime(2025, 3, 1, 20, tzinfo=UTC)
 GAP = timedelta(hours=24)
 ADDRESS = "203.0.113.7"
 NOTHING_SHARED = Sharing()
+DEPLOYS = "role:1:deploy"
+SESSION = "session:arn:aws:sts::1:assumed-role/deploy/x:2025"
 
 
 def alert(
@@ -115,9 +117,41 @@ def test_a_created_role_joins_unless_more_than_three_assumed_it(
 def test_what_was_given_to_act_with_joins_unless_the_key_gave_it_to_more_than_three(
     given: int, expected: list[str]
 ) -> None:
-    giver = alert("a", 0, own=["key:K"], created=["acts:instance:i-1"])
+    giver = alert("a", 0, own=["key:AKIA"], created=["acts:instance:i-1"])
     instance = alert("b", 1, used=["acts:instance:i-1"])
-    assert joined(giver, instance, sharing=Sharing(givers={"key:K": given})) == expected
+    sharing = Sharing(givers={("key:AKIA", START.date()): given})
+    assert joined(giver, instance, sharing=sharing) == expected
+    # What is given on that day is no habit.
+    later = Sharing(givers={("key:AKIA", START.date() + timedelta(days=1)): given})
+    assert joined(giver, instance, sharing=later) == ["a+b"]
+
+
+@pytest.mark.parametrize(("made", "expected"), [(3, ["a+b+c"]), (4, ["a", "b", "c"])])
+def test_what_who_deploys_made_joins_nobody_who_only_uses_it(
+    made: int, expected: list[str]
+) -> None:
+    pipeline = alert("a", 0, own=[SESSION], created=["function:1:web", "instance:i-1"])
+    intruder = alert("b", 1, own=["key:AKIA2"], used=["instance:i-1"])
+    colleague = alert("c", 2, own=["user:1:nina"], created=["function:1:web"])
+    sharing = Sharing(makers={(DEPLOYS, START.date()): made})
+    assert joined(pipeline, intruder, colleague, sharing=sharing) == expected
+
+
+@pytest.mark.parametrize(
+    ("created", "own"),
+    [
+        ("key:AKIA2", "key:AKIA2"),
+        ("user:1:ghost", "user:1:ghost"),
+        ("role:1:back", "session:arn:aws:sts::1:assumed-role/back/x:2025"),
+    ],
+)
+def test_a_credential_that_who_deploys_made_joins_whoever_acts_with_it(
+    created: str, own: str
+) -> None:
+    pipeline = alert("a", 0, own=[SESSION], created=[created])
+    sharing = Sharing(makers={(DEPLOYS, START.date()): 50})
+    assert joined(pipeline, alert("b", 1, own=[own]), sharing=sharing) == ["a+b"]
+    assert joined(pipeline, alert("b", 1, used=[created]), sharing=sharing) == ["a", "b"]
 
 
 def test_two_who_gave_the_same_are_not_one() -> None:
@@ -128,25 +162,27 @@ def test_two_who_gave_the_same_are_not_one() -> None:
 
 
 def test_a_pipeline_that_deploys_for_ever_joins_the_alerts_of_no_function() -> None:
-    """50 functions, deployed each hour with another key, one of which has an alert each hour."""
+    """50 functions, deployed each hour in another session, one of which has an alert each hour."""
     functions = [f"acts:function:1:f{number}" for number in range(50)]
     alerts = []
     for hour in range(0, 72, 2):
-        key = f"key:K{hour}"
+        key = f"session:arn:aws:sts::1:assumed-role/deploy/{hour}:2025"
         made = [f"{name}@{hour}" for name in functions]
         alerts.append(alert(f"m{hour}", hour, own=[key], created=made))
         alerts += [
             alert(f"f{hour}-{number}", hour + 1, own=[f"session:{hour}:{number}"], used=[name])
             for number, name in enumerate(made)
         ]
-    many = Sharing(givers={f"key:K{hour}": 50 for hour in range(72)})
+    days = {(START + timedelta(hours=hour)).date() for hour in range(72)}
+    many = Sharing(givers={(DEPLOYS, day): 50 for day in days})
     assert len(joined(*alerts, sharing=many)) == len(alerts)
     # Even if it deploys a single one, no incident outlasts the deployment.
     single = [it for it in alerts if it.id.startswith("m") or it.id.endswith("-0")]
     assert {len(each.alerts) for each in incidents(single, Sharing(), GAP)} == {2}
 
 
-TOKENS = ("user:1:a", "user:1:b", "key:K", "role:1:r", "bucket:b", "acts:role:1:r:2")
+OF_ROLE = "session:arn:aws:sts::1:assumed-role/r/x:2025"
+TOKENS = ("user:1:a", "user:1:b", "key:K", "role:1:r", "bucket:b", "acts:role:1:r:2", OF_ROLE)
 DAYS = [(START + timedelta(days=number)).date() for number in range(9)]
 _tokens = st.frozensets(st.sampled_from(TOKENS), max_size=2)
 
@@ -177,7 +213,13 @@ _sharing = st.builds(
         st.integers(1, 4),
     ),
     st.dictionaries(st.just("role:1:r"), st.integers(1, 5)),
-    st.dictionaries(st.just("key:K"), st.integers(1, 5)),
+    *(
+        st.dictionaries(
+            st.tuples(st.sampled_from(("key:K", "role:1:r")), st.sampled_from(DAYS)),
+            st.integers(1, 5),
+        )
+        for _ in range(2)
+    ),
 )
 
 
@@ -192,20 +234,33 @@ def brute_force(alerts: Sequence[LinkedAlert], sharing: Sharing) -> dict[str, st
         if max(one.first, other.first) - min(one.last, other.last) > GAP:
             return False
         a, b = one.links, other.links
-        created, of_other = (
-            {
+
+        def habit(each: LinkedAlert, counts: Mapping[tuple[str, date], int]) -> bool:
+            by = each.links.own & {"key:K"}
+            by |= {"role:1:r"} if OF_ROLE in each.links.own else set()
+            return any(counts.get((token, each.first.date()), 0) > 3 for token in by)
+
+        def made(each: LinkedAlert) -> set[str]:
+            gives, deploys = habit(each, sharing.givers), habit(each, sharing.makers)
+            return {
                 token
-                for token in each.created
-                if not token.startswith("acts:")
-                or all(sharing.givers.get(own, 0) <= 3 for own in each.own)
+                for token in each.links.created
+                if not (gives if token.startswith("acts:") else deploys)
             }
-            for each in (a, b)
-        )
+
+        def handed(each: LinkedAlert, to: LinkedAlert) -> set[str]:
+            acting = to.links.own | ({"role:1:r"} if OF_ROLE in to.links.own else set())
+            several = {it for it in each.links.created if it[:4] not in ("acts", "buck")}
+            return several & acting if habit(each, sharing.makers) else set()
+
+        created, of_other = made(one), made(other)
         tokens = (
             (a.own & b.own)
             | (created & (b.own | b.used))
             | {token for token in created & of_other if not token.startswith("acts:")}
             | (of_other & (a.own | a.used))
+            | handed(one, other)
+            | handed(other, one)
         )
         if any(sharing.roles.get(token, 0) <= 3 for token in tokens):
             return True
