@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 
 from detections.compiled import REPAIRED, Compiled, Query
 from detections.correlations.parts import Interval, during
-from detections.events.index import EventIndex, histogram, terms
+from detections.events.index import SORT, EventIndex, histogram, terms
 from detections.events.matching import Matching, of_group, of_groups
 from detections.events.principal import views
 from detections.finding import Finding, GroupKey
@@ -24,7 +24,7 @@ from detections.kinds.options import Options
 from detections.matcher.event_values import text
 from detections.span import Span, moment
 from trailhound.cluster.queries import both
-from trailhound.cluster.reader import has_any, is_any
+from trailhound.cluster.reader import Hit, has_any, is_any
 from trailhound.cluster.snapshot import Snapshot
 
 DAY = 86_400_000
@@ -83,7 +83,7 @@ def findings(
         for view in views((*new_terms.group_by, new_terms.field)):
             *group_by, field = view.fields
             by = replace(new_terms, group_by=tuple(group_by), field=field)
-            search = _Search(snapshot, rule_id, by, view.of(compiled), span)
+            search = _Search(index, snapshot, rule_id, by, view.of(compiled), span)
             # What an exception leaves out is remembered: it makes no other event new.
             if compiled.before_exceptions is not None:
                 search.past = Matching(snapshot, view.of(compiled.before_exceptions))
@@ -93,6 +93,7 @@ def findings(
 class _Search:
     def __init__(
         self,
+        index: EventIndex,
         snapshot: Snapshot,
         rule_id: str,
         new_terms: NewTerms,
@@ -106,6 +107,7 @@ class _Search:
         self._matching = Matching(snapshot, compiled)
         self.past = self._matching
         """The events that make others not new."""
+        self._index = index
         self._snapshot = snapshot
         self._span = span.query()
         self._end = span.milliseconds()[1]
@@ -130,11 +132,12 @@ class _Search:
             )
             certain, exact = self._decided_by_engine(since - self._memory, interval)
             while batch := dict(islice(pairs, PAGE)):
-                for key, time in self._unseen(batch, interval, exact=exact).items():
-                    if certain:
-                        yield from self._first(key, (time, time))
-                    else:
-                        yield from self._first(key, interval, check=True)
+                unseen = self._unseen(batch, interval, exact=exact)
+                if certain:
+                    yield from self._at(unseen)
+                    continue
+                for key in unseen:
+                    yield from self._first(key, interval)
 
     def _has_history(self, interval: Interval) -> bool:
         """Whether anybody may have the history that a finding in an interval takes: in the first
@@ -180,6 +183,7 @@ class _Search:
         rule's."""
         left, all_fields = dict(batch), len(self._fields)
         if exact:
+            left = self._not_before_all(left)
             memories = {key: self._remembered(first) for key, first in left.items()}
             seen = self._occurring(self.past.compiled.exact, all_fields, memories)
             left = {key: first for key, first in left.items() if key not in seen}
@@ -192,12 +196,28 @@ class _Search:
             left = {key: first for key, first in left.items() if key in trained}
         return left
 
+    def _not_before_all(self, firsts: Mapping[GroupKey, int]) -> dict[GroupKey, int]:
+        """The pairs without an event in the time before the first one of all, as far as it is in
+        the memory of all.
+
+        Most pairs had one on the day before: with these, who have by far the most events, only that
+        day is read.
+        """
+        left = dict(firsts)
+        begin, oldest = min(left.values()), max(left.values()) - self._memory
+        for since in dict.fromkeys((max(oldest, begin - DAY), oldest)):
+            if left and since < begin:
+                exact = self.past.compiled.exact
+                seen = self._ends(exact, self._fields, left.keys(), (since, begin - 1))
+                left = {key: first for key, first in left.items() if key not in seen}
+        return left
+
     def _trained(self, times: Mapping[GroupKey, Interval], *, exact: bool) -> set[GroupKey]:
         """The pairs whose principal has history at their times; unless `exact`, may have it."""
         past, fields = self.past.compiled, len(self._fields) - 1
         if self._new_terms.training_events == "all":
             # One event says it, and to find the first of all would be to read them all.
-            return self._found(past.among, fields, times)
+            return self._found_once(past.among, fields, times)
         return self._occurring(past.exact if exact else past.query, fields, times)
 
     def _occurring(
@@ -222,6 +242,21 @@ class _Search:
             elif first < since and last > until:
                 unclear[key] = since, until
         return found | self._found(query, fields, unclear)
+
+    def _found_once(
+        self, query: Query, fields: int, times: Mapping[GroupKey, Interval]
+    ) -> set[GroupKey]:
+        """As `_found`, where most pairs of the same first `fields` values have an event in the time
+        that all of them share: one search says it for all."""
+        shared: dict[GroupKey, Interval] = {}
+        for key, (since, until) in times.items():
+            begin, end = shared.get(key[:fields], (since, until))
+            shared[key[:fields]] = max(begin, since), min(end, until)
+        seen = self._found(query, fields, {k: v for k, v in shared.items() if v[0] <= v[1]})
+        found = {key for key in times if key[:fields] in seen}
+        return found | self._found(
+            query, fields, {k: v for k, v in times.items() if k not in found}
+        )
 
     def _found(
         self, query: Query, fields: int, times: Mapping[GroupKey, Interval]
@@ -276,25 +311,46 @@ class _Search:
     def _key(self, bucket: Mapping[str, Any]) -> GroupKey:
         return tuple(text(bucket["key"][f"by{place}"]) for place in range(len(bucket["key"])))
 
-    def _first(
-        self, key: GroupKey, interval: Interval, *, check: bool = False
-    ) -> Iterator[Finding]:
-        """The finding of a pair's first event in an interval; `check`: if it is new."""
+    def _at(self, times: Mapping[GroupKey, int]) -> Iterator[Finding]:
+        """The findings of pairs, the time of whose first event is known: of each the engine asks
+        only the day of that time."""
+        bodies = [
+            {
+                "query": self._matching.where(
+                    self._span, during((time, time)), of_group(self._fields, key)
+                ),
+                "size": 1,
+                "sort": SORT,
+                "_source": False,
+                "track_total_hits": False,
+            }
+            for key, time in times.items()
+        ]
+        for key, reply in zip(times, self._index.searches(bodies, few_days=True), strict=True):
+            for hit in reply["hits"]["hits"]:
+                yield self._finding(key, hit)
+
+    def _first(self, key: GroupKey, interval: Interval) -> Iterator[Finding]:
+        """The finding of a pair's first event in an interval, if it is new."""
         pair = of_group(self._fields, key)
         hit = next(self._matching.hits(self._span, during(interval), pair, page=10), None)
         if hit is None:
             return
         time = int(hit["sort"][0])
-        if check and self.past.any(pair, during(self._remembered(time))):
+        if self.past.any(pair, during(self._remembered(time))):
             return
-        if check and self._new_terms.training_days and not self._is_trained(key, time):
+        if self._new_terms.training_days and not self._is_trained(key, time):
             return
-        yield Finding(
+        yield self._finding(key, hit)
+
+    def _finding(self, key: GroupKey, hit: Hit) -> Finding:
+        time = moment(int(hit["sort"][0]))
+        return Finding(
             rule_id=self._rule_id,
             events=(hit["_id"],),
             count=1,
-            first_seen=moment(time),
-            last_seen=moment(time),
+            first_seen=time,
+            last_seen=time,
             group=tuple(zip(self._fields, key, strict=True)),
             detail=_sentence(self._new_terms, key),
         )
