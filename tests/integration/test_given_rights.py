@@ -156,7 +156,10 @@ def decoys() -> Iterator[dict[str, Any]]:
         launched = {"instancesSet": {"items": [{"instanceId": f"i-0dec0{number:012x}"}]}}
         when = at(20, 3, number)
         yield call(when, "ec2", "RunInstances", user("xen"), responseElements=launched)
-    yield deleted(at(20, 4), "Admin", f"i-0dec0{4:012x}", "ASIADECOY", at(20, 3, 30))
+    who = session("Admin", f"i-0dec0{4:012x}", key="ASIADECOY", created=at(20, 3, 30))
+    # Not of a trail that is named like the instance: that would be a resource of both.
+    trail = {"name": "backup"}
+    yield call(at(20, 4), "cloudtrail", "DeleteTrail", who, requestParameters=trail)
 
 
 def of_another() -> Iterator[dict[str, Any]]:
