@@ -5,6 +5,10 @@ the account may have 125 reads by an intruder and three by ordinary workloads. S
 only by its leading actor, and not at all if that actor has less than `LEAD` of the events. Where
 none has, sessions of one role from one address are one actor. Failed sign-ins name no actor: they
 count for the actor of other events from the same address, or else for the address.
+
+Whoever may assume a role may give the session the name of a colleague's, and rules that group by
+principal put both into one alert. So the people who opened sessions of the leading actor's name are
+linked as well.
 """
 
 from __future__ import annotations
@@ -33,6 +37,9 @@ MOST: Final = 200
 
 NAMES: Final = 20
 """The most names and accounts kept; one person has few."""
+
+NAMESAKES: Final = 5
+"""The most other people linked who opened sessions of one name."""
 
 _SIGN_IN: Final = "signin.amazonaws.com"
 
@@ -74,6 +81,8 @@ def links_of(
     most = _largest(by_address)
     settled = 2 * by_address[most] >= len(lead)
     main = [act for act in lead if act.address == most] if settled else lead
+    namesakes = _namesakes(acts, lead)
+    lead, main = [*lead, *namesakes], [*main, *namesakes]
     owners = Counter(name for act in acts for name in (act.actor.own if act.actor else ()))
     made = {each for act in lead for each in act.created}
     gifts = few(each for each in made if each.startswith(ACTS))
@@ -111,6 +120,22 @@ def _lead(acts: Sequence[_Act]) -> list[_Act] | None:
     """The events of the leading actor or the leading address; where none leads, those of a role's
     sessions from one address, of which a caller may open one for each call."""
     return _of_largest(acts, lambda actor, _: actor.name) or _of_largest(acts, _role_at)
+
+
+def _namesakes(acts: Iterable[_Act], lead: Sequence[_Act]) -> list[_Act]:
+    """The events in sessions that bear the name of a role's session of the leading actor, and were
+    opened by other people: of those with the most events."""
+    known = {act.actor.name for act in lead if act.actor}
+    names = {(act.name, act.account) for act in lead if act.actor and act.actor.role and act.name}
+    found: dict[str, list[_Act]] = {}
+    for act in acts:
+        actor = act.actor
+        if actor is None or not (actor.role and actor.person) or actor.name in known:
+            continue
+        if (act.name, act.account) in names:
+            found.setdefault(actor.name, []).append(act)
+    most = sorted(found, key=lambda name: (-len(found[name]), name))[:NAMESAKES]
+    return [act for name in most for act in found[name]]
 
 
 def _role_at(actor: Actor, address: str) -> str:

@@ -169,6 +169,29 @@ def test_sessions_of_a_role_from_one_address_are_one_where_none_has_the_most() -
     assert links_of([*sessions, *reads], {}).own == {f"user:{ACCOUNT}:thief", "key:AKIA1"}
 
 
+def test_sessions_of_one_name_are_linked_by_all_people_who_opened_them() -> None:
+    def acted(name: str, key: str, address: str) -> dict[str, Any]:
+        who = session("Ops", name, key)
+        return event(who, user={"name": f"Ops/{name}"}, source={"ip": address})
+
+    openers = {
+        f"ASIA{number}": actor
+        for number, name in enumerate(("alexa", "alexb", "eve"))
+        if (actor := actor_of(event(user(name, f"AKIA{number}"))))
+    }
+    colleague, intruder = acted("alex", "ASIA0", OFFICE), acted("alex", "ASIA1", OUTSIDE)
+    others = [acted("eve", "ASIA2", "203.0.113.9"), acted("alex", "ASIA9", "203.0.113.8")]
+    links = links_of([colleague, colleague, intruder, *others], openers)
+    of_people = {each for each in links.own if each.startswith(("user:", "key:AKIA"))}
+    assert of_people == {
+        f"user:{ACCOUNT}:alexa",
+        f"user:{ACCOUNT}:alexb",
+        "key:AKIA0",
+        "key:AKIA1",
+    }
+    assert links.addresses == {(OFFICE, DAY), (OUTSIDE, DAY)}
+
+
 def test_failed_sign_ins_name_nobody_but_count_for_who_then_signs_in_from_there() -> None:
     failed = [sign_in(name, failed=True) for name in ("ada", "bob", "bob")]
     assert links_of(failed, {}).own == frozenset()
