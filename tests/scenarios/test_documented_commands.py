@@ -59,6 +59,9 @@ ELSEWHERE = {
     "backfill lookup://eu-west-1,us-east-1 --dry-run": "asks CloudTrail: "
     "tests/integration/test_lookup.py",
     "hunt --log-group": "asks CloudWatch: tests/integration/test_hunt_logs.py",
+    "incidents close ID --seen 12 --as true-positive --note the key is revoked": (
+        "needs as many alerts as somebody saw: tests/integration/test_incidents.py"
+    ),
     "ledger gone": "needs an object that was deleted: tests/integration/test_ledger_commands.py",
     "COMMAND": "stands for every command: tests/unit/cli/test_commands.py",
 }
