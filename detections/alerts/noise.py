@@ -3,9 +3,10 @@ make a rule raise fewer."""
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from opensearchpy import OpenSearch
 
 from detections.alerts.paging import every
 from detections.alerts.remedies import FIELDS, Suggestion, about_principal, identity_of
+from detections.alerts.set_apart import SetApart, set_apart
 from detections.alerts.store import AlertQuery
 from detections.events.identity import ISSUER, of_identity_center
 from detections.rule import Level
@@ -39,9 +41,9 @@ _DAY: Final = 86_400.0
 class RuleNoise:
     """The alerts of one rule. `not_closed` are open or acknowledged; `judged` were closed as true
     positive, false positive or benign, `harmless` as one of the latter two. `principals`: number of
-    alerts by principal; an alert may have several. `example`: the latest alert of the first of
-    them; empty where there are fewer than `FEW` alerts. `of_principal`: the suggestion where most
-    are about one principal."""
+    alerts by principal; an alert may have several. `apart`: alerts that are no reason for any
+    suggestion. `example`: of the others the latest alert of the first principal; empty where there
+    are fewer than `FEW`. `of_principal`: the suggestion where most are about one principal."""
 
     id: str
     title: str
@@ -53,6 +55,7 @@ class RuleNoise:
     harmless: int = 0
     per_day: float = 0.0
     principals: Counter[str] = field(default_factory=Counter)
+    apart: SetApart = field(default_factory=SetApart)
     example: str = ""
     of_principal: Suggestion | None = None
 
@@ -61,9 +64,14 @@ class RuleNoise:
         """Of the judged alerts, the share that was harmless; None if none was judged."""
         return round(self.harmless / self.judged, 4) if self.judged else None
 
+    @property
+    def counted(self) -> int:
+        """The number of alerts that are a reason for a suggestion."""
+        return self.alerts - len(self.apart.ids)
+
     def named(self) -> list[tuple[str, int]]:
         """The principals with the most alerts, and the number of each."""
-        return sorted(self.principals.items(), key=lambda it: (-it[1], it[0]))[:PRINCIPALS]
+        return _first(self.principals, PRINCIPALS)
 
     @property
     def suggestion(self) -> Suggestion:
@@ -75,9 +83,20 @@ class RuleNoise:
         """
         if self.is_quiet:
             return Suggestion()
+        said = self.apart.in_words
+        if self.counted < FEW or not self.example:
+            return Suggestion(
+                f"nothing is proposed: of {self.alerts:,} alerts {said}; look at these",
+                shlex.join(["trailhound", "alerts", "list", "--rule", self.id]),
+            )
+        made = self._proposed
+        return replace(made, reason=f"{made.reason}; {said}") if said else made
+
+    @property
+    def _proposed(self) -> Suggestion:
         if self.of_principal is not None:
             return self.of_principal
-        about = f"about {plural(len(self.principals), 'principal')}"
+        about = f"about {plural(len(+(self.principals - self.apart.principals)), 'principal')}"
         if (options := _OPTIONS.get(self.kind)) is not None:
             return Suggestion(
                 f"{about}: {options} in detections.overrides",
@@ -92,13 +111,14 @@ class RuleNoise:
     def is_quiet(self) -> bool:
         """Whether nothing is to be done about it."""
         right = self.share is not None and self.share < _MOST
-        return self.alerts < FEW or not self.example or right
+        return self.alerts < FEW or right or not (self.example or self.apart.ids)
 
     @property
     def mainly(self) -> str:
-        """The principal whom at least half of the alerts are about; empty where there is none."""
-        for name, number in self.named()[:1]:
-            if number >= _MOST * self.alerts:
+        """The principal whom at least half of the alerts are about that count; empty where there is
+        none."""
+        for name, number in _first(self.principals - self.apart.principals):
+            if number >= _MOST * self.counted:
                 return name
         return ""
 
@@ -118,7 +138,13 @@ class RuleNoise:
             "principals": len(self.principals),
             "top_principals": [{"name": name, "alerts": count} for name, count in self.named()],
             "suggestion": found.as_dict() if found.reason else None,
+            "left_out": dict(self.apart.reasons),
         }
+
+
+def _first(principals: Counter[str], most: int = 1) -> list[tuple[str, int]]:
+    """Those with the most alerts."""
+    return sorted(principals.items(), key=lambda it: (-it[1], it[0]))[:most]
 
 
 _OPTIONS: Final[Mapping[str, str]] = {
@@ -155,9 +181,12 @@ def noise(
         if (rule := found.get(bucket["key"]["id"])) is not None:
             rule.principals[bucket["key"]["principal"]] = bucket["doc_count"]
     days = max(1.0, (until - since).total_seconds() / _DAY)
+    many = [rule.id for rule in found.values() if rule.alerts >= FEW]
+    apart = set_apart(client, index, query.query(), many)
     for rule in found.values():
+        rule.apart = apart.get(rule.id, rule.apart)
         rule.per_day = round(rule.alerts / days, 2)
-        if rule.alerts >= FEW:
+        if rule.counted >= FEW:
             rule.example = _example(client, index, query, rule)
             if rule.mainly and not rule.is_quiet:
                 rule.of_principal = _of_principal(
@@ -189,10 +218,15 @@ def _counted(reader: IndexReader, asked: Mapping[str, Any]) -> dict[str, RuleNoi
 
 def _example(client: OpenSearch, index: str, query: AlertQuery, rule: RuleNoise) -> str:
     clauses = [*query.query(), {"term": {"rule.id": rule.id}}]
-    clauses += [{"term": {"entity.principal": name}} for name, _ in rule.named()[:1]]
-    latest = {"last_seen": "desc"}
-    found = every(client, index, clauses, but=[_MERGED], fields=(), sort=[latest], limit=1, page=1)
+    of_first = _first(rule.principals - rule.apart.principals)
+    clauses += [{"term": {"entity.principal": name}} for name, _ in of_first]
+    but, latest = [_MERGED, _apart(rule)], {"last_seen": "desc"}
+    found = every(client, index, clauses, but=but, fields=(), sort=[latest], limit=1, page=1)
     return "".join(name for name, _ in found)
+
+
+def _apart(rule: RuleNoise) -> dict[str, Any]:
+    return {"ids": {"values": rule.apart.ids}}
 
 
 def _of_principal(
@@ -207,11 +241,9 @@ def _of_principal(
     who = rule.mainly
     clauses = [*query.query(), {"term": {"rule.id": rule.id}}, {"term": {"entity.principal": who}}]
     fields = (*FIELDS, "evidence.event_id")
-    latest = {"last_seen": "desc"}
+    but, latest = [_MERGED, _apart(rule)], {"last_seen": "desc"}
     alerts = list(
-        every(
-            client, names.alerts, clauses, but=[_MERGED], fields=fields, sort=[latest], limit=_READ
-        )
+        every(client, names.alerts, clauses, but=but, fields=fields, sort=[latest], limit=_READ)
     )
     groups: dict[str, list[tuple[str, dict[str, Any]]]] = {}
     for each in alerts:
@@ -220,7 +252,7 @@ def _of_principal(
     own = max(groups.values(), key=len, default=[])
     role = _role(client, names.days, own[0][1]) if known_automation and own else ""
     elsewhere = len(alerts) - len(own)
-    return about_principal(who, rule.alerts, own, role=role, rule=rule.id, elsewhere=elsewhere)
+    return about_principal(who, rule.counted, own, role=role, rule=rule.id, elsewhere=elsewhere)
 
 
 def _role(client: OpenSearch, days: str, alert: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from opensearchpy import OpenSearch
 from detections.alerts import store as store_module
 from detections.alerts import trail_files
 from detections.alerts.recorder import Recorder
+from detections.alerts.set_apart import GRAVE, UNKNOWN
 from detections.alerts.store import AlertQuery, AlertStore
 from detections.alerts.triage import Decision
 from detections.rule import Attack
@@ -252,11 +253,28 @@ def test_the_noisiest_rules_are_shown_with_what_would_make_them_raise_fewer(
     assert plain["top_principals"][0] == {"name": "ada", "alerts": 5}
     show = f"trailhound alerts list --flat --rule {PLAIN.id} --principal ada"
     assert plain["suggestion"]["command"] == show, "an alert from the same network was right"
+    assert plain["left_out"] == {}
     assert loud["suggestion"] is None, "of few alerts"
     assert [each["id"] for each in shown("--limit", "1")["rules"]] == [PLAIN.id]
     assert [each["id"] for each in shown("--level", "medium", "--rule", "loud")["rules"]] == [
         "loud"
     ]
+    # What may be an intruder's is a reason for no exception; what was judged harmless may be.
+    of_rule, new = ids(settings, "--rule", PLAIN.id, "--state", "open"), {"links": {"new": ["ada"]}}
+    grave = {"incident": "grave"}
+    for name, change in {
+        of_rule[0]: new,
+        of_rule[1]: grave,
+        alerts[0]: {**grave, **new},
+        alerts[2]: {**grave, **new},
+    }.items():
+        connect(settings).update(index=Names(settings.prefix).alerts, id=name, body={"doc": change})
+    (plain,) = shown("--rule", PLAIN.id)["rules"]
+    assert plain["left_out"] == {UNKNOWN: 1, GRAVE: 1}
+    assert plain["alerts"] == 6
+    assert plain["suggestion"]["reason"] == (
+        f"nothing is proposed: of 6 alerts left out are 1 {GRAVE}, 1 {UNKNOWN}; look at these"
+    )
 
 
 def test_precision_is_the_share_of_true_positives_among_what_was_judged(
