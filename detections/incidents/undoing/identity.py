@@ -30,7 +30,7 @@ def _rights(holder: str, name: Value) -> Rows:
         ("iam", f"Attach{title}Policy"): (
             Undo(
                 holder,
-                f"detach the policy {{1}} from the {holder} {{0}}",
+                f"detach the policy {{1}} from the {holder} {{0}}, unless it had it before",
                 (name, POLICY_ARN),
                 f"iam detach-{holder}-policy --{holder}-name {{0}} --policy-arn {{1}}",
                 regional=False,
@@ -39,7 +39,7 @@ def _rights(holder: str, name: Value) -> Rows:
         ("iam", f"Put{title}Policy"): (
             Undo(
                 holder,
-                f"delete the inline policy {{1}} of the {holder} {{0}}",
+                f"delete the inline policy {{1}} of the {holder} {{0}}, or put the former one back",
                 (name, POLICY),
                 f"iam delete-{holder}-policy --{holder}-name {{0}} --policy-name {{1}}",
                 regional=False,

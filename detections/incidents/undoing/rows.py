@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Final
 
@@ -73,11 +73,28 @@ class Undo:
     last: bool = False
 
 
+def on_bus(what: str, values: tuple[Value, ...], command: str, **more: Any) -> tuple[Undo, ...]:
+    """About a rule of an event bus: of the default one, where the request names none. `more`: of
+    `Undo`."""
+    on_default = Undo("rule", what, values, command, **more, fallback=True)
+    named = f"{command} --event-bus-name {{{len(values)}}}"
+    return (
+        replace(on_default, values=(*values, BUS), command=named, fallback=False),
+        on_default,
+    )
+
+
 Rows = Mapping[tuple[str, str], tuple[Undo, ...]]
 """By service (the beginning of `eventSource`) and call; all that apply are left by it."""
 
 USER: Final = Value("request.userName")
 ROLE: Final = Value("request.roleName")
+BUS: Final = Value(
+    "request.eventBusName",
+    re.compile(
+        r"(arn:aws[a-z-]*:events:[a-z0-9-]+:\d{12}:event-bus/)?[A-Za-z0-9_][\w./-]{0,255}", re.ASCII
+    ),
+)
 GROUP: Final = Value("request.groupName")
 POLICY_ARN: Final = Value("request.policyArn", ARN)
 POLICY: Final = Value("request.policyName")

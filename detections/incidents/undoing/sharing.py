@@ -16,6 +16,7 @@ from detections.incidents.undoing.rows import (
     Rows,
     Undo,
     Value,
+    on_bus,
 )
 
 _TARGET: Final = re.compile(r"[\w.][\w.-]{0,63}", re.ASCII)
@@ -114,24 +115,18 @@ SHARING: Final[Rows] = {
             outsider="request.accountIdsToAdd",
         ),
     ),
-    ("events", "PutRule"): (
-        Undo(
-            "rule",
-            "disable the rule {0}",
-            (Value("request.name"),),
-            "events disable-rule --name {0}",
-            outsider="request.roleArn",
-        ),
+    ("events", "PutRule"): on_bus(
+        "disable the rule {0}, or put the former one back",
+        (Value("request.name"),),
+        "events disable-rule --name {0}",
+        outsider="request.roleArn",
     ),
-    ("events", "PutTargets"): (
-        Undo(
-            "rule",
-            "take the targets {1} from the rule {0}",
-            (Value("request.rule"), Value("request.targets.id", _TARGET)),
-            "events remove-targets --rule {0} --ids {1}",
-            outsider="request.targets.arn",
-            way="they are sent to",
-        ),
+    ("events", "PutTargets"): on_bus(
+        "take the targets {1} from the rule {0}, or put the former ones back",
+        (Value("request.rule"), Value("request.targets.id", _TARGET)),
+        "events remove-targets --rule {0} --ids {1}",
+        outsider="request.targets.arn",
+        way="they are sent to",
     ),
     ("events", "PutPermission"): (
         Undo(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from detections.incidents.undoing.rows import BUCKET, ID, PATH, TRAIL, Rows, Undo, Value
+from detections.incidents.undoing.rows import BUCKET, ID, PATH, TRAIL, Rows, Undo, Value, on_bus
 
 _TRAIL: Final = Value("request.name request.trailName", TRAIL)
 _STORE: Final = Value("request.eventDataStore", TRAIL)
@@ -160,14 +160,11 @@ WATCHING: Final[Rows] = {
         DeleteMetricFilter="make the metric filters of the log group {0} anew that were deleted",
         PutRetentionPolicy="set back how long the log group {0} keeps what is in it",
     ),
-    ("events", "DisableRule"): (
-        Undo(
-            "rule",
-            "enable the rule {0} again",
-            (Value("request.name"),),
-            "events enable-rule --name {0}",
-            first=True,
-        ),
+    ("events", "DisableRule"): on_bus(
+        "enable the rule {0} again",
+        (Value("request.name"),),
+        "events enable-rule --name {0}",
+        first=True,
     ),
     **_words(
         "monitoring",

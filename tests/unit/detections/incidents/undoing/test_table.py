@@ -289,6 +289,18 @@ CASES = [
         command="events disable-rule --name tick",
     ),
     case(
+        "events PutRule",
+        {"name": "tick", "eventBusName": "orders"},
+        about="tick",
+        command="events disable-rule --name tick --event-bus-name orders",
+    ),
+    case(
+        "events DisableRule",
+        {"name": "watch", "eventBusName": "default"},
+        about="watch",
+        command="events enable-rule --name watch --event-bus-name default",
+    ),
+    case(
         "events PutTargets",
         {"rule": "tick", "targets": [{"id": "a", "arn": f"arn:aws:lambda:eu-west-1:{OUT}:x"}]},
         about="tick",
