@@ -150,6 +150,21 @@ def in_order(
         waiting.clear()
 
 
+def _begun(task: Callable[[], R], name: str) -> tuple[threading.Thread, Future[R]]:
+    """A task that runs in a thread of its own from now on, with what it returns or raises."""
+    done: Future[R] = Future()
+
+    def work() -> None:
+        try:
+            done.set_result(task())
+        except BaseException as error:  # noqa: BLE001 - of the caller's thread
+            done.set_exception(error)
+
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    thread.start()
+    return thread, done
+
+
 class Beside(Generic[R]):
     """Runs tasks one after another in a thread beside its caller's.
 
@@ -177,15 +192,7 @@ class Beside(Generic[R]):
 
     def begin(self, task: Callable[[], R]) -> None:
         """Begin a task. The one before has ended (`end`)."""
-        done = self._done = Future[R]()
-
-        def work() -> None:
-            try:
-                done.set_result(task())
-            except BaseException as error:  # noqa: BLE001 - of the caller's thread
-                done.set_exception(error)
-
-        threading.Thread(target=work, name=self._name, daemon=True).start()
+        _, self._done = _begun(task, self._name)
 
     def end(self) -> R | None:
         """Wait for the task. Returns its result, None if none was begun since the last call, and
@@ -219,16 +226,7 @@ class Deadline:
         """The result of a task. Raises what it raises, and `OverdueError`."""
         if self._unfinished is not None and self._unfinished.is_alive():
             raise OverdueError("the previous delivery has not ended yet")
-        done: Future[R] = Future()
-
-        def work() -> None:
-            try:
-                done.set_result(task())
-            except BaseException as error:  # noqa: BLE001 - of the caller's thread
-                done.set_exception(error)
-
-        thread = threading.Thread(target=work, name=self._name, daemon=True)
-        thread.start()
+        thread, done = _begun(task, self._name)
         if wait((done,), self._seconds).not_done:
             self._unfinished = thread
             raise OverdueError(f"the delivery did not end within {self._seconds:g} s")

@@ -183,7 +183,6 @@ class _Search:
         rule's."""
         left, all_fields = dict(batch), len(self._fields)
         if exact:
-            left = self._not_before_all(left)
             memories = {key: self._remembered(first) for key, first in left.items()}
             seen = self._occurring(self.past.compiled.exact, all_fields, memories)
             left = {key: first for key, first in left.items() if key not in seen}
@@ -194,22 +193,6 @@ class _Search:
                 times = {key: (begin, end) for key, (begin, _) in times.items()}
             trained = self._trained(times, exact=exact)
             left = {key: first for key, first in left.items() if key in trained}
-        return left
-
-    def _not_before_all(self, firsts: Mapping[GroupKey, int]) -> dict[GroupKey, int]:
-        """The pairs without an event in the time before the first one of all, as far as it is in
-        the memory of all.
-
-        Most pairs had one on the day before: with these, who have by far the most events, only that
-        day is read.
-        """
-        left = dict(firsts)
-        begin, oldest = min(left.values()), max(left.values()) - self._memory
-        for since in dict.fromkeys((max(oldest, begin - DAY), oldest)):
-            if left and since < begin:
-                exact = self.past.compiled.exact
-                seen = self._ends(exact, self._fields, left.keys(), (since, begin - 1))
-                left = {key: first for key, first in left.items() if key not in seen}
         return left
 
     def _trained(self, times: Mapping[GroupKey, Interval], *, exact: bool) -> set[GroupKey]:
